@@ -1,0 +1,74 @@
+"""Every error that edgeemo raises on purpose.
+
+    EdgeemoError
+    ├── BadInput       a value, array, file of sound or picture that cannot be used
+    ├── BadArtifact    a model file that is truncated, foreign, or of another version
+    ├── BadRecipe      a recipe with an unknown key or an impossible value
+    ├── BadData        a label file or a corpus that does not hold what it should
+    ├── MissingExtra   an optional package is not installed
+    ├── ParityFailed   an exported file does not give what the trained student gives
+    └── DeviceLost     a microphone or camera went away
+
+A message names the value, what would be right, and the remedy, in one line.
+"""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+
+class EdgeemoError(Exception):
+    """Root of all errors that edgeemo raises on purpose."""
+
+
+class BadInput(EdgeemoError):
+    """A value, an array or a file given to edgeemo cannot be used."""
+
+
+class BadArtifact(EdgeemoError):
+    """A model file is truncated, foreign, hostile, or of a version not understood."""
+
+
+class BadRecipe(EdgeemoError):
+    """A recipe has an unknown key, a wrong type or an impossible value."""
+
+
+class BadData(EdgeemoError):
+    """A label file or a corpus folder does not hold what it should."""
+
+
+class MissingExtra(EdgeemoError):
+    """An optional package is not installed; the message has the pip command."""
+
+
+class ParityFailed(EdgeemoError):
+    """An exported file differs from the trained student by more than the limits."""
+
+
+class DeviceLost(EdgeemoError):
+    """A microphone or camera went away, or cannot be opened."""
+
+
+def require(module: str, extra: str) -> ModuleType:
+    """Import an optional package.
+
+    Args:
+        module: import name, for example "soundfile".
+        extra: the extra of edgeemo that brings it, for example "audio".
+
+    Returns:
+        The imported module.
+
+    Raises:
+        MissingExtra: the package is not installed; the message has the pip command.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        # Only the package itself counts as missing: a broken one must show its own error.
+        if error.name is not None and error.name.split(".")[0] != module.split(".")[0]:
+            raise
+        raise MissingExtra(
+            f"the package {module} is not installed; install it with: pip install 'edgeemo[{extra}]'"
+        ) from None

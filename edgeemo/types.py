@@ -1,0 +1,50 @@
+"""The values that edgeemo gives: emotion dimensions, expression classes and one estimate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+DIMENSIONS = ("arousal", "dominance", "valence")
+"""Order of the three dimensions everywhere in edgeemo. Each lies in 0..1."""
+
+CLASSES = (
+    "neutral",
+    "happiness",
+    "surprise",
+    "sadness",
+    "anger",
+    "disgust",
+    "fear",
+    "contempt",
+)
+"""Order of the expression classes everywhere in edgeemo, for speech and for faces."""
+
+
+@dataclass(frozen=True)
+class Emotion:
+    """One estimate: how a stretch of speech or a face would be perceived by annotators.
+
+    It is not what a person feels.
+
+    Attributes:
+        arousal: calm 0 to excited 1, or None where the model does not give it.
+        dominance: submissive 0 to dominant 1, or None.
+        valence: unpleasant 0 to pleasant 1, or None.
+        classes: probability by class name, summing to 1; empty where the model gives none.
+        confidence: 0..1, calibrated as the model's card says.
+        speech: True if somebody speaks, False if nobody does, None if not judged.
+        start: seconds from the first sample.
+        end: seconds from the first sample.
+        box: face box (left, top, right, bottom) in pixels, or None for speech.
+    """
+
+    arousal: float | None
+    dominance: float | None
+    valence: float | None
+    classes: Mapping[str, float] = field(default_factory=dict)
+    confidence: float = 0.0
+    speech: bool | None = None
+    start: float = 0.0
+    end: float = 0.0
+    box: tuple[int, int, int, int] | None = None
