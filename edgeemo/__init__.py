@@ -1,0 +1,62 @@
+"""Tiny speech-emotion models: run one, or make your own from a large teacher.
+
+    import edgeemo
+    from edgeemo.audio import read_audio
+
+    session = edgeemo.load("wav2small-stream")
+    print(session.predict(read_audio("clip.wav")))
+
+Names are imported when they are first used, so `import edgeemo` itself costs almost nothing.
+`edgeemo.compress` (teachers, students, distillation) and `edgeemo.export` (quantization, parity)
+need the extras `train` and `export`; nothing here imports them.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edgeemo import errors
+    from edgeemo.card import Card
+    from edgeemo.features import FeatureSpec, LogMel, log_mel
+    from edgeemo.session import Session, load
+    from edgeemo.types import Emotion
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Card",
+    "Emotion",
+    "FeatureSpec",
+    "LogMel",
+    "Session",
+    "__version__",
+    "errors",
+    "load",
+    "log_mel",
+]
+
+_HOME = {
+    "Card": "edgeemo.card",
+    "Emotion": "edgeemo.types",
+    "FeatureSpec": "edgeemo.features",
+    "LogMel": "edgeemo.features",
+    "Session": "edgeemo.session",
+    "load": "edgeemo.session",
+    "log_mel": "edgeemo.features",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name == "errors":
+        return importlib.import_module("edgeemo.errors")
+    if name not in _HOME:
+        raise AttributeError(f"module 'edgeemo' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOME[name]), name)
+    globals()[name] = value  # the next access does not come here
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(__all__))

@@ -1,0 +1,7 @@
+"""`python -m edgeemo`: the same as the command `edgeemo`."""
+
+import sys
+
+from edgeemo.cli import main
+
+sys.exit(main())
