@@ -1,0 +1,23 @@
+"""Teachers: large speech models whose labels the students learn.
+
+`load_teacher(name, folder or TOML)` gives an object with `label(clips)`; `check_teacher` refuses one
+whose outputs cannot teach. Adapters load torch, transformers or onnxruntime only when used.
+"""
+
+from edgeemo.compress.teachers.base import Teacher, TeacherOutput, check_teacher
+from edgeemo.compress.teachers.registry import (
+    Known,
+    known_teachers,
+    load_teacher,
+    register_teacher,
+)
+
+__all__ = [
+    "Known",
+    "Teacher",
+    "TeacherOutput",
+    "check_teacher",
+    "known_teachers",
+    "load_teacher",
+    "register_teacher",
+]

@@ -1,0 +1,290 @@
+"""What every teacher gives: the protocol, its checked output, and the checks before training.
+
+A teacher takes clips (float32, mono, 16 kHz) and gives arousal, dominance, valence in 0..1, in that
+order, and probabilities of expression classes where it has them. Adapters convert; nothing
+downstream knows in which order or on which scale a published model speaks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeemo.errors import BadData, BadInput
+from edgeemo.types import CLASSES, DIMENSIONS
+
+Floats = NDArray[np.float32]
+
+RATE = 16_000
+"""Samples per second of every clip given to a teacher."""
+
+LONGEST_SECONDS = 600.0
+"""Clips longer than this are refused: attention over ten minutes fills any memory."""
+
+CONSTANT_SD = 1e-4
+"""A dimension whose standard deviation over clips is under this says nothing about the clips."""
+
+
+@dataclass(frozen=True)
+class TeacherOutput:
+    """What a teacher says about N clips; shapes, sums and finiteness are checked when it is made.
+
+    Attributes:
+        adv: float32 [N, 3], order arousal, dominance, valence, scaled to 0..1 and not clipped
+            (a regression may say 1.03); None where the teacher has classes only.
+        probs: float32 [N, 8] over `edgeemo.types.CLASSES`, rows sum to 1; None without classes.
+        embedding: float32 [N, E], one vector a clip; None where the teacher gives none.
+        tokens: N arrays, float16 [T_i, K], features over time; None where there are none.
+        tokens_per_second: rows of `tokens` for one second of sound; 0 without tokens.
+
+    Raises:
+        BadData: nothing is given, a shape is wrong, or a value is NaN, infinite or no probability;
+            the message names dimension and clip.
+    """
+
+    adv: Floats | None = None
+    probs: Floats | None = None
+    embedding: Floats | None = None
+    tokens: tuple[NDArray[np.float16], ...] | None = None
+    tokens_per_second: float = 0.0
+
+    def __post_init__(self) -> None:
+        sizes = {
+            name: len(value)
+            for name in ("adv", "probs", "embedding", "tokens")
+            if (value := getattr(self, name)) is not None
+        }
+        if "adv" not in sizes and "probs" not in sizes:
+            raise BadData("a teacher gave neither adv nor probs; expected at least one of them")
+        if len(set(sizes.values())) != 1:
+            raise BadData(f"a teacher gave different numbers of clips: {sizes}")
+        if self.adv is not None:
+            _check_array("adv", self.adv, len(DIMENSIONS), DIMENSIONS)
+        if self.probs is not None:
+            _check_array("probs", self.probs, len(CLASSES), CLASSES)
+            _check_probabilities(self.probs)
+        if self.embedding is not None:
+            _check_array("embedding", self.embedding, None, ())
+        if self.tokens is not None:
+            _check_tokens(self.tokens, self.tokens_per_second)
+
+    def __len__(self) -> int:
+        """Number of clips."""
+        given = self.adv if self.adv is not None else self.probs
+        assert given is not None  # __post_init__ has checked it
+        return len(given)
+
+
+@runtime_checkable
+class Teacher(Protocol):
+    """A model that labels clips.
+
+    Attributes:
+        name: how reports and cards call it.
+        licence: of the weights, and what it forbids; goes to the card of every student.
+        digest: sha256 in hex over weights and settings; labels are cached under it.
+    """
+
+    @property
+    def name(self) -> str:
+        """How reports and cards call it."""
+
+    @property
+    def licence(self) -> str:
+        """Licence of the weights."""
+
+    @property
+    def digest(self) -> str:
+        """sha256 in hex over weights and settings."""
+
+    def label(self, clips: Sequence[Floats]) -> TeacherOutput:
+        """Label clips.
+
+        Args:
+            clips: float32 arrays [samples], mono, 16 kHz, -1..1, at least one, of any lengths.
+
+        Returns:
+            One row a clip, in the order of `clips`. A clip's row does not depend on the clips
+            beside it (within float rounding).
+
+        Raises:
+            BadInput: a clip is empty, too short for the model, not float32, not mono, not finite.
+            BadData: the model gave NaN or an impossible value.
+        """
+
+
+def check_clips(clips: Sequence[Any], shortest: int = 1) -> list[Floats]:
+    """Refuse clips that no teacher can label.
+
+    Args:
+        clips: what was given to `Teacher.label`.
+        shortest: fewest samples that the model can take.
+
+    Returns:
+        The same arrays as a list.
+
+    Raises:
+        BadInput: no clip, or a clip is not float32, not [samples], not finite, shorter than
+            `shortest` or longer than `LONGEST_SECONDS`; the message names the clip.
+    """
+    if len(clips) == 0:
+        raise BadInput("label() got no clips; give at least one")
+    for index, clip in enumerate(clips):
+        fault = _clip_fault(clip, shortest)
+        if fault:
+            raise BadInput(f"clip {index}: {fault}")
+    return list(clips)
+
+
+def check_teacher(outputs: TeacherOutput | Sequence[TeacherOutput], name: str = "teacher") -> None:
+    """Refuse a teacher that cannot teach, before a training run is spent on it.
+
+    Args:
+        outputs: what the teacher said about at least two different clips.
+        name: of the teacher, for the message.
+
+    Raises:
+        BadData: a dimension is not finite or has a standard deviation under 1e-4 over the clips, or
+            all class probabilities have; the message names it.
+        BadInput: fewer than two clips in all.
+    """
+    parts = [outputs] if isinstance(outputs, TeacherOutput) else list(outputs)
+    clips = sum(len(part) for part in parts)
+    if clips < 2:
+        raise BadInput(f"{name}: {clips} labelled clips cannot show a spread; give at least 2")
+    adv = [part.adv for part in parts if part.adv is not None]
+    if adv:
+        spread = np.concatenate(adv).astype(np.float64).std(axis=0)
+        for dimension, sd in zip(DIMENSIONS, spread, strict=True):
+            if not sd >= CONSTANT_SD:  # "not >=" is true for NaN as well
+                raise BadData(
+                    f"{name}: {dimension} has a standard deviation of {sd:.2g} over {clips} clips; "
+                    f"a teacher must vary by {CONSTANT_SD:g} or more: check its weights and input"
+                )
+    probs = [part.probs for part in parts if part.probs is not None]
+    if probs:
+        sd = float(np.concatenate(probs).astype(np.float64).std(axis=0).max())
+        if not sd >= CONSTANT_SD:
+            raise BadData(
+                f"{name}: class probabilities have a standard deviation of {sd:.2g} over {clips} "
+                f"clips; a teacher must vary by {CONSTANT_SD:g} or more: check its weights and input"
+            )
+
+
+def label_in_batches(
+    clips: Sequence[Floats],
+    run: Callable[[list[Floats]], TeacherOutput],
+    seconds: float,
+) -> TeacherOutput:
+    """Run a model over clips in batches of similar length, and give rows in the order of `clips`.
+
+    Args:
+        clips: checked clips.
+        run: the model on one batch; rows in the order of the batch.
+        seconds: most seconds of sound in a batch, padding included; 0 runs clips one by one.
+
+    Returns:
+        All rows.
+    """
+    order = sorted(range(len(clips)), key=lambda i: len(clips[i]))
+    batches: list[list[int]] = []
+    for index in order:
+        # Sorted by length: this clip is the longest so far and sets the padded length.
+        if batches and (len(batches[-1]) + 1) * len(clips[index]) <= seconds * RATE:
+            batches[-1].append(index)
+        else:
+            batches.append([index])
+    parts = [run([clips[i] for i in batch]) for batch in batches]
+    return take(concatenate(parts), np.argsort([i for batch in batches for i in batch]))
+
+
+def concatenate(parts: Sequence[TeacherOutput]) -> TeacherOutput:
+    """Put the rows of several outputs of one teacher below each other."""
+    if len(parts) == 1:
+        return parts[0]
+
+    def join(name: str) -> Any:
+        values = [getattr(part, name) for part in parts]
+        if all(value is None for value in values):
+            return None
+        if any(value is None for value in values):
+            raise BadData(f"a teacher gave {name} for some clips only")
+        if name == "tokens":
+            return tuple(row for value in values for row in value)
+        return np.concatenate(values)
+
+    fields = {name: join(name) for name in ("adv", "probs", "embedding", "tokens")}
+    return TeacherOutput(**fields, tokens_per_second=parts[0].tokens_per_second)
+
+
+def take(output: TeacherOutput, rows: Sequence[int] | NDArray[Any]) -> TeacherOutput:
+    """The given rows of an output, in the given order."""
+    index = np.asarray(rows, dtype=np.intp)
+    return TeacherOutput(
+        adv=None if output.adv is None else output.adv[index],
+        probs=None if output.probs is None else output.probs[index],
+        embedding=None if output.embedding is None else output.embedding[index],
+        tokens=None if output.tokens is None else tuple(output.tokens[i] for i in index),
+        tokens_per_second=output.tokens_per_second,
+    )
+
+
+def _clip_fault(clip: Any, shortest: int) -> str:
+    if not isinstance(clip, np.ndarray) or clip.dtype != np.float32:
+        kind = clip.dtype if isinstance(clip, np.ndarray) else type(clip).__name__
+        return f"expected a float32 array, got {kind}"
+    if clip.ndim != 1:
+        return f"expected mono samples of shape [n], got shape {list(clip.shape)}"
+    if len(clip) < shortest:
+        return f"{len(clip)} samples; this teacher needs {shortest} or more at 16 kHz"
+    if len(clip) > LONGEST_SECONDS * RATE:
+        return f"{len(clip) / RATE:.0f} s; cut clips to {LONGEST_SECONDS:.0f} s at most"
+    # A sum is finite only if every sample is, and takes no second array.
+    if not np.isfinite(np.dot(clip, clip)) and not np.isfinite(clip).all():
+        at = int(np.argmin(np.isfinite(clip)))
+        return f"sample {at} is {clip[at]}; expected finite samples"
+    return ""
+
+
+def _check_array(name: str, value: Any, width: int | None, labels: Sequence[str]) -> None:
+    if not isinstance(value, np.ndarray) or value.dtype != np.float32:
+        kind = value.dtype if isinstance(value, np.ndarray) else type(value).__name__
+        raise BadData(f"a teacher gave {name} as {kind}; expected float32")
+    if value.ndim != 2 or (width is not None and value.shape[1] != width) or value.size == 0:
+        raise BadData(
+            f"a teacher gave {name} of shape {list(value.shape)}; "
+            f"expected [clips, {width if width is not None else 'width'}]"
+        )
+    wrong = np.argwhere(~np.isfinite(value))
+    if len(wrong):
+        clip, column = wrong[0].tolist()
+        where = labels[column] if labels else f"{name}[{column}]"
+        raise BadData(f"a teacher gave {value[clip, column]} for {where} of clip {clip}")
+
+
+def _check_probabilities(probs: Floats) -> None:
+    wrong = np.argwhere((probs < -1e-6) | (probs > 1 + 1e-6))
+    if len(wrong):
+        clip, column = wrong[0].tolist()
+        raise BadData(
+            f"a teacher gave {probs[clip, column]:g} for the probability of {CLASSES[column]} "
+            f"of clip {clip}; expected 0..1"
+        )
+    sums = probs.sum(axis=1)
+    worst = int(np.argmax(np.abs(sums - 1)))
+    if abs(sums[worst] - 1) > 1e-3:
+        raise BadData(f"class probabilities of clip {worst} sum to {sums[worst]:g}; expected 1")
+
+
+def _check_tokens(tokens: Sequence[Any], rate: float) -> None:
+    if not rate > 0:
+        raise BadData(f"tokens_per_second is {rate}; expected more than 0 where there are tokens")
+    for clip, value in enumerate(tokens):
+        if not isinstance(value, np.ndarray) or value.dtype != np.float16 or value.ndim != 2:
+            raise BadData(f"tokens of clip {clip}: expected a float16 array [tokens, width]")
+        if not np.isfinite(value).all():
+            raise BadData(f"tokens of clip {clip} are not all finite (float16 ends at 65504)")

@@ -1,0 +1,250 @@
+"""Teachers by name, folder or TOML file: `load_teacher`.
+
+Nothing is ever downloaded. A name stands for a folder that the user has fetched; where it is
+missing, the error has the command that fetches it and the licence that comes with it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import cast
+
+from edgeemo.compress.teachers.base import Teacher
+from edgeemo.errors import BadArtifact, BadInput, require
+
+FOLDER_VARIABLE = "EDGEEMO_TEACHERS"
+"""Environment variable: the folder whose subfolders are teachers, by name."""
+
+Loader = Callable[[Path, str], Teacher]
+
+
+@dataclass(frozen=True)
+class Known:
+    """A published teacher.
+
+    Attributes:
+        name: what `load_teacher` takes; also the name of its folder.
+        loader: "module:function"; the function takes (folder, device).
+        licence: of the weights.
+        fetch: the shell command that downloads it, with {folder} for the target.
+        order: dimensions as the model's own files give them; the adapter reorders.
+        scale: range of the model's own outputs.
+    """
+
+    name: str
+    loader: str
+    licence: str
+    fetch: str
+    order: str
+    scale: str
+
+
+_HERE = "edgeemo.compress.teachers"
+
+_BUILTIN = Known(
+    name="builtin",
+    loader=f"{_HERE}.builtin:load",
+    licence="see edgeemo/teachers; part of this package",
+    fetch="",
+    order="arousal, dominance, valence",
+    scale="0..1",
+)
+
+_TEACHERS: dict[str, Known] = {}
+
+
+def register_teacher(known: Known) -> None:
+    """Add a teacher to the names that `load_teacher` takes.
+
+    Raises:
+        BadInput: the name is taken.
+    """
+    if known.name in _TEACHERS:
+        raise BadInput(f"teacher {known.name!r} is registered already; choose another name")
+    _TEACHERS[known.name] = known
+
+
+def known_teachers() -> Mapping[str, Known]:
+    """All registered teachers by name, in the order of registration."""
+    return dict(_TEACHERS)
+
+
+def teachers_folder() -> Path:
+    """Where named teachers are looked for: $EDGEEMO_TEACHERS or ~/.cache/edgeemo/teachers."""
+    given = os.environ.get(FOLDER_VARIABLE)
+    return Path(given) if given else Path.home() / ".cache" / "edgeemo" / "teachers"
+
+
+def load_teacher(source: str | Path, device: str = "cpu") -> Teacher:
+    """Load a teacher.
+
+    Args:
+        source: a registered name ("builtin", "audeering-dim", ...); or a folder as published (the
+            adapter is chosen from its files); or a TOML file that describes an ONNX or TorchScript
+            model, or an ensemble (docs/teachers.md).
+        device: "cpu", "cuda" or "cuda:1"; ONNX models on CUDA need onnxruntime-gpu.
+
+    Returns:
+        The teacher, weights loaded, on `device`.
+
+    Raises:
+        BadInput: unknown name (the nearest is given), missing folder (with the command that fetches
+            it), or a device that is not there.
+        BadArtifact: the files are truncated, foreign, too large, or leave their folder.
+        BadRecipe: the TOML has an unknown key or an impossible value.
+        MissingExtra: transformers, torch or onnxruntime is not installed.
+    """
+    check_device(device)
+    if isinstance(source, str) and source in _TEACHERS:
+        return _load_known(_TEACHERS[source], device)
+    path = Path(source)
+    if path.suffix == ".toml" and path.is_file():
+        return _function(f"{_HERE}.described:load")(path, device)
+    if path.is_dir():
+        return _function(recognise(path))(path, device)
+    if path.is_file():
+        raise BadInput(
+            f"{path}: a model file alone does not say what its outputs mean; "
+            "describe it in a TOML beside it (docs/teachers.md) and give that"
+        )
+    raise BadInput(_not_found(str(source)))
+
+
+def recognise(folder: Path) -> str:
+    """Which adapter reads a folder: its "module:function".
+
+    Raises:
+        BadArtifact: no adapter knows the files; the message lists what was looked for.
+    """
+    from edgeemo.compress.teachers._weights import read_json
+
+    if (folder / "teacher.toml").is_file():
+        return f"{_HERE}.described:load"
+    if (folder / "model.yaml").is_file():
+        return f"{_HERE}.audonnx:load"
+    if (folder / "config.json").is_file():
+        config = read_json(folder, "config.json")
+        backbone = str(config.get("pretrain_model", ""))
+        if config.get("model_type") == "wav2vec2":
+            return f"{_HERE}.audeering:load"
+        if config.get("model_type") == "ser":
+            return f"{_HERE}.odyssey:load"
+        if backbone.startswith("wavlm"):
+            return f"{_HERE}.voxprofile:load_wavlm"
+        if backbone.startswith("whisper"):
+            return f"{_HERE}.voxprofile:load_whisper"
+        raise BadArtifact(
+            f"{folder}/config.json is of no known teacher (model_type "
+            f"{config.get('model_type')!r}, pretrain_model {backbone!r}); known: "
+            + ", ".join(_TEACHERS)
+        )
+    raise BadArtifact(
+        f"{folder}: no teacher.toml, model.yaml or config.json in it; see docs/teachers.md"
+    )
+
+
+def check_device(device: str) -> None:
+    """Refuse a device that is not there.
+
+    Raises:
+        BadInput: neither "cpu" nor "cuda" nor "cuda:N", or CUDA is not available.
+    """
+    kind, _, index = device.partition(":")
+    if kind not in {"cpu", "cuda"} or (index and not index.isdecimal()):
+        raise BadInput(f"device {device!r}; expected cpu, cuda or cuda:N")
+    if kind == "cuda":
+        torch = require("torch", "train")
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if int(index or 0) >= count:
+            raise BadInput(f"device {device!r}: torch sees {count} CUDA devices; use device='cpu'")
+
+
+def _load_known(known: Known, device: str) -> Teacher:
+    if known is _BUILTIN:
+        return _function(known.loader)(Path(), device)
+    folder = teachers_folder() / known.name
+    if not folder.is_dir():
+        raise BadInput(
+            f"teacher {known.name}: no folder {folder}; nothing is fetched automatically. Download "
+            f"it with: {known.fetch.format(folder=folder)}  Licence of the weights: "
+            f"{known.licence}. Or set {FOLDER_VARIABLE}, or give its path"
+        )
+    return _function(known.loader)(folder, device)
+
+
+def _function(where: str) -> Loader:
+    module, _, function = where.partition(":")
+    return cast(Loader, getattr(importlib.import_module(module), function))
+
+
+def _not_found(source: str) -> str:
+    near = get_close_matches(source, _TEACHERS, 1)
+    hint = f"did you mean {near[0]!r}?" if near else "known teachers: " + ", ".join(_TEACHERS)
+    return (
+        f"teacher {source!r} is neither a known name nor a folder nor a TOML file; {hint}"
+        " (nothing is fetched automatically: docs/teachers.md has the download commands)"
+    )
+
+
+def _hf(repository: str) -> str:
+    return f"huggingface-cli download {repository} --local-dir {{folder}}"
+
+
+for _known in (
+    _BUILTIN,
+    Known(
+        name="audeering-dim",
+        loader=f"{_HERE}.audeering:load",
+        licence="CC BY-NC-SA 4.0 (research only; commercial use needs a licence of audEERING)",
+        fetch=_hf("audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim"),
+        order="arousal, dominance, valence",
+        scale="about 0..1, not bounded",
+    ),
+    Known(
+        name="audeering-dim-onnx",
+        loader=f"{_HERE}.audonnx:load",
+        licence="CC BY-NC-SA 4.0 (research only; commercial use needs a licence of audEERING)",
+        fetch="get the archive of https://doi.org/10.5281/zenodo.6221127 and unpack it in {folder}",
+        order="arousal, dominance, valence",
+        scale="about 0..1, not bounded",
+    ),
+    Known(
+        name="odyssey-wavlm",
+        loader=f"{_HERE}.odyssey:load",
+        licence="MIT by its card; the WavLM weights it starts from: not settled",
+        fetch=_hf("3loi/SER-Odyssey-Baseline-WavLM-Multi-Attributes"),
+        order="arousal, dominance, valence",
+        scale="about 0..1 (annotators' 1..7 as (x - 1) / 6), not bounded",
+    ),
+    Known(
+        name="voxprofile-wavlm",
+        loader=f"{_HERE}.voxprofile:load_wavlm",
+        licence="OpenRAIL; its card says no commercial use",
+        fetch=_hf("tiantiaf/wavlm-large-msp-podcast-emotion-dim"),
+        order="arousal, valence, dominance",
+        scale="0..1 (sigmoid)",
+    ),
+    Known(
+        name="voxprofile-whisper",
+        loader=f"{_HERE}.voxprofile:load_whisper",
+        licence="OpenRAIL; its card says no commercial use",
+        fetch=_hf("tiantiaf/whisper-large-v3-msp-podcast-emotion-dim"),
+        order="arousal, valence, dominance",
+        scale="0..1 (sigmoid)",
+    ),
+    Known(
+        name="emotion2vec-plus",
+        loader=f"{_HERE}.emotion2vec:load",
+        licence="FunASR model licence; of the weights themselves: not stated",
+        fetch=_hf("emotion2vec/emotion2vec_plus_base")
+        + " and export it as docs/teachers.md says; model.onnx or model.ts goes there.",
+        order="classes only",
+        scale="softmax of nine classes",
+    ),
+):
+    register_teacher(_known)
