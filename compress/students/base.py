@@ -1,0 +1,160 @@
+"""What every student is, and the registry by name."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from edgeemo._files import replacing
+from edgeemo.errors import BadArtifact, BadRecipe
+from edgeemo.features import FeatureSpec
+
+
+class StudentOutput(NamedTuple):
+    """What a student gives for a batch of B clips.
+
+    Attributes:
+        adv: [B, 3], arousal, dominance, valence; about 0..1, not clipped.
+        logits: [B, 8], over edgeemo.types.CLASSES; softmax gives probabilities.
+        embedding: [B, E], what the heads see; distilled from the teacher's embedding.
+        tokens: [B, T', C], one vector each `stride` frames; distilled from the teacher's.
+        token_lengths: [B], int64, tokens of each clip that are not padding.
+    """
+
+    adv: Tensor
+    logits: Tensor
+    embedding: Tensor
+    tokens: Tensor
+    token_lengths: Tensor
+
+
+class Student(nn.Module):
+    """A small network from features to emotion.
+
+    Attributes:
+        name: the name under which it is registered.
+        options: the keyword arguments it was made with.
+        spec: the features it expects.
+        receptive: frames that one token sees.
+        stride: frames from one token to the next.
+    """
+
+    name: ClassVar[str] = ""
+    options: Mapping[str, Any]
+    spec: FeatureSpec
+    receptive: int
+    stride: int
+
+    def forward(self, features: Tensor, lengths: Tensor | None = None) -> StudentOutput:
+        """Estimate.
+
+        Args:
+            features: [B, T, bands], float32, from edgeemo.log_mel with `spec`.
+            lengths: [B], int64, frames of each clip; the rest of a row is padding and changes
+                nothing. None: every clip fills its row.
+        """
+        raise NotImplementedError
+
+    def normalise_from(self, mean: Tensor, sd: Tensor) -> None:  # noqa: B027
+        """Take mean and standard deviation [bands] of the training features.
+
+        Called once before training. A student whose first layer normalises by itself ignores it.
+        """
+
+
+S = TypeVar("S", bound=type[Student])
+_STUDENTS: dict[str, type[Student]] = {}
+
+
+def register_student(name: str) -> Callable[[S], S]:
+    """Class decorator: make a student known by `name`.
+
+    Raises:
+        ValueError: the name is taken. Two students under one name are a mistake in the code.
+    """
+
+    def add(cls: S) -> S:
+        if name in _STUDENTS:
+            raise ValueError(f"a student {name!r} is registered already: {_STUDENTS[name]}")
+        cls.name = name
+        _STUDENTS[name] = cls
+        return cls
+
+    return add
+
+
+def student_names() -> tuple[str, ...]:
+    """Names that make_student knows, sorted."""
+    return tuple(sorted(_STUDENTS))
+
+
+def make_student(name: str, **options: Any) -> Student:
+    """Make an untrained student.
+
+    Args:
+        name: one of student_names().
+        **options: keyword arguments of that student's class. A whole float is taken for an
+            integer where the default is one, because TOML tables hold one kind of number.
+
+    Raises:
+        BadRecipe: the name or an option is unknown.
+    """
+    if name not in _STUDENTS:
+        near = get_close_matches(name, _STUDENTS, 1, 0.4)
+        hint = f"did you mean {near[0]!r}?" if near else ""
+        raise BadRecipe(f"no student {name!r}; {hint} known: {', '.join(student_names())}")
+    cls = _STUDENTS[name]
+    known = inspect.signature(cls).parameters
+    for key, value in options.items():
+        if key not in known:
+            takes = ", ".join(known) or "no options"
+            raise BadRecipe(f"student {name} has no option {key!r}; it takes {takes}")
+        default = known[key].default
+        if isinstance(default, (bool, int)) and isinstance(value, float) and value.is_integer():
+            options[key] = type(default)(value)
+    student = cls(**options)
+    student.options = dict(options)
+    return student
+
+
+def save_student(student: Student, path: Path) -> None:
+    """Write name, options and weights; the file is whole or absent."""
+    state = {k: v.detach().cpu().contiguous() for k, v in student.state_dict().items()}
+    with replacing(path) as temporary:
+        torch.save({"name": student.name, "options": dict(student.options), "state": state},
+                   temporary)  # fmt: skip
+
+
+def load_student(path: Path) -> Student:
+    """Read what save_student wrote. No code from the file is run.
+
+    Returns:
+        The student in evaluation mode.
+
+    Raises:
+        BadArtifact: not such a file, or its weights do not fit the student it names.
+    """
+    try:
+        # weights_only refuses everything but tensors and plain values.
+        found = torch.load(path, map_location="cpu", weights_only=True)
+        student = make_student(found["name"], **found["options"])
+        student.load_state_dict(found["state"])
+    except FileNotFoundError:
+        raise BadArtifact(f"{path}: no such file; the run has not finished an epoch") from None
+    except BadRecipe as error:
+        raise BadArtifact(f"{path}: {error}") from None
+    except Exception as error:  # torch raises a dozen kinds on damaged files
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise BadArtifact(f"{path}: not a student's weights ({reason:.120})") from None
+    return student.eval()
+
+
+def time_mask(lengths: Tensor, frames: int) -> Tensor:
+    """[B, frames] float mask: 1 inside each clip, 0 on its padding."""
+    return (torch.arange(frames, device=lengths.device)[None] < lengths[:, None]).float()
