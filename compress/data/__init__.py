@@ -1,0 +1,17 @@
+"""Speech with labels: clips, data sets, corpora as they are distributed, splits by speaker."""
+
+from edgeemo.compress.data.clips import RATE, Clip, DataSet, Span, readable, shard_of
+from edgeemo.compress.data.folders import open_dataset
+from edgeemo.compress.data.splits import speaker_folds, split_by_speaker
+
+__all__ = [
+    "RATE",
+    "Clip",
+    "DataSet",
+    "Span",
+    "open_dataset",
+    "readable",
+    "shard_of",
+    "speaker_folds",
+    "split_by_speaker",
+]

@@ -1,0 +1,207 @@
+"""A clip of speech with what is known about it, and a set of clips."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeemo.audio import read_audio
+from edgeemo.errors import BadData, BadInput
+from edgeemo.types import CLASSES
+
+RATE = 16000
+"""Sampling rate of every clip in Hz."""
+
+LOG = logging.getLogger("edgeemo")
+
+_LONGEST_BYTES = 1 << 31  # of one encoded clip
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Span:
+    """The bytes of one sound: a whole file, or a piece of one (a member of a tar shard).
+
+    Attributes:
+        path: the file.
+        offset: first byte.
+        size: bytes, or None for all to the end.
+    """
+
+    path: Path
+    offset: int = 0
+    size: int | None = None
+
+    def read(self) -> bytes:
+        """The bytes; BadInput if the file is gone, shorter than promised, or absurdly large."""
+        try:
+            with self.path.open("rb") as file:
+                file.seek(self.offset)
+                data = file.read(_LONGEST_BYTES + 1 if self.size is None else self.size)
+        except OSError as error:
+            raise BadInput(f"{self.path}: cannot be read ({error.strerror})") from None
+        if len(data) > _LONGEST_BYTES:
+            raise BadInput(f"{self.path}: over {_LONGEST_BYTES} bytes; cut it into pieces")
+        if self.size is not None and len(data) < self.size:
+            raise BadInput(
+                f"{self.path}: ends at byte {self.offset + len(data)}, "
+                f"expected {self.offset + self.size}; copy the file again"
+            )
+        return data
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One clip of speech. Labels that nobody gave are None.
+
+    Attributes:
+        id: relative path with "/", unique in its data set.
+        corpus: name of the corpus.
+        speaker: "corpus/name"; the same person has the same name in every copy of a corpus.
+        span: where the encoded sound lies.
+        sex: "F" or "M".
+        language: ISO 639-1 code.
+        text_id: which sentence was spoken.
+        emotion: the category given to the clip (in acted corpora: the one acted), one of CLASSES
+            or a further word of `emotions.WORDS` such as "calm" or "boredom".
+        adv: mean arousal, dominance, valence of human raters, each 0..1.
+        adv_sd: population standard deviation between the raters, the same order and unit.
+        votes: share of the votes by class name, summing to 1 over CLASSES, classes without a vote
+            left out. Without single votes the category counts as one; None if no vote names a class.
+        other: share 0..1 of the votes which name no class ("boredom", "other"); `votes` is what the
+            rest of the raters said, so 1 - other is a fair weight for it.
+        seconds: length as the labels say, not measured.
+        licence: of the sound.
+        group: clips of one group never lie in two parts of a split; default the speaker.
+        tags: whatever else the labels say, as text by column name.
+    """
+
+    id: str
+    corpus: str
+    speaker: str
+    span: Span
+    sex: str | None = None
+    language: str | None = None
+    text_id: str | None = None
+    emotion: str | None = None
+    adv: tuple[float, float, float] | None = None
+    adv_sd: tuple[float, float, float] | None = None
+    votes: Mapping[str, float] | None = field(default=None, hash=False)
+    other: float = 0.0
+    seconds: float | None = None
+    licence: str = "not stated"
+    group: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    def __post_init__(self) -> None:
+        """Fill `group`, and refuse votes that are no distribution over CLASSES."""
+        if not self.group:
+            object.__setattr__(self, "group", self.speaker)
+        if self.votes is not None:
+            wrong = [name for name in self.votes if name not in CLASSES]
+            if wrong or abs(sum(self.votes.values()) - 1) > 1e-6:
+                raise BadData(f"{self.id}: votes {dict(self.votes)} are no shares over CLASSES")
+
+    def samples(self) -> NDArray[np.float32]:
+        """Decode the sound: float32, shape [n], 16 kHz mono, about -1..1.
+
+        Raises:
+            BadInput: the sound is missing, broken, empty, too long or not finite.
+        """
+        if self.span.size is None and self.span.offset == 0:
+            return read_audio(self.span.path, RATE)
+        name = f"{self.span.path.name}:{self.id.rpartition(':')[2]}"
+        return read_audio(io.BytesIO(self.span.read()), RATE, name=name)
+
+    def digest(self) -> str:
+        """sha256 of the encoded bytes, 64 hex digits: the clip's name in caches of labels."""
+        return hashlib.sha256(self.span.read()).hexdigest()
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """Clips under a name. Iterable, with a length.
+
+    Attributes:
+        name: for reports, for example the folder's name.
+        clips: in the order of their ids.
+    """
+
+    name: str
+    clips: tuple[Clip, ...]
+
+    def __post_init__(self) -> None:
+        """Sort the clips and refuse two with one id."""
+        clips = tuple(sorted(self.clips, key=lambda clip: clip.id))
+        for before, clip in zip(clips, clips[1:], strict=False):
+            if before.id == clip.id:
+                raise BadData(f"{self.name}: two clips are called {clip.id!r}; rename one")
+        object.__setattr__(self, "clips", clips)
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def __iter__(self) -> Iterator[Clip]:
+        return iter(self.clips)
+
+    def __repr__(self) -> str:
+        return (
+            f"DataSet({self.name!r}, {len(self.clips)} clips, {len(self.speakers)} speakers, "
+            f"corpora: {', '.join(self.corpora)})"
+        )
+
+    @property
+    def corpora(self) -> tuple[str, ...]:
+        """Names of the corpora, sorted."""
+        return tuple(sorted({clip.corpus for clip in self.clips}))
+
+    @property
+    def speakers(self) -> tuple[str, ...]:
+        """Names of the speakers, sorted."""
+        return tuple(sorted({clip.speaker for clip in self.clips}))
+
+    @property
+    def licences(self) -> Mapping[str, str]:
+        """Licence by corpus, for a model's card."""
+        found: dict[str, set[str]] = {}
+        for clip in self.clips:
+            found.setdefault(clip.corpus, set()).add(clip.licence)
+        return {corpus: "; ".join(sorted(found[corpus])) for corpus in sorted(found)}
+
+
+def readable(clips: Iterable[Clip]) -> Iterator[tuple[Clip, NDArray[np.float32]]]:
+    """Decode clips one after the other; report and skip those that cannot be read.
+
+    Yields:
+        The clip and its samples (float32, [n], 16 kHz). A clip that fails gives one warning on
+        the logger "edgeemo", and the next one follows.
+    """
+    for clip in clips:
+        try:
+            samples = clip.samples()
+        except BadInput as error:
+            LOG.warning("skipped %s", error)
+            continue
+        yield clip, samples
+
+
+def shard_of(items: Sequence[T], rank: int, world: int) -> Sequence[T]:
+    """The part of `items` that process `rank` of `world` (torchrun) takes.
+
+    Every item is in exactly one part; parts differ by at most one item in length.
+
+    Raises:
+        BadInput: `rank` is not in 0..world-1.
+    """
+    if not 0 <= rank < world:
+        raise BadInput(f"rank {rank} of {world} processes; expected 0 to {world - 1}")
+    return items[rank::world]

@@ -1,0 +1,85 @@
+"""`open_dataset`: find out what a path holds, and read it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from edgeemo.audio import SUFFIXES
+from edgeemo.compress.data.clips import LOG, Clip, DataSet, Span
+from edgeemo.compress.data.known import licence_of
+from edgeemo.compress.data.labels import read_labels
+from edgeemo.errors import BadData
+
+
+def open_dataset(path: str | Path) -> DataSet:
+    """Read the labels of a data set; the sound itself is read clip by clip, later.
+
+    Understood, in this order:
+      - a folder with `labels.csv` (see `labels`);
+      - a folder whose subfolders are such data sets: their union, ids "corpus/...";
+      - a plain folder of sound files, without labels: the folder a file lies in is its speaker.
+
+    Args:
+        path: the folder.
+
+    Raises:
+        BadData: nothing there, no sound in it, or faulty labels (file and line are named).
+    """
+    folder = Path(path)
+    if not folder.exists():
+        raise BadData(f"{folder}: no such file or folder; give a folder of sound files")
+    name = folder.resolve().name
+    clips = _read_corpus(folder, name)
+    if clips is None:
+        clips = _read_union(folder)
+    if clips is None:
+        clips = list(_read_plain(folder, name))
+    if not clips:
+        raise BadData(f"{folder}: holds no sound; expected files that end in {', '.join(SUFFIXES)}")
+    return DataSet(name, tuple(clips))
+
+
+def _read_corpus(folder: Path, name: str) -> list[Clip] | None:
+    """Clips of a folder that is one labelled corpus, else None."""
+    if (folder / "labels.csv").is_file():
+        return list(read_labels(folder, name))
+    return None
+
+
+def _read_union(folder: Path) -> list[Clip] | None:
+    """Clips of a folder whose subfolders are corpora, else None."""
+    found: list[Clip] = []
+    for part in sorted(p for p in folder.iterdir() if p.is_dir()):
+        clips = _read_corpus(part, part.name)
+        if clips is not None:
+            found += [replace(clip, id=f"{part.name}/{clip.id}") for clip in clips]
+        elif found or any(_sounds(part)):
+            LOG.info("%s: not a labelled corpus, left out of the union", part)
+    return found or None
+
+
+def _read_plain(folder: Path, corpus: str) -> Iterator[Clip]:
+    loose = 0
+    for file in _sounds(folder):
+        id = file.relative_to(folder).as_posix()
+        inside = "/" in id
+        loose += not inside
+        speaker = f"{corpus}/{id.rpartition('/')[0] if inside else file.stem}"
+        yield Clip(id, corpus, speaker, Span(file), licence=licence_of(corpus))
+    if loose:
+        LOG.warning(
+            "%s: %d files lie in no subfolder; each counts as a speaker of its own. "
+            "Put each speaker's files into a folder, or write labels.csv",
+            folder,
+            loose,
+        )
+
+
+def _sounds(folder: Path) -> Iterator[Path]:
+    """Sound files in a folder and its subfolders, by name; hidden ones are left out."""
+    for file in sorted(folder.rglob("*")):
+        hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
+        if file.suffix.lower() in SUFFIXES and not hidden and file.is_file():
+            yield file

@@ -1,0 +1,137 @@
+"""`labels.csv`: the form in which edgeemo takes labels for a folder of sound.
+
+Columns (docs: data guide): `path` and `speaker` must be there. Understood beside them are `sex`,
+`language`, `text_id`, `emotion`, `seconds`, `licence`, `group`; `arousal`, `dominance`, `valence`
+(means of raters, 0..1, all three or none) and `<dimension>_sd`; votes as numbers in
+`votes_<class>` (or `voice_<class>`), or as one word a rater in `r1_emotion`, `r2_emotion`, ...
+Every other column is kept as text in `Clip.tags`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from difflib import get_close_matches
+from pathlib import Path
+
+from edgeemo.compress.data.clips import Clip, Span
+from edgeemo.compress.data.emotions import WORDS, share_votes
+from edgeemo.compress.data.known import licence_of, speaker_and_group
+from edgeemo.compress.data.tables import Row, read_table, relative_path
+from edgeemo.errors import BadData
+from edgeemo.types import DIMENSIONS
+
+REQUIRED = ("path", "speaker")
+_ADV_SD = tuple(f"{name}_sd" for name in DIMENSIONS)
+_KNOWN = frozenset(
+    (*REQUIRED, *"sex language text_id emotion seconds licence group".split(), *DIMENSIONS, *_ADV_SD)
+)
+_VOTES = re.compile(r"(?:votes|voice)_(.+)")
+_RATER = re.compile(r"r\d+_emotion")
+_MOST_VOTES = 1e6
+_LONGEST = 1e6  # seconds
+
+
+def read_labels(folder: Path, corpus: str) -> Iterator[Clip]:
+    """Clips of a folder that has a `labels.csv`; ids are the paths in it.
+
+    A sound file that is not there is no fault here: reading it is, and is reported then.
+
+    Args:
+        folder: where `labels.csv` lies.
+        corpus: name of the corpus; some are known (`known.KNOWN`) and bring their licence.
+
+    Raises:
+        BadData: a column is missing or misspelt; a number, a word or a path is wrong; a path comes
+            twice. The message has file and line.
+    """
+    file = folder / "labels.csv"
+    root = folder.resolve()
+    seen: dict[str, int] = {}
+    for row in read_table(file, REQUIRED):
+        if not seen:
+            _check_columns(file, row)
+        path = relative_path(row, row.text("path") or "", folder, root)
+        if path in seen:
+            raise row.fault(f"path {path!r} stands in line {seen[path]} already; remove one")
+        seen[path] = row.line
+        yield clip_of_row(row, path, corpus, Span(folder / path))
+    if not seen:
+        raise BadData(f"{file}: holds no clip; expected one line for each")
+
+
+def clip_of_row(row: Row, id: str, corpus: str, span: Span) -> Clip:
+    """One row of labels as a clip (shards have the same columns as JSON)."""
+    name = row.text("speaker")
+    if name is None:
+        raise row.fault("speaker is empty; expected a name, for people must not lie in two parts")
+    speaker, group = speaker_and_group(corpus, name)
+    sex = row.text("sex")
+    if sex not in (None, "F", "M"):
+        raise row.fault(f"sex is {sex!r:.40}; expected F, M or nothing")
+    emotion = row.word("emotion")
+    votes, other = share_votes(_votes(row, emotion))
+    own_group = row.text("group")
+    return Clip(
+        id=id,
+        corpus=corpus,
+        speaker=speaker,
+        span=span,
+        sex=sex,
+        language=row.text("language"),
+        text_id=row.text("text_id"),
+        emotion=emotion,
+        adv=_triple(row, DIMENSIONS),
+        adv_sd=_triple(row, _ADV_SD),
+        votes=votes,
+        other=other,
+        seconds=row.number("seconds", 0, _LONGEST),
+        licence=row.text("licence") or licence_of(corpus),
+        group=f"{corpus}/{own_group}" if own_group else group,
+        tags={c: v for c, v in row.values.items() if v and c not in _KNOWN and not _is_vote(c)},
+    )
+
+
+def _votes(row: Row, emotion: str | None) -> list[tuple[str, float]]:
+    """Pairs of word and number; the category itself where nobody voted."""
+    found = []
+    for column in row.values:
+        match = _VOTES.fullmatch(column)
+        if match and match[1] in WORDS:
+            found.append((match[1], row.number(column, 0, _MOST_VOTES) or 0.0))
+        elif _RATER.fullmatch(column):
+            word = row.word(column)
+            found += [(word, 1.0)] if word else []
+    if any(number for _, number in found):
+        return found
+    return [(emotion, 1.0)] if emotion else []
+
+
+def _is_vote(column: str) -> bool:
+    match = _VOTES.fullmatch(column)
+    return bool(match and match[1] in WORDS) or bool(_RATER.fullmatch(column))
+
+
+def _triple(row: Row, columns: tuple[str, ...]) -> tuple[float, float, float] | None:
+    values = [row.number(column, 0.0, 1.0) for column in columns]
+    given = [value for value in values if value is not None]
+    if not given:
+        return None
+    if len(given) != 3:
+        missing = columns[values.index(None)]
+        raise row.fault(f"{missing} is missing beside its sisters; give all three or none")
+    return given[0], given[1], given[2]
+
+
+def _check_columns(file: Path, row: Row) -> None:
+    """A misspelt column would be taken as a tag, and its labels silently lost."""
+    for column in row.values:
+        # r1_arousal, r2_arousal, ...: single raters, kept as tags.
+        if column in _KNOWN or _is_vote(column) or re.match(r"r\d+_", column):
+            continue
+        match = _VOTES.fullmatch(column)
+        if column.startswith("votes_") and match:
+            raise BadData(f"{file}:1: column {column!r}; expected votes_ and one of {', '.join(WORDS)}")
+        near = get_close_matches(column.lower(), _KNOWN, 1, cutoff=0.85)
+        if near:
+            raise BadData(f"{file}:1: unknown column {column!r}; did you mean {near[0]!r}?")

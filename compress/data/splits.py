@@ -1,0 +1,111 @@
+"""Parts of a data set that share no speaker."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+
+from edgeemo.compress.data.clips import Clip
+from edgeemo.errors import BadInput
+
+
+def split_by_speaker(
+    clips: Iterable[Clip], seed: int, shares: Sequence[float] = (0.8, 0.1, 0.1)
+) -> tuple[list[Clip], ...]:
+    """Cut clips into parts (train, valid, test) so that no group lies in two.
+
+    Each corpus is spread over the parts as its shares allow; what a corpus of few speakers cannot
+    give to a part, the next corpus gives. The order of `clips` does not matter.
+
+    Args:
+        clips: any.
+        seed: which of the possible splits.
+        shares: wanted share of the clips for each part, 0 or more, summing to 1.
+
+    Returns:
+        One list of clips for each share, in the order of their ids; a part with a share above 0
+        has at least one group.
+
+    Raises:
+        BadInput: shares are negative or do not sum to 1, or there are fewer groups than parts.
+    """
+    if any(share < 0 for share in shares) or abs(sum(shares) - 1) > 1e-6:
+        raise BadInput(f"shares {tuple(shares)}; expected numbers of 0 or more that sum to 1")
+    corpora = _corpora(clips, seed)
+    wanted = [part for part, share in enumerate(shares) if share > 0]
+    groups = [group for corpus in corpora for group in corpus]
+    if len(groups) < len(wanted):
+        raise BadInput(
+            f"{len(groups)} speakers for {len(wanted)} parts; give clips of more speakers, "
+            "or labels that tell the speakers apart"
+        )
+    missing = [0.0] * len(shares)
+    parts: list[list[list[Clip]]] = [[] for _ in shares]
+    for corpus in corpora:
+        total = sum(map(len, corpus))
+        missing = [m + share * total for m, share in zip(missing, shares, strict=True)]
+        for group in corpus:
+            part = max(wanted, key=lambda p: missing[p])
+            missing[part] -= len(group)
+            parts[part].append(group)
+    for part in wanted:
+        if not parts[part]:
+            richest = max(parts, key=len)
+            parts[part].append(richest.pop(min(range(len(richest)), key=lambda i: len(richest[i]))))
+    return tuple(_flat(part) for part in parts)
+
+
+def speaker_folds(
+    clips: Iterable[Clip], k: int, seed: int
+) -> list[tuple[list[Clip], list[Clip]]]:
+    """Folds for cross-validation: each group is held out exactly once.
+
+    Args:
+        clips: any; their order does not matter.
+        k: number of folds, 2 or more. Each corpus gives each fold as equal a number of groups as
+            it can, then as equal a number of clips.
+        seed: which of the possible foldings.
+
+    Returns:
+        k pairs (train, held out), each list in the order of the clips' ids.
+
+    Raises:
+        BadInput: k is below 2 or above the number of groups.
+    """
+    corpora = _corpora(clips, seed)
+    groups = sum(map(len, corpora))
+    if not 2 <= k <= groups:
+        raise BadInput(f"{k} folds of {groups} speakers; expected 2 to {groups}")
+    folds: list[list[list[Clip]]] = [[] for _ in range(k)]
+    for corpus in corpora:
+        here = [0] * k  # groups of this corpus
+        for group in corpus:
+            sizes = [sum(map(len, fold)) for fold in folds]
+            fold = min(range(k), key=lambda f: (here[f], sizes[f]))
+            here[fold] += 1
+            folds[fold].append(group)
+    return [
+        (_flat([g for other in folds if other is not fold for g in other]), _flat(fold))
+        for fold in folds
+    ]
+
+
+def _corpora(clips: Iterable[Clip], seed: int) -> list[list[list[Clip]]]:
+    """Clips by group, groups by corpus: corpora by name, groups shuffled by the seed."""
+    groups: dict[str, list[Clip]] = {}
+    for clip in clips:
+        groups.setdefault(clip.group, []).append(clip)
+    corpora: dict[str, list[str]] = {}
+    for group in groups:
+        corpora.setdefault(group.partition("/")[0], []).append(group)
+
+    def place(group: str) -> str:
+        # A digest, not random(): a new speaker does not disturb the order of the others, and the
+        # order is the same in every version of Python.
+        return hashlib.sha256(f"{seed}/{group}".encode()).hexdigest()
+
+    return [[groups[g] for g in sorted(corpora[name], key=place)] for name in sorted(corpora)]
+
+
+def _flat(groups: list[list[Clip]]) -> list[Clip]:
+    return sorted((clip for group in groups for clip in group), key=lambda clip: clip.id)

@@ -1,0 +1,138 @@
+"""Rows of CSV and TSV files, strictly: each fault is a BadData that names file and line."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from edgeemo.compress.data.emotions import WORDS, read_word
+from edgeemo.errors import BadData
+
+_LONGEST_FIELD = 1 << 16
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row: values by column, and where it stands."""
+
+    file: Path
+    line: int
+    values: dict[str, str]
+
+    def fault(self, text: str) -> BadData:
+        """The error to raise for this row: "labels.csv:17: ..."."""
+        return BadData(f"{self.file}:{self.line}: {text}")
+
+    def text(self, column: str) -> str | None:
+        """The value without surrounding blanks; None if it is empty or the column is missing."""
+        return self.values.get(column, "").strip() or None
+
+    def number(self, column: str, low: float, high: float) -> float | None:
+        """The value as a finite number in low..high; None if it is empty or missing."""
+        text = self.text(column)
+        if text is None:
+            return None
+        return self.as_number(text, column, low, high)
+
+    def as_number(self, text: str, column: str, low: float, high: float) -> float:
+        """`text` as a finite number in low..high."""
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not low <= value <= high:
+            raise self.fault(f"{column} is {text!r:.40}; expected a number {low:g} to {high:g}")
+        return value
+
+    def word(self, column: str) -> str | None:
+        """The value as a word of `emotions.WORDS`; None if it is empty or missing."""
+        text = self.text(column)
+        if text is None:
+            return None
+        try:
+            return read_word(text)
+        except KeyError:
+            known = ", ".join(WORDS)
+            raise self.fault(f"{column} is {text!r:.40}; expected one of {known}") from None
+
+
+def read_table(
+    path: Path, required: Collection[str], delimiter: str = ",", header: Collection[str] | None = None
+) -> Iterator[Row]:
+    """Read a table in UTF-8 whose first line names the columns.
+
+    Args:
+        path: the file.
+        required: columns that must be there.
+        delimiter: between columns.
+        header: names of the columns, for a file without that first line.
+
+    Raises:
+        BadData: missing or double column, a row of another length, broken quotes or encoding.
+    """
+    csv.field_size_limit(_LONGEST_FIELD)
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            yield from _rows(path, csv.reader(file, delimiter=delimiter, strict=True), required, header)
+    except OSError as error:
+        raise BadData(f"{path}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError as error:
+        raise BadData(f"{path}: is not UTF-8 ({error.reason}); save it again as UTF-8") from None
+
+
+def _rows(
+    path: Path, reader: Iterator[list[str]], required: Collection[str], header: Collection[str] | None
+) -> Iterator[Row]:
+    def rows() -> Iterator[tuple[int, list[str]]]:
+        try:
+            for fields in reader:
+                yield reader.line_num, fields  # type: ignore[attr-defined]
+        except csv.Error as error:
+            line = reader.line_num  # type: ignore[attr-defined]
+            raise BadData(f"{path}:{line}: is no table ({error})") from None
+
+    lines = rows()
+    columns = list(header) if header is not None else [c.strip() for c in next(lines, (0, []))[1]]
+    for column in required:
+        if column not in columns:
+            has = ", ".join(columns)[:200] or "nothing"
+            raise BadData(f"{path}:1: column {column!r} is missing; the first line has {has}")
+    double = {column for column in columns if columns.count(column) > 1}
+    if double:
+        raise BadData(f"{path}:1: column {min(double)!r} comes twice; remove one")
+    for line, fields in lines:
+        if not fields:
+            continue
+        if len(fields) != len(columns):
+            raise BadData(f"{path}:{line}: {len(fields)} values; expected {len(columns)}")
+        yield Row(path, line, dict(zip(columns, fields, strict=True)))
+
+
+def relative_path(row: Row, text: str, root: Path, resolved_root: Path) -> str:
+    """A path of a label file as a clean relative path with "/".
+
+    Args:
+        row: for messages.
+        text: what the file says.
+        root: folder of the label file.
+        resolved_root: `root.resolve()`.
+
+    Raises:
+        BadData: the path is absolute, has ".." or a backslash, or is or passes a link that leads
+            out of the folder.
+    """
+    parts = PurePosixPath(text).parts
+    foreign = "\\" in text or "\0" in text or (len(text) > 1 and text[1] == ":")
+    if foreign or not parts or parts[0] == "/" or ".." in parts:
+        raise row.fault(f"path {text!r:.80} leaves the folder; expected a relative path with '/'")
+    clean = "/".join(parts)
+    try:
+        target = (root / clean).resolve()
+    except (OSError, RuntimeError):  # a loop of links
+        raise row.fault(f"path {text!r:.80} cannot be followed") from None
+    if not target.is_relative_to(resolved_root):
+        raise row.fault(f"path {text!r:.80} is a link that leaves the folder; copy the file there")
+    return clean
