@@ -105,9 +105,7 @@ def _parser(arguments: Sequence[str]) -> tuple[argparse.ArgumentParser, ModuleTy
             commands.add_parser(name, help=summary)
             continue
         module = importlib.import_module(f"edgeemo.cli.{name}")
-        command = commands.add_parser(
-            name, help=summary, description=module.HELP, parents=[shared]
-        )
+        command = commands.add_parser(name, help=summary, description=module.HELP, parents=[shared])
         module.add_arguments(command)
     return parser, module
 

@@ -1,0 +1,143 @@
+"""The command-line shell: exit statuses, one line an error, lazy commands."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from edgeemo import cli
+from edgeemo.errors import BadInput
+
+
+def edgeemo(*arguments: str | Path, **more: object) -> subprocess.CompletedProcess[str]:
+    """Run the command as a user does."""
+    command = [sys.executable, "-m", "edgeemo", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, **more)  # type: ignore[call-overload,no-any-return]
+
+
+@pytest.fixture
+def failing_doctor(monkeypatch: pytest.MonkeyPatch) -> list[BaseException]:
+    """A list; the error put into it is what `edgeemo doctor` raises."""
+    errors: list[BaseException] = []
+    module = importlib.import_module("edgeemo.cli.doctor")
+
+    def run(args: argparse.Namespace) -> int:
+        raise errors[0]
+
+    monkeypatch.setattr(module, "run", run)
+    return errors
+
+
+def test_an_expected_error_is_one_line_and_2(
+    failing_doctor: list[BaseException], capsys: pytest.CaptureFixture[str]
+) -> None:
+    failing_doctor.append(BadInput("rate is 0 Hz; expected 1000 Hz or more"))
+    assert cli.main(["doctor"]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", "edgeemo: rate is 0 Hz; expected 1000 Hz or more\n")
+
+
+@pytest.mark.parametrize("arguments", [["--debug", "doctor"], ["doctor", "--debug"]])
+def test_debug_lets_the_traceback_through(
+    failing_doctor: list[BaseException], arguments: list[str]
+) -> None:
+    failing_doctor.append(BadInput("no"))
+    with pytest.raises(BadInput, match="no"):
+        cli.main(arguments)
+
+
+def test_ctrl_c_is_130(
+    failing_doctor: list[BaseException], capsys: pytest.CaptureFixture[str]
+) -> None:
+    failing_doctor.append(KeyboardInterrupt())
+    assert cli.main(["doctor"]) == 130
+    assert capsys.readouterr().err == "edgeemo: interrupted\n"
+
+
+def test_an_unexpected_error_is_not_swallowed(failing_doctor: list[BaseException]) -> None:
+    failing_doctor.append(ZeroDivisionError("a mistake in edgeemo itself"))
+    with pytest.raises(ZeroDivisionError):
+        cli.main(["doctor"])
+
+
+def test_a_real_error_of_a_process(tmp_path: Path) -> None:
+    run = edgeemo("predict", "--model", tmp_path / "none.onnx", tmp_path)
+    assert run.returncode == 2
+    assert run.stdout == ""
+    assert run.stderr.startswith("edgeemo: ") and run.stderr.count("\n") == 1
+    assert "none.onnx" in run.stderr
+    shown = edgeemo("predict", "--debug", "--model", tmp_path / "none.onnx", tmp_path)
+    assert shown.returncode != 0
+    assert "Traceback" in shown.stderr
+
+
+def test_wrong_usage_is_2_and_names_the_commands() -> None:
+    run = edgeemo("predikt")
+    assert run.returncode == 2
+    assert "invalid choice: 'predikt'" in run.stderr
+    assert all(name in run.stderr for name in cli.COMMANDS)
+
+
+def test_without_a_command_it_helps() -> None:
+    run = edgeemo()
+    assert run.returncode == 0
+    assert all(f"{name} " in run.stdout for name in cli.COMMANDS)
+
+
+def test_version() -> None:
+    run = edgeemo("--version")
+    assert run.stdout == f"edgeemo {importlib.import_module('edgeemo').__version__}\n"
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_every_command_has_help(name: str) -> None:
+    module = importlib.import_module(f"edgeemo.cli.{name}")
+    assert module.HELP.strip()
+    run = edgeemo(name, "--help")
+    assert run.returncode == 0, run.stderr
+    assert "--debug" in run.stdout
+
+
+def test_every_module_is_a_command() -> None:
+    files = {p.stem for p in Path(cli.__file__).parent.glob("*.py") if not p.stem.startswith("_")}
+    assert files == set(cli.COMMANDS)
+
+
+def test_a_reader_that_leaves_is_no_error() -> None:
+    """As in `edgeemo doctor | true`."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "edgeemo", "doctor"]
+    run = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True)
+    os.close(writing)
+    assert run.returncode == 1
+    assert run.stderr == ""
+
+
+def test_a_signal_ends_with_130(tmp_path: Path) -> None:
+    """SIGINT while the command waits for its input: a named pipe that nobody fills."""
+    pipe = tmp_path / "endless.wav"
+    os.mkfifo(pipe)
+    command = [sys.executable, "-X", "importtime", "-m", "edgeemo", "predict", str(pipe)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    try:
+        # The shell catches Ctrl-C from the command on; its module shows in the import log.
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "edgeemo.cli.predict" in line:
+                break
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 130
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close()  # type: ignore[union-attr]

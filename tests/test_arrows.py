@@ -1,0 +1,168 @@
+"""Which part may import which: read from the source, and seen after a real import."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+CODE = ("edgeemo", "compress", "export")
+EVERYTHING = (*CODE, "tests", "examples", "benchmarks")
+
+# The commands that train or export are a shell around compress and export.
+BRIDGES = {"edgeemo/cli/distill.py", "edgeemo/cli/export.py", "edgeemo/cli/evaluate.py"}
+
+# What each part may import beside the standard library and edgeemo's own modules. In edgeemo
+# everything but numpy goes through errors.require, inside the module that needs it.
+ALLOWED = {
+    "edgeemo": {"numpy"},
+    "compress": {"numpy", "torch"},
+    "export": {"numpy", "torch", "onnx"},
+}
+
+
+def sources(*folders: str) -> list[Path]:
+    """Python files under the folders, without following the links edgeemo/compress and export."""
+    found: list[Path] = []
+    for folder in folders:
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            inside = path.relative_to(ROOT).parts
+            if inside[:2] not in {("edgeemo", "compress"), ("edgeemo", "export")}:
+                found.append(path)
+    return found
+
+
+def imports(path: Path) -> Iterator[tuple[int, str, bool]]:
+    """Line, absolute dotted name, and whether only a type checker sees it, of each import.
+
+    `from x import y` gives x.y. Calls of import_module and require with a constant count too.
+    """
+    tree = ast.parse(path.read_text(), str(path))
+    typing_only = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        hidden = id(node) in typing_only
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node.lineno, alias.name, hidden
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                parts = [*path.relative_to(ROOT).with_suffix("").parts]
+                base = ".".join([*parts[: -node.level], *([base] if base else [])])
+            for alias in node.names:
+                yield node.lineno, f"{base}.{alias.name}", hidden
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
+            first = node.args[0] if node.args else None
+            if isinstance(first, ast.Constant) and isinstance(first.value, str):
+                yield node.lineno, first.value, hidden
+
+
+def wrong_arrows(path: Path) -> list[str]:
+    """Imports of one file that point the wrong way."""
+    name = path.relative_to(ROOT).as_posix()
+    part = name.split("/")[0]
+    faults = []
+    for line, module, hidden in imports(path):
+        where = f"{name}:{line} imports {module}"
+        if module.split(".")[0] in ("compress", "export"):
+            faults.append(f"{where}: a second copy; write edgeemo.{module}")
+        if hidden:
+            continue
+        to_compress = module.startswith("edgeemo.compress")
+        to_export = module.startswith("edgeemo.export")
+        if part == "edgeemo" and (to_compress or to_export) and name not in BRIDGES:
+            faults.append(f"{where}: the runtime knows neither training nor export")
+        if part == "compress" and to_export:
+            faults.append(f"{where}: training does not know export")
+    return faults
+
+
+def foreign_imports(path: Path) -> list[str]:
+    """Packages that a file of edgeemo, compress or export imports outside its part's list."""
+    name = path.relative_to(ROOT).as_posix()
+    allowed = ALLOWED[name.split("/")[0]] | set(sys.stdlib_module_names) | {"edgeemo"}
+    tops = {(line, module.split(".")[0]) for line, module, hidden in imports(path) if not hidden}
+    return [f"{name}:{line} imports {top}" for line, top in sorted(tops) if top not in allowed]
+
+
+def test_imports_point_one_way() -> None:
+    files = sources(*EVERYTHING)
+    assert {path.relative_to(ROOT).parts[0] for path in files} >= {*CODE, "tests"}
+    assert [fault for path in files for fault in wrong_arrows(path)] == []
+
+
+def test_optional_packages_come_through_require() -> None:
+    assert [fault for path in sources("edgeemo") for fault in foreign_imports(path)] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "fault"),
+    [
+        ("edgeemo/a.py", "import compress", "second copy"),
+        ("compress/a.py", "from export import b", "second copy"),
+        ("edgeemo/a.py", "def f():\n    from edgeemo.compress import b", "neither"),
+        ("edgeemo/a/b.py", "from ..compress import b", "neither"),
+        ("edgeemo/a.py", "importlib.import_module('edgeemo.export.b')", "neither"),
+        ("compress/a.py", "import edgeemo.export", "training"),
+    ],
+)
+def test_the_check_notices(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, text: str, fault: str
+) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "ROOT", tmp_path)
+    path = tmp_path / name
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    (found,) = wrong_arrows(path)
+    assert fault in found
+
+
+def loaded_by(statement: str) -> set[str]:
+    """Top-level modules that a fresh interpreter holds after a statement."""
+    code = f"import sys; {statement}; import json; print(json.dumps(list(sys.modules)))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return {name.split(".")[0] for name in json.loads(run.stdout)}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import edgeemo",
+        "import edgeemo; edgeemo.log_mel, edgeemo.FeatureSpec, edgeemo.load, edgeemo.Card",
+        "import edgeemo.cli",
+        "import edgeemo.cli.doctor",
+        "import edgeemo.cli.models",
+        "import edgeemo.cli.predict",
+    ],
+)
+def test_nothing_heavier_than_numpy_is_loaded(statement: str) -> None:
+    extra = loaded_by(statement) - loaded_by("import numpy, argparse, logging, importlib.metadata")
+    foreign = extra - set(sys.stdlib_module_names) - {"edgeemo", "_edgeemo_editable"}
+    assert {name for name in foreign if not name.startswith("__")} == set()
+
+
+def test_import_costs_little_more_than_numpy() -> None:
+    """Own time of edgeemo's modules, as -X importtime sees it: no wall clock of a busy machine."""
+    code = "import numpy; import edgeemo; edgeemo.log_mel; edgeemo.load; edgeemo.Emotion"
+    run = subprocess.run(
+        [sys.executable, "-X", "importtime", "-c", code],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    rows = [line.removeprefix("import time:").split("|") for line in run.stderr.splitlines()]
+    # Modules stand in the order in which they finished: what follows numpy came through edgeemo.
+    names = [row[-1].strip() for row in rows]
+    after = names.index("numpy") + 1
+    cost = sum(int(row[0]) for row in rows[after:]) / 1000
+    assert "edgeemo.features" in names[after:]
+    assert cost < 150, f"{cost:.0f} ms"

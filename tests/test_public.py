@@ -1,0 +1,112 @@
+"""The public names: all there, all documented, nothing forgotten."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import edgeemo
+
+ROOT = Path(__file__).resolve().parents[1]
+
+PUBLIC = {
+    "Card",
+    "Emotion",
+    "FeatureSpec",
+    "LogMel",
+    "Session",
+    "__version__",
+    "errors",
+    "load",
+    "log_mel",
+}
+
+
+def public_files() -> list[Path]:
+    """Modules of the three parts whose names, and whose folders' names, do not begin with _."""
+    return [
+        path
+        for part in ("edgeemo", "compress", "export")
+        for path in sorted((ROOT / part).rglob("*.py"))
+        if not any(
+            piece.startswith("_") and piece not in ("__init__.py", "__main__.py")
+            for piece in path.relative_to(ROOT).parts
+        )
+    ]
+
+
+def undocumented(path: Path) -> list[str]:
+    """Public functions, classes and methods of a file that have no docstring."""
+    tree = ast.parse(path.read_text())
+    name = path.relative_to(ROOT).as_posix()
+    missing = [] if ast.get_docstring(tree) else [name]
+
+    def visit(body: list[ast.stmt], prefix: str) -> None:
+        for node in body:
+            if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+                continue
+            decorators = {ast.unparse(d).split("(")[0] for d in node.decorator_list}
+            if node.name.startswith("_") or "overload" in decorators:
+                continue
+            if not ast.get_docstring(node):
+                missing.append(f"{name}:{node.lineno} {prefix}{node.name}")
+            if isinstance(node, ast.ClassDef):
+                visit(node.body, f"{node.name}.")
+
+    visit(tree.body, "")
+    return missing
+
+
+def test_the_list_of_public_names_is_complete() -> None:
+    assert set(edgeemo.__all__) == PUBLIC
+    assert set(dir(edgeemo)) >= PUBLIC
+
+
+@pytest.mark.parametrize("name", sorted(PUBLIC))
+def test_each_public_name_is_there(name: str) -> None:
+    assert getattr(edgeemo, name) is not None
+    if name != "__version__":
+        assert inspect.getdoc(getattr(edgeemo, name))
+
+
+def test_a_lazy_name_is_the_thing_itself() -> None:
+    assert edgeemo.log_mel is importlib.import_module("edgeemo.features").log_mel
+    assert edgeemo.load is importlib.import_module("edgeemo.session").load
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="'nonsense'"):
+        edgeemo.nonsense  # noqa: B018
+
+
+def test_star_import_gives_the_public_names() -> None:
+    code = "from edgeemo import *; print(' '.join(n for n in dir() if n in __import__('sys').argv))"
+    run = subprocess.run(
+        [sys.executable, "-c", code, *PUBLIC], capture_output=True, text=True, check=True
+    )
+    assert set(run.stdout.split()) == PUBLIC
+
+
+def test_every_public_name_has_a_docstring() -> None:
+    files = public_files()
+    assert {path.relative_to(ROOT).parts[0] for path in files} == {"edgeemo", "compress", "export"}
+    assert [fault for path in files for fault in undocumented(path)] == []
+
+
+def test_the_docstring_check_notices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "ROOT", tmp_path)
+    path = tmp_path / "a.py"
+    path.write_text(
+        '"""Head."""\nclass A:\n    """Doc."""\n    def b(self): ...\n    def _c(self): ...\n'
+    )
+    assert undocumented(path) == ["a.py:4 A.b"]
+
+
+def test_types_are_announced() -> None:
+    assert (Path(edgeemo.__file__).parent / "py.typed").is_file()
