@@ -2,16 +2,19 @@
 
 from edgeemo.compress.data.clips import RATE, Clip, DataSet, Span, readable, shard_of
 from edgeemo.compress.data.folders import open_dataset
+from edgeemo.compress.data.shipped import SPEECH, shipped_speech
 from edgeemo.compress.data.splits import speaker_folds, split_by_speaker
 
 __all__ = [
     "RATE",
+    "SPEECH",
     "Clip",
     "DataSet",
     "Span",
     "open_dataset",
     "readable",
     "shard_of",
+    "shipped_speech",
     "speaker_folds",
     "split_by_speaker",
 ]

@@ -24,7 +24,12 @@ from edgeemo.types import DIMENSIONS
 REQUIRED = ("path", "speaker")
 _ADV_SD = tuple(f"{name}_sd" for name in DIMENSIONS)
 _KNOWN = frozenset(
-    (*REQUIRED, *"sex language text_id emotion seconds licence group".split(), *DIMENSIONS, *_ADV_SD)
+    (
+        *REQUIRED,
+        *"sex language text_id emotion seconds licence group".split(),
+        *DIMENSIONS,
+        *_ADV_SD,
+    )
 )
 _VOTES = re.compile(r"(?:votes|voice)_(.+)")
 _RATER = re.compile(r"r\d+_emotion")
@@ -131,7 +136,9 @@ def _check_columns(file: Path, row: Row) -> None:
             continue
         match = _VOTES.fullmatch(column)
         if column.startswith("votes_") and match:
-            raise BadData(f"{file}:1: column {column!r}; expected votes_ and one of {', '.join(WORDS)}")
+            raise BadData(
+                f"{file}:1: column {column!r}; expected votes_ and one of {', '.join(WORDS)}"
+            )
         near = get_close_matches(column.lower(), _KNOWN, 1, cutoff=0.85)
         if near:
             raise BadData(f"{file}:1: unknown column {column!r}; did you mean {near[0]!r}?")

@@ -55,9 +55,7 @@ def split_by_speaker(
     return tuple(_flat(part) for part in parts)
 
 
-def speaker_folds(
-    clips: Iterable[Clip], k: int, seed: int
-) -> list[tuple[list[Clip], list[Clip]]]:
+def speaker_folds(clips: Iterable[Clip], k: int, seed: int) -> list[tuple[list[Clip], list[Clip]]]:
     """Folds for cross-validation: each group is held out exactly once.
 
     Args:

@@ -60,7 +60,10 @@ class Row:
 
 
 def read_table(
-    path: Path, required: Collection[str], delimiter: str = ",", header: Collection[str] | None = None
+    path: Path,
+    required: Collection[str],
+    delimiter: str = ",",
+    header: Collection[str] | None = None,
 ) -> Iterator[Row]:
     """Read a table in UTF-8 whose first line names the columns.
 
@@ -76,7 +79,9 @@ def read_table(
     csv.field_size_limit(_LONGEST_FIELD)
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            yield from _rows(path, csv.reader(file, delimiter=delimiter, strict=True), required, header)
+            yield from _rows(
+                path, csv.reader(file, delimiter=delimiter, strict=True), required, header
+            )
     except OSError as error:
         raise BadData(f"{path}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError as error:
@@ -84,7 +89,10 @@ def read_table(
 
 
 def _rows(
-    path: Path, reader: Iterator[list[str]], required: Collection[str], header: Collection[str] | None
+    path: Path,
+    reader: Iterator[list[str]],
+    required: Collection[str],
+    header: Collection[str] | None,
 ) -> Iterator[Row]:
     def rows() -> Iterator[tuple[int, list[str]]]:
         try:
