@@ -47,7 +47,7 @@ def examine() -> Report:
     Returns:
         Tables `edgeemo` and `python` (version, path), `machine`, `native` (the C front end),
         and lists `extras` (name, packages with version or None, install command) and `models`
-        (name, error or None, broken). Nothing in it is about the user or their files, but the two paths.
+        (name, error or None, broken). The two paths are all it tells about the user.
     """
     return {
         "edgeemo": {
