@@ -1,0 +1,64 @@
+/* edgeemo_internal.h: what the stages of the front end share. Not for users of the library. */
+#ifndef EDGEEMO_INTERNAL_H
+#define EDGEEMO_INTERNAL_H
+
+#include "edgeemo.h"
+
+/* cos(2 pi k / n) and its negative sine: e^(-2 pi i k / n), the way an FFT turns. */
+typedef struct edgeemo_complex {
+    float re, im;
+} edgeemo_complex;
+
+/* All that the stages read. The arrays lie in the caller's block, behind the front end itself;
+ * N is the FFT's length, M = N/2 that of the complex FFT which does its work. */
+typedef struct edgeemo_tables {
+    int32_t window, fft, bands, spectrum, floor_mode;
+    float floor, log_scale;
+    float *shape;             /* [window] */
+    edgeemo_complex *turn;    /* [3M/4] e^(-2 pi i k / M), for the butterflies */
+    edgeemo_complex *split;   /* [M/2] e^(-2 pi i k / N), from complex to real */
+    uint16_t *place;          /* [M] where the FFT leaves bin k */
+    float *rise;              /* [M+1] weight of bin k in the triangle that rises over it */
+    float *norm;              /* [bands] factor of each band */
+    uint16_t *edge;           /* [bands+2] first bin at or above each corner of the triangles */
+} edgeemo_tables;
+
+/* Work of one frame. */
+typedef struct edgeemo_work {
+    float *re, *im; /* [M] each */
+    float *power;   /* [M+1] */
+} edgeemo_work;
+
+struct edgeemo_frontend {
+    edgeemo_tables tables;
+    edgeemo_work work;
+    int32_t hop;
+    int32_t filled; /* samples in history, less than window between calls */
+    int32_t skip;   /* samples to drop before the next frame begins; 0 unless hop > window */
+    float *history; /* [window] the samples of the frame that is being collected */
+};
+
+/* Tables, in the arrays that `tables` points to. */
+void edgeemo_make_tables(edgeemo_tables *tables, const edgeemo_feature_spec *spec);
+
+/* The stages, in order. Each reads the tables and the result of the one before.
+ * window    frame[window] times the shape, even samples to re, odd ones to im, zeros behind.
+ * fft       in place; bin k comes to lie at place[k].
+ * spectrum  power (or magnitude) of the N/2 + 1 bins of the real signal.
+ * mel       sums of the bins under each triangle, out[bands].
+ * log       in place. */
+void edgeemo_window(const edgeemo_tables *tables, const float *frame, edgeemo_work *work);
+void edgeemo_fft(const edgeemo_tables *tables, edgeemo_work *work);
+void edgeemo_spectrum(const edgeemo_tables *tables, edgeemo_work *work);
+void edgeemo_mel(const edgeemo_tables *tables, const float *power, float *out);
+void edgeemo_log(const edgeemo_tables *tables, float *values);
+
+/* Functions for tables, in double, from + - * / only, so that no libm decides a bit.
+ * Errors are below 1e-15 of the result. */
+double edgeemo_ln(double x);  /* x > 0, normal */
+double edgeemo_exp(double x); /* |x| < 700 */
+double edgeemo_root(double x); /* x > 0, normal */
+/* e^(2 pi i k / n): cosine and sine of k/n of a full turn; 0 <= k < n <= 2^20. */
+void edgeemo_turn(int32_t k, int32_t n, double *cosine, double *sine);
+
+#endif

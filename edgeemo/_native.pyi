@@ -1,0 +1,35 @@
+"""The C front end (cmake_ext/python/binding.c). Use edgeemo.features: it checks the arrays."""
+
+from collections.abc import Buffer
+from typing import final
+
+# A spec is any object with the attributes of edgeemo.features.FeatureSpec.
+
+@final
+class Frontend:
+    """One stream of samples. Not shared between threads: a second one gets a RuntimeError."""
+
+    def __new__(cls, spec: object) -> Frontend: ...
+    def frames(self, n: int, /) -> int:
+        """Frames that a push of n more samples would complete."""
+
+    def push(self, samples: Buffer, out: Buffer, /) -> int:
+        """Take float32 or int16 samples; fill out, float32, with frames(n) frames or more room.
+
+        Returns the frames written, or a negative status; then nothing has changed.
+        """
+
+    def reset(self) -> None:
+        """Forget all samples."""
+
+def check_spec(spec: object, /) -> str:
+    """Name of the status of a spec: "EDGEEMO_OK", or the first fault."""
+
+def choices() -> dict[str, tuple[str, ...]]:
+    """The words that each choice of a spec may have."""
+
+def first_bad_sample(samples: Buffer, /) -> int:
+    """Index of the first float32 sample that a push refuses, or -1."""
+
+def normalize_utterance(samples: Buffer, out: Buffer, /) -> int:
+    """(samples - mean) / sqrt(variance + 1e-7), float32; returns a status, 0 if all is well."""
