@@ -1,7 +1,12 @@
 """The C front end (cmake_ext/python/binding.c). Use edgeemo.features: it checks the arrays."""
 
-from collections.abc import Buffer
-from typing import final
+from typing import Any, final
+
+from numpy.typing import NDArray
+
+# Any C-contiguous buffer serves; typed as arrays because numpy's stubs call them buffers only
+# from Python 3.12 on.
+_Samples = NDArray[Any]  # float32 or int16
 
 # A spec is any object with the attributes of edgeemo.features.FeatureSpec.
 
@@ -13,7 +18,7 @@ class Frontend:
     def frames(self, n: int, /) -> int:
         """Frames that a push of n more samples would complete."""
 
-    def push(self, samples: Buffer, out: Buffer, /) -> int:
+    def push(self, samples: _Samples, out: _Samples, /) -> int:
         """Take float32 or int16 samples; fill out, float32, with frames(n) frames or more room.
 
         Returns the frames written, or a negative status; then nothing has changed.
@@ -28,8 +33,8 @@ def check_spec(spec: object, /) -> str:
 def choices() -> dict[str, tuple[str, ...]]:
     """The words that each choice of a spec may have."""
 
-def first_bad_sample(samples: Buffer, /) -> int:
+def first_bad_sample(samples: _Samples, /) -> int:
     """Index of the first float32 sample that a push refuses, or -1."""
 
-def normalize_utterance(samples: Buffer, out: Buffer, /) -> int:
+def normalize_utterance(samples: _Samples, out: _Samples, /) -> int:
     """(samples - mean) / sqrt(variance + 1e-7), float32; returns a status, 0 if all is well."""

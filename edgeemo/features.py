@@ -40,7 +40,8 @@ class FeatureSpec:
         high_hz: where the last one ends, at most sample_rate / 2, and 1 Hz or more above low_hz.
         mel_scale: "slaney" (linear below 1000 Hz) or "htk"; places the corners of the triangles.
         triangles: whether their sides are straight over "hz" or over "mel".
-        area_norm: "slaney" multiplies a triangle by 2 / (its width in Hz), "none" leaves its peak at 1.
+        area_norm: "slaney" multiplies a triangle by 2 / (its width in Hz); "none" leaves its peak
+            at 1.
         log: "natural", or "db": 10 log10.
         floor: 1e-30 to 1.
         floor_mode: "clamp" takes log(max(x, floor)), "add" log(x + floor).
@@ -81,7 +82,7 @@ class FeatureSpec:
         return 0 if n_samples < self.window else 1 + (n_samples - self.window) // self.hop
 
     def seconds(self, frames: int) -> float:
-        """Seconds of sound that `frames` frames cover, from the first sample to the last; 0 for 0."""
+        """Seconds of sound that `frames` frames cover, from first sample to last; 0 for 0."""
         return (self.window + (frames - 1) * self.hop) / self.sample_rate if frames > 0 else 0.0
 
 
@@ -238,9 +239,8 @@ class LogMel:
     def __repr__(self) -> str:
         """Rate in, shape out."""
         s = self._spec
-        return (
-            f"LogMel({s.sample_rate} Hz in, {s.bands} bands every {1000 * s.hop / s.sample_rate:g} ms)"
-        )
+        every = 1000 * s.hop / s.sample_rate
+        return f"LogMel({s.sample_rate} Hz in, {s.bands} bands every {every:g} ms)"
 
 
 def _checked(samples: ArrayLike, spec: FeatureSpec, rate: int | None) -> NDArray[Any]:
@@ -253,11 +253,13 @@ def _checked(samples: ArrayLike, spec: FeatureSpec, rate: int | None) -> NDArray
     array = np.asarray(samples)
     if array.ndim != 1:
         raise BadInput(
-            f"samples have shape {list(array.shape)}; expected one axis, mono: take the mean over channels"
+            f"samples have shape {list(array.shape)}; expected one axis, mono: take the mean over"
+            " channels"
         )
     if array.dtype not in (np.float32, np.int16):
         raise BadInput(
-            f"samples are {array.dtype}; expected float32 in -1..1, or int16: use .astype(np.float32)"
+            f"samples are {array.dtype}; expected float32 in -1..1, or int16: use"
+            " .astype(np.float32)"
         )
     if len(array) > _MOST_SAMPLES:
         raise BadInput(f"{len(array)} samples; expected at most {_MOST_SAMPLES} at once")
