@@ -1,0 +1,62 @@
+"""Backends: each runs one kind of artifact. Another module than this never names a runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeemo.card import Card
+from edgeemo.errors import BadArtifact, BadInput
+
+BACKENDS: Mapping[str, str] = {"onnx": ".onnx"}
+"""Name of each backend and the ending of the files that it runs."""
+
+
+class Backend(Protocol):
+    """A loaded artifact.
+
+    Attributes:
+        name: key of BACKENDS.
+        card: what the file says about itself, checked.
+    """
+
+    name: str
+    card: Card
+
+    def run(self, values: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+        """Outputs by name, each [1, labels], finite.
+
+        Args:
+            values: [1, frames, bands] or [1, samples], as the card's `input` says.
+
+        Raises:
+            BadArtifact: the file gives something else than its card promises.
+        """
+        ...
+
+
+def open_backend(path: Path, backend: str | None = None) -> Backend:
+    """Load an artifact.
+
+    Args:
+        path: the file.
+        backend: key of BACKENDS, or None to choose by the file's ending.
+
+    Raises:
+        BadArtifact: no such file, or it is truncated, foreign or hostile.
+        BadInput: no backend of that name.
+        MissingExtra: the backend's package is not installed.
+    """
+    if backend is not None and backend not in BACKENDS:
+        raise BadInput(f"no backend {backend!r}; there is: {', '.join(BACKENDS)}")
+    fitting = [name for name, ending in BACKENDS.items() if path.suffix == ending]
+    if not fitting or (backend is not None and backend not in fitting):
+        endings = ", ".join(BACKENDS.values()) if backend is None else BACKENDS[backend]
+        raise BadArtifact(f"{path}: expected a file that ends in {endings}")
+    from edgeemo.backends.onnx import OnnxBackend
+
+    return OnnxBackend(path)

@@ -1,0 +1,86 @@
+"""Backend `onnx`: artifacts on onnxruntime, one thread, little memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeemo.backends._onnx_file import read_onnx
+from edgeemo.card import Card
+from edgeemo.errors import BadArtifact, require
+
+
+class OnnxBackend:
+    """An ONNX artifact in onnxruntime.
+
+    One thread: the models are so small that handing work to a second one costs more than it
+    gives. The memory arena is off, because it keeps the memory of the longest clip for good.
+
+    Attributes:
+        name: "onnx".
+        card: the card of the file, checked.
+    """
+
+    name = "onnx"
+
+    def __init__(self, path: Path) -> None:
+        """Load `path`.
+
+        Raises:
+            BadArtifact: truncated, foreign or hostile, or it does not do what its card says.
+            MissingExtra: onnxruntime is not installed.
+        """
+        checked = read_onnx(path)
+        self.card: Card = checked.card
+        self._path = path
+        self._session = _start(checked.data, path)
+        self._check_signature()
+
+    def run(self, values: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+        """Outputs by name; see `edgeemo.backends.Backend`."""
+        names = [output.name for output in self.card.outputs]
+        try:
+            arrays = self._session.run(names, {self.card.input: values})
+        # onnxruntime's errors share no base class but Exception; the call runs nothing else.
+        except Exception as error:
+            raise BadArtifact(f"{self._path}: cannot be run: {_one_line(error)}") from error
+        outputs = dict(zip(names, arrays, strict=True))
+        for output in self.card.outputs:
+            array = outputs[output.name]
+            if array.shape != (1, len(output.labels)) or not np.isfinite(array).all():
+                raise BadArtifact(
+                    f"{self._path}: output {output.name} has shape {array.shape} or is not finite; "
+                    f"the card promises {(1, len(output.labels))}"
+                )
+        return outputs
+
+    def _check_signature(self) -> None:
+        card = self.card
+        last = [] if card.input == "samples" else [card.spec.bands]
+        found = [(i.name, i.type, i.shape[:1], i.shape[2:]) for i in self._session.get_inputs()]
+        wanted: list[Any] = [(card.input, "tensor(float)", [1], last)]
+        if found != wanted or len(self._session.get_inputs()[0].shape) != 2 + len(last):
+            raise BadArtifact(f"{self._path}: input {found}; the card promises {wanted}")
+        outputs = [(o.name, o.type) for o in self._session.get_outputs()]
+        promised = [(o.name, "tensor(float)") for o in card.outputs]
+        if outputs != promised:
+            raise BadArtifact(f"{self._path}: outputs {outputs}; the card promises {promised}")
+
+
+def _start(data: bytes, path: Path) -> Any:
+    ort = require("onnxruntime", "onnx")
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.enable_cpu_mem_arena = options.enable_mem_pattern = False
+    options.log_severity_level = 4  # its warnings are about its own choices; faults are raised
+    try:
+        return ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise BadArtifact(f"{path}: onnxruntime refuses it: {_one_line(error)}") from error
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
