@@ -2,6 +2,7 @@
 
 from edgeemo.compress.data.clips import RATE, Clip, DataSet, Span, readable, shard_of
 from edgeemo.compress.data.folders import open_dataset
+from edgeemo.compress.data.intervals import interval
 from edgeemo.compress.data.shipped import SPEECH, shipped_speech
 from edgeemo.compress.data.splits import speaker_folds, split_by_speaker
 
@@ -11,6 +12,7 @@ __all__ = [
     "Clip",
     "DataSet",
     "Span",
+    "interval",
     "open_dataset",
     "readable",
     "shard_of",

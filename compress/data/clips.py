@@ -7,6 +7,7 @@ import io
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import TypeVar
 
@@ -76,7 +77,7 @@ class Clip:
         adv: mean arousal, dominance, valence of human raters, each 0..1.
         adv_sd: population standard deviation between the raters, the same order and unit.
         votes: share of the votes by class name, summing to 1 over CLASSES, classes without a vote
-            left out. Without single votes the category counts as one; None if no vote names a class.
+            left out. Without single votes the category counts as one; None if none names a class.
         other: share 0..1 of the votes which name no class ("boredom", "other"); `votes` is what the
             rest of the raters said, so 1 - other is a fair weight for it.
         seconds: length as the labels say, not measured.
@@ -119,8 +120,7 @@ class Clip:
         """
         if self.span.size is None and self.span.offset == 0:
             return read_audio(self.span.path, RATE)
-        name = f"{self.span.path.name}:{self.id.rpartition(':')[2]}"
-        return read_audio(io.BytesIO(self.span.read()), RATE, name=name)
+        return read_audio(io.BytesIO(self.span.read()), RATE, name=self.id)
 
     def digest(self) -> str:
         """sha256 of the encoded bytes, 64 hex digits: the clip's name in caches of labels."""
@@ -142,7 +142,7 @@ class DataSet:
     def __post_init__(self) -> None:
         """Sort the clips and refuse two with one id."""
         clips = tuple(sorted(self.clips, key=lambda clip: clip.id))
-        for before, clip in zip(clips, clips[1:], strict=False):
+        for before, clip in pairwise(clips):
             if before.id == clip.id:
                 raise BadData(f"{self.name}: two clips are called {clip.id!r}; rename one")
         object.__setattr__(self, "clips", clips)

@@ -12,6 +12,7 @@ WORDS: Mapping[str, str | None] = {name: name for name in CLASSES} | {
     "boredom": None,
     "frustration": None,
     "other": None,
+    "no agreement": None,
 }
 """The words that `Clip.emotion` may hold, each with the class that it votes for, or None."""
 
@@ -42,6 +43,8 @@ def read_word(text: str) -> str:
     """
     word = text.strip().lower()
     word = _SPELLINGS.get(word, word)
+    if word.startswith("other"):  # "Other-annoyed", "other (bored)"
+        word = "other"
     if word not in WORDS:
         raise KeyError(text)
     return word

@@ -8,8 +8,12 @@ from pathlib import Path
 
 from edgeemo.audio import SUFFIXES
 from edgeemo.compress.data.clips import LOG, Clip, DataSet, Span
+from edgeemo.compress.data.corpora import read_named_corpus
+from edgeemo.compress.data.iemocap import find_summaries, read_iemocap
 from edgeemo.compress.data.known import licence_of
 from edgeemo.compress.data.labels import read_labels
+from edgeemo.compress.data.msp_podcast import find_consensus, read_msp_podcast
+from edgeemo.compress.data.shards import find_shards, read_shards
 from edgeemo.errors import BadData
 
 
@@ -18,11 +22,14 @@ def open_dataset(path: str | Path) -> DataSet:
 
     Understood, in this order:
       - a folder with `labels.csv` (see `labels`);
+      - tar shards in WebDataset's layout: one file, or a folder of them (see `shards`);
+      - MSP-Podcast and IEMOCAP, by their label files;
+      - RAVDESS, CREMA-D, Emo-DB, EmoTale, nEMO, TESS, by the names of their files (see `corpora`);
       - a folder whose subfolders are such data sets: their union, ids "corpus/...";
       - a plain folder of sound files, without labels: the folder a file lies in is its speaker.
 
     Args:
-        path: the folder.
+        path: the folder, or one tar file.
 
     Raises:
         BadData: nothing there, no sound in it, or faulty labels (file and line are named).
@@ -31,6 +38,10 @@ def open_dataset(path: str | Path) -> DataSet:
     if not folder.exists():
         raise BadData(f"{folder}: no such file or folder; give a folder of sound files")
     name = folder.resolve().name
+    if folder.is_file():
+        if not find_shards(folder):
+            raise BadData(f"{folder}: is a file; expected a folder, or a tar file of samples")
+        return DataSet(folder.stem, tuple(read_shards([folder], folder.stem)))
     clips = _read_corpus(folder, name)
     if clips is None:
         clips = _read_union(folder)
@@ -45,18 +56,31 @@ def _read_corpus(folder: Path, name: str) -> list[Clip] | None:
     """Clips of a folder that is one labelled corpus, else None."""
     if (folder / "labels.csv").is_file():
         return list(read_labels(folder, name))
-    return None
+    if shards := find_shards(folder):
+        return list(read_shards(shards, name))
+    if find_consensus(folder):
+        return list(read_msp_podcast(folder))
+    if find_summaries(folder):
+        return list(read_iemocap(folder))
+    return read_named_corpus(folder, _sounds(folder))
 
 
 def _read_union(folder: Path) -> list[Clip] | None:
     """Clips of a folder whose subfolders are corpora, else None."""
     found: list[Clip] = []
+    left_out = []
     for part in sorted(p for p in folder.iterdir() if p.is_dir()):
         clips = _read_corpus(part, part.name)
         if clips is not None:
             found += [replace(clip, id=f"{part.name}/{clip.id}") for clip in clips]
-        elif found or any(_sounds(part)):
-            LOG.info("%s: not a labelled corpus, left out of the union", part)
+        elif any(_sounds(part)):
+            left_out.append(part.name)
+    if found and left_out:
+        LOG.warning(
+            "%s: folders of sound without labels are left out (%s); open them by themselves",
+            folder,
+            ", ".join(left_out),
+        )
     return found or None
 
 

@@ -39,7 +39,7 @@ KNOWN: Mapping[str, Known] = {
     "ravdess_full": Known("CC BY-NC-SA 4.0", people="ravdess"),
     # Emotional and neutral recordings of two of the speakers carry different codes.
     "selvas": Known("research use", same={"nea": "ema", "neb": "emb"}),
-    "tess": Known("research use; no licence stated", one_group=True),
+    "tess": Known("research use; no licence stated", one_group=True, same={"OA": "OAF"}),
     "thorsten": Known("CC0 1.0"),
     "turev": Known("CC BY-NC-ND 4.0"),
     "vocal": Known("CC BY-NC-ND 4.0"),

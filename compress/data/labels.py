@@ -24,11 +24,8 @@ from edgeemo.types import DIMENSIONS
 REQUIRED = ("path", "speaker")
 _ADV_SD = tuple(f"{name}_sd" for name in DIMENSIONS)
 _KNOWN = frozenset(
-    (
-        *REQUIRED,
-        *"sex language text_id emotion seconds licence group".split(),
-        *DIMENSIONS,
-        *_ADV_SD,
+    {"sex", "language", "text_id", "emotion", "seconds", "licence", "group"}.union(
+        REQUIRED, DIMENSIONS, _ADV_SD
     )
 )
 _VOTES = re.compile(r"(?:votes|voice)_(.+)")
@@ -52,14 +49,14 @@ def read_labels(folder: Path, corpus: str) -> Iterator[Clip]:
     """
     file = folder / "labels.csv"
     root = folder.resolve()
-    seen: dict[str, int] = {}
+    seen: dict[str, str] = {}
     for row in read_table(file, REQUIRED):
         if not seen:
             _check_columns(file, row)
         path = relative_path(row, row.text("path") or "", folder, root)
         if path in seen:
-            raise row.fault(f"path {path!r} stands in line {seen[path]} already; remove one")
-        seen[path] = row.line
+            raise row.fault(f"path {path!r} stands in {seen[path]} already; remove one")
+        seen[path] = row.where
         yield clip_of_row(row, path, corpus, Span(folder / path))
     if not seen:
         raise BadData(f"{file}: holds no clip; expected one line for each")

@@ -7,6 +7,7 @@ import math
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import TextIO
 
 from edgeemo.compress.data.emotions import WORDS, read_word
 from edgeemo.errors import BadData
@@ -16,15 +17,14 @@ _LONGEST_FIELD = 1 << 16
 
 @dataclass(frozen=True)
 class Row:
-    """One row: values by column, and where it stands."""
+    """One row: values by column, and where it stands ("labels.csv:17")."""
 
-    file: Path
-    line: int
+    where: str
     values: dict[str, str]
 
     def fault(self, text: str) -> BadData:
         """The error to raise for this row: "labels.csv:17: ..."."""
-        return BadData(f"{self.file}:{self.line}: {text}")
+        return BadData(f"{self.where}: {text}")
 
     def text(self, column: str) -> str | None:
         """The value without surrounding blanks; None if it is empty or the column is missing."""
@@ -63,7 +63,6 @@ def read_table(
     path: Path,
     required: Collection[str],
     delimiter: str = ",",
-    header: Collection[str] | None = None,
 ) -> Iterator[Row]:
     """Read a table in UTF-8 whose first line names the columns.
 
@@ -71,7 +70,6 @@ def read_table(
         path: the file.
         required: columns that must be there.
         delimiter: between columns.
-        header: names of the columns, for a file without that first line.
 
     Raises:
         BadData: missing or double column, a row of another length, broken quotes or encoding.
@@ -79,20 +77,24 @@ def read_table(
     csv.field_size_limit(_LONGEST_FIELD)
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            yield from _rows(
-                path, csv.reader(file, delimiter=delimiter, strict=True), required, header
-            )
+            yield from _rows(path, _reader(file, delimiter), required)
     except OSError as error:
         raise BadData(f"{path}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError as error:
         raise BadData(f"{path}: is not UTF-8 ({error.reason}); save it again as UTF-8") from None
 
 
+def _reader(file: TextIO, delimiter: str) -> Iterator[list[str]]:
+    # In tables with tabs a quotation mark is part of the text.
+    if delimiter == "\t":
+        return csv.reader(file, delimiter=delimiter, quoting=csv.QUOTE_NONE, strict=True)
+    return csv.reader(file, delimiter=delimiter, strict=True)
+
+
 def _rows(
     path: Path,
     reader: Iterator[list[str]],
     required: Collection[str],
-    header: Collection[str] | None,
 ) -> Iterator[Row]:
     def rows() -> Iterator[tuple[int, list[str]]]:
         try:
@@ -103,7 +105,7 @@ def _rows(
             raise BadData(f"{path}:{line}: is no table ({error})") from None
 
     lines = rows()
-    columns = list(header) if header is not None else [c.strip() for c in next(lines, (0, []))[1]]
+    columns = [column.strip() for column in next(lines, (0, []))[1]]
     for column in required:
         if column not in columns:
             has = ", ".join(columns)[:200] or "nothing"
@@ -116,7 +118,7 @@ def _rows(
             continue
         if len(fields) != len(columns):
             raise BadData(f"{path}:{line}: {len(fields)} values; expected {len(columns)}")
-        yield Row(path, line, dict(zip(columns, fields, strict=True)))
+        yield Row(f"{path}:{line}", dict(zip(columns, fields, strict=True)))
 
 
 def relative_path(row: Row, text: str, root: Path, resolved_root: Path) -> str:

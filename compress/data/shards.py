@@ -1,0 +1,168 @@
+"""Tar shards in WebDataset's layout, read where they lie.
+
+A sample is a run of members with one key: `key.flac` (or .wav, .ogg, .opus, .mp3) and `key.json`
+with the columns of `labels.csv` (votes also as an object: {"votes": {"anger": 3}}). Nothing is
+unpacked: a clip keeps its place in the tar and reads its bytes there.
+"""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from edgeemo.audio import SUFFIXES
+from edgeemo.compress.data.clips import LOG, Clip, Span
+from edgeemo.compress.data.labels import clip_of_row
+from edgeemo.compress.data.tables import Row
+from edgeemo.errors import BadData
+
+# A shard is a stranger's: bounds on what its headers may make us read.
+_LONGEST_SOUND = 1 << 28
+_LONGEST_LABELS = 1 << 20
+
+_BROKEN = (
+    tarfile.TarError,
+    ValueError,  # numbers and names in headers, and JSON
+    EOFError,
+    OverflowError,
+    RecursionError,  # chains of extended headers, nested JSON
+    MemoryError,  # a length in an extended header
+    OSError,
+)
+
+
+def find_shards(path: Path) -> list[Path]:
+    """The tar files of a folder, or the one given."""
+    if path.is_file():
+        return [path] if path.suffix == ".tar" else []
+    return sorted(shard for shard in path.glob("*.tar") if shard.is_file())
+
+
+def read_shards(shards: list[Path], corpus: str) -> Iterator[Clip]:
+    """Clips of tar shards; the id is "shard.tar/member".
+
+    A sample without labels, or whose labels name no speaker, counts as a speaker of its own.
+
+    Raises:
+        BadData: a shard is broken, cut off or compressed; a member is a link, a device, has an
+            unsafe name or an absurd size; labels are wrong. The message names shard and member.
+    """
+    unknown = 0
+    for shard in shards:
+        size = shard.stat().st_size
+        with shard.open("rb") as file:
+            for key, members in _samples(shard, file, size):
+                for clip in _clips(shard, corpus, key, members, file):
+                    unknown += clip.speaker.endswith(f"{shard.name}/{key}")
+                    yield clip
+    if unknown:
+        LOG.warning("%d clips in shards name no speaker; each counts as one of its own", unknown)
+
+
+def _samples(shard: Path, file: BinaryIO, size: int) -> Iterator[tuple[str, list[tarfile.TarInfo]]]:
+    """Runs of members with one key."""
+    now, members = "", list[tarfile.TarInfo]()
+    seen: set[str] = set()
+    for member in _members(shard, file, size):
+        key = _key(member.name)
+        if key != now:
+            if members:
+                yield now, members
+            if key in seen:
+                raise BadData(f"{shard}: {key!r} comes in two places; write a sample in one run")
+            seen.add(key)
+            now, members = key, []
+        members.append(member)
+    if members:
+        yield now, members
+
+
+def _members(shard: Path, file: BinaryIO, size: int) -> Iterator[tarfile.TarInfo]:
+    """Regular members, checked; folders are passed over."""
+    try:
+        # "r:" takes no compressed file: a place in it could not be read at random.
+        archive = tarfile.open(fileobj=file, mode="r:", errorlevel=1)  # noqa: SIM115
+    except _BROKEN as error:
+        raise BadData(f"{shard}: is no plain tar file ({_reason(error)})") from None
+    last = -1
+    while True:
+        try:
+            member = archive.next()
+        except _BROKEN as error:
+            raise BadData(f"{shard}: broken at byte {archive.offset} ({_reason(error)})") from None
+        if member is None:
+            return
+        # A negative size would send the reader back, for ever.
+        if member.offset <= last:
+            raise BadData(f"{shard}: {member.name!r:.80} lies before its predecessor; broken")
+        last = member.offset
+        if member.isdir():
+            continue
+        _check(shard, member, size)
+        # Archives made on a Mac carry a hidden twin of each file.
+        if not PurePosixPath(member.name).name.startswith("."):
+            yield member
+
+
+def _check(shard: Path, member: tarfile.TarInfo, size: int) -> None:
+    where = f"{shard}: {member.name!r:.80}"
+    if not member.isreg() or member.issparse():
+        raise BadData(f"{where} is a link, a device or sparse; expected plain files")
+    path = PurePosixPath(member.name)
+    if path.is_absolute() or ".." in path.parts or "\\" in member.name or not path.name:
+        raise BadData(f"{where} is an unsafe name; expected a relative one without '..'")
+    if not 0 <= member.size <= _LONGEST_SOUND:
+        raise BadData(f"{where} has {member.size} bytes; expected 0 to {_LONGEST_SOUND}")
+    if member.offset_data < 0 or member.offset_data + member.size > size:
+        raise BadData(f"{where} ends beyond the file of {size} bytes; copy the shard again")
+
+
+def _clips(
+    shard: Path, corpus: str, key: str, members: list[tarfile.TarInfo], file: BinaryIO
+) -> Iterator[Clip]:
+    sounds = [m for m in members if PurePosixPath(m.name).suffix.lower() in SUFFIXES]
+    if not sounds:
+        return
+    if len(sounds) > 1:
+        raise BadData(f"{shard}: {key!r} has {len(sounds)} sounds; expected one")
+    labels = next((m for m in members if m.name == f"{key}.json"), None)
+    row = Row(f"{shard}/{key}.json", _labels(shard, labels, file) if labels else {})
+    if not row.text("speaker"):
+        row.values["speaker"] = f"{shard.name}/{key}"
+    span = Span(shard, sounds[0].offset_data, sounds[0].size)
+    yield clip_of_row(row, f"{shard.name}/{PurePosixPath(sounds[0].name)}", corpus, span)
+
+
+def _labels(shard: Path, member: tarfile.TarInfo, file: BinaryIO) -> dict[str, str]:
+    """Labels as text by column, as in `labels.csv`; what is no scalar is dropped."""
+    where = f"{shard}: {member.name!r:.80}"
+    if member.size > _LONGEST_LABELS:
+        raise BadData(f"{where} has {member.size} bytes; expected at most {_LONGEST_LABELS}")
+    back = file.tell()
+    file.seek(member.offset_data)
+    text = file.read(member.size)
+    file.seek(back)
+    try:
+        table = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise BadData(f"{where} is not JSON ({_reason(error)})") from None
+    if not isinstance(table, dict):
+        raise BadData(f"{where}: expected an object with one entry for each column")
+    votes = table.pop("votes", None)
+    if isinstance(votes, dict):
+        table |= {f"votes_{name}": number for name, number in votes.items()}
+    scalars = {k: v for k, v in table.items() if isinstance(v, (str, int, float))}
+    return {k: v if isinstance(v, str) else f"{v!r}" for k, v in scalars.items()}
+
+
+def _key(name: str) -> str:
+    """WebDataset's key: the name up to the first dot behind the last slash."""
+    folder, slash, base = name.rpartition("/")
+    return folder + slash + base.split(".", 1)[0]
+
+
+def _reason(error: BaseException) -> str:
+    return str(error)[:120] or type(error).__name__
