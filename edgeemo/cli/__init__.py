@@ -53,6 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     parser, command = _parser(arguments)
     args = parser.parse_args(arguments)
+    debug = getattr(args, "debug", False)
     if command is None:
         parser.print_help()
         return 0
@@ -62,12 +63,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()  # inside the try, so that a closed pipe is met here
         return status
     except EdgeemoError as error:
-        if args.debug:
+        if debug:
             raise
         print(f"edgeemo: {error}", file=sys.stderr)
         return REFUSED
     except KeyboardInterrupt:
-        if args.debug:
+        if debug:
             raise
         print("edgeemo: interrupted", file=sys.stderr)
         return INTERRUPTED
@@ -95,7 +96,6 @@ def _parser(arguments: Sequence[str]) -> tuple[argparse.ArgumentParser, ModuleTy
         epilog="`edgeemo COMMAND --help` tells the arguments of a command.",
         parents=[shared],
     )
-    parser.set_defaults(debug=False)
     parser.add_argument("--version", action="version", version=f"edgeemo {edgeemo.__version__}")
     commands = parser.add_subparsers(metavar="COMMAND")
     chosen = next((a for a in arguments if not a.startswith("-")), None)
