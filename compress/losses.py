@@ -57,15 +57,17 @@ def kl_loss(logits: Tensor, probs: Tensor, temperature: float) -> Tensor:
     return _mean((soft.exp() * (soft - ours)).sum(1)) * temperature**2
 
 
-def votes_loss(logits: Tensor, votes: Tensor) -> Tensor:
+def votes_loss(logits: Tensor, votes: Tensor, weight: Tensor | None = None) -> Tensor:
     """Cross entropy to the annotators' votes, which stay a distribution.
 
     Args:
         logits: [B, 8].
         votes: [B, 8], shares summing to 1; rows with NaN are left out.
+        weight: [B], how much each row counts; default 1.
     """
-    logits, votes = _known(logits, votes)
-    return _mean(-(votes * torch.log_softmax(logits, dim=1)).sum(1))
+    known = ~votes.isnan().any(1)
+    rows = -(votes[known] * torch.log_softmax(logits[known], dim=1)).sum(1)
+    return _mean(rows if weight is None else rows * weight[known])
 
 
 def interval_loss(adv: Tensor, intervals: Tensor) -> Tensor:

@@ -1,0 +1,367 @@
+"""Pseudo-labels: a teacher hears each copy of each clip once; the rest is reading.
+
+Labels and features lie in Parquet shards. A row's address is the sha256 of all it depends on, so
+rows are found again by any run, and an interrupted labelling goes on where it was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from edgeemo import _schema
+from edgeemo._files import replacing
+from edgeemo.compress import augment, parallel
+from edgeemo.compress.data.clips import Clip
+from edgeemo.compress.labelled import Floats, Labelled, Ragged, human_labels
+from edgeemo.compress.recipe import Recipe
+from edgeemo.compress.teachers.base import Teacher, TeacherOutput, check_teacher, concatenate
+from edgeemo.errors import BadData, BadInput
+from edgeemo.features import SPECS, FeatureSpec, log_mel
+from edgeemo.types import CLASSES, DIMENSIONS
+
+LOG = logging.getLogger("edgeemo")
+
+VERSION = 1
+"""Part of every address. Raise it when the same settings would give other rows."""
+
+SHARD = 256
+"""Rows of a shard: what a killed process loses at most."""
+
+_PROBE = 16
+_SHORTEST_FRAMES = 8
+
+Progress = Callable[[str, int, int], None]
+"""Called with (what, done, total)."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One row to be made: a copy of a clip, with the second clip that it may need."""
+
+    clip: Clip
+    digest: str
+    copy: int
+    partner: Clip | None
+    address: str
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    job: Job
+    samples: Floats
+    features: NDArray[np.float16]
+    level: float
+    used: str
+
+
+class Labeller:
+    """Makes and finds the rows of one teacher, spec and recipe.
+
+    Args:
+        teacher: hears the clips.
+        spec: of the features that are kept beside the labels.
+        recipe: augmentation, clip length, token rate, seed.
+        cache: folder of the shards; made if it is missing.
+        progress: told after each shard.
+    """
+
+    def __init__(
+        self,
+        teacher: Teacher,
+        spec: FeatureSpec,
+        recipe: Recipe,
+        cache: Path,
+        progress: Progress | None = None,
+    ) -> None:
+        self.teacher, self.spec, self.recipe = teacher, spec, recipe
+        # A folder each for what never mixes keeps the list of addresses short.
+        key = _sha([teacher.digest, _schema.write(spec)])[:16]
+        self.folder = cache / key
+        self.progress = progress or (lambda what, done, total: None)
+
+    def label(
+        self, clips: Sequence[Clip], copies: int = 1, partners: Sequence[Clip] | None = None
+    ) -> Labelled:
+        """Label clips, or find them labelled.
+
+        Under torchrun the processes share the work, and each returns all rows.
+
+        Args:
+            clips: any number, at least 2.
+            copies: of each clip; copy 0 is the clip as it is, the others are changed.
+            partners: clips that may be mixed in; default `clips`.
+
+        Returns:
+            The rows in the order of clips, then copies. Clips that cannot be read, or are too
+            short, are reported by the logger "edgeemo", left out and counted.
+
+        Raises:
+            BadData: the teacher is constant or not finite; no clip could be labelled.
+        """
+        jobs = list(self._jobs(clips, copies, clips if partners is None else partners))
+        have = self._addresses()
+        missing = [job for job in jobs if job.address not in have]
+        if missing:
+            self._probe(missing)
+            self._make(missing)
+            parallel.barrier()
+        rows = self._read({job.address for job in jobs})
+        labelled = self._labelled([job for job in jobs if job.address in rows], rows, len(jobs))
+        check_teacher(_as_output(labelled), self.teacher.name)
+        return labelled
+
+    def _jobs(self, clips: Sequence[Clip], copies: int, partners: Sequence[Clip]) -> Iterator[Job]:
+        part = self.recipe.augment
+        mixes = copies > 1 and (part.mixup_p > 0 or part.noise_p * part.babble_p > 0)
+        ring = sorted(_digests(partners)) if mixes else []
+        for digest, clip in _digests(clips):
+            for copy in range(copies):
+                found = self._partner(digest, copy, clip, ring) if copy and mixes else None
+                yield Job(clip, digest, copy, found and found[1],
+                          self._address(digest, copy, found and found[0]))  # fmt: skip
+
+    def _partner(
+        self, digest: str, copy: int, clip: Clip, ring: Sequence[tuple[str, Clip]]
+    ) -> tuple[str, Clip] | None:
+        """The clip of another person that follows on the ring of digests.
+
+        A clip that joins the data set changes the partners of few others, so most rows stay valid.
+        """
+        start = bisect_left(ring, _sha([self.recipe.seed, digest, copy]), key=lambda r: r[0])
+        for step in range(len(ring)):
+            found = ring[(start + step) % len(ring)]
+            if found[1].group != clip.group:
+                return found
+        return None
+
+    def _address(self, digest: str, copy: int, partner: str | None) -> str:
+        what: list[Any] = [VERSION, digest, self.recipe.data.clip_seconds, self.teacher.digest]
+        what += [self.recipe.teacher.tokens_per_second, _schema.write(self.spec), copy]
+        if copy:
+            # How many copies are made says nothing about one of them.
+            settings = _schema.write(self.recipe.augment) | {"copies": 0}
+            what += [self.recipe.seed, partner, settings]
+        return _sha(what)
+
+    def _probe(self, jobs: Sequence[Job]) -> None:
+        """Refuse a teacher that says the same of everything before hours are spent."""
+        step = max(1, len(jobs) // _PROBE)
+        ready = [p for job in jobs[::step][:_PROBE] if (p := self._prepare(job)) is not None]
+        if len(ready) > 1 and len({p.job.digest for p in ready}) > 1:
+            said, _ = self._ask(ready)
+            if said is not None and len(said) > 1:
+                check_teacher(said, self.teacher.name)
+
+    def _make(self, jobs: Sequence[Job]) -> None:
+        shards = [jobs[i : i + SHARD] for i in range(0, len(jobs), SHARD)]
+        mine = shards[parallel.rank() :: parallel.world()]
+        # While the teacher hears one shard, the next is decoded, changed and turned into
+        # features: decoder, FFTs and front end all leave the interpreter free.
+        with ThreadPoolExecutor(1) as pool:
+            ahead = pool.submit(self._prepare_all, mine[0]) if mine else None
+            for i in range(len(mine)):
+                assert ahead is not None
+                ready = ahead.result()
+                if i + 1 < len(mine):
+                    ahead = pool.submit(self._prepare_all, mine[i + 1])
+                said, ready = self._ask(ready) if ready else (None, ready)
+                if said is not None:
+                    self._write(ready, said)
+                self.progress("labelling", sum(map(len, mine[: i + 1])), sum(map(len, mine)))
+
+    def _prepare_all(self, jobs: Sequence[Job]) -> list[_Prepared]:
+        return [p for job in jobs if (p := self._prepare(job)) is not None]
+
+    def _prepare(self, job: Job) -> _Prepared | None:
+        try:
+            samples, used = self._copy(job)
+            features = log_mel(samples, self.spec)
+            if len(features) < _SHORTEST_FRAMES:
+                raise BadInput(f"{len(samples)} samples are too short")
+        except BadInput as error:
+            LOG.warning("skipped %s, copy %d: %s", job.clip.id, job.copy, error)
+            return None
+        plain = features if self.spec == SPECS["logmel40"] else log_mel(samples)
+        level = float(plain.mean()) if len(plain) else float("nan")
+        return _Prepared(job, samples, features.astype(np.float16), level, used)
+
+    def _copy(self, job: Job) -> tuple[Floats, str]:
+        seconds = self.recipe.data.clip_seconds
+        samples = job.clip.samples()
+        if job.copy == 0:
+            return augment.crop(samples, seconds, None), ""
+        rng = np.random.default_rng(int(_sha([self.recipe.seed, job.digest, job.copy, "x"]), 16))
+        part, partner = self.recipe.augment, job.partner
+        if partner is None:  # nobody else speaks in this data set
+            part, partner = replace(part, mixup_p=0.0, babble_p=0.0), job.clip
+        # Longer than needed first: playing faster shortens.
+        samples = augment.crop(samples, seconds * part.speed[1], rng)
+        changed, used = augment.augment(samples, rng, part, partner.samples)
+        return augment.crop(changed, seconds, rng), used
+
+    def _ask(self, ready: list[_Prepared]) -> tuple[TeacherOutput | None, list[_Prepared]]:
+        """The teacher's answer, and the clips that it is about."""
+        try:
+            return self.teacher.label([p.samples for p in ready]), ready
+        except BadInput:
+            # One clip that the teacher cannot take (too short) must not cost the shard.
+            said, heard = [], []
+            for p in ready:
+                try:
+                    said.append(self.teacher.label([p.samples]))
+                    heard.append(p)
+                except BadInput as error:
+                    LOG.warning("skipped %s, copy %d: %s", p.job.clip.id, p.job.copy, error)
+            return (concatenate(said) if said else None), heard
+
+    def _write(self, ready: list[_Prepared], said: TeacherOutput) -> None:
+        n = len(ready)
+        tokens = self._tokens(said) or [None] * n
+        columns: dict[str, Any] = {
+            "address": [p.job.address for p in ready],
+            "clip": [p.job.clip.id for p in ready],
+            "partner": [p.job.partner.group if p.used and p.job.partner else "" for p in ready],
+            "mixed": [p.used == "mixup" for p in ready],
+            "level": np.array([p.level for p in ready], np.float32),
+            "features": [p.features.tobytes() for p in ready],
+            "adv": _floats(said.adv, n, len(DIMENSIONS)),
+            "probs": _floats(said.probs, n, len(CLASSES)),
+            "embedding": [
+                b"" if said.embedding is None else said.embedding[i].astype(np.float16).tobytes()
+                for i in range(n)
+            ],
+            "tokens": [b"" if t is None else t.tobytes() for t in tokens],
+            "width": [0 if t is None else t.shape[1] for t in tokens],
+            "rate": [self._rate(said)] * n,
+        }
+        name = _sha(columns["address"])[:32]
+        path = self.folder / f"{name}.parquet"
+        try:
+            with replacing(path) as temporary:
+                pq.write_table(pa.table(columns), temporary, compression="none")
+        except OSError as error:
+            raise BadData(
+                f"{path} cannot be written ({error.strerror or error}); labels made so far are "
+                "kept: make room and run again"
+            ) from None
+
+    def _rate(self, said: TeacherOutput) -> float:
+        wanted = self.recipe.teacher.tokens_per_second
+        return min(wanted, said.tokens_per_second) if said.tokens is not None else 0.0
+
+    def _tokens(self, said: TeacherOutput) -> list[NDArray[np.float16]] | None:
+        rate = self._rate(said)
+        if said.tokens is None or rate == 0:
+            return None
+        return [thin(t, said.tokens_per_second / rate) for t in said.tokens]
+
+    def _addresses(self) -> set[str]:
+        found: set[str] = set()
+        for path in self._shards():
+            try:
+                found.update(pq.read_table(path, columns=["address"])["address"].to_pylist())
+            except (pa.ArrowException, OSError, KeyError) as error:
+                LOG.warning("%s is damaged and is made again (%s)", path, error)
+                path.unlink(missing_ok=True)
+        return found
+
+    def _shards(self) -> list[Path]:
+        return sorted(self.folder.glob("[0-9a-f]*.parquet"))
+
+    def _read(self, wanted: set[str]) -> dict[str, dict[str, Any]]:
+        rows: dict[str, dict[str, Any]] = {}
+        for path in self._shards():
+            if wanted <= rows.keys():
+                break
+            addresses = pq.read_table(path, columns=["address"])["address"].to_pylist()
+            if not wanted.intersection(addresses):
+                continue
+            for row in pq.read_table(path).to_pylist():
+                if row["address"] in wanted:
+                    rows[row["address"]] = row
+        return rows
+
+    def _labelled(
+        self, jobs: Sequence[Job], rows: dict[str, dict[str, Any]], asked: int
+    ) -> Labelled:
+        if len(jobs) < 2:
+            raise BadData(f"{len(jobs)} of {asked} clips could be labelled; see the warnings above")
+        found = [rows[job.address] for job in jobs]
+        clips = np.empty(len(jobs), dtype=object)
+        clips[:] = [job.clip for job in jobs]
+        mixed = np.array([row["mixed"] for row in found], bool)
+        tokens = [_halves(row["tokens"], row["width"]) for row in found if row["width"]]
+        embedding = [np.frombuffer(row["embedding"], np.float16) for row in found]
+        return Labelled(
+            spec=self.spec,
+            clips=clips,
+            copy=np.array([job.copy for job in jobs], np.int64),
+            partner=np.array([row["partner"] for row in found], dtype=str),
+            features=Ragged.of([_halves(row["features"], self.spec.bands) for row in found]),
+            level=np.array([row["level"] for row in found], np.float32),
+            adv=np.array([row["adv"] for row in found], np.float32),
+            probs=np.array([row["probs"] for row in found], np.float32),
+            embedding=np.stack(embedding) if embedding[0].size else None,
+            tokens=Ragged.of(tokens) if tokens else None,
+            token_rate=float(found[0]["rate"]),
+            skipped=asked - len(jobs),
+            **human_labels(clips, mixed),
+        )
+
+
+def thin(tokens: NDArray[np.float16], ratio: float) -> NDArray[np.float16]:
+    """Means of `ratio` tokens (1 or more, any real number): float16 [max(1, T / ratio), K]."""
+    if ratio <= 1:
+        return tokens
+    n = max(1, int(len(tokens) / ratio + 1e-9))
+    edges = np.floor(np.arange(n + 1) * ratio + 1e-9).astype(int)
+    edges[-1] = min(max(edges[-1], 1), len(tokens))
+    sums = np.add.reduceat(tokens[: edges[-1]].astype(np.float32), edges[:-1], axis=0)
+    return (sums / np.diff(edges)[:, None]).astype(np.float16)
+
+
+def _digests(clips: Sequence[Clip]) -> list[tuple[str, Clip]]:
+    """Digest and clip of those that can be read."""
+    found = []
+    for clip in clips:
+        try:
+            found.append((clip.digest(), clip))
+        except BadInput:
+            # Asked for again under an address of its own, so that it is reported once and counted.
+            found.append((_sha(["unreadable", clip.id]), clip))
+    return found
+
+
+def _as_output(labelled: Labelled) -> TeacherOutput:
+    adv, probs = labelled.adv, labelled.probs
+    return TeacherOutput(
+        adv=None if np.isnan(adv).all() else adv, probs=None if np.isnan(probs).all() else probs
+    )
+
+
+def _floats(values: Floats | None, n: int, width: int) -> Any:
+    flat = np.full((n, width), np.nan, np.float32) if values is None else values
+    return pa.FixedSizeListArray.from_arrays(
+        pa.array(np.ascontiguousarray(flat, np.float32).ravel()), width
+    )
+
+
+def _halves(data: bytes, width: int) -> NDArray[np.float16]:
+    return np.frombuffer(data, np.float16).reshape(-1, width)
+
+
+def _sha(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

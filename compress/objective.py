@@ -1,0 +1,113 @@
+"""The weighted sum of losses, and the projections that are thrown away after training."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from edgeemo.compress import losses
+from edgeemo.compress.batches import Batch, Batches
+from edgeemo.compress.recipe import DistilPart
+from edgeemo.compress.students.base import Student, StudentOutput
+
+
+class Objective(nn.Module):
+    """Turns a student's output and a batch into one number to make small.
+
+    Args:
+        student: only asked for the widths of what it gives.
+        rows: the training rows; says what the teacher gives.
+        part: temperatures and lags; loss weights come with each call.
+    """
+
+    penalty: Tensor
+
+    def __init__(self, student: Student, rows: Batches, part: DistilPart) -> None:
+        super().__init__()
+        self.part = part
+        with torch.no_grad():
+            training = student.training
+            batch = rows.batch(torch.arange(2))
+            output = student.eval()(batch.features, batch.lengths)
+            student.train(training)
+        self.embedding: nn.Linear | None = None
+        self.tokens: nn.Linear | None = None
+        if batch.embedding is not None:
+            self.embedding = nn.Linear(output.embedding.shape[1], batch.embedding.shape[1])
+        if batch.tokens is not None:
+            self.tokens = nn.Linear(output.tokens.shape[2], batch.tokens.shape[2])
+        # Student tokens in one of the teacher's.
+        spec = student.spec
+        rate = spec.sample_rate / spec.hop / student.stride
+        self._ratio = rate / rows.token_rate if rows.token_rate else 1.0
+        self._lag = part.token_lag * rate
+        self.register_buffer("penalty", losses.pair_penalty(rows.votes.cpu()))
+
+    def forward(
+        self, output: StudentOutput, batch: Batch, weights: Mapping[str, float]
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The weighted sum, and each loss by name (detached, before its weight).
+
+        A loss whose target the teacher or the data do not have is left out.
+        """
+        parts: dict[str, Tensor] = {}
+        for name, weight in weights.items():
+            value = getattr(self, f"_{name}")(output, batch) if weight else None
+            if value is not None:
+                parts[name] = value
+        total = torch.stack([weights[name] * value for name, value in parts.items()]).sum()
+        return total, {name: value.detach() for name, value in parts.items()}
+
+    def _targets(self, output: StudentOutput, batch: Batch) -> tuple[Tensor, Tensor]:
+        known = ~batch.adv.isnan().any(1)
+        return output.adv[known], batch.adv[known]
+
+    def _ccc(self, output: StudentOutput, batch: Batch) -> Tensor | None:
+        x, y = self._targets(output, batch)
+        return losses.ccc_loss(x, y) if len(x) > 1 else None
+
+    def _mse(self, output: StudentOutput, batch: Batch) -> Tensor | None:
+        x, y = self._targets(output, batch)
+        return ((x - y) ** 2).mean() if len(x) else None
+
+    def _spread(self, output: StudentOutput, batch: Batch) -> Tensor | None:
+        x, y = self._targets(output, batch)
+        return losses.spread_loss(x, y) if len(x) > 1 else None
+
+    def _kl(self, output: StudentOutput, batch: Batch) -> Tensor:
+        return losses.kl_loss(output.logits, batch.probs, self.part.temperature)
+
+    def _votes(self, output: StudentOutput, batch: Batch) -> Tensor:
+        return losses.votes_loss(output.logits, batch.votes, batch.votes_weight)
+
+    def _interval(self, output: StudentOutput, batch: Batch) -> Tensor:
+        return losses.interval_loss(output.adv, batch.intervals)
+
+    def _pair(self, output: StudentOutput, batch: Batch) -> Tensor:
+        return losses.pair_loss(output.logits, self.penalty)
+
+    def _embedding(self, output: StudentOutput, batch: Batch) -> Tensor | None:
+        if self.embedding is None or batch.embedding is None:
+            return None
+        return losses.feature_loss(self.embedding(output.embedding), batch.embedding)
+
+    def _tokens(self, output: StudentOutput, batch: Batch) -> Tensor | None:
+        if self.tokens is None or batch.tokens is None:
+            return None
+        # Both sides at the slower of the two rates: fewer rows to project, less noise.
+        lag = math.floor(self._lag)
+        ours, lengths = output.tokens[:, lag:], (output.token_lengths - lag).clamp(min=1)
+        theirs, wanted = batch.tokens, batch.token_lengths
+        if ours.shape[1] == 0:
+            return None
+        if self._ratio >= 1:
+            ours, inside = losses.pool_tokens(ours, lengths, self._ratio, theirs.shape[1])
+            inside = inside * (torch.arange(theirs.shape[1], device=ours.device) < wanted[:, None])
+        else:
+            frames = ours.shape[1]
+            theirs, inside = losses.pool_tokens(theirs, wanted, 1 / self._ratio, frames)
+            inside = inside * (torch.arange(frames, device=ours.device) < lengths[:, None])
+        return losses.feature_loss(self.tokens(ours), theirs, inside)

@@ -1,0 +1,328 @@
+"""Recipes: TOML files that define a run completely."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal
+
+from edgeemo import _schema
+from edgeemo.errors import BadRecipe
+
+FOLDER = Path(__file__).parent / "recipes"
+SCHEMA = 1
+
+LOSSES = (
+    "ccc",
+    "mse",
+    "spread",
+    "kl",
+    "votes",
+    "interval",
+    "pair",
+    "embedding",
+    "tokens",
+)
+"""Names that a table of loss weights may hold; what is not named weighs 0."""
+
+
+@dataclass(frozen=True)
+class DataPart:
+    """What is heard.
+
+    Attributes:
+        clip_seconds: longer clips are cut, shorter ones are masked.
+        valid: share of the speakers that chooses the checkpoint.
+        test: share of the speakers that nothing is chosen on.
+    """
+
+    clip_seconds: float = 4.0
+    valid: float = 0.15
+    test: float = 0.15
+
+    def __post_init__(self) -> None:
+        _between("data.clip_seconds", self.clip_seconds, 0.2, 60)
+        _between("data.valid", self.valid, 0.01, 0.8)
+        _between("data.test", self.test, 0, 0.8)
+        _between("data.valid + data.test", self.valid + self.test, 0, 0.9)
+
+
+@dataclass(frozen=True)
+class TeacherPart:
+    """Who labels.
+
+    Attributes:
+        name: a name, path or TOML that load_teacher knows.
+        tokens_per_second: the teacher's tokens are averaged down to at most this rate before they
+            are kept, because at 50 a second they fill the disk; 0 keeps none.
+    """
+
+    name: str = "builtin"
+    tokens_per_second: float = 12.5
+
+    def __post_init__(self) -> None:
+        _between("teacher.tokens_per_second", self.tokens_per_second, 0, 1000)
+
+
+@dataclass(frozen=True)
+class AugmentPart:
+    """How copies of a clip are changed before the teacher hears them. Each `*_p` is a probability.
+
+    Attributes:
+        copies: copies of each training clip; copy 0 is the clip as it is.
+        gain_db: largest change of level, up or down.
+        mixup_p: mix with another clip; mixup_share: its largest share.
+        noise_p: add noise; snr_db: smallest and largest ratio.
+        babble_p: of the noise, the share that is another clip.
+        reverb_p: put the voice into a room; rt60: shortest and longest decay, seconds.
+        band_p: cut the band; low_hz, high_hz: ranges of the two edges.
+        speed_p: play faster or slower (pitch goes along); speed: range of the factor.
+    """
+
+    copies: int = 1
+    gain_db: float = 6.0
+    mixup_p: float = 0.2
+    mixup_share: float = 0.5
+    noise_p: float = 0.4
+    snr_db: tuple[float, float] = (0.0, 30.0)
+    babble_p: float = 0.3
+    reverb_p: float = 0.3
+    rt60: tuple[float, float] = (0.15, 0.8)
+    band_p: float = 0.2
+    low_hz: tuple[float, float] = (50.0, 400.0)
+    high_hz: tuple[float, float] = (3000.0, 7500.0)
+    speed_p: float = 0.3
+    speed: tuple[float, float] = (0.9, 1.1)
+
+    def __post_init__(self) -> None:
+        _between("augment.copies", self.copies, 1, 1000)
+        _between("augment.gain_db", self.gain_db, 0, 40)
+        for name in ("mixup_p", "mixup_share", "noise_p", "babble_p", "reverb_p", "band_p",
+                     "speed_p"):  # fmt: skip
+            _between(f"augment.{name}", getattr(self, name), 0, 1)
+        _range("augment.snr_db", self.snr_db, -20, 80)
+        _range("augment.rt60", self.rt60, 0.05, 5)
+        _range("augment.low_hz", self.low_hz, 10, 4000)
+        _range("augment.high_hz", self.high_hz, 500, 7990)
+        _range("augment.speed", self.speed, 0.5, 2)
+
+
+@dataclass(frozen=True)
+class StudentPart:
+    """Who learns.
+
+    Attributes:
+        name: a registered student.
+        features: name of the spec that the student expects, checked; empty leaves it to it.
+        options: keyword arguments of the student's class.
+    """
+
+    name: str
+    features: str = ""
+    options: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DistilPart:
+    """How it learns.
+
+    Attributes:
+        pretrain: epochs with the weights of `pretrain_loss`, before `epochs` with those of `loss`.
+        epochs: epochs with the weights of `loss`.
+        batch: clips in a batch, over all processes.
+        lr: peak; each stage warms up and falls by a cosine to 0.
+        warmup: share of a stage in which the rate climbs.
+        weight_decay: of AdamW, on matrices and kernels alone.
+        clip_grad: largest norm of the gradient.
+        average: decay of the averaged weights, which are what is evaluated and saved.
+        temperature: softens both class distributions in the `kl` loss.
+        token_lag: seconds by which a causal student's tokens may follow the teacher's.
+        loss, pretrain_loss: weights by name, see LOSSES.
+    """
+
+    epochs: int
+    batch: int = 64
+    lr: float = 1e-3
+    loss: Mapping[str, float] = field(default_factory=lambda: {"ccc": 1.0, "mse": 0.5})
+    pretrain: int = 0
+    pretrain_loss: Mapping[str, float] = field(
+        default_factory=lambda: {"embedding": 1.0, "tokens": 1.0, "ccc": 0.2}
+    )
+    warmup: float = 0.1
+    weight_decay: float = 0.01
+    clip_grad: float = 1.0
+    average: float = 0.995
+    temperature: float = 2.0
+    token_lag: float = 0.0
+
+    def __post_init__(self) -> None:
+        _between("distil.epochs", self.epochs, 1, 100_000)
+        _between("distil.pretrain", self.pretrain, 0, 100_000)
+        _between("distil.batch", self.batch, 2, 100_000)
+        _between("distil.lr", self.lr, 1e-8, 1)
+        _between("distil.warmup", self.warmup, 0, 0.9)
+        _between("distil.weight_decay", self.weight_decay, 0, 10)
+        _between("distil.clip_grad", self.clip_grad, 1e-6, 1e6)
+        _between("distil.average", self.average, 0, 0.99999)
+        _between("distil.temperature", self.temperature, 0.5, 20)
+        _between("distil.token_lag", self.token_lag, 0, 10)
+        for table in ("loss", "pretrain_loss"):
+            _check_losses(f"distil.{table}", getattr(self, table))
+
+
+@dataclass(frozen=True)
+class RegularPart:
+    """Changes of the features at each step; the labels stay, so keep them mild.
+
+    Attributes:
+        crop: smallest share of a clip's frames that is kept, cut at random; 1 keeps all.
+        gain_db: largest change of level.
+        time_masks, time_share: masks over time, and the largest share of a clip each covers.
+        band_masks, band_share: the same over the bands.
+    """
+
+    crop: float = 1.0
+    gain_db: float = 0.0
+    time_masks: int = 0
+    time_share: float = 0.1
+    band_masks: int = 0
+    band_share: float = 0.15
+
+    def __post_init__(self) -> None:
+        _between("regular.crop", self.crop, 0.1, 1)
+        _between("regular.gain_db", self.gain_db, 0, 20)
+        for name in ("time", "band"):
+            _between(f"regular.{name}_masks", getattr(self, f"{name}_masks"), 0, 10)
+            _between(f"regular.{name}_share", getattr(self, f"{name}_share"), 0, 0.9)
+
+
+@dataclass(frozen=True)
+class StopPart:
+    """Which epoch is kept.
+
+    Attributes:
+        metric: a figure of the valid speakers; larger is better unless it ends in "loss" or "kl".
+        patience: epochs without a better one after which training ends; 0 never ends early.
+    """
+
+    metric: str = "valid.ccc.mean"
+    patience: int = 0
+
+    def __post_init__(self) -> None:
+        if self.metric.startswith("test"):
+            raise BadRecipe(
+                f"$.stop.metric: {self.metric!r} would choose the checkpoint on the test speakers, "
+                "and their figure would mean nothing; use valid.ccc.mean"
+            )
+        if not self.metric.startswith("valid."):
+            raise BadRecipe(f"$.stop.metric: {self.metric!r}; expected valid.<figure>")
+        _between("stop.patience", self.patience, 0, 100_000)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A run, completely. Every random choice derives from `seed`."""
+
+    schema: int
+    student: StudentPart
+    distil: DistilPart
+    name: str = "run"
+    task: Literal["speech"] = "speech"
+    seed: int = 1
+    data: DataPart = field(default_factory=DataPart)
+    teacher: TeacherPart = field(default_factory=TeacherPart)
+    augment: AugmentPart = field(default_factory=AugmentPart)
+    regular: RegularPart = field(default_factory=RegularPart)
+    stop: StopPart = field(default_factory=StopPart)
+
+    def __post_init__(self) -> None:
+        if self.schema != SCHEMA:
+            raise BadRecipe(f"$.schema: {self.schema}; this edgeemo reads {SCHEMA}")
+        _between("seed", self.seed, 0, 2**31)
+
+
+def recipe_names() -> tuple[str, ...]:
+    """Names of the shipped recipes, sorted."""
+    return tuple(sorted(p.stem for p in FOLDER.glob("*.toml")))
+
+
+def load_recipe(source: str | Path) -> Recipe:
+    """Read a recipe.
+
+    Args:
+        source: a file ending in .toml, or the name of a shipped recipe.
+
+    Raises:
+        BadRecipe: not found, not TOML, an unknown key, a wrong type or an impossible value; the
+            message has file and path.
+    """
+    path = Path(source)
+    if path.suffix != ".toml":
+        path = FOLDER / f"{source}.toml"
+        if not path.is_file():
+            near = get_close_matches(str(source), recipe_names(), 1, 0.4)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise BadRecipe(
+                f"no recipe {str(source)!r}; {hint}shipped: {', '.join(recipe_names())}; "
+                "a file of your own must end in .toml"
+            )
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadRecipe(f"{path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadRecipe(f"{path}: not TOML: {error}") from None
+    values.setdefault("name", path.stem)
+    try:
+        return _schema.read(Recipe, values, BadRecipe)
+    except BadRecipe as error:
+        raise BadRecipe(f"{path}: {error}") from None
+
+
+def dump_recipe(recipe: Recipe) -> str:
+    """The recipe as TOML with every value written out; load_recipe reads it back equal."""
+    plain = _schema.write(recipe)
+    lines = [f"{k} = {_toml(v)}" for k, v in plain.items() if not isinstance(v, dict)]
+    for name, table in plain.items():
+        if isinstance(table, dict):
+            lines += ["", f"[{name}]", *(f"{k} = {_toml(v)}" for k, v in table.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{k} = {_toml(v)}" for k, v in value.items()) + " }"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{escaped}"'
+    return repr(value)
+
+
+def _between(name: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise BadRecipe(f"$.{name}: {value:g}; expected {low:g} to {high:g}")
+
+
+def _range(name: str, pair: tuple[float, float], low: float, high: float) -> None:
+    if not low <= pair[0] <= pair[1] <= high:
+        raise BadRecipe(
+            f"$.{name}: {list(pair)}; expected [smallest, largest] inside {low:g} to {high:g}"
+        )
+
+
+def _check_losses(name: str, weights: Mapping[str, float]) -> None:
+    for key, weight in weights.items():
+        if key not in LOSSES:
+            near = get_close_matches(key, LOSSES, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(LOSSES)}"
+            raise BadRecipe(f"$.{name}.{key}: unknown loss; {hint}")
+        _between(f"{name}.{key}", weight, 0, 1000)
+    if not any(weights.values()):
+        raise BadRecipe(f"$.{name}: every weight is 0; nothing would be learned")
