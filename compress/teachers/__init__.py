@@ -1,7 +1,7 @@
 """Teachers: large speech models whose labels the students learn.
 
-`load_teacher(name, folder or TOML)` gives an object with `label(clips)`; `check_teacher` refuses one
-whose outputs cannot teach. Adapters load torch, transformers or onnxruntime only when used.
+`load_teacher(name, folder or TOML)` gives an object with `label(clips)`; `check_teacher` refuses
+one whose outputs cannot teach. Adapters load torch, transformers or onnxruntime only when used.
 """
 
 from edgeemo.compress.teachers.base import Teacher, TeacherOutput, check_teacher

@@ -171,7 +171,7 @@ def check_teacher(outputs: TeacherOutput | Sequence[TeacherOutput], name: str = 
         if not sd >= CONSTANT_SD:
             raise BadData(
                 f"{name}: class probabilities have a standard deviation of {sd:.2g} over {clips} "
-                f"clips; a teacher must vary by {CONSTANT_SD:g} or more: check its weights and input"
+                f"clips; a teacher must vary by {CONSTANT_SD:g} or more: check weights and input"
             )
 
 

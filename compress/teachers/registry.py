@@ -192,7 +192,7 @@ def _not_found(source: str) -> str:
 
 
 def _hf(repository: str) -> str:
-    return f"huggingface-cli download {repository} --local-dir {{folder}}"
+    return f"hf download {repository} --local-dir {{folder}}"
 
 
 for _known in (

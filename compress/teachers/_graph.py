@@ -1,0 +1,276 @@
+"""A model file (ONNX or TorchScript) as a teacher, once it is known what its outputs mean.
+
+Clips run one by one: nothing is known about how a foreign graph treats padding.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeemo.compress.teachers import _classes, _weights
+from edgeemo.compress.teachers.base import Floats, TeacherOutput, check_clips, label_in_batches
+from edgeemo.errors import BadArtifact, BadInput, require
+from edgeemo.types import DIMENSIONS
+
+Arrays = list[NDArray[Any]]
+
+
+class Graph(Protocol):
+    """A loaded model file."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Names of the outputs; empty where the format has none."""
+
+    def run(self, value: Floats) -> Arrays:
+        """Outputs for one clip; `value` has a first axis of 1."""
+
+
+@dataclass(frozen=True)
+class Pick:
+    """One output of a graph: by name, or by index where `name` is empty."""
+
+    name: str = ""
+    index: int = 0
+
+    def take(self, outputs: Arrays, names: Sequence[str]) -> NDArray[Any]:
+        """The array (BadArtifact where there is no such output)."""
+        if self.name:
+            if self.name not in names:
+                raise BadArtifact(f"no output {self.name!r}; the model has {list(names)}")
+            return outputs[list(names).index(self.name)]
+        if not 0 <= self.index < len(outputs):
+            raise BadArtifact(f"no output {self.index}; the model has {len(outputs)}")
+        return outputs[self.index]
+
+
+@dataclass(frozen=True)
+class Dimensions:
+    """How to read arousal, dominance and valence.
+
+    Attributes:
+        pick: the output.
+        order: where arousal, dominance and valence stand in it.
+        width: numbers in the output.
+        low: what 0 is on the model's scale.
+        high: what 1 is on the model's scale.
+    """
+
+    pick: Pick
+    order: tuple[int, int, int]
+    width: int
+    low: float = 0.0
+    high: float = 1.0
+
+
+@dataclass(frozen=True)
+class Categories:
+    """How to read class probabilities: the output, where each goes, and what the values are."""
+
+    pick: Pick
+    places: Sequence[int | None]
+    values: _classes.Values
+
+
+@dataclass(frozen=True)
+class GraphTeacher:
+    """A teacher over a model file.
+
+    Attributes:
+        name: of the teacher.
+        licence: of its weights.
+        digest: sha256 over model file and settings.
+        graph: the model.
+        prepare: a clip to the model's input, with a first axis of 1.
+        shortest: fewest samples it takes.
+        dimensions: how to read A, D, V; None for a model of classes.
+        categories: how to read classes; None for a model without.
+        embedding: the output that is one vector a clip; None for a model without.
+    """
+
+    name: str
+    licence: str
+    digest: str
+    graph: Graph
+    prepare: Callable[[Floats], Floats]
+    shortest: int
+    dimensions: Dimensions | None = None
+    categories: Categories | None = None
+    embedding: Pick | None = None
+
+    def label(self, clips: Sequence[Floats]) -> TeacherOutput:
+        """See `Teacher.label`."""
+        return label_in_batches(check_clips(clips, self.shortest), self._run, 0.0)
+
+    def _run(self, clips: list[Floats]) -> TeacherOutput:
+        (clip,) = clips
+        outputs, names = self.graph.run(self.prepare(clip)), self.graph.names
+        adv = probs = embedding = None
+        if self.dimensions is not None:
+            what = self.dimensions
+            row = self._row(what.pick.take(outputs, names), what.width)
+            scaled = (row[:, list(what.order)] - what.low) / (what.high - what.low)
+            adv = scaled.astype(np.float32)
+        if self.categories is not None:
+            row = self._row(self.categories.pick.take(outputs, names), len(self.categories.places))
+            probs = _classes.to_classes(row, self.categories.places, self.categories.values)
+        if self.embedding is not None:
+            vector = self.embedding.take(outputs, names)
+            if vector.shape[:-1] not in {(), (1,)}:
+                raise BadArtifact(
+                    f"{self.name}: the embedding has shape {list(vector.shape)}; expected one "
+                    "vector a clip, [1, width]"
+                )
+            embedding = vector.reshape(1, -1).astype(np.float32)
+        return TeacherOutput(adv=adv, probs=probs, embedding=embedding)
+
+    def _row(self, value: NDArray[Any], width: int) -> NDArray[np.float64]:
+        if value.size != width:
+            raise BadArtifact(
+                f"{self.name}: an output has shape {list(value.shape)} for one clip; expected "
+                f"{width} numbers: is it another output, or one for each frame?"
+            )
+        return value.reshape(1, width).astype(np.float64)
+
+
+def order_of(names: Sequence[str]) -> tuple[int, int, int]:
+    """Where arousal, dominance and valence stand among `names` ("-" for what is not used).
+
+    Raises:
+        BadArtifact: a dimension is missing or there twice, or a name is none of them.
+    """
+    places = [i for dimension in DIMENSIONS for i, name in enumerate(names) if name == dimension]
+    if len(places) != len(DIMENSIONS) or any(n != "-" and n not in DIMENSIONS for n in names):
+        raise BadArtifact(
+            f"order {list(names)}: expected each of {list(DIMENSIONS)} once, in the order of the "
+            'model\'s output, and "-" for numbers that are something else'
+        )
+    arousal, dominance, valence = places
+    return arousal, dominance, valence
+
+
+def open_graph(path: Path, kind: str, device: str, input_name: str = "") -> Graph:
+    """Load a model file.
+
+    Args:
+        path: the file.
+        kind: "onnx" or "torchscript".
+        device: "cpu" or "cuda".
+        input_name: of an ONNX model with several inputs; the only one where it is empty.
+
+    Raises:
+        BadArtifact: truncated, foreign, too large, or with inputs that are not known.
+        BadInput: CUDA was asked for and this onnxruntime has none.
+    """
+    _weights.check_file(path, _weights.LARGEST_MODEL)
+    if kind == "onnx":
+        return _OnnxGraph(path, device, input_name)
+    return _TorchScriptGraph(path, device)
+
+
+class _OnnxGraph:
+    def __init__(self, path: Path, device: str, input_name: str) -> None:
+        ort = require("onnxruntime", "onnx")
+        if device != "cpu" and "CUDAExecutionProvider" not in ort.get_available_providers():
+            raise BadInput(
+                f"device {device!r}: this onnxruntime has no CUDA; pip install onnxruntime-gpu, "
+                "or use device='cpu'"
+            )
+        options = ort.SessionOptions()
+        options.log_severity_level = 4
+        try:
+            self._session = ort.InferenceSession(
+                path, sess_options=options, providers=_providers(device)
+            )
+        except Exception as error:  # onnxruntime's classes share no public root
+            raise BadArtifact(
+                f"{path}: truncated, foreign or not supported ({_first_line(error)})"
+            ) from None
+        inputs = [value.name for value in self._session.get_inputs()]
+        if not input_name and len(inputs) != 1:
+            raise BadArtifact(f"{path}: inputs {inputs}; expected one, or its name")
+        self._input = input_name or inputs[0]
+        if inputs != [self._input]:
+            raise BadArtifact(f"{path}: inputs {inputs}; expected {self._input!r} alone")
+        self._path = path
+        self.names: Sequence[str] = [value.name for value in self._session.get_outputs()]
+
+    def run(self, value: Floats) -> Arrays:
+        try:
+            return [np.asarray(v) for v in self._session.run(None, {self._input: value})]
+        except Exception as error:
+            raise BadArtifact(
+                f"{self._path}: does not take an input of shape {list(value.shape)} "
+                f"({_first_line(error)})"
+            ) from None
+
+
+class _TorchScriptGraph:
+    def __init__(self, path: Path, device: str) -> None:
+        torch = require("torch", "train")
+        try:
+            # torch calls TorchScript deprecated; the files exist all the same.
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)
+                self._model = torch.jit.load(path, map_location=device).eval()
+        except Exception as error:
+            raise BadArtifact(f"{path}: truncated or foreign ({_first_line(error)})") from None
+        self._path, self._device = path, device
+        self.names: Sequence[str] = []
+
+    def run(self, value: Floats) -> Arrays:
+        torch = require("torch", "train")
+        try:
+            with torch.inference_mode():
+                made = self._model(torch.from_numpy(value).to(self._device))
+        except Exception as error:
+            raise BadArtifact(
+                f"{self._path}: does not take an input of shape {list(value.shape)} "
+                f"({_first_line(error)})"
+            ) from None
+        if isinstance(made, Mapping):
+            self.names = list(made)
+            made = tuple(made.values())
+        parts = made if isinstance(made, (tuple, list)) else (made,)
+        if not all(isinstance(part, torch.Tensor) for part in parts):
+            raise BadArtifact(f"{self._path}: gives something that is no tensor")
+        return [part.float().cpu().numpy() for part in parts]
+
+
+def scaler(kind: str, mean: float, std: float, epsilon: float) -> Callable[[Floats], Floats]:
+    """Normalization of an input array: "none", "utterance" (over the array) or "fixed"."""
+    if kind == "none":
+        return _same
+    if kind == "utterance":
+        return lambda value: _standard(value, float(value.mean(dtype=np.float64)), epsilon)
+    return lambda value: ((value.astype(np.float64) - mean) / std).astype(np.float32)
+
+
+def _standard(value: Floats, mean: float, epsilon: float) -> Floats:
+    wide = value.astype(np.float64) - mean
+    made: Floats = (wide / math.sqrt(float(np.mean(wide**2)) + epsilon)).astype(np.float32)
+    return made
+
+
+def _same(value: Floats) -> Floats:
+    return value
+
+
+def _providers(device: str) -> list[Any]:
+    if device == "cpu":
+        return ["CPUExecutionProvider"]
+    index = device.partition(":")[2] or "0"
+    return [("CUDAExecutionProvider", {"device_id": index}), "CPUExecutionProvider"]
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip().splitlines()
+    return (text[0] if text else type(error).__name__)[:160]
