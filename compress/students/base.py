@@ -61,7 +61,7 @@ class Student(nn.Module):
         """
         raise NotImplementedError
 
-    def normalise_from(self, mean: Tensor, sd: Tensor) -> None:  # noqa: B027
+    def normalise_from(self, mean: Tensor, sd: Tensor) -> None:
         """Take mean and standard deviation [bands] of the training features.
 
         Called once before training. A student whose first layer normalises by itself ignores it.

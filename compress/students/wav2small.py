@@ -23,7 +23,7 @@ _OUT = -1e4
 
 
 class _Body(nn.Module):
-    """Seven 3x3 convolutions of 13 channels with batch norm and ReLU; a max pool after the third."""
+    """Seven 3x3 convolutions of 13 channels, batch norm and ReLU; max pool after the third."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -4,10 +4,13 @@ import hashlib
 
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
 from edgeemo.compress.data import shipped_speech
 from edgeemo.compress.labelling import Labeller
 from edgeemo.compress.recipe import DistilPart, Recipe, StudentPart
+from edgeemo.compress.students import Student, StudentOutput, register_student, time_mask
 from edgeemo.compress.teachers.base import TeacherOutput
 from edgeemo.features import SPECS, log_mel
 
@@ -64,3 +67,26 @@ def some_clips():
 def rows(tmp_path_factory, recipe, some_clips):
     cache = tmp_path_factory.mktemp("labels")
     return Labeller(Ear(), SPECS["logmel40"], recipe, cache).label(some_clips, copies=2)
+
+
+@register_student("probe")
+class Probe(Student):
+    """The smallest student that uses all that training offers: norms, dropout, tokens, masks."""
+
+    def __init__(self, width: int = 8):
+        super().__init__()
+        self.options, self.spec, self.stride, self.receptive = {}, SPECS["logmel40"], 4, 4
+        self.conv = nn.Conv1d(40, width, 4, stride=4)
+        self.norm = nn.BatchNorm1d(width)
+        self.drop = nn.Dropout(0.1)
+        self.adv, self.classes = nn.Linear(width, 3), nn.Linear(width, 8)
+
+    def forward(self, features, lengths=None):
+        if lengths is None:
+            lengths = torch.full((len(features),), features.shape[1], device=features.device)
+        x = self.norm(self.conv(features.transpose(1, 2) / 4 + 2)).relu()
+        mask = time_mask(lengths // 4, x.shape[2])[:, None]
+        pooled = self.drop((x * mask).sum(2) / mask.sum(2).clamp(min=1))
+        return StudentOutput(
+            self.adv(pooled), self.classes(pooled), pooled, x.transpose(1, 2), lengths // 4
+        )
