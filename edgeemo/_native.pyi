@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 # from Python 3.12 on.
 _Samples = NDArray[Any]  # float32 or int16
 
+__version__: str  # of the build; absent when the module was compiled by hand
+
 # A spec is any object with the attributes of edgeemo.features.FeatureSpec.
 
 @final

@@ -342,6 +342,11 @@ static int module_exec(PyObject *module)
         return -1;
     int status = PyModule_AddObjectRef(module, "Frontend", type);
     Py_DECREF(type);
+#ifdef EDGEEMO_VERSION
+    /* The version that was built: `edgeemo doctor` tells when it is not the Python side's. */
+    if (!status)
+        status = PyModule_AddStringConstant(module, "__version__", EDGEEMO_VERSION);
+#endif
     return status;
 }
 

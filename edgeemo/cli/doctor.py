@@ -83,17 +83,24 @@ def _machine() -> Report:
 
 
 def _native() -> Report:
-    """Import the C module and let it work once."""
+    """Import the C module, compare its version, and let it work once."""
     try:
         import numpy as np
 
-        frames = edgeemo.log_mel(np.zeros(16000, np.float32))
-        if frames.shape != (98, 40) or not np.all(np.abs(frames - np.log(1e-6)) < 1e-4):
-            return {"version": None, "error": "one second of silence gives wrong features"}
-        native = sys.modules["edgeemo._native"]
+        from edgeemo import _native
+        from edgeemo.features import log_mel
+
+        frames = log_mel(np.zeros(16000, np.float32))
     except (ImportError, EdgeemoError) as error:
         return {"version": None, "error": _one_line(error)}
-    return {"version": getattr(native, "__version__", edgeemo.__version__), "error": None}
+    # A module that was compiled by hand does not know its version.
+    version: str | None = getattr(_native, "__version__", None)
+    error_text = None
+    if version not in (None, edgeemo.__version__):
+        error_text = f"is of version {version}, not {edgeemo.__version__}; install edgeemo again"
+    elif frames.shape != (98, 40) or np.any(np.abs(frames - np.log(1e-6)) > 1e-4):
+        error_text = "gives wrong features for one second of silence; install edgeemo again"
+    return {"version": version, "error": error_text}
 
 
 def _extras() -> list[Report]:
@@ -160,7 +167,7 @@ def _text(report: Report) -> str:
         f"machine: {machine['system']}, {machine['architecture']}, {machine['cpu']}, "
         f"{machine['cores']} cores",
         f"cpu flags: {' '.join(machine['flags']) or 'none known'}; int8 dot product: {dot}",
-        f"C front end: {native['error'] or 'works, version ' + native['version']}",
+        f"C front end: {native['error'] or 'works'}, version {native['version'] or 'unknown'}",
         "",
         "packages:",
     ]

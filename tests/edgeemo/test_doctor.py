@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import edgeemo
+from edgeemo import _native, features
 from edgeemo.cli import doctor, main
 
 
@@ -52,9 +53,17 @@ def test_a_missing_package_shows_its_remedy(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_front_end_that_is_wrong_is_told(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(edgeemo, "log_mel", lambda samples: np.zeros((98, 40), np.float32))
+    monkeypatch.setattr(features, "log_mel", lambda samples: np.zeros((98, 40), np.float32))
     assert main(["doctor"]) == 1
-    assert "C front end: one second of silence gives wrong features" in capsys.readouterr().out
+    assert "C front end: gives wrong features" in capsys.readouterr().out
+
+
+def test_a_front_end_of_another_version_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(_native, "__version__", "0.0.1", raising=False)
+    assert main(["doctor"]) == 1
+    assert f"is of version 0.0.1, not {edgeemo.__version__}" in capsys.readouterr().out
 
 
 def test_without_onnxruntime_the_models_say_so() -> None:
