@@ -22,7 +22,7 @@ RATES = (1_000, 384_000)
 PIECE_SECONDS = 60.0
 """Longer sound is cut into equal pieces of at most this length, so that memory stays small."""
 
-_LOUDEST = 8.0  # resampling may exceed 1 a little; more means integers that were not scaled
+_LOUDEST = 16.0  # resampling may exceed 1 a little; int16 values as floats reach 32768
 
 
 class Session:
@@ -69,7 +69,7 @@ class Session:
         # Rounding: 0.5 s at 44.1 kHz must not fail for half a sample.
         if len(clip) < round(self.card.window.min_seconds * spec.sample_rate):
             raise BadInput(
-                f"the clip has {seconds:.3f} s; {self.card.name} needs at least "
+                f"the clip has {seconds:.4g} s; {self.card.name} needs at least "
                 f"{self.card.window.min_seconds:g} s"
             )
         pieces = np.array_split(clip, math.ceil(len(clip) / (PIECE_SECONDS * spec.sample_rate)))
@@ -147,9 +147,10 @@ def _checked(samples: ArrayLike, rate: int) -> NDArray[Any]:
         raise BadInput(
             f"samples have shape {clip.shape}; expected [n], mono (mix channels with a mean)"
         )
-    if clip.dtype == np.int16:
-        return np.ascontiguousarray(clip)
-    if clip.dtype not in (np.float32, np.float64):
+    kind = clip.dtype.newbyteorder("=")
+    if kind == np.int16:
+        return np.ascontiguousarray(clip, dtype=np.int16)
+    if kind not in (np.float32, np.float64):
         raise BadInput(f"samples are {clip.dtype}; expected float32 or float64 in -1..1, or int16")
     if len(clip):
         # One pass over the clip in the usual case: a NaN makes the sum of extremes a NaN.

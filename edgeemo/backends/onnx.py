@@ -77,7 +77,10 @@ def _start(data: bytes, path: Path) -> Any:
     options.enable_cpu_mem_arena = options.enable_mem_pattern = False
     options.log_severity_level = 4  # its warnings are about its own choices; faults are raised
     try:
-        return ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        # The fallback would try the same provider once more and print banners on stdout.
+        return ort.InferenceSession(
+            data, options, providers=["CPUExecutionProvider"], enable_fallback=0
+        )
     except Exception as error:
         raise BadArtifact(f"{path}: onnxruntime refuses it: {_one_line(error)}") from error
 

@@ -1,0 +1,94 @@
+"""A tiny student as an artifact, and a little real speech."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edgeemo.audio import SUFFIXES, read_audio
+from edgeemo.card import (
+    INTENDED_USE,
+    MISUSE,
+    NOT_VALIDATED_FOR,
+    SCHEMA,
+    Calibration,
+    Card,
+    Metric,
+    Output,
+    Quantization,
+    Source,
+    Window,
+)
+from edgeemo.features import SPECS
+from edgeemo.types import CLASSES, DIMENSIONS
+
+SPEECH = Path(__file__).parents[2] / "edgeemo" / "speech"
+
+
+@pytest.fixture(scope="session")
+def speech_files() -> list[Path]:
+    files = sorted(p for p in SPEECH.rglob("*") if p.suffix in SUFFIXES)
+    assert len(files) >= 5
+    return files
+
+
+@pytest.fixture(scope="session")
+def speech(speech_files: list[Path]) -> NDArray[np.float32]:
+    return read_audio(speech_files[0])
+
+
+@pytest.fixture(scope="session")
+def card() -> Card:
+    return Card(
+        schema=SCHEMA, name="tiny", task="speech", input="features", spec=SPECS["logmel40"],
+        window=Window(0.1, 0.5),
+        outputs=(Output("adv", DIMENSIONS), Output("probs", CLASSES)),
+        quantization=Quantization(), teachers=(Source("nobody", "CC0-1.0"),),
+        data=(Source("emodb", "CC0-1.0"),), licence="CC0-1.0",
+        metrics=(Metric("none", "ccc", "arousal", 0.5, 0.1, 0.7, 0.4, "edgeemo evaluate"),),
+        calibration=Calibration(1.5, "votes"), parameters=1000, macs_per_second=100_000,
+        arena_bytes=None, intended_use=INTENDED_USE, misuse=MISUSE,
+        not_validated_for=NOT_VALIDATED_FOR, digest="0" * 64, min_edgeemo="0.1.0",
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def artifacts(card: Card, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Files by the input that they take: "features" and "samples"."""
+    torch = pytest.importorskip("torch")
+    from edgeemo.compress.students import Student, StudentOutput
+    from edgeemo.export.onnx_writer import OnnxWriter
+    from edgeemo.export.writer import Trained
+
+    class Tiny(Student):
+        """Two layers and a mean: enough to have all outputs."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.spec, self.receptive, self.stride, self.options = SPECS["logmel40"], 3, 1, {}
+            self.conv = torch.nn.Conv1d(40, 8, 3, padding=1)
+            self.adv, self.classes = torch.nn.Linear(8, 3), torch.nn.Linear(8, 8)
+
+        def forward(self, features, lengths=None):  # type: ignore[no-untyped-def]
+            tokens = torch.relu(self.conv(features.transpose(1, 2) / 5 + 1)).transpose(1, 2)
+            mean = tokens.mean(1)
+            return StudentOutput(self.adv(mean) / 4 + 0.5, self.classes(mean), mean, tokens, None)
+
+    torch.manual_seed(3)
+    student = Tiny().eval()
+    folder = tmp_path_factory.mktemp("artifacts")
+    made = {}
+    for kind in ("features", "samples"):
+        made[kind] = folder / f"tiny-{kind}.onnx"
+        trained = Trained(student, replace(card), waveform=kind == "samples")
+        made[kind].write_bytes(OnnxWriter().write(trained))
+    return made
+
+
+@pytest.fixture(scope="session")
+def artifact(artifacts: dict[str, Path]) -> Path:
+    return artifacts["features"]

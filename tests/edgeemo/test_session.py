@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import edgeemo
+from edgeemo.errors import BadArtifact, BadInput
+from edgeemo.features import log_mel
+from edgeemo.types import CLASSES
+
+Clip = NDArray[np.float32]
+
+
+def values(found: edgeemo.Emotion) -> list[float]:
+    assert found.arousal is not None and found.dominance is not None and found.valence is not None
+    return [found.arousal, found.dominance, found.valence, *found.classes.values()]
+
+
+def test_predict_gives_what_the_graph_gives(artifact: Path, speech: Clip) -> None:
+    import onnxruntime
+
+    session = edgeemo.load(artifact)
+    found = session.predict(speech)
+    peer = onnxruntime.InferenceSession(artifact, providers=["CPUExecutionProvider"])
+    adv, probs = peer.run(None, {"features": log_mel(speech, session.card.spec)[None]})
+    assert values(found) == pytest.approx([*adv[0], *probs[0]], abs=1e-6)
+    assert list(found.classes) == list(CLASSES)
+    assert sum(found.classes.values()) == pytest.approx(1, abs=1e-5)
+    assert found.confidence == max(found.classes.values())
+    assert (found.start, found.end) == (0, len(speech) / 16000)
+    assert all(0 <= v <= 1 for v in values(found))
+    assert found == session.predict(speech)
+
+
+def test_samples_and_features_in_give_the_same(artifacts: dict[str, Path], speech: Clip) -> None:
+    by_features = edgeemo.load(artifacts["features"]).predict(speech)
+    by_samples = edgeemo.load(artifacts["samples"]).predict(speech)
+    assert values(by_samples) == pytest.approx(values(by_features), abs=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["features", "samples"])
+def test_dtypes_agree(artifacts: dict[str, Path], speech: Clip, kind: str) -> None:
+    session = edgeemo.load(artifacts[kind])
+    integers = np.round(speech * 32767).astype(np.int16)
+    wanted = values(session.predict(integers))
+    floats = integers.astype(np.float32) / 32768
+    assert values(session.predict(floats)) == wanted
+    assert values(session.predict(floats.astype(np.float64))) == wanted
+    assert values(session.predict(floats.astype(">f4"))) == wanted
+    strided = np.repeat(floats, 2)[::2]
+    assert values(session.predict(strided)) == wanted
+
+
+def test_another_rate_is_resampled(artifact: Path, speech: Clip) -> None:
+    import soxr
+
+    session = edgeemo.load(artifact)
+    wanted = values(session.predict(speech))
+    fast = soxr.resample(speech, 16000, 48000)
+    got = session.predict(fast, 48000)
+    assert values(got) == pytest.approx(wanted, abs=0.01)
+    assert got.end == pytest.approx(len(speech) / 16000, abs=1e-3)
+    # Without resampling the estimate is another one: the limit above notices.
+    assert values(session.predict(fast)) != pytest.approx(wanted, abs=0.01)
+
+
+def test_long_sound_is_averaged_over_pieces(
+    artifact: Path, speech: Clip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = edgeemo.load(artifact)
+    monkeypatch.setattr("edgeemo.session.PIECE_SECONDS", 1.0)
+    clip = np.resize(speech, 32000)
+    halves = [values(session.predict(clip[:16000])), values(session.predict(clip[16000:]))]
+    assert values(session.predict(clip)) == pytest.approx(np.mean(halves, axis=0), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("samples", "rate", "message"),
+    [
+        (np.zeros((2, 16000), np.float32), 16000, r"shape \(2, 16000\); expected \[n\]"),
+        (np.float32(0), 16000, "shape"),
+        (np.zeros(16000, np.int32), 16000, "samples are int32"),
+        (np.zeros(16000, complex), 16000, "samples are complex128"),
+        (["a"], 16000, "samples are"),
+        (np.full(16000, 9000.0), 16000, "divide 16-bit values by 32768"),
+        (np.zeros(7999, np.float32), 16000, r"0\.4999 s; tiny needs at least 0\.5 s"),
+        (np.zeros(0, np.float32), 16000, "has 0 s"),
+        (np.zeros(16000, np.float32), 0, "rate is 0"),
+        (np.zeros(16000, np.float32), 44100.5, "rate is 44100.5"),
+        (np.zeros(16000, np.float32), True, "rate is True"),
+        (np.zeros(16000, np.float32), "16000", "rate is '16000'"),
+    ],
+)
+def test_bad_input_is_named(artifact: Path, samples: object, rate: object, message: str) -> None:
+    with pytest.raises(BadInput, match=message):
+        edgeemo.load(artifact).predict(samples, rate)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_samples_that_are_not_finite_are_named(artifact: Path, speech: Clip, value: float) -> None:
+    clip = speech.copy()
+    clip[1234] = value
+    with pytest.raises(BadInput, match=rf"samples\[1234\] is {value}"):
+        edgeemo.load(artifact).predict(clip)
+
+
+def test_silence_and_clipping_give_numbers(artifact: Path) -> None:
+    session = edgeemo.load(artifact)
+    for clip in (np.zeros(16000, np.float32), np.tile(np.float32([1, -1]), 8000)):
+        assert all(map(math.isfinite, values(session.predict(clip))))
+
+
+def test_repr_tells_what_goes_in_and_out(artifact: Path) -> None:
+    text = repr(edgeemo.load(artifact))
+    for word in ("tiny", "speech", "onnx", "[1, frames, 40]", "16000 Hz", "0.5 s", "arousal",
+                 "neutral", "CC0-1.0"):  # fmt: skip
+        assert word in text
+
+
+def test_unknown_names_and_backends(artifact: Path, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="no model 'wav3small'"):
+        edgeemo.load("wav3small")
+    with pytest.raises(BadArtifact, match="no such file"):
+        edgeemo.load(tmp_path / "absent.onnx")
+    with pytest.raises(BadArtifact, match="no such file"):
+        edgeemo.load("absent.onnx")
+    with pytest.raises(BadInput, match="no backend 'cuda'; there is: onnx"):
+        edgeemo.load(artifact, "cuda")
+    text = tmp_path / "model.pt"
+    text.write_text("x")
+    with pytest.raises(BadArtifact, match=r"ends in \.onnx"):
+        edgeemo.load(text)
