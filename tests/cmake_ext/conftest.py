@@ -1,0 +1,149 @@
+"""Building the C library in the ways that matter, and running its stages on a clip."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import struct
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edgeemo import _native
+from edgeemo.features import FeatureSpec
+
+ROOT = Path(__file__).resolve().parents[2]
+C = ROOT / "cmake_ext"
+STRICT = [
+    "-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wdouble-promotion", "-Werror",
+    "-ffp-contract=off",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Target:
+    """A compiler with its flags, and what runs the program."""
+
+    compiler: tuple[str, ...]
+    flags: tuple[str, ...]
+    runner: tuple[str, ...] = ()
+    host: str = "host_stdio.c"
+    more: tuple[str, ...] = ()  # further C files of ports/
+
+
+def host(*flags: str) -> Target:
+    return Target((os.environ.get("CC", "gcc"),), flags)
+
+
+def board(machine: str, *flags: str) -> Target:
+    return Target(
+        ("arm-none-eabi-gcc",),
+        ("-O2", "-mthumb", *flags, "-nostartfiles", "--specs=nano.specs", "--specs=nosys.specs",
+         "-L", str(C / "ports"), "-T", str(C / "ports" / f"{machine}.ld")),
+        ("timeout", "60", "qemu-system-arm", "-M", machine, "-nographic", "-monitor", "none",
+         "-serial", "none", "-semihosting-config", "enable=on,target=native", "-kernel"),
+        "host_semihosting.c", ("start.c",),
+    )  # fmt: skip
+
+
+TARGETS = {
+    "x86 -O0": host("-O0"),
+    "x86 -O3": host("-O3"),
+    # ASan and UBSan: a fault ends the program with a status that is not 0.
+    "sanitizers": host("-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"),
+    "AVX2": host("-O3", "-march=x86-64-v3", "-mno-fma"),
+    "Cortex-M4": board("mps2-an386", "-mcpu=cortex-m4", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard"),
+    "Cortex-M33": board("mps2-an505", "-mcpu=cortex-m33", "-mfpu=fpv5-sp-d16", "-mfloat-abi=hard"),
+    # Without the flag, GCC 12 and binutils 2.40 disagree about a conditional conversion.
+    "Cortex-M55": board(
+        "mps3-an547", "-mcpu=cortex-m55", "-mfloat-abi=hard", "-fno-if-conversion2"
+    ),
+}
+
+
+@pytest.fixture(params=TARGETS)
+def target(request: pytest.FixtureRequest) -> str:
+    """The name of each target in turn."""
+    return str(request.param)
+
+
+def spec_bytes(spec: FeatureSpec) -> bytes:
+    """The spec as an edgeemo_feature_spec in memory: the same on all little-endian targets."""
+    words = _native.choices()
+    choice = {name: words[name].index(getattr(spec, name)) for name in words}
+    return struct.pack(
+        "<12i3d", spec.sample_rate, spec.window, spec.hop, spec.fft, choice["window_shape"],
+        choice["spectrum"], spec.bands, choice["mel_scale"], choice["triangles"],
+        choice["area_norm"], choice["log"], choice["floor_mode"], spec.low_hz, spec.high_hz,
+        spec.floor,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def golden() -> ModuleType:
+    """tests/golden/make.py: the reference in float64."""
+    made = importlib.util.spec_from_file_location("golden_make", ROOT / "tests/golden/make.py")
+    assert made is not None and made.loader is not None
+    module = importlib.util.module_from_spec(made)
+    made.loader.exec_module(module)
+    return module
+
+
+Build = Callable[..., Path]
+RunStages = Callable[..., dict[str, NDArray[np.float32]]]
+
+
+@pytest.fixture(scope="session")
+def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
+    """build(name of target, *files): the library with `files`, warnings being errors.
+
+    Gives the program. Each is made once.
+    """
+    made: dict[tuple[str, tuple[Path, ...]], Path] = {}
+
+    def run(name: str, *files: Path) -> Path:
+        target = TARGETS[name]
+        for tool in (target.compiler[0], *(target.runner[2:3])):
+            if shutil.which(tool) is None:
+                pytest.skip(f"{tool} is not installed; .ci/run installs it when run by root")
+        if name == "AVX2" and "avx2" not in Path("/proc/cpuinfo").read_text():
+            pytest.skip("hardware: this processor has no AVX2")
+        if (name, files) not in made:
+            program = tmp_path_factory.mktemp("build") / "program"
+            sources = [*sorted((C / "src").glob("*.c")), *files, C / "ports" / target.host]
+            sources += [C / "ports" / name for name in target.more]
+            include = [f"-I{C / folder}" for folder in ("include", "src", "ports")]
+            command = [*target.compiler, *STRICT, *include, *map(str, sources), "-o", str(program)]
+            subprocess.run([*command, *target.flags], check=True)
+            made[name, files] = program
+        return made[name, files]
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def run_stages(build: Build, tmp_path_factory: pytest.TempPathFactory) -> RunStages:
+    """run_stages(name of target, clip, spec): windowed, power, mel and logmel, from stages.c."""
+
+    def run(
+        name: str, clip: NDArray[np.float32], spec: FeatureSpec
+    ) -> dict[str, NDArray[np.float32]]:
+        program = build(name, Path(__file__).with_name("stages.c"))
+        folder = tmp_path_factory.mktemp("stages")
+        (folder / "spec").write_bytes(spec_bytes(spec))
+        (folder / "clip").write_bytes(clip.astype("<f4").tobytes())
+        subprocess.run([*TARGETS[name].runner, str(program)], check=True, cwd=folder)
+        rows = np.fromfile(folder / "stages", "<f4").reshape(spec.frames(len(clip)), -1)
+        ends = np.cumsum([spec.fft, spec.fft // 2 + 1, spec.bands])
+        return dict(
+            zip(("windowed", "power", "mel", "logmel"), np.split(rows, ends, axis=1), strict=True)
+        )
+
+    return run

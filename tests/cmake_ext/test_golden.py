@@ -1,0 +1,126 @@
+"""The C front end against the float64 reference, stage by stage, and the same bits everywhere."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edgeemo import _native
+from edgeemo.features import LOGMEL40, SPECS, FeatureSpec, log_mel
+
+RunStages = Callable[..., dict[str, NDArray[np.float32]]]  # conftest.py
+
+GOLDEN = Path(__file__).resolve().parents[1] / "golden"
+# The linear stages against the largest value of their frame, the logarithm against max(1, |value|).
+LIMITS = {"windowed": 1e-6, "power": 1e-6, "mel": 1e-6, "logmel": 2e-5}
+
+# sha256 of the float32 features of the golden clip. They are what the C code gave when the stage
+# tests below first passed; they change only when somebody means to change the bits, and then
+# every model that was trained on the old ones must be looked at.
+BITS = {
+    "logmel40": "4ade9a78723c9e4bf3cab9e3b14e82e412cc5aa40a538935d2d267ab0537e82f",
+    "wav2small": "19b812f6b8b9eb3b219fc5e8ba96e771a5c2781b437effcc6da6fba5b29ded2b",
+    "whisper80": "a84b9badaae6a77fad33abfb6543c84dbb7ffd1833f8f231fce2977ee7b13fe1",
+}
+
+
+def worst(got: NDArray[np.float32], want: NDArray[np.float32], stage: str) -> float:
+    assert got.shape == want.shape
+    scale = np.maximum(1, np.abs(want)) if stage == "logmel" else np.abs(want).max(1, keepdims=True)
+    return float(np.max(np.abs(got.astype(np.float64) - want) / scale))
+
+
+def prepared(clip: NDArray[np.int16], spec: FeatureSpec) -> NDArray[np.float32]:
+    """The clip as the C stages take it: float32, normalized where the spec says so."""
+    samples = clip.astype(np.float32) / np.float32(32768)
+    if spec.prenorm == "utterance":
+        assert _native.normalize_utterance(samples.copy(), samples) == 0
+    return samples
+
+
+def load(name: str) -> dict[str, NDArray[np.float32]]:
+    with np.load(GOLDEN / f"{name}.npz") as file:
+        return dict(file)
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_golden_file_is_of_the_present_script(name: str) -> None:
+    assert load(name)["script"] == hashlib.sha256((GOLDEN / "make.py").read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_stages_are_the_reference(name: str, run_stages: RunStages) -> None:
+    golden = load(name)
+    got = run_stages("x86 -O3", prepared(golden["clip"], SPECS[name]), SPECS[name])
+    errors = {stage: worst(got[stage], golden[stage], stage) for stage in LIMITS}
+    assert all(errors[stage] <= LIMITS[stage] for stage in LIMITS), errors
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_log_mel_is_the_reference(name: str) -> None:
+    golden = load(name)
+    got = log_mel(golden["clip"], SPECS[name])
+    assert worst(got, golden["logmel"], "logmel") <= LIMITS["logmel"]
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_every_target_gives_the_same_bits(name: str, target: str, run_stages: RunStages) -> None:
+    clip = load(name)["clip"]
+    got = run_stages(target, prepared(clip, SPECS[name]), SPECS[name])
+    want = log_mel(clip, SPECS[name])
+    different = np.argwhere(got["logmel"].view(np.int32) != want.view(np.int32))
+    assert len(different) == 0, f"{len(different)} of {want.size} differ, first {different[0]}"
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_bits_are_the_stored_ones(name: str) -> None:
+    features = log_mel(load(name)["clip"], SPECS[name]).astype("<f4")
+    assert hashlib.sha256(features.tobytes()).hexdigest() == BITS[name]
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        {"mel_scale": "htk"},
+        {"triangles": "mel"},
+        {"area_norm": "none"},
+        {"high_hz": 8000.0},
+        {"low_hz": 0.0},
+        {"spectrum": "magnitude"},
+        {"floor_mode": "add", "floor": 1e-2},
+        {"symmetric": True},
+    ],
+    ids=str,
+)
+def test_limit_notices_the_usual_mistakes(mistake: dict[str, object], golden: ModuleType) -> None:
+    """A reference with the mistake is at least a hundred limits away."""
+    symmetric = bool(mistake.get("symmetric"))
+    spec = replace(LOGMEL40, **{k: v for k, v in mistake.items() if k != "symmetric"})
+    clip = load("logmel40")["clip"]
+    wrong = golden.stages(clip / 32768, spec, symmetric=symmetric)["logmel"]
+    assert worst(log_mel(clip), wrong, "logmel") > 100 * LIMITS["logmel"]
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [*SPECS.values(), replace(LOGMEL40, mel_scale="htk"), replace(LOGMEL40, area_norm="none")],
+    ids=repr,
+)
+def test_reference_bank_is_librosa(spec: FeatureSpec, golden: ModuleType) -> None:
+    """A second witness for the corners and weights; librosa's triangles are straight in Hz."""
+    librosa = pytest.importorskip("librosa")
+    with np.errstate(all="ignore"):
+        theirs = librosa.filters.mel(
+            sr=spec.sample_rate, n_fft=spec.fft, n_mels=spec.bands, fmin=spec.low_hz,
+            fmax=spec.high_hz, htk=spec.mel_scale == "htk", dtype=np.float64,
+            norm="slaney" if spec.area_norm == "slaney" else None,
+        )  # fmt: skip
+    ours = golden.filter_bank(spec)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12 * ours.max())
