@@ -59,7 +59,11 @@ CREMAD_VOTES = """\
 
 @pytest.mark.parametrize("inside", [True, False])
 def test_cremad(tmp_path: Path, place, inside: bool) -> None:
-    place("AudioWAV/1001_DFA_ANG_XX.wav", "AudioWAV/1091_IEO_SAD_HI.wav", "AudioWAV/1040_ITH_SAD_X.wav")
+    place(
+        "AudioWAV/1001_DFA_ANG_XX.wav",
+        "AudioWAV/1091_IEO_SAD_HI.wav",
+        "AudioWAV/1040_ITH_SAD_X.wav",
+    )
     place("AudioMP3/1001_DFA_ANG_XX.mp3")
     (tmp_path / "processedResults").mkdir()
     (tmp_path / "processedResults" / "tabulatedVotes.csv").write_text(CREMAD_VOTES)
@@ -67,7 +71,9 @@ def test_cremad(tmp_path: Path, place, inside: bool) -> None:
         "ActorID,Age,Sex,Race,Ethnicity\n1001,51,Male,Caucasian,Not Hispanic\n"
         "1091,29,Female,Asian,Not Hispanic\n"
     )
-    clips = {c.span.path.name: c for c in open_dataset(tmp_path if inside else tmp_path / "AudioWAV")}
+    clips = {
+        c.span.path.name: c for c in open_dataset(tmp_path if inside else tmp_path / "AudioWAV")
+    }
     anger = clips["1001_DFA_ANG_XX.wav"]
     assert facts(anger) == ("cremad/1001", "M", "en", "DFA", "anger")
     # Only those who heard and did not see.
@@ -102,7 +108,11 @@ def test_emotale(tmp_path: Path, place) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
-        ("4.0,1.5,4.0,A", "6.0,1.5,4.0,A", r"annotations.csv:2: a1_A is '6.0'; expected a number 1 to 5"),
+        (
+            "4.0,1.5,4.0,A",
+            "6.0,1.5,4.0,A",
+            r"annotations.csv:2: a1_A is '6.0'; expected a number 1 to 5",
+        ),
         ("4.0,A,4.0", "4.0,Q,4.0", r"annotations.csv:2: category 'Q'"),
         ("a1_V", "a1_Val", "column 'a1_V' is missing"),
     ],
@@ -214,7 +224,11 @@ def test_msp_podcast(tmp_path: Path, place, details: str) -> None:
 @pytest.mark.parametrize(
     ("consensus", "details", "says"),
     [
-        (MSP.replace("2.2", "0.2"), "{}", "labels_consensus.csv:2: EmoAct is '0.2'; expected a number 1 to 7"),
+        (
+            MSP.replace("2.2", "0.2"),
+            "{}",
+            "labels_consensus.csv:2: EmoAct is '0.2'; expected a number 1 to 7",
+        ),
         (MSP.replace(",N,", ",Q,"), "{}", "labels_consensus.csv:2: EmoClass is 'Q'"),
         (MSP.replace("EmoVal", "Valence"), "{}", "column 'EmoVal' is missing"),
         (MSP.replace("MSP-PODCAST_0001", "../0001"), "{}", "labels_consensus.csv:2: path"),

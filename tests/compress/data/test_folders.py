@@ -37,7 +37,12 @@ def test_loose_files_are_speakers_of_their_own_with_a_warning(
 def test_union_prefixes_ids_and_keeps_people_together(
     tmp_path: Path, place, caplog: pytest.LogCaptureFixture
 ) -> None:
-    for corpus, speakers in {"emodb": "03", "emodb_full": "03", "selvas": "nea", "tess": "YAF"}.items():
+    for corpus, speakers in {
+        "emodb": "03",
+        "emodb_full": "03",
+        "selvas": "nea",
+        "tess": "YAF",
+    }.items():
         place(f"{corpus}/a.wav")
         (tmp_path / corpus / "labels.csv").write_text(f"path,speaker\na.wav,{speakers}\n")
     place("ravdess/Actor_02/03-01-05-01-02-01-02.wav", "loose/a.wav")

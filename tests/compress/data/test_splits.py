@@ -69,7 +69,9 @@ def test_order_of_clips_does_not_matter_and_the_seed_does() -> None:
 def test_shares_are_kept_within_a_speaker() -> None:
     clips = clips_of({f"{c}/{i}": 10 for c in "ab" for i in range(50)})
     sizes = [len(part) for part in split_by_speaker(clips, 1, (0.7, 0.2, 0.1))]
-    assert [abs(n - want) <= 10 for n, want in zip(sizes, (700, 200, 100), strict=True)] == [True] * 3
+    assert [abs(n - want) <= 10 for n, want in zip(sizes, (700, 200, 100), strict=True)] == [
+        True
+    ] * 3
     assert [len(p) for p in split_by_speaker(clips, 1, (0.5, 0.5, 0))] == [500, 500, 0]
 
 
