@@ -256,14 +256,15 @@ def _checked(samples: ArrayLike, spec: FeatureSpec, rate: int | None) -> NDArray
             f"samples have shape {list(array.shape)}; expected one axis, mono: take the mean over"
             " channels"
         )
-    if array.dtype not in (np.float32, np.int16):
+    native = array.dtype.newbyteorder("=")
+    if native not in (np.float32, np.int16):
         raise BadInput(
             f"samples are {array.dtype}; expected float32 in -1..1, or int16: use"
             " .astype(np.float32)"
         )
     if len(array) > _MOST_SAMPLES:
         raise BadInput(f"{len(array)} samples; expected at most {_MOST_SAMPLES} at once")
-    return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))
+    return np.ascontiguousarray(array, dtype=native)
 
 
 def _normalized(clip: NDArray[Any]) -> NDArray[np.float32]:
