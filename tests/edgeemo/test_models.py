@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+import edgeemo
+from edgeemo import cli, models
+from edgeemo.errors import BadArtifact, BadInput
+
+
+@pytest.fixture
+def zoo(artifact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of shipped models with two names."""
+    for name in ("wav2small-stream", "another"):
+        shutil.copy(artifact, tmp_path / f"{name}.onnx")
+    monkeypatch.setattr(models, "ZOO", tmp_path)
+    return tmp_path
+
+
+def test_the_default_comes_first(zoo: Path) -> None:
+    assert [m.name for m in models.shipped()] == ["wav2small-stream", "another"]
+    assert edgeemo.load("another").path == zoo / "another.onnx"
+
+
+def test_an_unknown_name_lists_the_nearest(zoo: Path) -> None:
+    with pytest.raises(BadInput, match="no model 'wav2smal-stream'; there is: wav2small-stream "):
+        models.resolve("wav2smal-stream")
+    with pytest.raises(BadInput, match="another, wav2small-stream"):
+        models.resolve("zzz")
+
+
+def test_a_name_never_leaves_the_folder(zoo: Path) -> None:
+    for name in ("../another", "..", "another.onnx", "sub/another"):
+        with pytest.raises((BadArtifact, BadInput)):
+            models.resolve(name)
+
+
+def test_models_command(zoo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["models", "--json"]) == 0
+    first = json.loads(capsys.readouterr().out.splitlines()[0])
+    assert first["bytes"] == (zoo / "wav2small-stream.onnx").stat().st_size
+    assert first["command"] == "edgeemo predict --model wav2small-stream FILE.wav"
+    assert set(first) == {"name", "task", "path", "formats", "bytes", "parameters",
+                          "macs_per_second", "licence", "metrics", "command"}  # fmt: skip
+    assert cli.main(["models"]) == 0
+    text = capsys.readouterr().out
+    assert "CC0-1.0" in text and "one human 0.700, level alone 0.400" in text
+
+
+def test_an_empty_zoo_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(models, "ZOO", tmp_path)
+    assert cli.main(["models"]) == 0
+    assert "no model is shipped" in capsys.readouterr().out
+
+
+def test_what_is_shipped_keeps_its_promises() -> None:
+    """Names, sizes and licences of the files that go into the wheel."""
+    found = {m.name: m for m in models.shipped()}
+    assert models.DEFAULT in found
+    for name, model in found.items():
+        assert model.card.name == name
+        assert re.search(r"\w", model.card.licence)
+        assert model.card.metrics
+        assert edgeemo.load(name).card == model.card
+    default = found[models.DEFAULT]
+    assert default.card.quantization.kind == "int8"
+    assert default.bytes <= 120_000
+    assert default.card.macs_per_second <= 5_000_000
