@@ -8,6 +8,7 @@ over time ("group") sees the padding, so its clips run one by one.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
@@ -73,7 +74,9 @@ class WaveTeacher:
         for row, clip in zip(samples, clips, strict=True):
             row[: len(clip)] = self.normalize(clip)
         lengths = torch.tensor([len(clip) for clip in clips], device=self.device)
-        with torch.inference_mode():
+        with torch.inference_mode(), warnings.catch_warnings():
+            # transformers masks WavLM's padding with a bool beside a float; torch adds them up.
+            warnings.filterwarnings("ignore", message="Support for mismatched key_padding_mask")
             adv, embedding = self.forward(torch.from_numpy(samples).to(self.device), lengths)
         return TeacherOutput(adv=to_numpy(adv), embedding=to_numpy(embedding))
 

@@ -30,6 +30,7 @@ def load(folder: Path, device: str = "cpu") -> Teacher:
         MissingExtra: torch or transformers is not installed.
     """
     config = _config(_weights.read_json(folder, "config.json"), folder)
+    normalize = _normalization(folder)
     path = _weights.weights_file(folder)
     state = _weights.read_state(path, lambda name: not name.endswith("masked_spec_embed"))
     model = _build(config)
@@ -42,7 +43,7 @@ def load(folder: Path, device: str = "cpu") -> Teacher:
         ),
         device=device,
         forward=model.to(device),
-        normalize=_normalization(folder),
+        normalize=normalize,
         shortest=_wave.shortest_clip(config),
         masks=config.feat_extract_norm == "layer",
     )
