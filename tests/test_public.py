@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import doctest
 import importlib
 import inspect
 import subprocess
@@ -110,3 +111,16 @@ def test_the_docstring_check_notices(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_types_are_announced() -> None:
     assert (Path(edgeemo.__file__).parent / "py.typed").is_file()
+
+
+EXAMPLES = [path for path in public_files() if ">>> " in path.read_text()]
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_examples_in_docstrings_run(path: Path) -> None:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    name = ".".join(parts if parts[0] == "edgeemo" else ("edgeemo", *parts))
+    module = importlib.import_module(name.removesuffix(".__init__"))
+    found = doctest.testmod(module, optionflags=doctest.ELLIPSIS)
+    assert found.attempted > 0
+    assert found.failed == 0

@@ -1,0 +1,119 @@
+"""Write the README's figures from what the benchmarks measured, so that none is typed by hand.
+
+    python benchmarks/readme_table.py           writes the blocks anew
+    python benchmarks/readme_table.py --check   exit status 1 if they are not what they should be
+
+A block lies between `<!-- figures:NAME -->` and `<!-- /figures -->`; NAME is a function below.
+Two files of benchmarks/results/ are read. Figures of one row that were not measured are absent.
+
+crossval.json, agreement with human ratings on unseen speakers:
+    {"test_set": str, "protocol": str, "command": str, "rows": [
+        {"name": str, "arousal": {"mean": float, "sd": float}, "dominance": ..., "valence": ...}]}
+latency.json, one clip from samples to the estimate:
+    {"machine": str, "protocol": str, "command": str, "rows": [
+        {"name": str, "ms": float, "peak_mb": float}]}
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+README = ROOT / "README.md"
+RESULTS = ROOT / "benchmarks" / "results"
+
+BLOCK = re.compile(r"(<!-- figures:(\w+) -->\n).*?(<!-- /figures -->)", re.DOTALL)
+MISSING = "_Not measured yet._"
+
+
+def accuracy() -> str:
+    """CCC on each dimension, mean and spread, of teacher, students, baselines and people."""
+    found = _result("crossval.json")
+    if found is None:
+        return MISSING
+    rows = [
+        [row["name"], *(_spread(row.get(d)) for d in ("arousal", "dominance", "valence"))]
+        for row in found["rows"]
+    ]
+    table = _table(["CCC", "arousal", "dominance", "valence"], rows)
+    return f"{table}\n\n{found['test_set']}. {found['protocol']}. Made by `{found['command']}`."
+
+
+def models() -> str:
+    """Bytes, parameters, work and time of each shipped model."""
+    from edgeemo.models import shipped
+
+    latency = _result("latency.json") or {"rows": []}
+    by_name = {row["name"]: row for row in latency["rows"]}
+    rows = []
+    for model in shipped():
+        time = by_name.get(model.name, {})
+        rows.append(
+            [
+                f"`{model.name}`",
+                f"{model.bytes / 1000:.0f} KB",
+                f"{model.card.parameters:,}",
+                f"{model.card.macs_per_second / 1e6:.1f} M",
+                f"{time['ms']:.1f} ms" if "ms" in time else "",
+                f"{time['peak_mb']:.0f} MB" if "peak_mb" in time else "",
+            ]
+        )
+    if not rows:
+        return MISSING
+    head = ["model", "file", "parameters", "MAC / s of audio", "5 s of speech", "peak memory"]
+    table = _table(head, rows)
+    if "command" not in latency:
+        return table
+    told = f"{latency['protocol']}, {latency['machine']}. Made by `{latency['command']}`."
+    return f"{table}\n\n{told}"
+
+
+WRITERS: Mapping[str, Callable[[], str]] = {"accuracy": accuracy, "models": models}
+
+
+def filled(text: str) -> str:
+    """The README's text with every block written anew."""
+    return BLOCK.sub(lambda m: f"{m[1]}{WRITERS[m[2]]()}\n{m[3]}", text)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Write the README's figures.")
+    parser.add_argument("--check", action="store_true", help="change nothing, compare")
+    args = parser.parse_args()
+    text = README.read_text()
+    new = filled(text)
+    if args.check and new != text:
+        print(
+            "README.md is not what benchmarks/results say; run: python benchmarks/readme_table.py"
+        )
+        return 1
+    if not args.check:
+        README.write_text(new)
+    return 0
+
+
+def _result(name: str) -> dict[str, Any] | None:
+    path = RESULTS / name
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def _spread(value: Mapping[str, float] | None) -> str:
+    if value is None:
+        return ""
+    sd = f" ± {value['sd']:.3f}" if "sd" in value else ""
+    return f"{value['mean']:.3f}{sd}"
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    rule = ["---"] + ["--:"] * (len(head) - 1)
+    return "\n".join("| " + " | ".join(row) + " |" for row in (head, rule, *rows))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
