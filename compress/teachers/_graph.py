@@ -147,13 +147,12 @@ def order_of(names: Sequence[str]) -> tuple[int, int, int]:
     Raises:
         BadArtifact: a dimension is missing or there twice, or a name is none of them.
     """
-    places = [i for dimension in DIMENSIONS for i, name in enumerate(names) if name == dimension]
-    if len(places) != len(DIMENSIONS) or any(n != "-" and n not in DIMENSIONS for n in names):
+    if sorted(name for name in names if name != "-") != sorted(DIMENSIONS):
         raise BadArtifact(
             f"order {list(names)}: expected each of {list(DIMENSIONS)} once, in the order of the "
             'model\'s output, and "-" for numbers that are something else'
         )
-    arousal, dominance, valence = places
+    arousal, dominance, valence = (list(names).index(dimension) for dimension in DIMENSIONS)
     return arousal, dominance, valence
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -154,13 +155,12 @@ def check_device(device: str) -> None:
     Raises:
         BadInput: neither "cpu" nor "cuda" nor "cuda:N", or CUDA is not available.
     """
-    kind, _, index = device.partition(":")
-    if kind not in {"cpu", "cuda"} or (index and not index.isdecimal()):
+    if not re.fullmatch(r"cpu|cuda(:\d{1,3})?", device):
         raise BadInput(f"device {device!r}; expected cpu, cuda or cuda:N")
-    if kind == "cuda":
+    if device != "cpu":
         torch = require("torch", "train")
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-        if int(index or 0) >= count:
+        if int(device.partition(":")[2] or 0) >= count:
             raise BadInput(f"device {device!r}: torch sees {count} CUDA devices; use device='cpu'")
 
 

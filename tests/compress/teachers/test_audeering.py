@@ -80,7 +80,10 @@ def test_output_is_the_cards_forward_pass_for_each_clip(tmp_path, tiny, model, h
     # Arousal, dominance, valence: the biases stand far apart.
     assert np.argsort(-got.adv.mean(axis=0)).tolist() == [0, 1, 2]
     # And the limit would notice a clip that was not normalized (group norm does not care).
-    assert not model.config.conv_bias or np.abs(got.adv[0] - reference(model, head, clips[0], False)[0]).max() > 1e-3
+    assert (
+        not model.config.conv_bias
+        or np.abs(got.adv[0] - reference(model, head, clips[0], False)[0]).max() > 1e-3
+    )
 
 
 def test_clips_beside_it_do_not_change_a_clip(tmp_path, tiny, model, head, clips):
