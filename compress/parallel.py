@@ -48,3 +48,12 @@ def average(tensors: Iterable[Tensor]) -> None:
     flat /= world()
     for tensor, part in zip(held, flat.split([t.numel() for t in held]), strict=True):
         tensor.detach().copy_(part.view_as(tensor))
+
+
+def from_first(value: str) -> str:
+    """The first process's `value`, in every process."""
+    if world() == 1:
+        return value
+    held = [value]
+    dist.broadcast_object_list(held, src=0)
+    return held[0]

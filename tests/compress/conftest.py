@@ -59,8 +59,8 @@ def recipe():
 
 @pytest.fixture(scope="session")
 def some_clips():
-    """Forty clips of many people, of the speech that is shipped."""
-    return shipped_speech().clips[::12][:40]
+    """Some sixty clips of many people, of the speech that is shipped."""
+    return shipped_speech().clips[::5]
 
 
 @pytest.fixture(scope="session")

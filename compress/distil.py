@@ -1,0 +1,247 @@
+"""From a recipe, clips and a teacher to a finished run."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from edgeemo._files import write_text
+from edgeemo.card import Calibration, Metric, Source, Window
+from edgeemo.compress import augment, parallel
+from edgeemo.compress.cost import macs_per_second, parameters
+from edgeemo.compress.data.clips import Clip, DataSet
+from edgeemo.compress.data.splits import split_by_speaker
+from edgeemo.compress.evaluate import (
+    Figures,
+    Predictions,
+    agreement,
+    human_ceiling,
+    level_baseline,
+    predict,
+)
+from edgeemo.compress.labelled import Labelled
+from edgeemo.compress.labelling import Labeller
+from edgeemo.compress.metrics import fit_temperature, softmax
+from edgeemo.compress.recipe import Recipe
+from edgeemo.compress.report import write_report
+from edgeemo.compress.run import SCHEMA, Facts, Held, Run, weights_licence
+from edgeemo.compress.students.base import Student, make_student
+from edgeemo.compress.teachers.base import Teacher
+from edgeemo.compress.training import Fitted, fit, seeded_student
+from edgeemo.errors import BadData, BadRecipe
+from edgeemo.features import SPECS, log_mel
+from edgeemo.types import DIMENSIONS
+
+PARITY = 200
+"""Held-out clips that a run keeps for parity."""
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Labelled rows of people who are in one part only."""
+
+    train: Labelled
+    valid: Labelled
+    test: Labelled
+
+
+def distil(
+    run: Run,
+    data: DataSet,
+    teacher: Teacher,
+    *,
+    cache: Path | None = None,
+    device: str = "cpu",
+    progress: Progress | None = None,
+) -> Facts:
+    """Carry a run to its end, from wherever it is.
+
+    Args:
+        run: begun by Run.begin, or interrupted; its recipe says everything else.
+        data: clips of at least three people. To go on with an interrupted run, the same.
+        teacher: labels them.
+        cache: folder of the labels; None is the folder "labels" beside the run.
+        device: of torch.
+        progress: called with (what, done, total).
+
+    Returns:
+        The facts that are also in run.json. Under torchrun every process returns them.
+
+    Raises:
+        BadRecipe: the recipe asks for a student or features that do not exist.
+        BadData: too few people, a constant teacher, data that changed since the run began.
+    """
+    recipe = run.recipe
+    student = new_student(recipe)
+    parts = label_parts(run, data, teacher, student, cache, progress)
+    fitted = fit(student, parts.train, parts.valid, recipe, run.folder,
+                 resume=True, device=device, progress=progress)  # fmt: skip
+    facts = _facts(recipe, data, teacher, fitted, parts)
+    if parallel.rank() == 0:
+        run.write_held(_held(fitted.student, parts, recipe, facts.calibration.class_temperature))
+        write_report(run, facts, fitted.student, parts.train, parts.valid, parts.test)
+        run.finish(facts)
+    parallel.barrier()
+    return facts
+
+
+def new_student(recipe: Recipe) -> Student:
+    """The recipe's student with first weights drawn from the recipe's seed.
+
+    Raises:
+        BadRecipe: no such student or option, or it expects other features than the recipe says.
+    """
+    part = recipe.student
+    student = seeded_student(lambda: make_student(part.name, **dict(part.options)), recipe.seed)
+    if part.features and SPECS.get(part.features) != student.spec:
+        expected = next((n for n, spec in SPECS.items() if spec == student.spec), "its own")
+        raise BadRecipe(
+            f"$.student.features: {part.features!r}, but {part.name} expects {expected!r}"
+        )
+    return student
+
+
+def label_parts(
+    run: Run,
+    data: DataSet,
+    teacher: Teacher,
+    student: Student,
+    cache: Path | None = None,
+    progress: Progress | None = None,
+) -> Parts:
+    """Split by speaker and label: training clips in all their copies, the others as they are."""
+    recipe = run.recipe
+    part = recipe.data
+    shares = (1 - part.valid - part.test, part.valid, part.test)
+    split = split_by_speaker(data.clips, recipe.seed, shares)
+    _keep_split(run, split)
+    labeller = Labeller(
+        teacher, student.spec, recipe, cache or run.folder.parent / "labels", progress
+    )
+    train = labeller.label(split[0], recipe.augment.copies)
+    valid = labeller.label(split[1])
+    return Parts(train, valid, labeller.label(split[2]) if split[2] else valid.take(np.arange(0)))
+
+
+def _keep_split(run: Run, split: Sequence[Sequence[Clip]]) -> None:
+    names = ("train", "valid", "test")
+    found = {
+        name: sorted({clip.speaker for clip in clips})
+        for name, clips in zip(names, split, strict=True)
+    }
+    path = run.folder / "split.json"
+    if path.exists() and json.loads(path.read_text(encoding="utf-8")) != found:
+        raise BadData(
+            f"{path} names other speakers than the data now hold; "
+            "give the data that the run began with, or begin a new run"
+        )
+    if parallel.rank() == 0:
+        write_text(path, json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+
+
+def _facts(recipe: Recipe, data: DataSet, teacher: Teacher, fitted: Fitted, parts: Parts) -> Facts:
+    student = fitted.student
+    temperature, on = _temperature(student, parts.valid)
+    sources = tuple(Source(name, licence) for name, licence in data.licences.items())
+    teachers = (Source(teacher.name, teacher.licence),)
+    said = predict(student, parts.test) if len(parts.test) else None
+    counts = {
+        name: len({clip.id for clip in getattr(parts, name).clips})
+        for name in ("train", "valid", "test")
+    }
+    return Facts(
+        schema=SCHEMA,
+        name=re.sub(r"[^a-z0-9.-]+", "-", recipe.name.lower()).strip("-.")[:64] or "student",
+        task=recipe.task,
+        student=recipe.student.name,
+        options=dict(recipe.student.options),
+        spec=student.spec,
+        window=Window(
+            receptive_seconds=student.spec.seconds(student.receptive),
+            min_seconds=student.spec.seconds(max(student.stride, 8)),
+        ),
+        teachers=teachers,
+        data=sources,
+        licence=weights_licence(sources, teachers),
+        metrics=() if said is None else tuple(_metrics(said, parts, data.name)),
+        ceiling=human_ceiling(parts.test) if len(parts.test) else {},
+        calibration=Calibration(temperature, on),
+        parameters=parameters(student),
+        macs_per_second=round(macs_per_second(student)),
+        best_epoch=fitted.best_epoch,
+        seed=recipe.seed,
+        clips=counts,
+        skipped=sum(p.skipped for p in (parts.train, parts.valid, parts.test)),
+    )
+
+
+def _temperature(student: Student, valid: Labelled) -> tuple[float, str]:
+    """Fitted to annotators where there are enough, else to the teacher's classes."""
+    said = predict(student, valid)
+    for target, name in ((valid.votes, "votes"), (valid.probs, "teacher's classes")):
+        known = int(np.isfinite(target).all(1).sum())
+        if known >= 20:
+            people = len({clip.speaker for clip in valid.clips})
+            return fit_temperature(said.logits, target), f"{name}, {known} clips of {people} people"
+    return 1.0, ""
+
+
+def _metrics(said: Predictions, parts: Parts, name: str) -> list[Metric]:
+    test = parts.test
+    people = len({clip.speaker for clip in test.clips})
+    where = f"{name}: {len(test)} clips of {people} people whom the student had not heard"
+    figures: Figures = agreement(said, test)
+    ceiling = human_ceiling(test)
+    out = []
+    for human, measure in ((False, "ccc against the teacher"), (True, "ccc against annotators")):
+        found = figures.get("human", {}).get("ccc", {}) if human else figures.get("ccc", {})
+        level = level_baseline(parts.train, test, human)
+        out += [
+            Metric(where, measure, d, round(found[d], 4), baseline=_round(level.get(d)),
+                   human_ceiling=_round(ceiling.get(d)) if human else None)
+            for d in DIMENSIONS if d in found
+        ]  # fmt: skip
+    if "uar" in figures:
+        out.append(Metric(where, "unweighted average recall", "classes", round(figures["uar"], 4)))
+    return out
+
+
+def _round(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
+
+
+def _held(student: Student, parts: Parts, recipe: Recipe, temperature: float) -> Held:
+    """Test clips first, valid ones after, spread over each part, with exact features."""
+    found: list[tuple[Clip, np.ndarray, np.ndarray, Labelled, int]] = []
+    for rows in (parts.test, parts.valid):
+        step = max(1, len(rows) // max(1, PARITY - len(found)))
+        for i in range(0, len(rows), step):
+            if len(found) < PARITY:
+                clip = rows.clips[i]
+                samples = augment.crop(clip.samples(), recipe.data.clip_seconds, None)
+                found.append((clip, samples, log_mel(samples, student.spec), rows, i))
+    adv, probs = [], []
+    student = student.cpu().eval()
+    with torch.inference_mode():
+        for _, _, features, _, _ in found:
+            said = student(torch.from_numpy(features)[None], None)
+            adv.append(said.adv[0].numpy())
+            probs.append(softmax(said.logits[0].double().numpy() / temperature))
+    return Held(
+        ids=tuple(clip.id for clip, *_ in found),
+        samples=tuple(samples for _, samples, *_ in found),
+        features=tuple(features for _, _, features, *_ in found),
+        adv=np.stack(adv),
+        probs=np.stack(probs).astype(np.float32),
+        teacher_adv=np.stack([rows.adv[i] for *_, rows, i in found]),
+        teacher_probs=np.stack([rows.probs[i] for *_, rows, i in found]),
+        human_adv=np.stack([rows.human_adv[i] for *_, rows, i in found]),
+    )

@@ -1,0 +1,311 @@
+"""A run: the folder that distillation leaves and export starts from.
+
+recipe.toml          complete, with every default written out
+environment.json     versions, machine, and what the command was given
+split.json           speakers of train, valid and test
+metrics.jsonl        a line an epoch
+checkpoints/last.pt  to go on from
+student.pt           averaged weights of the best epoch
+parity/parity.npz    held-out inputs with what student, teacher and humans said
+run.json             facts for the card; there only when the run is finished
+report.html          for people
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeemo import __version__, _schema
+from edgeemo._files import replacing, write_text
+from edgeemo.card import Calibration, Metric, Source, Window
+from edgeemo.compress.recipe import Recipe, dump_recipe, load_recipe
+from edgeemo.compress.students.base import Student, load_student
+from edgeemo.errors import BadArtifact, BadData, BadInput
+from edgeemo.features import FeatureSpec
+
+RUNS = Path("runs")
+"""Where runs lie unless a command says otherwise."""
+
+SCHEMA = 1
+_POINTER = "last"
+
+# Licences under which a model taught with the data may be given away. All else is research.
+_FREE = re.compile(r"(CC0|CC[ -]BY[ -]\d|ODbL|DbCL|MIT\b|Apache|BSD|Unlicense|public domain)", re.I)
+_UNSURE = re.compile(r"not settled|not stated|research|non-?commercial|\bNC\b|no commercial", re.I)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a card says of a student before it is exported; see edgeemo.card for the parts.
+
+    Attributes:
+        schema: version of this layout.
+        name: of the model.
+        task: "speech".
+        student: registered name of the student.
+        options: it was made with.
+        spec: features that it expects.
+        window: span of a token, shortest clip.
+        teachers: whose labels it learned.
+        data: corpora that it heard.
+        licence: of the weights, which data and teacher decide.
+        metrics: on the test speakers.
+        ceiling: CCC of one annotator against the others on the test speakers; empty if unknown.
+        calibration: temperature of the classes, fitted on the valid speakers.
+        parameters: trained numbers.
+        macs_per_second: without the front end.
+        best_epoch: whose weights these are.
+        seed: of the run.
+        clips: labelled clips of each part.
+        skipped: clips that could not be used.
+    """
+
+    schema: int
+    name: str
+    task: str
+    student: str
+    options: Mapping[str, float]
+    spec: FeatureSpec
+    window: Window
+    teachers: tuple[Source, ...]
+    data: tuple[Source, ...]
+    licence: str
+    metrics: tuple[Metric, ...]
+    ceiling: Mapping[str, float]
+    calibration: Calibration
+    parameters: int
+    macs_per_second: int
+    best_epoch: int
+    seed: int
+    clips: Mapping[str, int]
+    skipped: int
+
+
+@dataclass(frozen=True)
+class Held:
+    """Held-out clips of a run, for parity.
+
+    Attributes:
+        ids: of the clips.
+        samples: float32 [n] each, at the spec's rate.
+        features: float32 [frames, bands] each, made from the samples by edgeemo.log_mel.
+        adv: float32 [N, 3], the student's.
+        probs: float32 [N, 8], the student's, with the calibrated temperature.
+        teacher_adv: float32 [N, 3], NaN where there is none.
+        teacher_probs: float32 [N, 8], likewise.
+        human_adv: float32 [N, 3], likewise.
+    """
+
+    ids: tuple[str, ...]
+    samples: tuple[NDArray[np.float32], ...]
+    features: tuple[NDArray[np.float32], ...]
+    adv: NDArray[np.float32]
+    probs: NDArray[np.float32]
+    teacher_adv: NDArray[np.float32]
+    teacher_probs: NDArray[np.float32]
+    human_adv: NDArray[np.float32]
+
+
+class Run:
+    """One run's folder.
+
+    Args:
+        folder: it must hold a recipe.toml; see begin() for a new one.
+
+    Raises:
+        BadInput: no such folder, or not a run.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = Path(folder)
+        if not (self.folder / "recipe.toml").is_file():
+            raise BadInput(
+                f"{self.folder}: not a run (no recipe.toml in it); make one with: edgeemo distill"
+            )
+
+    def __repr__(self) -> str:
+        state = "finished" if self.finished else "not finished"
+        return f"Run({str(self.folder)!r}, {state})"
+
+    @classmethod
+    def begin(cls, folder: Path, recipe: Recipe, given: Mapping[str, Any]) -> Run:
+        """Make the folder with recipe and environment.
+
+        Args:
+            folder: new or empty.
+            recipe: of the run.
+            given: what the command was told, for example {"data": "corpora/"}.
+
+        Raises:
+            BadInput: the folder holds something already.
+            BadData: it cannot be written.
+        """
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise BadInput(f"{folder} is not empty; give a new folder, or go on with --resume")
+        try:
+            write_text(folder / "recipe.toml", dump_recipe(recipe))
+            write_text(folder / "environment.json", _json(environment() | {"given": dict(given)}))
+        except OSError as error:
+            raise BadData(f"{folder} cannot be written ({error.strerror})") from None
+        return cls(folder)
+
+    @property
+    def recipe(self) -> Recipe:
+        """The run's recipe."""
+        return load_recipe(self.folder / "recipe.toml")
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """What the command was told when the run began."""
+        return dict(_read_json(self.folder / "environment.json").get("given", {}))
+
+    @property
+    def finished(self) -> bool:
+        """Whether everything that export needs is there."""
+        return (self.folder / "run.json").is_file()
+
+    @property
+    def report(self) -> Path:
+        """The report for people."""
+        return self.folder / "report.html"
+
+    def student(self) -> Student:
+        """The trained student. BadArtifact if its file is damaged or missing."""
+        return load_student(self.folder / "student.pt")
+
+    def facts(self) -> Facts:
+        """What the card needs.
+
+        Raises:
+            BadArtifact: the run is not finished, or run.json is damaged.
+        """
+        if not self.finished:
+            raise BadArtifact(
+                f"{self.folder}: the run is not finished; go on with: "
+                f"edgeemo distill --resume {self.folder}"
+            )
+        value = _read_json(self.folder / "run.json")
+        if value.get("schema") != SCHEMA:
+            raise BadArtifact(
+                f"{self.folder}/run.json: schema {value.get('schema')!r}; expected {SCHEMA}"
+            )
+        return _schema.read(Facts, value, BadArtifact)
+
+    def history(self) -> list[dict[str, Any]]:
+        """Figures of each epoch."""
+        try:
+            text = (self.folder / "metrics.jsonl").read_text(encoding="utf-8")
+            return [json.loads(line) for line in text.splitlines()]
+        except (OSError, ValueError) as error:
+            raise BadArtifact(f"{self.folder}/metrics.jsonl cannot be read: {error}") from None
+
+    def held(self) -> Held:
+        """The parity set. BadArtifact if it is missing or damaged."""
+        path = self.folder / "parity" / "parity.npz"
+        try:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as found:
+                plain = {name: found[name] for name in ("adv", "probs", "teacher_adv",
+                                                        "teacher_probs", "human_adv")}  # fmt: skip
+                return Held(
+                    ids=tuple(found["ids"].tolist()),
+                    samples=_cut(found["samples"], found["sample_lengths"]),
+                    features=_cut(found["features"], found["feature_lengths"]),
+                    **plain,
+                )
+        except Exception as error:  # numpy and zipfile raise many kinds on damaged files
+            raise BadArtifact(
+                f"{path}: the parity set cannot be read ({str(error)[:80]}); "
+                f"make it again with: edgeemo distill --resume {self.folder}"
+            ) from None
+
+    def write_held(self, held: Held) -> None:
+        """Write the parity set, all of it or nothing."""
+        with replacing(self.folder / "parity" / "parity.npz") as temporary:
+            np.savez(
+                temporary,
+                ids=np.array(held.ids, dtype=str),
+                samples=np.concatenate(held.samples),
+                sample_lengths=np.array([len(x) for x in held.samples]),
+                features=np.concatenate(held.features),
+                feature_lengths=np.array([len(x) for x in held.features]),
+                adv=held.adv, probs=held.probs, teacher_adv=held.teacher_adv,
+                teacher_probs=held.teacher_probs, human_adv=held.human_adv,
+            )  # fmt: skip
+
+    def finish(self, facts: Facts) -> None:
+        """Write the facts, and remember this run as the last one of its folder's folder."""
+        write_text(self.folder / "run.json", _json(_schema.write(facts)))
+        write_text(self.folder.parent / _POINTER, self.folder.name + "\n")
+
+
+def last_run(runs: Path = RUNS) -> Run:
+    """The run that was finished last.
+
+    Raises:
+        BadInput: there is none.
+    """
+    try:
+        name = (runs / _POINTER).read_text(encoding="utf-8").strip()
+    except OSError:
+        raise BadInput(f"no finished run in {runs}/; make one with: edgeemo distill") from None
+    if Path(name).name != name:
+        raise BadInput(f"{runs / _POINTER} names {name!r}; expected the name of a folder beside it")
+    return Run(runs / name)
+
+
+def new_folder(name: str, runs: Path = RUNS) -> Path:
+    """A free name for a run: runs/name-001 and so on."""
+    number = 1
+    while (folder := runs / f"{name}-{number:03d}").exists():
+        number += 1
+    return folder
+
+
+def weights_licence(data: tuple[Source, ...], teachers: tuple[Source, ...]) -> str:
+    """Licence that the weights may carry, by what taught them.
+
+    "Apache-2.0" only if every corpus and teacher is known to allow it; else what stands in the way.
+    """
+    bound = [f"{s.name}: {s.licence}" for s in (*data, *teachers)
+             if not _FREE.search(s.licence) or _UNSURE.search(s.licence)]  # fmt: skip
+    return "research use only (" + "; ".join(bound) + ")" if bound else "Apache-2.0"
+
+
+def environment() -> dict[str, Any]:
+    """Versions and machine, for the record; nothing in a run depends on it."""
+    found = {"edgeemo": __version__, "python": platform.python_version()}
+    for package in ("numpy", "torch", "onnxruntime", "pyarrow", "soundfile", "soxr"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return {"versions": found, "machine": platform.platform(), "cores": os.cpu_count()}
+
+
+def _cut(flat: NDArray[Any], lengths: NDArray[Any]) -> tuple[NDArray[np.float32], ...]:
+    return tuple(np.split(flat.astype(np.float32, copy=False), np.cumsum(lengths)[:-1]))
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=1, ensure_ascii=False) + "\n"
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BadArtifact(f"{path} cannot be read: {str(error)[:120]}") from None
+    if not isinstance(value, dict):
+        raise BadArtifact(f"{path}: expected a table of JSON")
+    return value

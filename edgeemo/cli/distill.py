@@ -1,0 +1,211 @@
+"""`edgeemo distill`: teach a tiny student what a large model knows."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from edgeemo.errors import BadInput, require
+
+if TYPE_CHECKING:
+    from edgeemo.compress.data import DataSet
+    from edgeemo.compress.recipe import Recipe
+    from edgeemo.compress.run import Facts, Run
+
+HELP = (
+    "Label speech with a teacher, train a student on the labels, evaluate it on people whom it "
+    "has not heard. Leaves a run folder; without arguments the demo recipe on the speech that "
+    "comes with edgeemo."
+)
+
+_PLAIN_SECONDS = 10.0  # between two lines of progress where there is no terminal
+
+
+class _Show(Protocol):
+    def __call__(self, what: str, done: int, total: int) -> None: ...
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of this command."""
+    add = parser.add_argument
+    add("--recipe", default="demo", metavar="R", help="name or .toml file (default: %(default)s)")
+    add("--data", metavar="D", help="folder of sound or of corpora (default: the shipped speech)")
+    add("--task", choices=["speech"], default="speech", help="faces come with a later version")
+    add("--teacher", metavar="T", help="name, file or folder; overrides the recipe's")
+    add("--out", type=Path, metavar="RUN", help="new folder of the run (default: runs/NAME-001)")
+    add("--resume", type=Path, metavar="RUN", help="go on with an interrupted run")
+    add("--cache", type=Path, metavar="DIR",
+        help="folder of the teacher's labels (default: labels/ beside the run)")  # fmt: skip
+    add("--device", default="cpu", help="of torch (default: %(default)s)")
+    add("--json", action="store_true", help="the result as one JSON object")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Distil, and print what came out."""
+    require("torch", "train")
+    require("pyarrow", "train")
+    from edgeemo.compress import parallel
+
+    parallel.start()
+    try:
+        found, facts = _distil(args)
+        if parallel.rank() == 0:
+            print(_json(found, facts) if args.json else _text(found, facts))
+    finally:
+        parallel.finish()
+    return 0
+
+
+def _distil(args: argparse.Namespace) -> tuple[Run, Facts]:
+    from edgeemo.compress import parallel
+    from edgeemo.compress.distil import distil, new_student
+    from edgeemo.compress.run import Run
+    from edgeemo.compress.teachers import load_teacher
+
+    begun = _resumed(args) if args.resume else _begun(args)
+    recipe = begun.recipe
+    new_student(recipe)  # a wrong name must not cost the labelling
+    teacher = load_teacher(recipe.teacher.name, args.device)
+    data = _data(begun.given.get("data"))
+    if parallel.rank() == 0:
+        print(f"{begun.folder}: {recipe.student.name} learns {teacher.name} on {data!r}",
+              file=sys.stderr)  # fmt: skip
+    cache = begun.given.get("cache")
+    try:
+        with _progress(silent=parallel.rank() > 0) as show:
+            facts = distil(begun, data, teacher, cache=Path(cache) if cache else None,
+                           device=args.device, progress=show)  # fmt: skip
+    except KeyboardInterrupt:
+        print(f"\nedgeemo: stopped; go on with: edgeemo distill --resume {begun.folder}",
+              file=sys.stderr)  # fmt: skip
+        raise
+    return Run(begun.folder), facts
+
+
+def _begun(args: argparse.Namespace) -> Run:
+    """A new run, made by the first process for all."""
+    from edgeemo.compress import parallel
+    from edgeemo.compress.distil import new_student
+    from edgeemo.compress.recipe import load_recipe
+    from edgeemo.compress.run import Run, new_folder
+
+    recipe: Recipe = load_recipe(args.recipe)
+    if args.teacher:
+        recipe = replace(recipe, teacher=replace(recipe.teacher, name=args.teacher))
+    new_student(recipe)
+    _data(args.data)  # a wrong path must not leave a run behind
+    folder = Path(parallel.from_first(str(args.out or new_folder(recipe.name))))
+    if parallel.rank() == 0:
+        # Absolute, because a run may be resumed from elsewhere.
+        given = {"data": args.data and str(Path(args.data).resolve()),
+                 "cache": args.cache and str(args.cache.resolve())}  # fmt: skip
+        Run.begin(folder, recipe, given)
+    parallel.barrier()
+    return Run(folder)
+
+
+def _resumed(args: argparse.Namespace) -> Run:
+    from edgeemo.compress.run import Run
+
+    for name in ("out", "teacher"):
+        if getattr(args, name):
+            raise BadInput(f"--resume goes on as the run began; leave --{name} out")
+    found = Run(args.resume)
+    if found.finished:
+        raise BadInput(f"{args.resume} is finished; export it with: edgeemo export {args.resume}")
+    return found
+
+
+def _data(path: str | None) -> DataSet:
+    from edgeemo.compress.data import open_dataset, shipped_speech
+
+    return open_dataset(path) if path else shipped_speech()
+
+
+@contextmanager
+def _progress(silent: bool) -> Iterator[_Show]:
+    """Bars with the time left on a terminal, a line now and then elsewhere; on stderr."""
+    if silent:
+        yield lambda what, done, total: None
+    elif sys.stderr.isatty():
+        with _bars() as show:
+            yield show
+    else:
+        yield _Lines()
+
+
+@contextmanager
+def _bars() -> Iterator[_Show]:
+    require("rich", "train")
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as RichProgress
+
+    columns = (TextColumn("{task.description:<10}"), BarColumn(), MofNCompleteColumn(),
+               TextColumn("left"), TimeRemainingColumn())  # fmt: skip
+    with RichProgress(*columns, console=Console(stderr=True)) as bars:
+        tasks: dict[tuple[str, int], Any] = {}
+
+        def show(what: str, done: int, total: int) -> None:
+            if (what, total) not in tasks:
+                tasks[what, total] = bars.add_task(what, total=total)
+            bars.update(tasks[what, total], completed=done)
+
+        yield show
+
+
+class _Lines:
+    """A line at the start, at the end and every few seconds: what, how far, time left."""
+
+    def __init__(self) -> None:
+        self._key: tuple[str, int] | None = None
+        self._first = (0.0, 0)
+        self._last = 0.0
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        if self._key != (what, total):
+            self._key, self._first, self._last = (what, total), (now, done), 0.0
+        if now - self._last < _PLAIN_SECONDS and done < total:
+            return
+        self._last = now
+        started, from_ = self._first
+        left = (now - started) / max(1, done - from_) * (total - done)
+        tail = f", {left:.0f} s left" if from_ < done < total else ""
+        print(f"{what} {done} of {total}{tail}", file=sys.stderr, flush=True)
+
+
+def _json(run: Run, facts: Facts) -> str:
+    from edgeemo import _schema
+
+    plain = {"run": str(run.folder), "report": str(run.report)} | _schema.write(facts)
+    return json.dumps(plain, ensure_ascii=False)
+
+
+def _text(run: Run, facts: Facts) -> str:
+    lines = [
+        f"{facts.name}: {facts.parameters:,} parameters, "
+        f"{facts.macs_per_second / 1e6:.1f} M MAC a second of audio",
+    ]
+    if facts.metrics:
+        lines.append(f"On {facts.metrics[0].test_set}:")
+    for m in facts.metrics:
+        beside = f"; mean level alone {m.baseline:.3f}" if m.baseline is not None else ""
+        if m.human_ceiling is not None:
+            beside += f"; one annotator against the others {m.human_ceiling:.3f}"
+        lines.append(f"  {m.of:<10} {m.value:6.3f}  {m.measure}{beside}")
+    if facts.skipped:
+        lines.append(f"{facts.skipped} clips could not be used; see the warnings above")
+    lines += [
+        f"Licence of the weights: {facts.licence}",
+        f"Report: {run.report}",
+        f"Next: edgeemo export {run.folder} --int8",
+    ]
+    return "\n".join(lines)
