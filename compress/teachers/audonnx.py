@@ -13,13 +13,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from edgeemo.compress.teachers import _graph, _weights
+from edgeemo.compress.teachers import _graph, _weights, audeering
 from edgeemo.compress.teachers.base import Teacher
 from edgeemo.errors import BadArtifact, require
 from edgeemo.types import DIMENSIONS
 
 NAME = "audeering-dim-onnx"
-LICENCE = "CC BY-NC-SA 4.0 (research only; commercial use needs a licence of audEERING)"
+LICENCE = audeering.LICENCE
 
 _MODEL = "$audonnx.core.model.Model"
 _LOGITS, _HIDDEN = "logits", "hidden_states"

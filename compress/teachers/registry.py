@@ -15,6 +15,15 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import cast
 
+from edgeemo.compress.teachers import (
+    _weights,
+    audeering,
+    audonnx,
+    described,
+    emotion2vec,
+    odyssey,
+    voxprofile,
+)
 from edgeemo.compress.teachers.base import Teacher
 from edgeemo.errors import BadArtifact, BadInput, require
 
@@ -30,7 +39,7 @@ class Known:
 
     Attributes:
         name: what `load_teacher` takes; also the name of its folder.
-        loader: "module:function"; the function takes (folder, device).
+        loader: takes (folder, device).
         licence: of the weights.
         fetch: the shell command that downloads it, with {folder} for the target.
         order: dimensions as the model's own files give them; the adapter reorders.
@@ -38,23 +47,12 @@ class Known:
     """
 
     name: str
-    loader: str
+    loader: Loader
     licence: str
     fetch: str
     order: str
     scale: str
 
-
-_HERE = "edgeemo.compress.teachers"
-
-_BUILTIN = Known(
-    name="builtin",
-    loader=f"{_HERE}.builtin:load",
-    licence="see edgeemo/teachers; part of this package",
-    fetch="",
-    order="arousal, dominance, valence",
-    scale="0..1",
-)
 
 _TEACHERS: dict[str, Known] = {}
 
@@ -105,9 +103,9 @@ def load_teacher(source: str | Path, device: str = "cpu") -> Teacher:
         return _load_known(_TEACHERS[source], device)
     path = Path(source)
     if path.suffix == ".toml" and path.is_file():
-        return _function(f"{_HERE}.described:load")(path, device)
+        return described.load(path, device)
     if path.is_dir():
-        return _function(recognise(path))(path, device)
+        return recognise(path)(path, device)
     if path.is_file():
         raise BadInput(
             f"{path}: a model file alone does not say what its outputs mean; "
@@ -116,36 +114,33 @@ def load_teacher(source: str | Path, device: str = "cpu") -> Teacher:
     raise BadInput(_not_found(str(source)))
 
 
-def recognise(folder: Path) -> str:
-    """Which adapter reads a folder: its "module:function".
+def recognise(folder: Path) -> Loader:
+    """Which adapter reads a folder.
 
     Raises:
         BadArtifact: no adapter knows the files; the message lists what was looked for.
     """
-    from edgeemo.compress.teachers._weights import read_json
-
     if (folder / "teacher.toml").is_file():
-        return f"{_HERE}.described:load"
+        return described.load
     if (folder / "model.yaml").is_file():
-        return f"{_HERE}.audonnx:load"
-    if (folder / "config.json").is_file():
-        config = read_json(folder, "config.json")
-        backbone = str(config.get("pretrain_model", ""))
-        if config.get("model_type") == "wav2vec2":
-            return f"{_HERE}.audeering:load"
-        if config.get("model_type") == "ser":
-            return f"{_HERE}.odyssey:load"
-        if backbone.startswith("wavlm"):
-            return f"{_HERE}.voxprofile:load_wavlm"
-        if backbone.startswith("whisper"):
-            return f"{_HERE}.voxprofile:load_whisper"
+        return audonnx.load
+    if not (folder / "config.json").is_file():
         raise BadArtifact(
-            f"{folder}/config.json is of no known teacher (model_type "
-            f"{config.get('model_type')!r}, pretrain_model {backbone!r}); known: "
-            + ", ".join(_TEACHERS)
+            f"{folder}: no teacher.toml, model.yaml or config.json in it; see docs/teachers.md"
         )
+    config = _weights.read_json(folder, "config.json")
+    kind, backbone = config.get("model_type"), str(config.get("pretrain_model", ""))
+    if kind == "wav2vec2":
+        return audeering.load
+    if kind == "ser":
+        return odyssey.load
+    if backbone.startswith("wavlm"):
+        return voxprofile.load_wavlm
+    if backbone.startswith("whisper"):
+        return voxprofile.load_whisper
     raise BadArtifact(
-        f"{folder}: no teacher.toml, model.yaml or config.json in it; see docs/teachers.md"
+        f"{folder}/config.json is of no known teacher (model_type {kind!r}, pretrain_model "
+        f"{backbone!r}); known: {', '.join(_TEACHERS)}"
     )
 
 
@@ -165,21 +160,20 @@ def check_device(device: str) -> None:
 
 
 def _load_known(known: Known, device: str) -> Teacher:
-    if known is _BUILTIN:
-        return _function(known.loader)(Path(), device)
     folder = teachers_folder() / known.name
-    if not folder.is_dir():
+    if known.fetch and not folder.is_dir():
         raise BadInput(
             f"teacher {known.name}: no folder {folder}; nothing is fetched automatically. Download "
             f"it with: {known.fetch.format(folder=folder)}  Licence of the weights: "
             f"{known.licence}. Or set {FOLDER_VARIABLE}, or give its path"
         )
-    return _function(known.loader)(folder, device)
+    return known.loader(folder, device)
 
 
-def _function(where: str) -> Loader:
-    module, _, function = where.partition(":")
-    return cast(Loader, getattr(importlib.import_module(module), function))
+def _load_builtin(_folder: Path, device: str) -> Teacher:
+    # Imported here: it needs the files that are shipped with it, and onnxruntime.
+    builtin = importlib.import_module("edgeemo.compress.teachers.builtin")
+    return cast(Teacher, builtin.load(device))
 
 
 def _not_found(source: str) -> str:
@@ -196,53 +190,60 @@ def _hf(repository: str) -> str:
 
 
 for _known in (
-    _BUILTIN,
     Known(
-        name="audeering-dim",
-        loader=f"{_HERE}.audeering:load",
-        licence="CC BY-NC-SA 4.0 (research only; commercial use needs a licence of audEERING)",
+        name="builtin",
+        loader=_load_builtin,
+        licence="shipped with edgeemo; its card tells",
+        fetch="",
+        order="arousal, dominance, valence",
+        scale="0..1",
+    ),
+    Known(
+        name=audeering.NAME,
+        loader=audeering.load,
+        licence=audeering.LICENCE,
         fetch=_hf("audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim"),
         order="arousal, dominance, valence",
         scale="about 0..1, not bounded",
     ),
     Known(
-        name="audeering-dim-onnx",
-        loader=f"{_HERE}.audonnx:load",
-        licence="CC BY-NC-SA 4.0 (research only; commercial use needs a licence of audEERING)",
+        name=audonnx.NAME,
+        loader=audonnx.load,
+        licence=audonnx.LICENCE,
         fetch="get the archive of https://doi.org/10.5281/zenodo.6221127 and unpack it in {folder}",
         order="arousal, dominance, valence",
         scale="about 0..1, not bounded",
     ),
     Known(
-        name="odyssey-wavlm",
-        loader=f"{_HERE}.odyssey:load",
-        licence="MIT by its card; the WavLM weights it starts from: not settled",
+        name=odyssey.NAME,
+        loader=odyssey.load,
+        licence=odyssey.LICENCE,
         fetch=_hf("3loi/SER-Odyssey-Baseline-WavLM-Multi-Attributes"),
         order="arousal, dominance, valence",
         scale="about 0..1 (annotators' 1..7 as (x - 1) / 6), not bounded",
     ),
     Known(
-        name="voxprofile-wavlm",
-        loader=f"{_HERE}.voxprofile:load_wavlm",
-        licence="OpenRAIL; its card says no commercial use",
+        name=voxprofile.WAVLM,
+        loader=voxprofile.load_wavlm,
+        licence=voxprofile.LICENCE,
         fetch=_hf("tiantiaf/wavlm-large-msp-podcast-emotion-dim"),
         order="arousal, valence, dominance",
         scale="0..1 (sigmoid)",
     ),
     Known(
-        name="voxprofile-whisper",
-        loader=f"{_HERE}.voxprofile:load_whisper",
-        licence="OpenRAIL; its card says no commercial use",
+        name=voxprofile.WHISPER,
+        loader=voxprofile.load_whisper,
+        licence=voxprofile.LICENCE,
         fetch=_hf("tiantiaf/whisper-large-v3-msp-podcast-emotion-dim"),
         order="arousal, valence, dominance",
         scale="0..1 (sigmoid)",
     ),
     Known(
-        name="emotion2vec-plus",
-        loader=f"{_HERE}.emotion2vec:load",
-        licence="FunASR model licence; of the weights themselves: not stated",
+        name=emotion2vec.NAME,
+        loader=emotion2vec.load,
+        licence=emotion2vec.LICENCE,
         fetch=_hf("emotion2vec/emotion2vec_plus_base")
-        + " and export it as docs/teachers.md says; model.onnx or model.ts goes there.",
+        + "; then export it into that folder as docs/teachers.md says.",
         order="classes only",
         scale="softmax of nine classes",
     ),

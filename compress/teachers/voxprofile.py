@@ -34,6 +34,7 @@ from edgeemo.compress.teachers.base import (
 )
 from edgeemo.errors import BadArtifact, require
 
+WAVLM, WHISPER = "voxprofile-wavlm", "voxprofile-whisper"
 LICENCE = "OpenRAIL; its card says no commercial use"
 
 WHISPER_SECONDS = 15
@@ -61,9 +62,9 @@ def load_wavlm(folder: Path, device: str = "cpu") -> Teacher:
     _weights.fill(model, _weights.renamed(state, ""), path)
     # The large encoder's preprocessor normalizes; the base one is fed raw samples by the authors.
     return _wave.WaveTeacher(
-        name="voxprofile-wavlm",
+        name=WAVLM,
         licence=LICENCE,
-        digest=_weights.digest([path, folder / "config.json"], ["voxprofile-wavlm"]),
+        digest=_weights.digest([path, folder / "config.json"], [WAVLM]),
         device=device,
         forward=model.to(device),
         normalize=_wave.unit_variance if stable else np.asarray,
@@ -91,7 +92,7 @@ def load_whisper(folder: Path, device: str = "cpu") -> Teacher:
     model = _build_whisper(config, _hidden_dim(state, path))
     _weights.fill(model, state, path)
     return WhisperTeacher(
-        digest=_weights.digest([path, folder / "config.json"], ["voxprofile-whisper"]),
+        digest=_weights.digest([path, folder / "config.json"], [WHISPER]),
         device=device,
         model=model.to(device),
         log_mel=_log_mel(config.num_mel_bins),
@@ -113,7 +114,7 @@ class WhisperTeacher:
     device: str
     model: Any
     log_mel: Any
-    name: str = "voxprofile-whisper"
+    name: str = WHISPER
     licence: str = LICENCE
 
     def label(self, clips: Sequence[Floats]) -> TeacherOutput:
