@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import numpy as np
 
@@ -70,7 +70,7 @@ def figures(rows: Sequence[Judged]) -> list[Figure]:
     rated = [r for r in rows if r.adv is not None]
     for i, name in enumerate(DIMENSIONS):
         usable = [r for r in rated if getattr(r.estimate, name) is not None]
-        found += _figure("ccc", name, usable, lambda part, i=i, name=name: _ccc(part, i, name))
+        found += _figure("ccc", name, usable, partial(_ccc, i))
     named = [r for r in rows if r.emotion is not None and r.guess in r.estimate.classes]
     return found + _figure("uar", "classes", named, _uar)
 
@@ -140,9 +140,9 @@ def _figure(
     ]  # fmt: skip
 
 
-def _ccc(rows: Sequence[Judged], dimension: int, name: str) -> float:
-    labels: Any = [row.adv[dimension] for row in rows if row.adv is not None]
-    return ccc([getattr(row.estimate, name) for row in rows], labels)
+def _ccc(dimension: int, rows: Sequence[Judged]) -> float:
+    labels = [row.adv[dimension] for row in rows if row.adv is not None]
+    return ccc([getattr(row.estimate, DIMENSIONS[dimension]) for row in rows], labels)
 
 
 def _uar(rows: Sequence[Judged]) -> float:

@@ -130,9 +130,7 @@ def _card_bytes(metadata: list[memoryview]) -> bytes:
         if bytes(_message(pair.get(1, b""), "metadata key")) == CARD_KEY.encode():
             cards.append(bytes(_message(pair.get(2, b""), "card")))
     if len(cards) != 1:
-        raise BadArtifact(
-            f"has {len(cards) or 'no'} card; a file made by `edgeemo export` has one"
-        )
+        raise BadArtifact(f"has {len(cards) or 'no'} card; a file made by `edgeemo export` has one")
     return cards[0]
 
 

@@ -78,9 +78,7 @@ def files(paths: list[str]) -> Iterator[tuple[str, str]]:
         if not folder.is_dir():
             yield given, ""
             continue
-        found = sorted(
-            p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file()
-        )
+        found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
         for path in found:
             yield str(path), ""
         if not found:
@@ -101,9 +99,7 @@ class _Table:
         values = [_cell(row[name]) for name in ("arousal", "dominance", "valence")]
         best = max(row["classes"], key=row["classes"].get, default="")
         label = f"{best} {row['confidence']:.2f}" if best else "-"
-        return (
-            f"{head}{values[0]:>7}  {values[1]:>9}  {values[2]:>7}  {label:<15}  {row['path']}"
-        )
+        return f"{head}{values[0]:>7}  {values[1]:>9}  {values[2]:>7}  {label:<15}  {row['path']}"
 
 
 def _cell(value: float | None) -> str:

@@ -64,7 +64,7 @@ def test_every_key_is_needed_or_has_a_default(card: Card) -> None:
     for key in _schema.write(card):
         tree = json.loads(to_json(card))
         del tree[key]
-        with pytest.raises(BadArtifact, match="missing|schema"):
+        with pytest.raises(BadArtifact, match=r"missing|schema"):
             from_json(json.dumps(tree))
 
 

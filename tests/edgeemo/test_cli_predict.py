@@ -79,7 +79,9 @@ def test_a_model_that_fails_is_one_line_and_2(folder: Path, capsys: Capture) -> 
     assert out == "" and err.count("\n") == 1 and "no such file" in err
 
 
-def test_other_rates_and_channels_are_taken(artifact: Path, tmp_path: Path, capsys: Capture) -> None:
+def test_other_rates_and_channels_are_taken(
+    artifact: Path, tmp_path: Path, capsys: Capture
+) -> None:
     rng = np.random.default_rng(0)
     soundfile.write(tmp_path / "a.wav", rng.normal(0, 0.1, (44100, 2)), 44100)
     assert cli.main(["predict", str(tmp_path), "--model", str(artifact), "--json"]) == 0

@@ -23,7 +23,11 @@ def test_ccc_notices_a_shrunken_spread() -> None:
 
 @pytest.mark.parametrize(
     ("x", "y", "word"),
-    [([1], [1], "2 or more"), ([1, 2], [1, 2, 3], "shapes"), ([1, np.nan], [1, 2], r"\[1\] is nan")],
+    [
+        ([1], [1], "2 or more"),
+        ([1, 2], [1, 2, 3], "shapes"),
+        ([1, np.nan], [1, 2], r"\[1\] is nan"),
+    ],
 )
 def test_ccc_refuses(x: list[float], y: list[float], word: str) -> None:
     with pytest.raises(BadInput, match=word):

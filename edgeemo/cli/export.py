@@ -1,0 +1,52 @@
+"""`edgeemo export`: turn a finished run into one small file that has been checked."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edgeemo.export import ExportResult
+
+HELP = (
+    "Write the student of a run as one file with its card inside. The file is run on held-out "
+    "clips first, and refused if it differs from the trained student by more than the limits."
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of this command."""
+    parser.add_argument(
+        "run_folder", nargs="?", type=Path, metavar="RUN",
+        help="folder left by `edgeemo distill` (default: the last one under runs/)",
+    )  # fmt: skip
+    parser.add_argument("--int8", action="store_true", help="8-bit weights and activations")
+    parser.add_argument(
+        "--format", default="onnx", metavar="F",
+        help="formats, with commas between them (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument("-o", "--out", type=Path, metavar="DIR",
+                        help="folder for the files (default: RUN/export)")  # fmt: skip
+    parser.add_argument("--waveform", action="store_true",
+                        help="one file that takes 16 kHz samples")  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="one JSON object a file")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Export, and print the table of each file."""
+    from edgeemo.compress.run import last_run
+    from edgeemo.export.job import check_formats, export_run, row, text
+
+    formats = [name.strip() for name in args.format.split(",") if name.strip()]
+    check_formats(formats)  # before the last run is looked for: its message would mislead
+    folder = args.run_folder or last_run().folder
+    results: list[ExportResult] = export_run(
+        folder, formats, args.int8, args.out, args.waveform,
+        say=logging.getLogger("edgeemo").info,
+    )  # fmt: skip
+    for result in results:
+        print(json.dumps(row(result)) if args.json else text(result))
+    return 0

@@ -1,0 +1,179 @@
+"""ONNX graphs: from a student, joined with the front end, made small."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from edgeemo.compress.students import Student
+from edgeemo.errors import require
+from edgeemo.export.frontend import LogMelGraph
+
+OPSET = 17
+IR_VERSION = 8  # what opset 17 came with; older runtimes read it
+
+onnx: Any = require("onnx", "export")
+
+
+class _Outputs(nn.Module):
+    """The student with the outputs of an artifact: adv [1, 3] and probs [1, 8]."""
+
+    def __init__(self, student: Student, temperature: float) -> None:
+        super().__init__()
+        self.student, self.temperature = student, temperature
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        found = self.student(features, None)
+        return found.adv, torch.softmax(found.logits / self.temperature, dim=-1)
+
+
+def student_graph(student: Student, temperature: float, frames: int = 200) -> Any:
+    """The student as an ONNX model: "features" [1, frames, bands] to "adv" and "probs".
+
+    Args:
+        student: in evaluation mode, on the CPU.
+        temperature: what class logits are divided by before the softmax.
+        frames: length of the example; the axis is free in the graph.
+    """
+    example = torch.zeros(1, frames, student.spec.bands)
+    model = _Outputs(student, temperature).eval()
+    return _trace(model, example, "features", ["adv", "probs"], fold=True)
+
+
+def frontend_graph(student: Student) -> Any:
+    """The student's front end as an ONNX model: "samples" [1, n] to "features"."""
+    spec = student.spec
+    example = torch.zeros(1, spec.window + 20 * spec.hop)
+    # Folding would turn the small tables of the front end into the big matrices they stand for.
+    return _trace(LogMelGraph(spec).eval(), example, "samples", ["features"], fold=False)
+
+
+def join(first: Any, second: Any) -> Any:
+    """One model: the outputs of `first` feed the inputs of the same name of `second`."""
+    from onnx import compose
+
+    shared = [(v.name, v.name) for v in second.graph.input]
+    # The maps pair names, so those may not be prefixed; everything else of `first` is.
+    first = compose.add_prefix(first, "front_", rename_inputs=False, rename_outputs=False)
+    return compose.merge_models(first, second, io_map=shared)
+
+
+def _trace(model: nn.Module, example: Tensor, name: str, outputs: list[str], fold: bool) -> Any:
+    buffer = io.BytesIO()
+    with warnings.catch_warnings(), torch.no_grad():
+        # The tracing exporter is deprecated, and the only one that exports quantizers too. Its
+        # warnings about shapes are about the time axis, which the parity check exercises.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            model, (example,), buffer,  # type: ignore[arg-type]  # the tracer writes into it
+            dynamo=False, opset_version=OPSET, input_names=[name],
+            output_names=outputs, dynamic_axes={name: {1: "time"}}, do_constant_folding=fold,
+        )  # fmt: skip
+    made = onnx.load_from_string(buffer.getvalue())
+    made.ir_version = IR_VERSION
+    return made
+
+
+def shrink(model: Any) -> None:
+    """Make a model small, in place; what it computes does not change.
+
+    Equal small constants become one, names become short, and all that only describes (names of
+    layers, shapes of inner values, stack traces, metadata) goes.
+    """
+    _constants_to_initializers(model.graph)
+    _merge_initializers(model.graph)
+    _drop_unused(model.graph)
+    _short_names(model)
+    del model.metadata_props[:]
+    model.producer_name, model.producer_version, model.doc_string = "edgeemo", "", ""
+    model.graph.name = "edgeemo"
+    # Ours is the default domain alone; a quantizer may have announced others without using them.
+    opset = max(o.version for o in model.opset_import if o.domain in ("", "ai.onnx"))
+    del model.opset_import[:]
+    model.opset_import.add(domain="", version=opset)
+
+
+def _constants_to_initializers(graph: Any) -> None:
+    for node in [n for n in graph.node if n.op_type == "Constant"]:
+        value = next((a.t for a in node.attribute if a.name == "value"), None)
+        if value is not None:
+            tensor = graph.initializer.add()
+            tensor.CopyFrom(value)
+            tensor.name = node.output[0]
+            graph.node.remove(node)
+
+
+def _merge_initializers(graph: Any) -> None:
+    """One name for tensors of equal type, shape and bytes."""
+    from onnx import numpy_helper
+
+    kept: dict[tuple[Any, ...], str] = {}
+    same: dict[str, str] = {}
+    for tensor in list(graph.initializer):
+        # One way of storing: the exporters use three, and raw bytes are the smallest.
+        values = numpy_helper.to_array(tensor)
+        plain = numpy_helper.from_array(np.asarray(values, order="C"), tensor.name)
+        plain.data_type = tensor.data_type
+        tensor.CopyFrom(plain)
+        key = (tensor.data_type, tuple(tensor.dims), tensor.raw_data)
+        same[tensor.name] = kept.setdefault(key, tensor.name)
+        if same[tensor.name] != tensor.name:
+            graph.initializer.remove(tensor)
+    for node in graph.node:
+        node.input[:] = [same.get(name, name) for name in node.input]
+
+
+def _drop_unused(graph: Any) -> None:
+    """Remove nodes and constants that no output needs."""
+    needed = {v.name for v in graph.output}
+    for node in reversed(list(graph.node)):
+        if needed.isdisjoint(node.output):
+            graph.node.remove(node)
+        else:
+            needed.update(node.input)
+    for tensor in [t for t in graph.initializer if t.name not in needed]:
+        graph.initializer.remove(tensor)
+
+
+def _short_names(model: Any) -> None:
+    graph = model.graph
+    keep = {v.name for v in [*graph.input, *graph.output]} | {""}
+    names: dict[str, str] = {}
+    short = _shorts(keep)
+
+    def rename(name: str) -> str:
+        if name in keep:
+            return name
+        if name not in names:
+            names[name] = next(short)
+        return names[name]
+
+    for node in graph.node:
+        node.name = node.doc_string = ""
+        del node.metadata_props[:]
+        node.input[:] = [rename(n) for n in node.input]
+        node.output[:] = [rename(n) for n in node.output]
+    for tensor in graph.initializer:
+        tensor.name, tensor.doc_string = rename(tensor.name), ""
+    for field in (graph.value_info, graph.metadata_props, graph.quantization_annotation):
+        del field[:]
+
+
+def _shorts(taken: set[str]) -> Iterator[str]:
+    letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+    length = 1
+    while True:
+        for number in range(len(letters) ** length):
+            name = ""
+            for _ in range(length):
+                number, digit = divmod(number, len(letters))
+                name += letters[digit]
+            if name not in taken:
+                yield name
+        length += 1

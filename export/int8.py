@@ -1,0 +1,145 @@
+"""Int8 for ONNX: activations unsigned, weights per channel and 7-bit, scales from one table."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeemo.errors import require
+from edgeemo.export.graph import onnx
+from edgeemo.export.ranges import Observer, RangeTable
+
+# 8-bit weights overflow silently on x86 processors without VNNI: two products of 8-bit values
+# are added in 16 bits there. With 7 bits they fit, and the same file gives the same numbers.
+WEIGHT_BITS = 7
+
+_LINEAR = ("Conv", "Gemm", "MatMul")
+_QUANTIZED = (
+    *_LINEAR, "Add", "Mul", "Relu", "Clip", "MaxPool", "AveragePool", "GlobalAveragePool",
+    "Concat", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Slice", "Pad", "Flatten",
+)  # fmt: skip
+
+
+def observe(model: Any, clips: list[NDArray[np.float32]]) -> Observer:
+    """Activations of a float graph over clips.
+
+    Args:
+        model: from `student_graph`.
+        clips: features, each [1, frames, bands].
+    """
+    ort = require("onnxruntime", "onnx")
+    wide = onnx.ModelProto()
+    wide.CopyFrom(model)
+    floats = _float_values(model)
+    kept = {o.name for o in wide.graph.output}
+    wide.graph.output.extend(floats[name] for name in floats if name not in kept)
+    options = ort.SessionOptions()
+    options.intra_op_num_threads, options.log_severity_level = 1, 3
+    # Fused layers would round differently from the ones that are watched.
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    session = ort.InferenceSession(wide.SerializeToString(), options,
+                                   providers=["CPUExecutionProvider"])  # fmt: skip
+    names = [o.name for o in wide.graph.output]
+
+    def run(clip: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+        values = session.run(names, {"features": clip})
+        return dict(zip(names, values, strict=True)) | {"features": clip}
+
+    return Observer(clips, run)
+
+
+def quantize(model: Any, table: RangeTable, float_head: bool) -> Any:
+    """A float graph with int8 layers (QDQ form).
+
+    Args:
+        model: from `student_graph`; it is not changed.
+        table: ranges of all activations.
+        float_head: leave the linear layers that give the outputs in float.
+    """
+    kinds = require("onnxruntime.quantization", "export")
+    data = require("onnxruntime.quantization.calibrate", "export")
+    qdq = require("onnxruntime.quantization.qdq_quantizer", "export")
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    heads, behind = _tail(copy.graph)
+    ranges = {
+        name: data.TensorData(lowest=np.float32(r.low), highest=np.float32(r.high))
+        for name, r in table.ranges.items()
+    }
+    level = logging.getLogger().level
+    logging.getLogger().setLevel(logging.ERROR)  # it advises a step that makes things worse
+    try:
+        quantizer = qdq.QDQQuantizer(
+            copy, per_channel=True, reduce_range=True,
+            weight_qType=kinds.QuantType.QInt8, activation_qType=kinds.QuantType.QUInt8,
+            tensors_range=data.TensorsData(kinds.CalibrationMethod.MinMax, ranges),
+            nodes_to_quantize=[],
+            nodes_to_exclude=behind + (heads if float_head else []),
+            op_types_to_quantize=list(_QUANTIZED), extra_options={},
+        )  # fmt: skip
+        quantizer.quantize_model()
+        quantizer.model.topological_sort()
+    finally:
+        logging.getLogger().setLevel(level)
+    made = quantizer.model.model
+    _float_outputs(made.graph, {name for n in model.graph.node if n.name in heads
+                                for name in n.output})  # fmt: skip
+    return made
+
+
+def _tail(graph: Any) -> tuple[list[str], list[str]]:
+    """Names of the last linear layer before each output, and of the nodes behind them."""
+    maker = {name: node for node in graph.node for name in node.output}
+    constants = {t.name for t in graph.initializer}
+    heads, behind = [], []
+    for output in graph.output:
+        name = output.name
+        while name in maker:
+            node = maker[name]
+            if node.op_type in _LINEAR:
+                heads.append(node.name)
+                break
+            behind.append(node.name)
+            name = next((i for i in node.input if i in maker and i not in constants), "")
+    return heads, behind
+
+
+def _float_outputs(graph: Any, names: set[str]) -> None:
+    """Take away the rounding of the heads' results: they leave the graph as floats anyway."""
+    maker = {name: node for node in graph.node for name in node.output}
+    rename: dict[str, str] = {}
+    for node in list(graph.node):
+        if node.op_type != "DequantizeLinear" or node.input[0] not in maker:
+            continue
+        rounding = maker[node.input[0]]
+        if rounding.op_type == "QuantizeLinear" and _plain(rounding.input[0]) in names:
+            rename[node.output[0]] = rounding.input[0]
+            graph.node.remove(rounding)
+            graph.node.remove(node)
+    outputs = {o.name for o in graph.output}
+    for name, source in rename.items():
+        # The graph's output keeps its name: its maker is renamed; else readers are.
+        old, new = (source, name) if name in outputs else (name, source)
+        for node in graph.node:
+            node.input[:] = [new if i == old else i for i in node.input]
+            node.output[:] = [new if o == old else o for o in node.output]
+
+
+def _plain(name: str) -> str:
+    """The name that a value had before the quantizer: it renames what feeds a graph output."""
+    return name.removesuffix("_QuantizeLinear_Input")
+
+
+def _float_values(model: Any) -> dict[str, Any]:
+    """Value infos of the float activations that layers make."""
+    inferred = onnx.shape_inference.infer_shapes(model)
+    found = [*inferred.graph.value_info, *inferred.graph.output]
+    made = {name for n in model.graph.node if n.op_type != "Constant" for name in n.output}
+    return {
+        v.name: v
+        for v in found
+        if v.name in made and v.type.tensor_type.elem_type == onnx.TensorProto.FLOAT
+    }

@@ -1,0 +1,233 @@
+"""From a run folder to files that have passed parity."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from edgeemo._files import replacing
+from edgeemo.backends.onnx import OnnxBackend
+from edgeemo.card import (
+    INTENDED_USE,
+    MISUSE,
+    NOT_VALIDATED_FOR,
+    Card,
+    Output,
+    Quantization,
+)
+from edgeemo.card import SCHEMA as CARD_SCHEMA
+from edgeemo.compress.run import Facts, Run
+from edgeemo.errors import BadInput, ParityFailed
+from edgeemo.export.int8 import observe
+from edgeemo.export.onnx_writer import OnnxWriter, float_graph
+from edgeemo.export.parity import Limits, Parity, ParitySet, compare, table
+from edgeemo.export.ranges import RULES
+from edgeemo.export.writer import Int8, Trained, Writer
+from edgeemo.types import CLASSES, DIMENSIONS
+
+FORMATS = ("onnx",)
+COMING = {"tflite": "TFLite", "c": "C"}
+
+MIN_EDGEEMO = "0.1.0"
+"""First version that reads what this one writes; raise it with the card's schema."""
+
+GOOD = 0.999
+"""Agreement at which the heads stay int8 without a try in float."""
+
+JUDGED = 64
+"""Clips on which candidates are ranked; the chosen one then meets all."""
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class ExportResult:
+    """A file that was written.
+
+    Attributes:
+        path: where it lies.
+        format: its writer.
+        bytes: its size.
+        card: the card inside.
+        parity: how it compares with the float student.
+    """
+
+    path: Path
+    format: str
+    bytes: int
+    card: Card
+    parity: Parity
+
+
+def export_run(
+    run: Path,
+    formats: Sequence[str] = ("onnx",),
+    int8: bool = False,
+    out: Path | None = None,
+    waveform: bool = False,
+    limits: Limits | None = None,
+    say: Say = lambda text: None,
+) -> list[ExportResult]:
+    """Write the student of a run in each format, and leave only what passes parity.
+
+    The parity set is dealt out: ranges are chosen on the clips with even numbers, candidates are
+    ranked and the file is judged on those with odd numbers.
+
+    Args:
+        run: folder left by `edgeemo distill`.
+        formats: of FORMATS.
+        int8: quantize; otherwise float.
+        out: folder for the files; None is the run's own folder `export`.
+        waveform: one file that takes samples, with the front end inside.
+        limits: None for the usual ones.
+        say: receives lines about progress.
+
+    Returns:
+        A result for each format.
+
+    Raises:
+        ParityFailed: a file differs from the float student by more than the limits; nothing is
+            left on disk under its name (an earlier file stays), and the message has the table.
+        BadInput: an unknown format.
+        BadArtifact, BadData: the run folder is damaged or lacks its parity set.
+    """
+    check_formats(formats)
+    source = Run(run)
+    facts, student, card = source.facts(), source.student(), make_card(source.facts())
+    limits = limits or Limits()
+    trained = Trained(student, card, waveform)
+    kept = ParitySet.of(source.held())
+    clips = kept.with_outputs_of(student, card.calibration.class_temperature)
+    judged = clips.take(slice(1, None, 2)) if int8 else clips
+    results = []
+    for _ in formats:
+        writer = OnnxWriter()
+        how = _choose(writer, trained, clips, limits, say) if int8 else None
+        name = card.name + ("-waveform" if waveform else "") + ("-int8" if int8 else "-float")
+        path = (out or run / "export") / (name + writer.ending)
+        results.append(_place(path, writer, writer.write(trained, how), judged, limits, facts))
+    return results
+
+
+def make_card(facts: Facts) -> Card:
+    """The card of a run's student; the writer sets input, quantization and digest."""
+    return Card(
+        schema=CARD_SCHEMA, name=facts.name, task="speech", input="features", spec=facts.spec,
+        window=facts.window,
+        outputs=(Output("adv", DIMENSIONS), Output("probs", CLASSES)),
+        quantization=Quantization(), teachers=facts.teachers, data=facts.data,
+        licence=facts.licence, metrics=facts.metrics, calibration=facts.calibration,
+        parameters=facts.parameters, macs_per_second=facts.macs_per_second, arena_bytes=None,
+        intended_use=INTENDED_USE, misuse=MISUSE, not_validated_for=NOT_VALIDATED_FOR,
+        digest="0" * 64, min_edgeemo=MIN_EDGEEMO,
+    )  # fmt: skip
+
+
+def check_formats(formats: Sequence[str]) -> None:
+    """Refuse what cannot be written.
+
+    Raises:
+        BadInput: an unknown format, one that comes with a later version, or none at all.
+    """
+    if not formats:
+        raise BadInput(f"no format given; there is: {', '.join(FORMATS)}")
+    for name in formats:
+        if name in COMING:
+            raise BadInput(
+                f"the format {name} ({COMING[name]}) comes with a later version of edgeemo; "
+                f"this one writes: {', '.join(FORMATS)}"
+            )
+        if name not in FORMATS:
+            raise BadInput(f"no format {name!r}; there is: {', '.join(FORMATS)}")
+
+
+def _choose(writer: Writer, trained: Trained, clips: ParitySet, limits: Limits, say: Say) -> Int8:
+    """The rule for ranges, and the heads in float or not, that agree best with the student."""
+    plain = Trained(trained.student, trained.card)
+    graph = float_graph(trained.student, trained.card.calibration.class_temperature)
+    observed = observe(graph, [f[None] for f in clips.take(slice(0, None, 2)).features])
+    judged = clips.take(slice(1, 2 * JUDGED, 2))
+
+    def best(float_head: bool) -> tuple[float, Int8]:
+        found = []
+        for rule in RULES:
+            how = Int8(observed.table(rule), float_head)
+            parity = _judge(writer, writer.write(plain, how), judged, limits)
+            say(f"int8, ranges by {rule}{', heads in float' if float_head else ''}: "
+                f"agreement {parity.worst:.4f}")  # fmt: skip
+            found.append((parity.worst, how))
+        # The first of equals: the order of RULES is from the plainest on.
+        return max(found, key=lambda pair: pair[0])
+
+    whole = best(float_head=False)
+    if whole[0] >= GOOD:
+        return whole[1]
+    return max(whole, best(float_head=True), key=lambda pair: pair[0])[1]
+
+
+def _judge(writer: Writer, data: bytes, clips: ParitySet, limits: Limits) -> Parity:
+    """Parity of bytes that are not kept."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"candidate{writer.ending}"
+        path.write_bytes(data)
+        return compare(OnnxBackend(path), clips, limits)
+
+
+def _place(
+    path: Path, writer: Writer, data: bytes, clips: ParitySet, limits: Limits, facts: Facts
+) -> ExportResult:
+    """Write under a temporary name, reload, compare, and move into place if it passes."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
+        backend = OnnxBackend(temporary)
+        parity = compare(backend, clips, limits, facts.ceiling, _level(facts))
+        if parity.faults:
+            raise ParityFailed(
+                f"{path.name} is not written: {'; '.join(parity.faults)}\n{table(parity)}"
+            )
+    return ExportResult(path, writer.format, len(data), backend.card, parity)
+
+
+def _level(facts: Facts) -> dict[str, float]:
+    """What the mean level alone reaches: against annotators where there are any."""
+    found: dict[str, float] = {}
+    # Annotators come after the teacher in a run's list, and so replace it.
+    for metric in facts.metrics:
+        if metric.measure.startswith("ccc") and metric.baseline is not None:
+            found[metric.of] = metric.baseline
+    return found
+
+
+def row(result: ExportResult) -> dict[str, Any]:
+    """What `edgeemo export --json` prints for a file."""
+    card, parity = result.card, asdict(result.parity)
+    return {
+        "path": str(result.path),
+        "format": result.format,
+        "bytes": result.bytes,
+        "parameters": card.parameters,
+        "macs_per_second": card.macs_per_second,
+        "quantization": asdict(card.quantization),
+        "digest": card.digest,
+        "parity": parity,
+    }
+
+
+def text(result: ExportResult) -> str:
+    """What `edgeemo export` prints for a file."""
+    card, kind = result.card, result.card.quantization
+    how = "float"
+    if kind.kind == "int8":
+        layers = f", {' and '.join(kind.float_layers)} in float" if kind.float_layers else ""
+        how = f"int8, ranges by {kind.rule}{layers}"
+    return (
+        f"{result.path}\n"
+        f"{result.bytes} bytes ({how}), {card.parameters} parameters, "
+        f"{card.macs_per_second / 1e6:.2f} M MAC a second of sound\n"
+        f"{table(result.parity)}\n"
+        f"licence: {card.licence}\n"
+        f"use it: edgeemo predict --model {result.path} FILE.wav"
+    )

@@ -1,0 +1,234 @@
+"""Parity: an artifact on real clips against the float student it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from edgeemo.backends import Backend
+from edgeemo.compress.run import Held
+from edgeemo.compress.students import Student
+from edgeemo.errors import BadData
+from edgeemo.metrics import ccc
+from edgeemo.types import DIMENSIONS
+
+Floats = NDArray[np.float32]
+Figures = Mapping[str, float]
+"""A figure for each dimension by name; empty where there is nothing to compare with."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What an artifact may differ by.
+
+    Attributes:
+        ccc: an int8 file's outputs must reach a CCC of 1 - ccc with the float student's on every
+            dimension, and may lose at most ccc against teacher and annotators.
+        largest: largest difference of any output of a float file.
+    """
+
+    ccc: float = 0.01
+    largest: float = 1e-4
+
+
+@dataclass(frozen=True)
+class ParitySet:
+    """Held-out clips of a run.
+
+    Attributes:
+        samples: float32 [n] each, at the spec's rate.
+        features: float32 [frames, bands] each, from `edgeemo.log_mel`.
+        adv: float32 [N, 3], the float student's.
+        probs: float32 [N, 8], the float student's, calibrated.
+        teacher: float32 [N, 3], NaN where the teacher gives no dimensions.
+        human: float32 [N, 3], means of annotators, NaN where there are none.
+    """
+
+    samples: tuple[Floats, ...]
+    features: tuple[Floats, ...]
+    adv: Floats
+    probs: Floats
+    teacher: Floats
+    human: Floats
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    @classmethod
+    def of(cls, held: Held) -> ParitySet:
+        """What a run has kept."""
+        return cls(held.samples, held.features, held.adv, held.probs, held.teacher_adv,
+                   held.human_adv)  # fmt: skip
+
+    def take(self, rows: slice) -> ParitySet:
+        """Some of the clips."""
+        return ParitySet(
+            self.samples[rows], self.features[rows], self.adv[rows], self.probs[rows],
+            self.teacher[rows], self.human[rows],
+        )  # fmt: skip
+
+    def with_outputs_of(self, student: Student, temperature: float) -> ParitySet:
+        """The same clips with outputs computed anew.
+
+        Raises:
+            BadData: the student does not give what the run has kept (the weights were replaced,
+                or the features were made by another front end).
+        """
+        adv, probs = zip(*(_float_outputs(student, f, temperature) for f in self.features),
+                         strict=True)  # fmt: skip
+        fresh = replace(self, adv=np.stack(adv), probs=np.stack(probs))
+        apart = float(np.abs(fresh.adv - self.adv).max())
+        if not apart <= 1e-3:
+            raise BadData(
+                f"the student's outputs differ by {apart:.2g} from those kept in the run's parity "
+                "folder; weights and parity set do not belong together: run `edgeemo distill` again"
+            )
+        return fresh
+
+
+@dataclass(frozen=True)
+class Parity:
+    """What the comparison found.
+
+    Attributes:
+        clips: number of clips.
+        agreement: CCC of the artifact with the float student.
+        largest: largest difference of any output.
+        float_teacher, file_teacher: CCC with the teacher.
+        float_human, file_human: CCC with the annotators' means.
+        ceiling: CCC of one annotator with the mean of the others, where the run knows it.
+        level: CCC that a straight line on a clip's mean level reaches, as the run measured it.
+        same_class: share of the clips whose likeliest class is the same.
+        faults: why the artifact is refused; empty if it is not.
+    """
+
+    clips: int
+    agreement: Figures
+    largest: float
+    float_teacher: Figures
+    file_teacher: Figures
+    float_human: Figures
+    file_human: Figures
+    ceiling: Figures
+    level: Figures
+    same_class: float
+    faults: tuple[str, ...]
+
+    @property
+    def worst(self) -> float:
+        """Lowest agreement over the dimensions: what candidates are ranked by."""
+        return min(self.agreement.values())
+
+
+def compare(
+    backend: Backend,
+    clips: ParitySet,
+    limits: Limits,
+    ceiling: Figures | None = None,
+    level: Figures | None = None,
+) -> Parity:
+    """Run an artifact on all clips and compare.
+
+    Args:
+        backend: the artifact, loaded from the file that was written.
+        clips: at least 2, with the float student's outputs.
+        limits: the artifact's kind decides which of them holds.
+        ceiling: of human agreement, for the table.
+        level: CCC of the mean level alone, for the table.
+    """
+    if len(clips) < 2:
+        raise BadData(f"parity needs 2 clips or more, the run has {len(clips)}")
+    found = [backend.run(x) for x in inputs(backend.card.input, clips)]
+    adv = np.concatenate([f["adv"] for f in found])
+    probs = np.concatenate([f["probs"] for f in found])
+    apart = float(max(np.abs(adv - clips.adv).max(), np.abs(probs - clips.probs).max()))
+    parity = Parity(
+        clips=len(clips),
+        agreement=_by_dimension(adv, clips.adv),
+        largest=apart,
+        float_teacher=_by_dimension(clips.adv, clips.teacher),
+        file_teacher=_by_dimension(adv, clips.teacher),
+        float_human=_by_dimension(clips.adv, clips.human),
+        file_human=_by_dimension(adv, clips.human),
+        ceiling=dict(ceiling or {}),
+        level=dict(level or {}),
+        same_class=float(np.mean(probs.argmax(1) == clips.probs.argmax(1))),
+        faults=(),
+    )
+    int8 = backend.card.quantization.kind == "int8"
+    return replace(parity, faults=_int8_faults(parity, limits) if int8 else
+                   _float_faults(parity, limits))  # fmt: skip
+
+
+def inputs(kind: str, clips: ParitySet) -> list[Floats]:
+    """What a model of that input takes, with the batch axis."""
+    return [x[np.newaxis] for x in (clips.features if kind == "features" else clips.samples)]
+
+
+def table(parity: Parity) -> str:
+    """The comparison as text, a row for each dimension."""
+    columns: list[tuple[str, Figures]] = [
+        ("file/float", parity.agreement),
+        ("float/teacher", parity.float_teacher),
+        ("file/teacher", parity.file_teacher),
+        ("float/human", parity.float_human),
+        ("file/human", parity.file_human),
+        ("human ceiling", parity.ceiling),
+        ("level alone", parity.level),
+    ]
+    shown = [(head, figures) for head, figures in columns if figures]
+    lines = ["CCC        " + "  ".join(f"{head:>13}" for head, _ in shown)]
+    for name in DIMENSIONS:
+        cells = (f"{f[name]:13.4f}" if name in f else f"{'-':>13}" for _, f in shown)
+        lines.append(f"{name:<11}" + "  ".join(cells))
+    lines.append(
+        f"largest difference of an output {parity.largest:.2g}, "
+        f"same likeliest class {parity.same_class:.1%}, {parity.clips} held-out clips"
+    )
+    return "\n".join(lines)
+
+
+def _by_dimension(estimates: NDArray[Any], labels: NDArray[Any]) -> dict[str, float]:
+    known = np.isfinite(labels).all(axis=1)
+    if known.sum() < 2:
+        return {}
+    return {d: ccc(estimates[known, i], labels[known, i]) for i, d in enumerate(DIMENSIONS)}
+
+
+def _int8_faults(parity: Parity, limits: Limits) -> tuple[str, ...]:
+    faults = [
+        f"{name} agrees with the float student to a CCC of {value:.4f}; "
+        f"the limit is {1 - limits.ccc:g}"
+        for name, value in parity.agreement.items()
+        if value < 1 - limits.ccc
+    ]
+    pairs = (
+        ("the teacher", parity.float_teacher, parity.file_teacher),
+        ("annotators", parity.float_human, parity.file_human),
+    )
+    for whom, before, after in pairs:
+        faults += [
+            f"{name} falls from {before[name]:.4f} to {after[name]:.4f} against {whom}; "
+            f"the limit is {limits.ccc:g}"
+            for name in before
+            if before[name] - after[name] > limits.ccc
+        ]
+    return tuple(faults)
+
+
+def _float_faults(parity: Parity, limits: Limits) -> tuple[str, ...]:
+    if parity.largest <= limits.largest:
+        return ()
+    return (f"an output differs by {parity.largest:.2g}; the limit is {limits.largest:g}",)
+
+
+def _float_outputs(student: Student, features: Floats, temperature: float) -> tuple[Floats, Floats]:
+    with torch.inference_mode():
+        found = student(torch.from_numpy(np.ascontiguousarray(features, np.float32))[None], None)
+        probs = torch.softmax(found.logits / temperature, dim=-1)
+    return found.adv[0].numpy(), probs[0].numpy()

@@ -1,0 +1,66 @@
+"""What a writer of artifacts takes and gives: the same for ONNX and for formats to come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from edgeemo.card import Card
+from edgeemo.compress.students import Student
+from edgeemo.export.ranges import RangeTable
+
+
+@dataclass(frozen=True)
+class Int8:
+    """How to quantize.
+
+    Attributes:
+        ranges: the one table of activation ranges, by the name of the activation.
+        float_head: leave the last linear layers (the heads) in float.
+    """
+
+    ranges: RangeTable
+    float_head: bool = False
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What is written.
+
+    Attributes:
+        student: in evaluation mode.
+        card: complete but for `input`, `quantization` and `digest`, which the writer sets.
+        waveform: take samples, with the front end inside the file.
+    """
+
+    student: Student
+    card: Card
+    waveform: bool = False
+
+    def with_card(self, card: Card) -> Trained:
+        """The same student under another card."""
+        return replace(self, card=card)
+
+
+class Writer(Protocol):
+    """Writes one format.
+
+    Attributes:
+        format: its name on the command line.
+        ending: of its files, with the dot.
+    """
+
+    format: str
+    ending: str
+
+    def write(self, trained: Trained, int8: Int8 | None = None) -> bytes:
+        """The artifact: whole, with its card inside. The same input gives the same bytes.
+
+        Args:
+            trained: student and card.
+            int8: how to quantize, or None for float.
+
+        Raises:
+            BadArtifact: the student uses something that the format or the runtime lacks.
+        """
+        ...
