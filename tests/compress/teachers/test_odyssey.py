@@ -26,7 +26,7 @@ BIAS = [0.8, 0.5, 0.2]
 
 @pytest.fixture(scope="module")
 def encoder(tiny):
-    config = transformers.WavLMConfig(**tiny.SHAPE, **tiny.LARGE)
+    config = transformers.WavLMConfig(**tiny.SHAPE, **tiny.LARGE, conv_bias=True)
     return tiny.shaken(transformers.WavLMModel(config), seed=1)
 
 
