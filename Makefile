@@ -44,7 +44,7 @@ $(STAMP): pyproject.toml constraints.txt $(C_FILES)
 	@touch $@
 
 demo: $(STAMP) ## distill, export and predict on the shipped real speech: at most 6 minutes
-	@$(BIN)/python examples/demo.py
+	@$(BIN)/python examples/demo/demo.py
 
 test: $(STAMP) lint ## set-up, lint, types and all tests; the README's code runs too
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest
