@@ -26,6 +26,13 @@ class Frontend:
         Returns the frames written, or a negative status; then nothing has changed.
         """
 
+    def whole(self, samples: _Samples, out: _Samples, /) -> int:
+        """All frames of a clip of float32 samples; out has exactly their room.
+
+        Returns the frames written, or a negative status. The stream is neither read nor changed,
+        and several threads may do this at once.
+        """
+
     def reset(self) -> None:
         """Forget all samples."""
 

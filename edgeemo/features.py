@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -161,11 +162,23 @@ def log_mel(
         BadInput: wrong rank, dtype or rate, or a sample that is not finite or beyond 1e6 in size.
     """
     clip = _checked(samples, spec, rate)
+    if clip.dtype == np.int16:
+        clip = clip * np.float32(1 / 32768)
+    given = clip
     if spec.prenorm == "utterance":
-        clip = _normalized(clip)
+        clip = np.empty_like(given)
+        if _native.normalize_utterance(given, clip) < 0:
+            raise _bad_sample(given)
     out = np.empty((spec.frames(len(clip)), spec.bands), np.float32)
-    _push(_native.Frontend(spec), clip, out)
+    if _tables(spec).whole(clip, out) < 0:
+        raise _bad_sample(given)
     return out
+
+
+@lru_cache(maxsize=16)
+def _tables(spec: FeatureSpec) -> _native.Frontend:
+    """A front end for its tables only, which take as long as a hundred frames."""
+    return _native.Frontend(spec)
 
 
 class LogMel:
@@ -220,7 +233,8 @@ class LogMel:
         """
         block = _checked(samples, self._spec, rate)
         out = np.empty((self._native.frames(len(block)), self._spec.bands), np.float32)
-        _push(self._native, block, out)
+        if self._native.push(block, out) < 0:
+            raise _bad_sample(block)
         return out
 
     def flush(self) -> NDArray[np.float32]:
@@ -265,19 +279,6 @@ def _checked(samples: ArrayLike, spec: FeatureSpec, rate: int | None) -> NDArray
     if len(array) > _MOST_SAMPLES:
         raise BadInput(f"{len(array)} samples; expected at most {_MOST_SAMPLES} at once")
     return np.ascontiguousarray(array, dtype=native)
-
-
-def _normalized(clip: NDArray[Any]) -> NDArray[np.float32]:
-    floats = clip if clip.dtype == np.float32 else clip.astype(np.float32) * np.float32(1 / 32768)
-    out = np.empty_like(floats)
-    if _native.normalize_utterance(floats, out) < 0:
-        raise _bad_sample(floats)
-    return out
-
-
-def _push(native: _native.Frontend, block: NDArray[Any], out: NDArray[np.float32]) -> None:
-    if native.push(block, out) < 0:
-        raise _bad_sample(block)
 
 
 def _bad_sample(samples: NDArray[Any]) -> BadInput:

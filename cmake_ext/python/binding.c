@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "edgeemo.h"
+#include "edgeemo_batch.h"
 
 /* ---- the spec ---- */
 
@@ -199,7 +200,7 @@ typedef struct frontend_object {
     PyObject_HEAD
     edgeemo_frontend *fe; /* the block that holds it; NULL until made */
     size_t bytes;
-    int32_t bands;
+    int32_t window, hop, bands;
     int busy; /* a thread is inside a call that has released the GIL */
 } frontend_object;
 
@@ -218,6 +219,8 @@ static PyObject *frontend_new(PyTypeObject *type, PyObject *arguments, PyObject 
     frontend_object *self = (frontend_object *)allocate(type, 0);
     if (!self)
         return NULL;
+    self->window = spec.window;
+    self->hop = spec.hop;
     self->bands = spec.bands;
     self->bytes = edgeemo_frontend_size(&spec);
     void *memory = PyMem_Malloc(self->bytes);
@@ -284,6 +287,35 @@ static PyObject *frontend_push(PyObject *object, PyObject *arguments)
     return PyLong_FromLong(frames);
 }
 
+static PyObject *frontend_whole(PyObject *object, PyObject *arguments)
+{
+    frontend_object *self = (frontend_object *)object;
+    PyObject *from, *to;
+    Py_buffer samples, out;
+    if (!PyArg_ParseTuple(arguments, "OO:whole", &from, &to) || borrow(from, &samples, "f", 0))
+        return NULL;
+    if (borrow(to, &out, "f", 1)) {
+        PyBuffer_Release(&samples);
+        return NULL;
+    }
+    int32_t n = items(&samples), frames = EDGEEMO_ERR_ARG;
+    size_t bytes = edgeemo_batch_size(self->fe);
+    char *block = PyMem_Malloc(bytes + 16);
+    int32_t count = n < self->window ? 0 : 1 + (n - self->window) / self->hop;
+    if (block && count == items(&out) / self->bands) {
+        void *aligned = block + (16 - (uintptr_t)block % 16);
+        Py_BEGIN_ALLOW_THREADS
+        frames = edgeemo_batch(self->fe, samples.buf, n, out.buf, aligned, bytes);
+        Py_END_ALLOW_THREADS
+    }
+    PyBuffer_Release(&out);
+    PyBuffer_Release(&samples);
+    if (!block)
+        return PyErr_NoMemory();
+    PyMem_Free(block);
+    return PyLong_FromLong(frames);
+}
+
 static PyObject *frontend_reset(PyObject *object, PyObject *unused)
 {
     (void)unused;
@@ -303,6 +335,9 @@ static PyMethodDef frontend_methods[] = {
     {"frames", frontend_frames, METH_O, "Frames that a push of n more samples would complete."},
     {"push", frontend_push, METH_VARARGS,
      "push(samples, out): frames written to out, or a negative status."},
+    {"whole", frontend_whole, METH_VARARGS,
+     "whole(samples, out): all frames of a clip to out, or a negative status; the stream is not "
+     "touched, and threads may do it at once."},
     {"reset", frontend_reset, METH_NOARGS, "Forget all samples."},
     {"__sizeof__", frontend_sizeof, METH_NOARGS, "Bytes, the tables included."},
     {NULL, NULL, 0, NULL},

@@ -1,7 +1,7 @@
 /* edgeemo_fft.c: from a windowed frame to the power of its frequencies. */
 #include "edgeemo_internal.h"
 
-void edgeemo_window(const edgeemo_tables *t, const float *frame, edgeemo_work *work)
+void edgeemo_window(const edgeemo_tables *t, const real *frame, edgeemo_work *work)
 {
     int32_t m = t->fft / 2, pairs = t->window / 2;
     for (int32_t j = 0; j < pairs; j++) {
@@ -9,7 +9,7 @@ void edgeemo_window(const edgeemo_tables *t, const float *frame, edgeemo_work *w
         work->im[j] = frame[2 * j + 1] * t->shape[2 * j + 1];
     }
     for (int32_t j = pairs; j < m; j++)
-        work->re[j] = work->im[j] = 0;
+        work->re[j] = work->im[j] = (real){0};
     if (t->window % 2)
         work->re[pairs] = frame[2 * pairs] * t->shape[2 * pairs];
 }
@@ -20,21 +20,21 @@ void edgeemo_window(const edgeemo_tables *t, const float *frame, edgeemo_work *w
 static void quarter_blocks(const edgeemo_tables *t, edgeemo_work *work, int32_t length)
 {
     int32_t m = t->fft / 2, quarter = length / 4, stride = m / length;
-    float *restrict re = work->re;
-    float *restrict im = work->im;
+    real *restrict re = work->re;
+    real *restrict im = work->im;
     for (int32_t j = 0; j < quarter; j++) {
         edgeemo_complex w1 = t->turn[j * stride];
         edgeemo_complex w2 = t->turn[2 * j * stride];
         edgeemo_complex w3 = t->turn[3 * j * stride];
         for (int32_t a = j; a < m; a += length) {
             int32_t b = a + quarter, c = b + quarter, d = c + quarter;
-            float sum_re = re[a] + re[c], sum_im = im[a] + im[c];
-            float dif_re = re[a] - re[c], dif_im = im[a] - im[c];
-            float odd_re = re[b] + re[d], odd_im = im[b] + im[d];
-            float rot_re = im[b] - im[d], rot_im = re[d] - re[b]; /* (b - d) times -i */
-            float x1 = dif_re + rot_re, y1 = dif_im + rot_im;
-            float x2 = sum_re - odd_re, y2 = sum_im - odd_im;
-            float x3 = dif_re - rot_re, y3 = dif_im - rot_im;
+            real sum_re = re[a] + re[c], sum_im = im[a] + im[c];
+            real dif_re = re[a] - re[c], dif_im = im[a] - im[c];
+            real odd_re = re[b] + re[d], odd_im = im[b] + im[d];
+            real rot_re = im[b] - im[d], rot_im = re[d] - re[b]; /* (b - d) times -i */
+            real x1 = dif_re + rot_re, y1 = dif_im + rot_im;
+            real x2 = sum_re - odd_re, y2 = sum_im - odd_im;
+            real x3 = dif_re - rot_re, y3 = dif_im - rot_im;
             re[a] = sum_re + odd_re;
             im[a] = sum_im + odd_im;
             re[b] = x1 * w1.re - y1 * w1.im;
@@ -50,7 +50,7 @@ static void quarter_blocks(const edgeemo_tables *t, edgeemo_work *work, int32_t 
 static void halve_pairs(edgeemo_work *work, int32_t m)
 {
     for (int32_t a = 0; a < m; a += 2) {
-        float re = work->re[a], im = work->im[a];
+        real re = work->re[a], im = work->im[a];
         work->re[a] = re + work->re[a + 1];
         work->im[a] = im + work->im[a + 1];
         work->re[a + 1] = re - work->re[a + 1];
@@ -69,11 +69,11 @@ void edgeemo_fft(const edgeemo_tables *t, edgeemo_work *work)
 
 /* Root by Newton's method on 1/sqrt(x): three steps from the usual guess reach float's last
  * bits, and + - * give the same bits everywhere. 0 gives 0. */
-static float root(float x)
+static real root(real x)
 {
     union {
-        float value;
-        uint32_t bits;
+        real value;
+        real_bits bits;
     } y = {x};
     y.bits = 0x5f3759dfu - (y.bits >> 1);
     for (int32_t i = 0; i < 3; i++)
@@ -88,19 +88,19 @@ static float root(float x)
 void edgeemo_spectrum(const edgeemo_tables *t, edgeemo_work *work)
 {
     int32_t m = t->fft / 2;
-    const float *re = work->re, *im = work->im;
-    float *power = work->power;
-    float even = re[0] + im[0], odd = re[0] - im[0];
+    const real *re = work->re, *im = work->im;
+    real *power = work->power;
+    real even = re[0] + im[0], odd = re[0] - im[0];
     power[0] = even * even;
     power[m] = odd * odd;
     for (int32_t k = 1; k < m / 2; k++) {
         int32_t p = t->place[k], q = t->place[m - k];
         edgeemo_complex w = t->split[k];
-        float e_re = re[p] + re[q], e_im = im[p] - im[q];
-        float o_re = im[p] + im[q], o_im = re[q] - re[p];
-        float wo_re = o_re * w.re - o_im * w.im, wo_im = o_re * w.im + o_im * w.re;
-        float a_re = e_re + wo_re, a_im = e_im + wo_im;
-        float b_re = e_re - wo_re, b_im = e_im - wo_im;
+        real e_re = re[p] + re[q], e_im = im[p] - im[q];
+        real o_re = im[p] + im[q], o_im = re[q] - re[p];
+        real wo_re = o_re * w.re - o_im * w.im, wo_im = o_re * w.im + o_im * w.re;
+        real a_re = e_re + wo_re, a_im = e_im + wo_im;
+        real b_re = e_re - wo_re, b_im = e_im - wo_im;
         power[k] = 0.25f * (a_re * a_re + a_im * a_im);
         power[m - k] = 0.25f * (b_re * b_re + b_im * b_im);
     }

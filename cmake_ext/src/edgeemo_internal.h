@@ -4,6 +4,41 @@
 
 #include "edgeemo.h"
 
+/* The stages compute with `real`: a float, one frame at a time. batch/edgeemo_batch.c compiles
+ * the same sources with EDGEEMO_LANES frames side by side; lanes never mix, so the bits are the
+ * same. The compiler's own vectors know + - * and shifts; the rest is below. */
+#ifdef EDGEEMO_LANES
+typedef float real __attribute__((vector_size(4 * EDGEEMO_LANES)));
+typedef int32_t real_ints __attribute__((vector_size(4 * EDGEEMO_LANES)));
+typedef uint32_t real_bits __attribute__((vector_size(4 * EDGEEMO_LANES)));
+
+static inline real real_of(real_ints x)
+{
+    return __builtin_convertvector(x, real);
+}
+
+static inline real real_at_least(real x, float low)
+{
+    real lows = x - x + low; /* x is finite */
+    real_bits below = (real_bits)(x < lows);
+    return (real)(((real_bits)lows & below) | ((real_bits)x & ~below));
+}
+#else
+typedef float real;
+typedef int32_t real_ints;
+typedef uint32_t real_bits;
+
+static inline real real_of(real_ints x)
+{
+    return (float)x;
+}
+
+static inline real real_at_least(real x, float low)
+{
+    return x < low ? low : x;
+}
+#endif
+
 /* cos(2 pi k / n) and its negative sine: e^(-2 pi i k / n), the way an FFT turns. */
 typedef struct edgeemo_complex {
     float re, im;
@@ -25,8 +60,8 @@ typedef struct edgeemo_tables {
 
 /* Work of one frame. */
 typedef struct edgeemo_work {
-    float *re, *im; /* [M] each */
-    float *power;   /* [M+1] */
+    real *re, *im; /* [M] each */
+    real *power;   /* [M+1] */
 } edgeemo_work;
 
 struct edgeemo_frontend {
@@ -47,11 +82,11 @@ void edgeemo_make_tables(edgeemo_tables *tables, const edgeemo_feature_spec *spe
  * spectrum  power (or magnitude) of the N/2 + 1 bins of the real signal.
  * mel       sums of the bins under each triangle, out[bands].
  * log       in place. */
-void edgeemo_window(const edgeemo_tables *tables, const float *frame, edgeemo_work *work);
+void edgeemo_window(const edgeemo_tables *tables, const real *frame, edgeemo_work *work);
 void edgeemo_fft(const edgeemo_tables *tables, edgeemo_work *work);
 void edgeemo_spectrum(const edgeemo_tables *tables, edgeemo_work *work);
-void edgeemo_mel(const edgeemo_tables *tables, const float *power, float *out);
-void edgeemo_log(const edgeemo_tables *tables, float *values);
+void edgeemo_mel(const edgeemo_tables *tables, const real *power, real *out);
+void edgeemo_log(const edgeemo_tables *tables, real *values);
 
 /* Functions for tables, in double, from + - * / only, so that no libm decides a bit.
  * Errors are below 1e-15 of the result. */

@@ -2,12 +2,12 @@
 #include "edgeemo_internal.h"
 
 /* Between corner i and corner i+1, triangle i rises and triangle i-1 falls. */
-void edgeemo_mel(const edgeemo_tables *t, const float *power, float *out)
+void edgeemo_mel(const edgeemo_tables *t, const real *power, real *out)
 {
     for (int32_t i = 0; i <= t->bands; i++) {
-        float rising = 0, falling = 0;
+        real rising = {0}, falling = {0};
         for (int32_t bin = t->edge[i]; bin < t->edge[i + 1]; bin++) {
-            float part = power[bin] * t->rise[bin];
+            real part = power[bin] * t->rise[bin];
             rising += part;
             falling += power[bin] - part;
         }
@@ -23,34 +23,30 @@ void edgeemo_mel(const edgeemo_tables *t, const float *power, float *out)
  * x = 2^e m with m in [sqrt(1/2), sqrt(2)), and ln m = (m - 1) P(m - 1). P is the polynomial of
  * degree 6 with the smallest relative error against log1p(f) / f there (least squares, weights
  * raised where the error is largest until it is level: 1.1e-6), rounded to float. */
-static float natural_log(float x)
+static real natural_log(real x)
 {
     union {
-        float value;
-        uint32_t bits;
+        real value;
+        real_bits bits;
     } m = {x};
     /* The bias makes the shift round at sqrt(1/2). */
-    int32_t e = (int32_t)((m.bits - 0x3f3504f3u + 0x3f800000u) >> 23) - 127;
-    m.bits -= (uint32_t)e << 23;
-    float f = m.value - 1;
-    float p = 0x1.e743bep-4f;
-    p = p * f - 0x1.7e515ap-3f;
+    real_ints e = (real_ints)((m.bits - 0x3f3504f3u + 0x3f800000u) >> 23) - 127;
+    m.bits -= (real_bits)e << 23;
+    real f = m.value - 1.0f;
+    real p = f * 0x1.e743bep-4f - 0x1.7e515ap-3f;
     p = p * f + 0x1.a3c3cep-3f;
     p = p * f - 0x1.fe26ccp-3f;
     p = p * f + 0x1.5523fcp-2f;
     p = p * f - 0x1.000176p-1f;
     p = p * f + 0x1.000010p+0f;
-    return (float)e * 0x1.62e430p-1f + f * p;
+    return real_of(e) * 0x1.62e430p-1f + f * p;
 }
 
-void edgeemo_log(const edgeemo_tables *t, float *values)
+void edgeemo_log(const edgeemo_tables *t, real *values)
 {
     for (int32_t b = 0; b < t->bands; b++) {
-        float x = values[b];
-        if (t->floor_mode == EDGEEMO_FLOOR_ADD)
-            x += t->floor;
-        else if (x < t->floor)
-            x = t->floor;
+        real x = t->floor_mode == EDGEEMO_FLOOR_ADD ? values[b] + t->floor
+                                                    : real_at_least(values[b], t->floor);
         values[b] = natural_log(x) * t->log_scale;
     }
 }
