@@ -185,6 +185,55 @@ def test_truncated_and_compressed_shards(tmp_path: Path, encoded: dict[str, byte
         open_dataset(tmp_path)
 
 
+def test_damage_between_samples_is_no_end(
+    tmp_path: Path, encoded: dict[str, bytes], caplog: pytest.LogCaptureFixture
+) -> None:
+    sounds = {"a.ogg": encoded[".ogg"], "b.ogg": encoded[".ogg"]}
+    data = bytearray(shard(tmp_path / "s.tar", sounds).read_bytes())
+    second = data.index(b"b.ogg")
+    data[second + 100] ^= 0xFF
+    for damaged in (data, data[: second + 50]):  # a flipped byte; a header cut off
+        (tmp_path / "s.tar").write_bytes(damaged)
+        with pytest.raises(BadData, match=f"broken at byte {second}"):
+            open_dataset(tmp_path)
+    (tmp_path / "s.tar").write_bytes(data[:second])
+    assert len(open_dataset(tmp_path)) == 1
+    assert "has no end mark" in caplog.text
+
+
+def pax(value: bytes) -> bytes:
+    """An extended header with one record, as it stands before the member it speaks of."""
+    info = tarfile.TarInfo("pax")
+    info.type, info.size = tarfile.XHDTYPE, len(value)
+    return info.tobuf(tarfile.USTAR_FORMAT) + value.ljust(512, b"\0")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [b"12 size=-512\n", b"13 size=1e400\n", b"99999999999 comment=a\n", b"0 a=b\n", b"-5 a=b\n"],
+)
+@pytest.mark.parametrize("first", [True, False])
+def test_extended_headers_that_lie(
+    tmp_path: Path, encoded: dict[str, bytes], value: bytes, first: bool
+) -> None:
+    data = shard(tmp_path / "s.tar", {"b.ogg": encoded[".ogg"]}).read_bytes()
+    good = b"" if first else _member("a.ogg", encoded)
+    (tmp_path / "s.tar").write_bytes(good + pax(value) + data)
+    try:
+        clips = open_dataset(tmp_path)
+    except BadData as error:
+        assert "s.tar" in str(error)
+    else:  # a reader may pass over a record it does not know, never over a clip
+        assert len(clips) == 2 - first
+
+
+def _member(name: str, encoded: dict[str, bytes]) -> bytes:
+    info = tarfile.TarInfo(name)
+    info.size = len(encoded[".ogg"])
+    padding = -info.size % 512
+    return info.tobuf(tarfile.USTAR_FORMAT) + encoded[".ogg"] + bytes(padding)
+
+
 def test_a_shard_cut_off_later_is_noticed_when_read(
     tmp_path: Path, encoded: dict[str, bytes]
 ) -> None:
