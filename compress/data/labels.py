@@ -1,6 +1,6 @@
 """`labels.csv`: the form in which edgeemo takes labels for a folder of sound.
 
-Columns (docs: data guide): `path` and `speaker` must be there. Understood beside them are `sex`,
+Columns: `path` and `speaker` must be there. Understood beside them are `sex`,
 `language`, `text_id`, `emotion`, `seconds`, `licence`, `group`; `arousal`, `dominance`, `valence`
 (means of raters, 0..1, all three or none) and `<dimension>_sd`; votes as numbers in
 `votes_<class>` (or `voice_<class>`), or as one word a rater in `r1_emotion`, `r2_emotion`, ...

@@ -116,6 +116,7 @@ def member(**fields: object) -> Callable[[tarfile.TarFile, bytes], None]:
         (member(type=tarfile.LNKTYPE, linkname="b.flac", size=0), "is a link"),
         (member(type=tarfile.CHRTYPE, size=0), "a device"),
         (member(type=tarfile.FIFOTYPE, size=0), "a device"),
+        (member(type=tarfile.GNUTYPE_SPARSE), "sparse"),
     ],
 )
 def test_hostile_members_are_refused(
@@ -225,6 +226,15 @@ def test_extended_headers_that_lie(
         assert "s.tar" in str(error)
     else:  # a reader may pass over a record it does not know, never over a clip
         assert len(clips) == 2 - first
+
+
+@pytest.mark.parametrize("rest", [b"", b"x" * 512])
+def test_an_extended_header_without_its_member(
+    tmp_path: Path, encoded: dict[str, bytes], rest: bytes
+) -> None:
+    (tmp_path / "s.tar").write_bytes(_member("a.ogg", encoded) + pax(b"12 comment=a\n") + rest)
+    with pytest.raises(BadData, match=r"s\.tar: broken at byte"):
+        open_dataset(tmp_path)
 
 
 def _member(name: str, encoded: dict[str, bytes]) -> bytes:
