@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "edgeemo.h"
+#include "edgeemo_batch.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -122,6 +123,20 @@ static void stream(bytes *in, const edgeemo_feature_spec *spec, edgeemo_frontend
     MUST(frames == want_frames);
 }
 
+/* Several frames side by side: the same frames as at once. */
+static void batch(const edgeemo_feature_spec *spec, const edgeemo_frontend *fe, const float *clip,
+                  int32_t n, const float *want, int32_t want_frames)
+{
+    size_t bytes = edgeemo_batch_size(fe), size = (size_t)(want_frames * spec->bands);
+    float *out = block_of(size * sizeof(float));
+    void *work = block_of(bytes);
+    MUST(edgeemo_batch(fe, clip, n, out, work, bytes - 1) == EDGEEMO_ERR_MEMORY);
+    MUST(edgeemo_batch(fe, clip, n, out, work, bytes) == want_frames);
+    MUST(memcmp(out, want, size * sizeof(float)) == 0);
+    free(work);
+    free(out);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     bytes in = {data, size};
@@ -159,6 +174,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         MUST(is_finite(want[i]));
     edgeemo_frontend_reset(fe);
     stream(&in, &spec, fe, clip, n, want, room);
+    batch(&spec, fe, clip, n, want, room);
     MUST(edgeemo_normalize_utterance(clip, n, clip) == EDGEEMO_OK);
     MUST(edgeemo_first_bad_sample(clip, n) == -1);
     free(want);

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
 import struct
@@ -10,7 +9,6 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -84,16 +82,6 @@ def spec_bytes(spec: FeatureSpec) -> bytes:
         choice["area_norm"], choice["log"], choice["floor_mode"], spec.low_hz, spec.high_hz,
         spec.floor,
     )  # fmt: skip
-
-
-@pytest.fixture(scope="session")
-def golden() -> ModuleType:
-    """tests/golden/make.py: the reference in float64."""
-    made = importlib.util.spec_from_file_location("golden_make", ROOT / "tests/golden/make.py")
-    assert made is not None and made.loader is not None
-    module = importlib.util.module_from_spec(made)
-    made.loader.exec_module(module)
-    return module
 
 
 Build = Callable[..., Path]
