@@ -21,6 +21,28 @@ from edgeemo.types import DIMENSIONS
 NAME = "audeering-dim"
 LICENCE = "CC BY-NC-SA 4.0 (research only; commercial use needs a licence of audEERING)"
 
+# What shapes the encoder; the rest of the published file is about training and a tokenizer that is
+# not there ("vocab_size": null).
+_ENCODER = (
+    "conv_bias",
+    "conv_dim",
+    "conv_kernel",
+    "conv_stride",
+    "do_stable_layer_norm",
+    "feat_extract_activation",
+    "feat_extract_norm",
+    "hidden_act",
+    "hidden_size",
+    "id2label",
+    "intermediate_size",
+    "layer_norm_eps",
+    "num_attention_heads",
+    "num_conv_pos_embedding_groups",
+    "num_conv_pos_embeddings",
+    "num_feat_extract_layers",
+    "num_hidden_layers",
+)
+
 
 def load(folder: Path, device: str = "cpu") -> Teacher:
     """Load the teacher from its folder: config.json, preprocessor_config.json and weights.
@@ -55,7 +77,8 @@ def _config(values: dict[str, Any], folder: Path) -> Any:
     if pooling != "mean":
         raise BadArtifact(f"{folder}/config.json: pooling_mode {pooling!r}; expected 'mean'")
     try:
-        config = transformers.Wav2Vec2Config.from_dict({**values, **_wave.NO_TRAINING})
+        known = {name: values[name] for name in _ENCODER if name in values}
+        config = transformers.Wav2Vec2Config.from_dict({**known, **_wave.NO_TRAINING})
         order = output_order([config.id2label[i] for i in range(config.num_labels)])
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise BadArtifact(f"{folder}/config.json: {error}") from None

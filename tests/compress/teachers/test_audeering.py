@@ -43,7 +43,12 @@ def save(folder: Path, tiny, model, head, labels=None, file="model.safetensors")
     config |= {
         "id2label": dict(enumerate(names)),
         "label2id": {name: i for i, name in enumerate(names)},
+        # Oddities of the published file.
         "finetuning_task": "wav2vec2_reg",
+        "vocab_size": None,
+        "gradient_checkpointing": False,
+        "hidden_dropout_prob": 0.1,
+        "torch_dtype": "float32",
     }
     tiny.write(folder, state, config, file)
     (folder / "preprocessor_config.json").write_text(
