@@ -83,3 +83,12 @@ def test_random_bytes_break_no_invariant(build: Build) -> None:
     program = build("sanitizers", *files)
     done = subprocess.run([str(program), "1500", "1"], check=True, capture_output=True, text=True)
     assert done.stdout == "1500 runs\n"
+
+
+def test_example_of_the_readme_runs(build: Build, tmp_path: Path) -> None:
+    text = (C / "README.md").read_text()
+    code, said = re.findall(r"```c\n(.*?)```\n+prints `(.*?)`", text, flags=re.S)[0]
+    (tmp_path / "example.c").write_text(code)
+    program = build("sanitizers", tmp_path / "example.c")
+    done = subprocess.run([str(program)], check=True, capture_output=True, text=True)
+    assert done.stdout == said + "\n"
