@@ -92,7 +92,7 @@ def shrink(model: Any) -> None:
     _short_names(model)
     del model.metadata_props[:]
     model.producer_name, model.producer_version, model.doc_string = "edgeemo", "", ""
-    model.graph.name = "edgeemo"
+    model.graph.name, model.graph.doc_string = "edgeemo", ""
     # Ours is the default domain alone; a quantizer may have announced others without using them.
     opset = max(o.version for o in model.opset_import if o.domain in ("", "ai.onnx"))
     del model.opset_import[:]

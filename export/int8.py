@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from edgeemo.errors import require
 from edgeemo.export.graph import onnx
-from edgeemo.export.ranges import Observer, RangeTable
+from edgeemo.export.ranges import Observer
+from edgeemo.export.writer import Int8
 
 # 8-bit weights overflow silently on x86 processors without VNNI: two products of 8-bit values
 # are added in 16 bits there. With 7 bits they fit, and the same file gives the same numbers.
@@ -51,23 +52,25 @@ def observe(model: Any, clips: list[NDArray[np.float32]]) -> Observer:
     return Observer(clips, run)
 
 
-def quantize(model: Any, table: RangeTable, float_head: bool) -> Any:
+def quantize(model: Any, how: Int8) -> Any:
     """A float graph with int8 layers (QDQ form).
 
     Args:
         model: from `student_graph`; it is not changed.
-        table: ranges of all activations.
-        float_head: leave the linear layers that give the outputs in float.
+        how: ranges of all activations, and what is done about the heads.
     """
     kinds = require("onnxruntime.quantization", "export")
     data = require("onnxruntime.quantization.calibrate", "export")
     qdq = require("onnxruntime.quantization.qdq_quantizer", "export")
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
-    heads, behind = _tail(copy.graph)
+    by_output, behind = _tail(copy.graph)
+    heads = sorted(set(by_output.values()))
+    for output, shift in how.shifts.items():
+        _shift(copy.graph, by_output.get(output, ""), shift)
     ranges = {
         name: data.TensorData(lowest=np.float32(r.low), highest=np.float32(r.high))
-        for name, r in table.ranges.items()
+        for name, r in how.ranges.ranges.items()
     }
     level = logging.getLogger().level
     logging.getLogger().setLevel(logging.ERROR)  # it advises a step that makes things worse
@@ -77,7 +80,7 @@ def quantize(model: Any, table: RangeTable, float_head: bool) -> Any:
             weight_qType=kinds.QuantType.QInt8, activation_qType=kinds.QuantType.QUInt8,
             tensors_range=data.TensorsData(kinds.CalibrationMethod.MinMax, ranges),
             nodes_to_quantize=[],
-            nodes_to_exclude=behind + (heads if float_head else []),
+            nodes_to_exclude=behind + (heads if how.float_head else []),
             op_types_to_quantize=list(_QUANTIZED), extra_options={},
         )  # fmt: skip
         quantizer.quantize_model()
@@ -90,21 +93,32 @@ def quantize(model: Any, table: RangeTable, float_head: bool) -> Any:
     return made
 
 
-def _tail(graph: Any) -> tuple[list[str], list[str]]:
-    """Names of the last linear layer before each output, and of the nodes behind them."""
+def _tail(graph: Any) -> tuple[dict[str, str], list[str]]:
+    """The last linear layer before each output, by output, and the nodes behind these layers."""
     maker = {name: node for node in graph.node for name in node.output}
-    constants = {t.name for t in graph.initializer}
-    heads, behind = [], []
+    heads: dict[str, str] = {}
+    behind = []
     for output in graph.output:
         name = output.name
         while name in maker:
             node = maker[name]
             if node.op_type in _LINEAR:
-                heads.append(node.name)
+                heads[output.name] = node.name
                 break
             behind.append(node.name)
-            name = next((i for i in node.input if i in maker and i not in constants), "")
+            name = next((i for i in node.input if i in maker), "")
     return heads, behind
+
+
+def _shift(graph: Any, head: str, shift: NDArray[np.float32]) -> None:
+    """Add to the biases of a linear layer; one without biases is left as it is."""
+    node = next((n for n in graph.node if n.name == head and len(n.input) == 3), None)
+    bias = next(
+        (t for t in graph.initializer if node is not None and t.name == node.input[2]), None
+    )
+    if bias is not None:
+        values = onnx.numpy_helper.to_array(bias) + shift
+        bias.CopyFrom(onnx.numpy_helper.from_array(values.astype(np.float32), bias.name))
 
 
 def _float_outputs(graph: Any, names: set[str]) -> None:

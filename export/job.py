@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from edgeemo._files import replacing
-from edgeemo.backends.onnx import OnnxBackend
+from edgeemo.backends import Backend, open_backend
 from edgeemo.card import (
     INTENDED_USE,
     MISUSE,
@@ -23,7 +24,7 @@ from edgeemo.compress.run import Facts, Run
 from edgeemo.errors import BadInput, ParityFailed
 from edgeemo.export.int8 import observe
 from edgeemo.export.onnx_writer import OnnxWriter, float_graph
-from edgeemo.export.parity import Limits, Parity, ParitySet, compare, table
+from edgeemo.export.parity import Limits, Parity, ParitySet, compare, shifts, table
 from edgeemo.export.ranges import RULES
 from edgeemo.export.writer import Int8, Trained, Writer
 from edgeemo.types import CLASSES, DIMENSIONS
@@ -34,11 +35,11 @@ COMING = {"tflite": "TFLite", "c": "C"}
 MIN_EDGEEMO = "0.1.0"
 """First version that reads what this one writes; raise it with the card's schema."""
 
-GOOD = 0.999
+GOOD = 0.995
 """Agreement at which the heads stay int8 without a try in float."""
 
-JUDGED = 64
-"""Clips on which candidates are ranked; the chosen one then meets all."""
+RANKED = 64
+"""Clips that ranges are read from, and as many on which candidates are ranked."""
 
 Say = Callable[[str], None]
 
@@ -148,16 +149,20 @@ def _choose(writer: Writer, trained: Trained, clips: ParitySet, limits: Limits, 
     """The rule for ranges, and the heads in float or not, that agree best with the student."""
     plain = Trained(trained.student, trained.card)
     graph = float_graph(trained.student, trained.card.calibration.class_temperature)
-    observed = observe(graph, [f[None] for f in clips.take(slice(0, None, 2)).features])
-    judged = clips.take(slice(1, 2 * JUDGED, 2))
+    seen = clips.take(slice(0, 2 * RANKED, 2))
+    observed = observe(graph, [f[None] for f in seen.features])
+    ranked = clips.take(slice(1, 2 * RANKED, 2))
 
     def best(float_head: bool) -> tuple[float, Int8]:
         found = []
         for rule in RULES:
-            how = Int8(observed.table(rule), float_head)
-            parity = _judge(writer, writer.write(plain, how), judged, limits)
-            say(f"int8, ranges by {rule}{', heads in float' if float_head else ''}: "
-                f"agreement {parity.worst:.4f}")  # fmt: skip
+            raw = Int8(observed.table(rule), float_head)
+            with _loaded(writer, writer.write(plain, raw)) as backend:
+                how = replace(raw, shifts=shifts(backend, seen))
+            with _loaded(writer, writer.write(plain, how)) as backend:
+                parity = compare(backend, ranked, limits)
+            layers = ", heads in float" if float_head else ""
+            say(f"int8, ranges by {rule}{layers}: agreement {parity.worst:.4f}")
             found.append((parity.worst, how))
         # The first of equals: the order of RULES is from the plainest on.
         return max(found, key=lambda pair: pair[0])
@@ -168,12 +173,13 @@ def _choose(writer: Writer, trained: Trained, clips: ParitySet, limits: Limits, 
     return max(whole, best(float_head=True), key=lambda pair: pair[0])[1]
 
 
-def _judge(writer: Writer, data: bytes, clips: ParitySet, limits: Limits) -> Parity:
-    """Parity of bytes that are not kept."""
+@contextmanager
+def _loaded(writer: Writer, data: bytes) -> Iterator[Backend]:
+    """A file that is not kept, loaded as a user would."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"candidate{writer.ending}"
         path.write_bytes(data)
-        return compare(OnnxBackend(path), clips, limits)
+        yield open_backend(path)
 
 
 def _place(
@@ -182,7 +188,7 @@ def _place(
     """Write under a temporary name, reload, compare, and move into place if it passes."""
     with replacing(path) as temporary:
         temporary.write_bytes(data)
-        backend = OnnxBackend(temporary)
+        backend = open_backend(temporary)
         parity = compare(backend, clips, limits, facts.ceiling, _level(facts))
         if parity.faults:
             raise ParityFailed(

@@ -25,10 +25,9 @@ class OnnxWriter:
         model = float_graph(trained.student, trained.card.calibration.class_temperature)
         kind = Quantization()
         if int8 is not None:
-            model = quantize(model, int8.ranges, int8.float_head)
-            kind = Quantization(
-                "int8", int8.ranges.rule, WEIGHT_BITS, ("heads",) if int8.float_head else ()
-            )
+            model = quantize(model, int8)
+            rule = int8.ranges.rule + (", biases corrected" if int8.shifts else "")
+            kind = Quantization("int8", rule, WEIGHT_BITS, ("heads",) if int8.float_head else ())
         if trained.waveform:
             model = join(frontend_graph(trained.student), model)
         return _sealed(model, trained, kind)

@@ -30,10 +30,13 @@ class Limits:
         ccc: an int8 file's outputs must reach a CCC of 1 - ccc with the float student's on every
             dimension, and may lose at most ccc against teacher and annotators.
         largest: largest difference of any output of a float file.
+        fewest: labelled clips from which on a loss against teacher and annotators counts; with
+            fewer, chance alone moves that figure by more than the limit.
     """
 
     ccc: float = 0.01
     largest: float = 1e-4
+    fewest: int = 50
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,7 @@ class Parity:
 
     Attributes:
         clips: number of clips.
+        taught, rated: of these, clips with the teacher's and with annotators' dimensions.
         agreement: CCC of the artifact with the float student.
         largest: largest difference of any output.
         float_teacher, file_teacher: CCC with the teacher.
@@ -108,6 +112,8 @@ class Parity:
     """
 
     clips: int
+    taught: int
+    rated: int
     agreement: Figures
     largest: float
     float_teacher: Figures
@@ -149,6 +155,8 @@ def compare(
     apart = float(max(np.abs(adv - clips.adv).max(), np.abs(probs - clips.probs).max()))
     parity = Parity(
         clips=len(clips),
+        taught=int(_known(clips.teacher).sum()),
+        rated=int(_known(clips.human).sum()),
         agreement=_by_dimension(adv, clips.adv),
         largest=apart,
         float_teacher=_by_dimension(clips.adv, clips.teacher),
@@ -163,6 +171,20 @@ def compare(
     int8 = backend.card.quantization.kind == "int8"
     return replace(parity, faults=_int8_faults(parity, limits) if int8 else
                    _float_faults(parity, limits))  # fmt: skip
+
+
+def shifts(backend: Backend, clips: ParitySet) -> dict[str, Floats]:
+    """Mean error of an int8 file's heads, by output: what to add to their biases.
+
+    For the classes it is the error of the logits, up to a constant that a softmax ignores.
+    """
+    found = [backend.run(x) for x in inputs(backend.card.input, clips)]
+    adv = np.concatenate([f["adv"] for f in found])
+    probs = np.concatenate([f["probs"] for f in found])
+    # A likelihood under 1e-6 says nothing but "very small", and its logarithm is all noise.
+    logs = np.log(np.maximum(clips.probs, 1e-6)) - np.log(np.maximum(probs, 1e-6))
+    logits = logs.mean(0) * backend.card.calibration.class_temperature
+    return {"adv": (clips.adv - adv).mean(0), "probs": logits - logits.mean()}
 
 
 def inputs(kind: str, clips: ParitySet) -> list[Floats]:
@@ -194,10 +216,14 @@ def table(parity: Parity) -> str:
 
 
 def _by_dimension(estimates: NDArray[Any], labels: NDArray[Any]) -> dict[str, float]:
-    known = np.isfinite(labels).all(axis=1)
+    known = _known(labels)
     if known.sum() < 2:
         return {}
     return {d: ccc(estimates[known, i], labels[known, i]) for i, d in enumerate(DIMENSIONS)}
+
+
+def _known(labels: NDArray[Any]) -> NDArray[np.bool_]:
+    return np.isfinite(labels).all(axis=1)
 
 
 def _int8_faults(parity: Parity, limits: Limits) -> tuple[str, ...]:
@@ -208,15 +234,15 @@ def _int8_faults(parity: Parity, limits: Limits) -> tuple[str, ...]:
         if value < 1 - limits.ccc
     ]
     pairs = (
-        ("the teacher", parity.float_teacher, parity.file_teacher),
-        ("annotators", parity.float_human, parity.file_human),
+        ("the teacher", parity.taught, parity.float_teacher, parity.file_teacher),
+        ("annotators", parity.rated, parity.float_human, parity.file_human),
     )
-    for whom, before, after in pairs:
+    for whom, count, before, after in pairs:
         faults += [
             f"{name} falls from {before[name]:.4f} to {after[name]:.4f} against {whom}; "
             f"the limit is {limits.ccc:g}"
             for name in before
-            if before[name] - after[name] > limits.ccc
+            if count >= limits.fewest and before[name] - after[name] > limits.ccc
         ]
     return tuple(faults)
 

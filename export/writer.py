@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from edgeemo.card import Card
 from edgeemo.compress.students import Student
@@ -17,10 +21,13 @@ class Int8:
     Attributes:
         ranges: the one table of activation ranges, by the name of the activation.
         float_head: leave the last linear layers (the heads) in float.
+        shifts: by output, what is added to its head's biases. Rounding errors of the layers below
+            do not average out; their mean is known from calibration and is taken back here.
     """
 
     ranges: RangeTable
     float_head: bool = False
+    shifts: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,133 @@
+"""A finished run whose student was taught in closed form: real speech, real layers, no minutes."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from edgeemo.card import Calibration, Metric, Source, Window
+from edgeemo.compress.cost import macs_per_second, parameters
+from edgeemo.compress.data import shipped_speech
+from edgeemo.compress.recipe import DistilPart, Recipe, StudentPart
+from edgeemo.compress.run import SCHEMA, Facts, Held, Run
+from edgeemo.compress.students import Student, make_student, save_student
+from edgeemo.features import FeatureSpec, log_mel
+
+CLIPS = 30
+TEMPERATURE = 1.5
+
+
+@pytest.fixture(scope="session")
+def sounds() -> list[np.ndarray]:
+    """1.2 seconds of speech each, of many people."""
+    clips = [c.samples() for c in shipped_speech().clips[:: len(shipped_speech()) // CLIPS]]
+    return [np.ascontiguousarray(c[:19200]) for c in clips if len(c) >= 16000][:CLIPS]
+
+
+@pytest.fixture(scope="session")
+def taught(sounds: list[np.ndarray]) -> Callable[[str], Student]:
+    """Makes a student: random layers, batch norm seen on speech, heads by ridge regression."""
+
+    def make(name: str) -> Student:
+        torch.manual_seed(11)
+        student = make_student(name)
+        features = [torch.from_numpy(log_mel(s, student.spec)) for s in sounds]
+        frames = torch.cat(features)
+        student.normalise_from(frames.mean(0), frames.std(0))
+        _settle(student, features)
+        with torch.no_grad():
+            embedding = torch.cat([student(f[None], None).embedding for f in features])
+        targets = torch.stack([torch.stack([f.mean(), f.std(), f[:, :8].mean() - f.mean()])
+                               for f in features])  # fmt: skip
+        targets = 0.5 + 0.15 * (targets - targets.mean(0)) / targets.std(0)
+        for head, wanted in _heads(student, targets):
+            _ridge(head, embedding, wanted)
+        return student.eval()
+
+    return make
+
+
+def _settle(student: Student, features: list[torch.Tensor]) -> None:
+    """Batch norm's figures from speech, as training leaves them."""
+    student.train()
+    with torch.no_grad():
+        for _ in range(2):
+            for f in features:
+                student(f[None], None)
+    student.eval()
+
+
+def _heads(student: Student, adv: torch.Tensor) -> list[tuple[torch.nn.Linear, torch.Tensor]]:
+    linear = [m for m in student.modules() if isinstance(m, torch.nn.Linear)]
+    logits = torch.cat([6 * (adv - 0.5), -6 * (adv - 0.5), adv[:, :2]], dim=1)
+    return [(next(m for m in linear if m.out_features == len(wanted[0])), wanted)
+            for wanted in (adv, logits)]  # fmt: skip
+
+
+def _ridge(head: torch.nn.Linear, x: torch.Tensor, y: torch.Tensor) -> None:
+    mean, scale = x.mean(0), x.std(0) + 1e-6
+    z = (x - mean) / scale
+    weight = torch.linalg.solve(z.T @ z + 10 * torch.eye(z.shape[1]), z.T @ (y - y.mean(0)))
+    with torch.no_grad():
+        head.weight.copy_((weight / scale[:, None]).T)
+        head.bias.copy_(y.mean(0) - (mean / scale) @ weight)
+
+
+def outputs(student: Student, spec: FeatureSpec, sound: np.ndarray) -> tuple[np.ndarray, ...]:
+    with torch.inference_mode():
+        said = student(torch.from_numpy(log_mel(sound, spec))[None], None)
+        probs = torch.softmax(said.logits / TEMPERATURE, -1)
+    return said.adv[0].numpy(), probs[0].numpy()
+
+
+@pytest.fixture(scope="session")
+def make_run(
+    taught: Callable[[str], Student], sounds: list[np.ndarray]
+) -> Callable[[str, Path], Run]:
+    """Writes a finished run with a student of that name into a folder."""
+
+    def make(name: str, folder: Path) -> Run:
+        student = taught(name)
+        recipe = Recipe(schema=1, seed=1, student=StudentPart(name), distil=DistilPart(epochs=1))
+        run = Run.begin(folder, recipe, {})
+        save_student(student, folder / "student.pt")
+        adv, probs = zip(*(outputs(student, student.spec, s) for s in sounds), strict=True)
+        rng = np.random.default_rng(4)
+        teacher = (np.stack(adv) + rng.normal(0, 0.05, (len(sounds), 3))).astype(np.float32)
+        human = teacher + rng.normal(0, 0.1, teacher.shape).astype(np.float32)
+        human[::4] = np.nan
+        run.write_held(Held(
+            tuple(map(str, range(len(sounds)))), tuple(sounds),
+            tuple(log_mel(s, student.spec) for s in sounds), np.stack(adv), np.stack(probs),
+            teacher, np.full((len(sounds), 8), np.nan, np.float32), human,
+        ))  # fmt: skip
+        metric = Metric("made up", "ccc against annotators", "valence", 0.5, baseline=0.05)
+        run.finish(Facts(
+            schema=SCHEMA, name=name, task="speech", student=name, options={}, spec=student.spec,
+            window=Window(0.1, 0.1), teachers=(Source("ridge", "CC0-1.0"),),
+            data=(Source("emodb_full", "CC0-1.0"),), licence="Apache-2.0", metrics=(metric,),
+            ceiling={"valence": 0.77}, calibration=Calibration(TEMPERATURE, "made up"),
+            parameters=parameters(student), macs_per_second=round(macs_per_second(student)),
+            best_epoch=1, seed=1, clips={}, skipped=0,
+        ))  # fmt: skip
+        return run
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def run(make_run: Callable[[str, Path], Run], tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return make_run("wav2small-17k", tmp_path_factory.mktemp("runs") / "run-001")
+
+
+@pytest.fixture(scope="session")
+def qemu() -> str:
+    found = shutil.which("qemu-x86_64") or shutil.which("qemu-x86_64-static")
+    if found is None:
+        pytest.skip("no qemu-x86_64; install the system package qemu-user")
+    return found
