@@ -47,9 +47,7 @@ def read(cls: type[T], value: object, error: type[EdgeemoError], path: str = "$"
     for name, field in fields.items():
         if name in value:
             made[name] = _convert(hints[name], value[name], error, f"{path}.{name}")
-        elif (
-            field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-        ):
+        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             raise error(f"{path}.{name}: missing")
     return cls(**made)
 
@@ -84,7 +82,9 @@ def _convert(hint: Any, value: object, error: type[EdgeemoError], path: str) -> 
     return _convert_scalar(hint, value, error, path)
 
 
-def _convert_union(args: tuple[Any, ...], value: object, error: type[EdgeemoError], path: str) -> Any:
+def _convert_union(
+    args: tuple[Any, ...], value: object, error: type[EdgeemoError], path: str
+) -> Any:
     if value is None and type(None) in args:
         return None
     rest = [a for a in args if a is not type(None)]
@@ -93,7 +93,9 @@ def _convert_union(args: tuple[Any, ...], value: object, error: type[EdgeemoErro
     return _convert(rest[0], value, error, path)
 
 
-def _convert_tuple(args: tuple[Any, ...], value: object, error: type[EdgeemoError], path: str) -> Any:
+def _convert_tuple(
+    args: tuple[Any, ...], value: object, error: type[EdgeemoError], path: str
+) -> Any:
     if not isinstance(value, (list, tuple)):
         raise error(f"{path}: expected a list, got {_kind(value)}")
     if len(args) == 2 and args[1] is Ellipsis:

@@ -70,5 +70,6 @@ def require(module: str, extra: str) -> ModuleType:
         if error.name is not None and error.name.split(".")[0] != module.split(".")[0]:
             raise
         raise MissingExtra(
-            f"the package {module} is not installed; install it with: pip install 'edgeemo[{extra}]'"
+            f"the package {module} is not installed; "
+            f"install it with: pip install 'edgeemo[{extra}]'"
         ) from None
