@@ -89,7 +89,7 @@ class Batches:
         shuffled = torch.randperm(len(self), generator=generator)
         lengths = self._features.lengths.cpu()
         sorted_pools = [
-            pool[lengths[pool].argsort(stable=True)] for pool in shuffled.split(batch * POOL)
+            pool[lengths[pool].argsort(stable=True)] for pool in torch.split(shuffled, batch * POOL)
         ]
         parts = torch.cat(sorted_pools).tensor_split(max(1, round(len(self) / batch)))
         return [parts[i] for i in torch.randperm(len(parts), generator=generator)]

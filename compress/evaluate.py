@@ -44,7 +44,7 @@ def predict(student: Student, rows: Labelled | Batches, batch: int = 64) -> Pred
     training = student.training
     student.eval()
     with torch.inference_mode():
-        for part in order.split(batch):
+        for part in torch.split(order, batch):
             found = held.batch(part)
             said = student(found.features, found.lengths)
             adv[part.numpy()] = said.adv.double().cpu().numpy()

@@ -229,7 +229,7 @@ class Labeller:
 
     def _write(self, ready: list[_Prepared], said: TeacherOutput) -> None:
         n = len(ready)
-        tokens = self._tokens(said) or [None] * n
+        tokens = self._tokens(said)
         columns: dict[str, Any] = {
             "address": [p.job.address for p in ready],
             "clip": [p.job.clip.id for p in ready],
@@ -243,8 +243,8 @@ class Labeller:
                 b"" if said.embedding is None else said.embedding[i].astype(np.float16).tobytes()
                 for i in range(n)
             ],
-            "tokens": [b"" if t is None else t.tobytes() for t in tokens],
-            "width": [0 if t is None else t.shape[1] for t in tokens],
+            "tokens": [b""] * n if tokens is None else [t.tobytes() for t in tokens],
+            "width": [0] * n if tokens is None else [t.shape[1] for t in tokens],
             "rate": [self._rate(said)] * n,
         }
         name = _sha(columns["address"])[:32]
@@ -330,7 +330,7 @@ def thin(tokens: NDArray[np.float16], ratio: float) -> NDArray[np.float16]:
     edges = np.floor(np.arange(n + 1) * ratio + 1e-9).astype(int)
     edges[-1] = min(max(edges[-1], 1), len(tokens))
     sums = np.add.reduceat(tokens[: edges[-1]].astype(np.float32), edges[:-1], axis=0)
-    return (sums / np.diff(edges)[:, None]).astype(np.float16)
+    return np.asarray(sums / np.diff(edges)[:, None], np.float16)
 
 
 def _digests(clips: Sequence[Clip]) -> list[tuple[str, Clip]]:
@@ -346,9 +346,11 @@ def _digests(clips: Sequence[Clip]) -> list[tuple[str, Clip]]:
 
 
 def _as_output(labelled: Labelled) -> TeacherOutput:
-    adv, probs = labelled.adv, labelled.probs
+    adv, probs, embedding = labelled.adv, labelled.probs, labelled.embedding
     return TeacherOutput(
-        adv=None if np.isnan(adv).all() else adv, probs=None if np.isnan(probs).all() else probs
+        adv=None if np.isnan(adv).all() else adv,
+        probs=None if np.isnan(probs).all() else probs,
+        embedding=None if embedding is None else embedding.astype(np.float32),
     )
 
 
@@ -360,7 +362,8 @@ def _floats(values: Floats | None, n: int, width: int) -> Any:
 
 
 def _halves(data: bytes, width: int) -> NDArray[np.float16]:
-    return np.frombuffer(data, np.float16).reshape(-1, width)
+    halves: NDArray[np.float16] = np.frombuffer(data, np.float16)
+    return halves.reshape(-1, width)
 
 
 def _sha(value: Any) -> str:

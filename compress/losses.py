@@ -81,7 +81,7 @@ def interval_loss(adv: Tensor, intervals: Tensor) -> Tensor:
         0 inside; the mean over rows and dimensions.
     """
     adv, intervals = _known(adv, intervals.flatten(1))
-    low, high = intervals.unflatten(1, (3, 2)).unbind(2)
+    low, high = intervals.view(-1, 3, 2).unbind(2)
     return _mean((F.relu(low - adv) ** 2 + F.relu(adv - high) ** 2).mean(1))
 
 

@@ -46,7 +46,7 @@ def average(tensors: Iterable[Tensor]) -> None:
     flat = torch.cat([t.detach().reshape(-1) for t in held])
     dist.all_reduce(flat)
     flat /= world()
-    for tensor, part in zip(held, flat.split([t.numel() for t in held]), strict=True):
+    for tensor, part in zip(held, torch.split(flat, [t.numel() for t in held]), strict=True):
         tensor.detach().copy_(part.view_as(tensor))
 
 

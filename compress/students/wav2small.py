@@ -42,6 +42,7 @@ class _Body(nn.Module):
             if i == 2:
                 x = F.max_pool2d(x, 3, stride=2, padding=1)
                 lengths = None if lengths is None else (lengths + 1) // 2
+                x = _masked(x, lengths)  # the first token behind a clip has seen its last frame
         return x, lengths
 
 
