@@ -73,7 +73,11 @@ class FeatureSpec:
     def __post_init__(self) -> None:
         """Check types and words here, ranges in C, where they are written once."""
         for field in fields(self):
-            _check_type(field.name, getattr(self, field.name), field.default)
+            value = getattr(self, field.name)
+            _check_type(field.name, value, field.default)
+            if isinstance(field.default, float):
+                # 60 and 60.0 are one spec: they are to be written, and so hashed, alike.
+                object.__setattr__(self, field.name, float(value))
         status = _native.check_spec(self)
         if status != "EDGEEMO_OK":
             raise BadInput(_FAULTS[status](self))

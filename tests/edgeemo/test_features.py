@@ -6,6 +6,7 @@ import math
 import sys
 import threading
 from dataclasses import fields, replace
+from types import SimpleNamespace
 from typing import Any, get_args, get_type_hints
 
 import numpy as np
@@ -247,6 +248,12 @@ def test_specs_go_through_json() -> None:
         assert set(_schema.write(spec)) == {f.name for f in fields(FeatureSpec)}
 
 
+def test_a_whole_number_of_hertz_is_the_same_spec() -> None:
+    spec = replace(LOGMEL40, low_hz=60)
+    assert spec == LOGMEL40 and _schema.write(spec) == _schema.write(LOGMEL40)
+    assert repr(spec) == repr(LOGMEL40)
+
+
 # ---- the native module by itself: wrong use is an error, never a crash ----
 
 
@@ -264,10 +271,21 @@ def test_native_refuses_what_is_no_buffer_of_samples() -> None:
         _native.Frontend(None)
 
 
+@pytest.mark.parametrize("name", _native.choices())
+def test_native_refuses_an_unknown_word(name: str) -> None:
+    values = _schema.write(LOGMEL40)
+    assert _native.check_spec(SimpleNamespace(**values)) == "EDGEEMO_OK"
+    assert _native.check_spec(SimpleNamespace(**values | {name: "x"})) == "EDGEEMO_ERR_CHOICE"
+    with pytest.raises(ValueError, match="not one of its values"):
+        _native.Frontend(SimpleNamespace(**values | {name: "x"}))
+
+
 def test_native_refuses_too_little_room() -> None:
     stream = _native.Frontend(LOGMEL40)
     assert stream.push(np.zeros(800, np.float32), np.empty((2, 40), np.float32)) < 0
     assert stream.push(np.zeros(800, np.float32), np.empty((3, 40), np.float32)) == 3
+    for rows, frames in ((2, -1), (4, -1), (3, 3)):
+        assert stream.whole(np.zeros(800, np.float32), np.empty((rows, 40), np.float32)) == frames
 
 
 def test_two_threads_cannot_share_a_stream_but_may_have_one_each() -> None:
