@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgeemo.compress.students import Student
@@ -77,7 +78,62 @@ def _trace(model: nn.Module, example: Tensor, name: str, outputs: list[str], fol
         )  # fmt: skip
     made = onnx.load_from_string(buffer.getvalue())
     made.ir_version = IR_VERSION
+    if fold:
+        fold_constants(made.graph)
+        pads_into_convolutions(made.graph)
+        _drop_unused(made.graph)
     return made
+
+
+def fold_constants(graph: Any) -> None:
+    """Replace nodes that compute from constants alone by what they compute, in place.
+
+    The tracer leaves eight nodes for the widths of one padding, and a quantizer would not see
+    through them.
+    """
+    from onnx import numpy_helper
+    from onnx.reference import ReferenceEvaluator
+
+    known = {t.name: numpy_helper.to_array(t) for t in graph.initializer}
+    known[""] = np.zeros(0)  # an input that is left out
+    for node in list(graph.node):
+        if not all(name in known for name in node.input):
+            continue
+        given = {name: known[name] for name in node.input if name}
+        for name, value in zip(node.output, ReferenceEvaluator(node).run(None, given), strict=True):
+            known[name] = np.asarray(value)
+            graph.initializer.append(numpy_helper.from_array(known[name], name))
+        graph.node.remove(node)
+
+
+def pads_into_convolutions(graph: Any) -> None:
+    """Let convolutions do the zero padding that stands before them, in place."""
+    from onnx import numpy_helper
+
+    known = {t.name: numpy_helper.to_array(t) for t in graph.initializer}
+    readers = [name for node in graph.node for name in node.input]
+    pads = {n.output[0]: n for n in graph.node if n.op_type == "Pad"}
+    for node in graph.node:
+        pad = pads.get(node.input[0]) if node.op_type == "Conv" else None
+        if pad is None or readers.count(pad.output[0]) != 1 or not _zeros(pad, known):
+            continue
+        widths = known[pad.input[1]]
+        rank = len(widths) // 2
+        # Batch and channels come first; a convolution pads the axes behind them alone.
+        if widths[:2].any() or widths[rank : rank + 2].any():
+            continue
+        spatial = [*widths[2:rank], *widths[rank + 2 :]]
+        own = next(a for a in node.attribute if a.name == "pads")
+        own.ints[:] = [int(a + b) for a, b in zip(own.ints, spatial, strict=True)]
+        node.input[0] = pad.input[0]
+
+
+def _zeros(pad: Any, known: dict[str, NDArray[Any]]) -> bool:
+    """True for a padding of constant width with zeros."""
+    mode = next((a.s for a in pad.attribute if a.name == "mode"), b"constant")
+    value = known.get(pad.input[2], np.ones(1)) if len(pad.input) > 2 and pad.input[2] else 0
+    axes = len(pad.input) > 3  # a list of axes, which the tracer does not write
+    return mode == b"constant" and not np.any(value) and pad.input[1] in known and not axes
 
 
 def shrink(model: Any) -> None:

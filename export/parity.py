@@ -223,7 +223,7 @@ def _by_dimension(estimates: NDArray[Any], labels: NDArray[Any]) -> dict[str, fl
 
 
 def _known(labels: NDArray[Any]) -> NDArray[np.bool_]:
-    return np.isfinite(labels).all(axis=1)
+    return np.asarray(np.isfinite(labels).all(axis=1))
 
 
 def _int8_faults(parity: Parity, limits: Limits) -> tuple[str, ...]:

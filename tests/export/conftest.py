@@ -40,13 +40,11 @@ def taught(sounds: list[np.ndarray]) -> Callable[[str], Student]:
         frames = torch.cat(features)
         student.normalise_from(frames.mean(0), frames.std(0))
         _settle(student, features)
-        with torch.no_grad():
-            embedding = torch.cat([student(f[None], None).embedding for f in features])
         targets = torch.stack([torch.stack([f.mean(), f.std(), f[:, :8].mean() - f.mean()])
                                for f in features])  # fmt: skip
         targets = 0.5 + 0.15 * (targets - targets.mean(0)) / targets.std(0)
         for head, wanted in _heads(student, targets):
-            _ridge(head, embedding, wanted)
+            _ridge(head, _seen(student, head, features), wanted)
         return student.eval()
 
     return make
@@ -62,6 +60,17 @@ def _settle(student: Student, features: list[torch.Tensor]) -> None:
     student.eval()
 
 
+def _seen(student: Student, head: torch.nn.Linear, features: list[torch.Tensor]) -> torch.Tensor:
+    """What a head gets to see, a row a clip."""
+    rows: list[torch.Tensor] = []
+    hook = head.register_forward_hook(lambda module, given, result: rows.append(given[0]))
+    with torch.no_grad():
+        for f in features:
+            student(f[None], None)
+    hook.remove()
+    return torch.cat(rows)
+
+
 def _heads(student: Student, adv: torch.Tensor) -> list[tuple[torch.nn.Linear, torch.Tensor]]:
     linear = [m for m in student.modules() if isinstance(m, torch.nn.Linear)]
     logits = torch.cat([6 * (adv - 0.5), -6 * (adv - 0.5), adv[:, :2]], dim=1)
@@ -72,7 +81,9 @@ def _heads(student: Student, adv: torch.Tensor) -> list[tuple[torch.nn.Linear, t
 def _ridge(head: torch.nn.Linear, x: torch.Tensor, y: torch.Tensor) -> None:
     mean, scale = x.mean(0), x.std(0) + 1e-6
     z = (x - mean) / scale
-    weight = torch.linalg.solve(z.T @ z + 10 * torch.eye(z.shape[1]), z.T @ (y - y.mean(0)))
+    # Strong: a head that leans on small differences of random features magnifies all rounding.
+    weight = torch.linalg.solve(z.T @ z + 1000 * torch.eye(z.shape[1]), z.T @ (y - y.mean(0)))
+    weight = weight * (y.std(0) / (z @ weight).std(0))
     with torch.no_grad():
         head.weight.copy_((weight / scale[:, None]).T)
         head.bias.copy_(y.mean(0) - (mean / scale) @ weight)
