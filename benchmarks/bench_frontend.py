@@ -1,6 +1,8 @@
 """How long does a frame of log-mel take, against librosa, kaldi-native-fbank and numpy?
 
-    python benchmarks/bench_frontend.py [--rounds 7] [--json FILE]
+    python benchmarks/bench_frontend.py [--rounds 7]
+
+prints a table and writes benchmarks/results/frontend.json.
 
 Each peer runs in a process of its own with one thread, in turn; those that are not installed are
 named and left out. All take the same 60 s of sound with the same window, hop, FFT and bands.
@@ -19,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 PEERS = ["edgeemo", "edgeemo_stream", "numpy", "librosa", "kaldi_native_fbank"]
+RESULT = Path(__file__).parent / "results" / "frontend.json"
 RUNNER = Path(__file__).with_name("frontend_runner.py")
 THREADS = ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"]
 NOT_INSTALLED = 3  # exit status of the runner
@@ -37,7 +40,6 @@ def measure(peer: str) -> dict[str, Any] | None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--json", type=Path, help="write the figures to this file")
     arguments = parser.parse_args()
 
     results: dict[str, list[dict[str, Any]]] = {}
@@ -72,9 +74,14 @@ def main() -> None:
             f"{peer:20} {row['version']:>10} {min(seconds):17.0f}"
             f" {statistics.median(seconds):8.0f} {ratio:10.2f}x"
         )
-    if arguments.json:
-        arguments.json.parent.mkdir(parents=True, exist_ok=True)
-        arguments.json.write_text(json.dumps(table, indent=1) + "\n")
+    RESULT.parent.mkdir(parents=True, exist_ok=True)
+    found = {
+        "machine": f"{machine}, {os.cpu_count()} cores",
+        "protocol": f"60 s of noise, 1 thread, {arguments.rounds} rounds in turn; ns a frame",
+        "command": "python benchmarks/bench_frontend.py",
+        "rows": table,
+    }
+    RESULT.write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":
