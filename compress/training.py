@@ -78,6 +78,7 @@ def fit(
     *,
     seed: int | None = None,
     resume: bool = False,
+    fresh: bool = True,
     device: str = "cpu",
     progress: Progress | None = None,
 ) -> Fitted:
@@ -95,6 +96,8 @@ def fit(
         out: folder for metrics.jsonl, checkpoints/last.pt and student.pt; None keeps nothing.
         seed: of the order, the changes of features and the projections.
         resume: go on from out/checkpoints/last.pt if it is there.
+        fresh: the student has not been trained: it takes mean and spread of the features from
+            these rows. One that was trained on other rows keeps what it learned with.
         device: of torch.
         progress: told after each batch.
 
@@ -110,6 +113,8 @@ def fit(
     mark = _fingerprint(recipe, train, valid, seed, student)
     with torch.random.fork_rng():
         torch.manual_seed(_derive(seed, -1))
+        if fresh:
+            student.normalise_from(rows.mean, rows.sd)
         state = _start(student.to(device), rows, recipe)
         if resume and out is not None:
             _load(out / "checkpoints" / "last.pt", state, mark)
@@ -122,8 +127,15 @@ def fit(
                 _save(out, state, mark)
     best = copy.deepcopy(state.average)
     best.load_state_dict(state.best_weights)
-    best.to(memory_format=torch.contiguous_format)
+    lay_out(best, torch.contiguous_format)
     return Fitted(best.eval(), state.history, state.best_epoch, state.best)
+
+
+def lay_out(module: nn.Module, memory: torch.memory_format) -> None:
+    """Put the kernels of two-dimensional convolutions into another order in memory."""
+    for p in module.parameters():
+        if p.ndim == 4:
+            p.data = p.data.contiguous(memory_format=memory)
 
 
 def load_fitted(out: Path) -> Student:
@@ -132,9 +144,8 @@ def load_fitted(out: Path) -> Student:
 
 
 def _start(student: Student, rows: Batches, recipe: Recipe) -> _State:
-    student.normalise_from(rows.mean, rows.sd)
     # Few channels: their convolutions run 1.7 times as fast with channels last (measured).
-    student.to(memory_format=torch.channels_last)
+    lay_out(student, torch.channels_last)
     objective = Objective(student, rows, recipe.distil).to(rows.device)
     named = [*student.named_parameters(), *objective.named_parameters()]
     # Biases, norms and other vectors are few and have nothing to gain from being pulled to 0.
