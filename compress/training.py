@@ -181,7 +181,9 @@ def _epoch(
             sums.setdefault(name, []).append(value)
         if progress is not None:
             progress("training", state.epoch * len(order) + number + 1, total * len(order))
-    return {name: float(torch.stack(v).mean()) for name, v in sums.items()}, lr
+    means = {name: torch.stack(v).mean() for name, v in sums.items()}
+    parallel.average(means.values())
+    return {name: float(v) for name, v in means.items()}, lr
 
 
 def _step(
