@@ -29,7 +29,7 @@ def test_distill_leaves_a_run_that_people_can_read(made: Made) -> None:
     shown = re.search(r"^Report: (.+)$", made.distill.stdout, re.MULTILINE)
     assert shown and (made.folder / shown[1]).samefile(made.run / "report.html")
     epochs = [json.loads(line) for line in (made.run / "metrics.jsonl").read_text().splitlines()]
-    assert len(epochs) == 3
+    assert len(epochs) == 15
 
 
 def test_a_broken_clip_is_told_and_the_run_goes_on(made: Made) -> None:
@@ -120,10 +120,10 @@ def distill_refuses(
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("epochs = 3", "epochs = 3\nepoch = 3", ["tiny.toml", "$.distil.epoch", "epochs"]),
-        ("epochs = 3", 'epochs = "3"', ["$.distil.epochs", "expected int"]),
-        ("epochs = 3", "epochs = true", ["$.distil.epochs", "bool"]),
-        ("epochs = 3", "epochs = 0", ["$.distil.epochs", "0"]),
+        ("epochs = 15", "epochs = 15\nepoch = 15", ["tiny.toml", "$.distil.epoch", "epochs"]),
+        ("epochs = 15", 'epochs = "15"', ["$.distil.epochs", "expected int"]),
+        ("epochs = 15", "epochs = true", ["$.distil.epochs", "bool"]),
+        ("epochs = 15", "epochs = 0", ["$.distil.epochs", "0"]),
         ("wav2small-stream", "wav2small-steam", ["wav2small-steam", "wav2small-stream"]),
         ("[augment]", "[augmentation]", ["$.augmentation", "augment"]),
         ("batch = 8", "batch = 8\n[stop]\nmetric = 'test.ccc.mean'", ["test.ccc.mean", "valid"]),
