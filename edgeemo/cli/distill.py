@@ -95,15 +95,19 @@ def _begun(args: argparse.Namespace) -> Run:
     from edgeemo.compress.distil import new_student
     from edgeemo.compress.recipe import load_recipe
     from edgeemo.compress.run import Run, new_folder
+    from edgeemo.compress.teachers import load_teacher
 
     recipe: Recipe = load_recipe(args.recipe)
     if args.teacher:
-        recipe = replace(recipe, teacher=replace(recipe.teacher, name=args.teacher))
+        # Absolute, because a run may be resumed from elsewhere.
+        path = Path(args.teacher)
+        name = str(path.resolve()) if path.exists() else args.teacher
+        recipe = replace(recipe, teacher=replace(recipe.teacher, name=name))
+    load_teacher(recipe.teacher.name, args.device)
     new_student(recipe)
     _data(args.data)  # a wrong path must not leave a run behind
     folder = Path(parallel.from_first(str(args.out or new_folder(recipe.name))))
     if parallel.rank() == 0:
-        # Absolute, because a run may be resumed from elsewhere.
         given = {"data": args.data and str(Path(args.data).resolve()),
                  "cache": args.cache and str(args.cache.resolve())}  # fmt: skip
         Run.begin(folder, recipe, given)
