@@ -211,7 +211,7 @@ def test_a_file_must_do_what_its_card_says(artifact: Path, tmp_path: Path) -> No
     with pytest.raises(BadArtifact, match=r"output probs has shape \(1, 8\)"):
         edgeemo.load(path).predict(np.zeros(16000, np.float32))
     refused(tmp_path, sealed(onnx.load(artifact), input="samples"), "the card promises")
-    refused(tmp_path, sealed(onnx.load(artifact), outputs=card.outputs[:1]), "the card promises")
+    refused(tmp_path, sealed(onnx.load(artifact), outputs=card.outputs[1:]), "the card promises")
 
 
 def test_weights_that_give_nan_are_refused(artifact: Path, tmp_path: Path) -> None:
