@@ -58,8 +58,8 @@ class TeacherOutput:
             for name in ("adv", "probs", "embedding", "tokens")
             if (value := getattr(self, name)) is not None
         }
-        if "adv" not in sizes and "probs" not in sizes:
-            raise BadData("a teacher gave neither adv nor probs; expected at least one of them")
+        if not sizes.keys() & {"adv", "probs", "embedding"}:
+            raise BadData("a teacher gave neither adv nor probs nor embedding; expected one of them")
         if len(set(sizes.values())) != 1:
             raise BadData(f"a teacher gave different numbers of clips: {sizes}")
         if self.adv is not None:
@@ -74,9 +74,10 @@ class TeacherOutput:
 
     def __len__(self) -> int:
         """Number of clips."""
-        given = self.adv if self.adv is not None else self.probs
-        assert given is not None  # __post_init__ has checked it
-        return len(given)
+        for given in (self.adv, self.probs, self.embedding):
+            if given is not None:
+                return len(given)
+        raise AssertionError("__post_init__ lets no empty output through")
 
 
 @runtime_checkable
@@ -165,13 +166,13 @@ def check_teacher(outputs: TeacherOutput | Sequence[TeacherOutput], name: str = 
                     f"{name}: {dimension} has a standard deviation of {sd:.2g} over {clips} clips; "
                     f"a teacher must vary by {CONSTANT_SD:g} or more: check its weights and input"
                 )
-    probs = [part.probs for part in parts if part.probs is not None]
-    if probs:
-        sd = float(np.concatenate(probs).astype(np.float64).std(axis=0).max())
+    for field, words in (("probs", "class probabilities have"), ("embedding", "embeddings have")):
+        given = [value for part in parts if (value := getattr(part, field)) is not None]
+        sd = float(np.concatenate(given).astype(np.float64).std(axis=0).max()) if given else 1.0
         if not sd >= CONSTANT_SD:
             raise BadData(
-                f"{name}: class probabilities have a standard deviation of {sd:.2g} over {clips} "
-                f"clips; a teacher must vary by {CONSTANT_SD:g} or more: check weights and input"
+                f"{name}: {words} a standard deviation of {sd:.2g} over {clips} clips; a teacher "
+                f"must vary by {CONSTANT_SD:g} or more: check weights and input"
             )
 
 

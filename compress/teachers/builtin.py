@@ -1,0 +1,83 @@
+"""The built-in teacher: the first layers of Whisper tiny.en with heads for emotion, in one file.
+
+It needs no download and no torch: an ONNX file of some 6 MB that onnxruntime runs. How it was
+made is in make_builtin.py; what it reaches on people it has not heard is on its card.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgeemo.backends._onnx_file import read_onnx
+from edgeemo.compress.teachers.base import (
+    RATE,
+    Floats,
+    TeacherOutput,
+    check_clips,
+    label_in_batches,
+)
+from edgeemo.errors import require
+from edgeemo.features import WHISPER80, log_mel
+
+FILE = Path(__file__).parents[2] / "edgeemo" / "zoo" / "teacher.onnx"
+TOKENS_PER_SECOND = 50.0
+LONGEST_SECONDS = 29.0
+"""Whisper's table of positions ends at 30 s."""
+
+_SHORTEST = WHISPER80.window + 3 * WHISPER80.hop
+
+
+class TrunkTeacher:
+    """An ONNX file that takes log-mel "whisper80" and gives some of a teacher's outputs.
+
+    Args:
+        model: the file's bytes.
+        name, licence: see Teacher.
+    """
+
+    def __init__(self, model: bytes, name: str, licence: str) -> None:
+        ort = require("onnxruntime", "onnx")
+        self.name, self.licence = name, licence
+        self.digest = hashlib.sha256(model).hexdigest()
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = _processors()
+        options.log_severity_level = 3
+        self._session: Any = ort.InferenceSession(model, options, ["CPUExecutionProvider"])
+        self._names = [output.name for output in self._session.get_outputs()]
+
+    def label(self, clips: Sequence[Floats]) -> TeacherOutput:
+        """See Teacher.label. Clips of more than 29 s are heard in equal pieces and averaged."""
+        return label_in_batches(check_clips(clips, _SHORTEST), self._run, 0.0)
+
+    def _run(self, clips: list[Floats]) -> TeacherOutput:
+        (clip,) = clips
+        pieces = np.array_split(clip, math.ceil(len(clip) / (LONGEST_SECONDS * RATE)))
+        heard = [self._session.run(None, {"features": log_mel(p, WHISPER80)[None]}) for p in pieces]
+        found = {name: [h[i][0] for h in heard] for i, name in enumerate(self._names)}
+        rows = {name: np.mean(found[name], axis=0, dtype=np.float32)[None]
+                for name in ("adv", "probs", "embedding") if name in found}  # fmt: skip
+        tokens = np.concatenate(found["tokens"]).astype(np.float16)
+        return TeacherOutput(**rows, tokens=(tokens,), tokens_per_second=TOKENS_PER_SECOND)
+
+
+def load(device: str = "cpu") -> TrunkTeacher:
+    """The shipped teacher. It runs on the processor, whatever `device` says: it is small.
+
+    Raises:
+        BadArtifact: the shipped file is damaged.
+        MissingExtra: onnxruntime is not installed.
+    """
+    found = read_onnx(FILE)
+    return TrunkTeacher(found.data, "builtin", found.card.licence)
+
+
+def _processors() -> int:
+    limit = os.environ.get("OMP_NUM_THREADS", "")
+    return int(limit) if limit.isdigit() and int(limit) > 0 else os.cpu_count() or 1

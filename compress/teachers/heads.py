@@ -1,0 +1,223 @@
+"""Heads on a frozen trunk: several small networks that share a batch and are averaged.
+
+One vector a clip goes in (the mean of the trunk's tokens over time), arousal, dominance, valence
+and class probabilities come out. Both are learned together: the emotion categories of all corpora
+keep the hidden layers from learning the few speakers who were rated on the three dimensions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from edgeemo.compress import losses
+from edgeemo.compress.data import Clip
+from edgeemo.compress.labelled import Labelled
+from edgeemo.compress.training import rate_at
+from edgeemo.errors import BadData
+from edgeemo.types import CLASSES, DIMENSIONS
+
+
+@dataclass(frozen=True)
+class HeadRecipe:
+    """How the heads are trained.
+
+    Attributes:
+        members: networks, each with its own start, batches and dropout.
+        hidden: width of the two hidden layers.
+        steps: of AdamW.
+        rated, others: rows of a batch with ratings of the dimensions, and with classes alone.
+        lr, weight_decay: peak rate (warm-up, then a cosine) and decay.
+        drop_input, drop_hidden: dropout.
+        noise: standard deviation of noise on the standardised input.
+        ccc, mse, classes, interval: weights of the losses.
+        smoothing: of the class targets.
+        seed: every random choice derives from it.
+    """
+
+    members: int = 5
+    hidden: int = 256
+    steps: int = 450
+    rated: int = 64
+    others: int = 128
+    lr: float = 1e-3
+    weight_decay: float = 0.05
+    drop_input: float = 0.1
+    drop_hidden: float = 0.5
+    noise: float = 0.3
+    ccc: float = 1.0
+    mse: float = 2.0
+    classes: float = 1.0
+    interval: float = 0.0
+    smoothing: float = 0.1
+    seed: int = 1
+
+
+class Heads(nn.Module):
+    """`members` networks side by side: [N, width] to the mean of their outputs.
+
+    Args:
+        width: of the embedding.
+        recipe: members and hidden width; dropout.
+    """
+
+    mean: Tensor
+    inverse_sd: Tensor
+
+    def __init__(self, width: int, recipe: HeadRecipe) -> None:
+        super().__init__()
+        self.recipe = recipe
+        sizes = (width, recipe.hidden, recipe.hidden, len(DIMENSIONS) + len(CLASSES))
+        pairs = list(zip(sizes[:-1], sizes[1:], strict=True))
+        self.weights = nn.ParameterList(
+            nn.Parameter(torch.empty(recipe.members, i, o).uniform_(-1, 1) * i**-0.5)
+            for i, o in pairs
+        )
+        self.biases = nn.ParameterList(
+            nn.Parameter(torch.zeros(recipe.members, 1, o)) for _, o in pairs
+        )
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("inverse_sd", torch.ones(width))
+        with torch.no_grad():
+            self.biases[-1][:, :, : len(DIMENSIONS)] = 0.5
+
+    def outputs(self, embedding: Tensor) -> Tensor:
+        """Each member's raw outputs: [members, N, 3 + 8].
+
+        Args:
+            embedding: [members, N, width], a batch for each member.
+        """
+        part = self.recipe
+        x = (embedding - self.mean) * self.inverse_sd
+        if self.training:
+            x = F.dropout(x + part.noise * torch.randn_like(x), part.drop_input)
+        last = len(self.weights) - 1
+        for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            x = x @ weight + bias
+            if i < last:
+                x = F.dropout(F.gelu(x), part.drop_hidden, self.training)
+        return x
+
+    def forward(self, embedding: Tensor) -> tuple[Tensor, Tensor]:
+        """Means over the members.
+
+        Args:
+            embedding: [N, width].
+
+        Returns:
+            A, D, V [N, 3], about 0..1; class probabilities [N, 8].
+        """
+        each = self.outputs(embedding[None].expand(self.recipe.members, -1, -1))
+        adv, logits = each.split([len(DIMENSIONS), len(CLASSES)], dim=2)
+        return adv.mean(0), logits.softmax(2).mean(0)
+
+    @torch.no_grad()
+    def apply_to(self, rows: Labelled) -> Labelled:
+        """The same rows with these heads' A, D, V and classes as the teacher's."""
+        adv, probs = self.eval()(torch.from_numpy(_embedding(rows).astype(np.float32)))
+        return rows.with_adv(adv.numpy()).with_probs(probs.numpy())
+
+
+def fit_heads(rows: Labelled, recipe: HeadRecipe) -> Heads:
+    """Train heads.
+
+    Args:
+        rows: labelled by the trunk, so that they have embeddings; those with ratings teach the
+            dimensions, those with votes (see free_of_words) the classes.
+        recipe: all settings.
+
+    Returns:
+        The heads in evaluation mode.
+
+    Raises:
+        BadData: no row has ratings of the dimensions.
+    """
+    rated = np.flatnonzero(~np.isnan(rows.human_adv).any(1))
+    free = free_of_words(list(rows.clips))
+    voted = np.flatnonzero(~np.isnan(rows.votes).any(1) & free)
+    others = np.setdiff1d(voted, rated)
+    if not len(rated):
+        raise BadData("no clip is rated on arousal, dominance and valence; heads need some")
+    inputs = torch.from_numpy(_embedding(rows).astype(np.float32))
+    targets = _Targets.of(rows, free)
+    with torch.random.fork_rng():
+        torch.manual_seed(recipe.seed)
+        heads = Heads(inputs.shape[1], recipe).train()
+        heads.mean.copy_(inputs.mean(0))
+        heads.inverse_sd.copy_(1 / (inputs.std(0) + 1e-6))
+        optimizer = torch.optim.AdamW(heads.parameters(), recipe.lr, weight_decay=recipe.weight_decay)
+        rng = np.random.default_rng(recipe.seed)
+        for step in range(recipe.steps):
+            optimizer.param_groups[0]["lr"] = recipe.lr * rate_at(step, recipe.steps, 0.3)
+            picked = np.stack([_pick(rng, rated, others, recipe) for _ in range(recipe.members)])
+            loss = _loss(heads.outputs(inputs[picked]), targets, picked, recipe)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    return heads.eval()
+
+
+def free_of_words(clips: Sequence[Clip]) -> NDArray[np.bool_]:
+    """Clips whose words do not give the emotion away: [N].
+
+    A text counts as free if its corpus has it in two categories or more. Clips without a text
+    stay out: nothing is known of their words.
+    """
+    spoken: dict[tuple[str, str], set[str | None]] = {}
+    for clip in clips:
+        spoken.setdefault((clip.corpus, clip.text_id), set()).add(clip.emotion)
+    return np.array([bool(c.text_id) and len(spoken[c.corpus, c.text_id]) > 1 for c in clips])
+
+
+@dataclass(frozen=True)
+class _Targets:
+    adv: Tensor
+    votes: Tensor
+    weight: Tensor
+    intervals: Tensor
+
+    @classmethod
+    def of(cls, rows: Labelled, free: NDArray[np.bool_]) -> _Targets:
+        votes = np.where(free[:, None], rows.votes, np.nan).astype(np.float32)
+        arrays = (rows.human_adv, votes, rows.votes_weight, rows.intervals)
+        return cls(*(torch.from_numpy(a) for a in arrays))
+
+
+def _pick(
+    rng: np.random.Generator, rated: NDArray[np.int64], others: NDArray[np.int64],
+    recipe: HeadRecipe,
+) -> NDArray[np.int64]:  # fmt: skip
+    first = rng.choice(rated, recipe.rated, replace=len(rated) < recipe.rated)
+    if not len(others):
+        return first
+    return np.concatenate([first, rng.choice(others, recipe.others)])
+
+
+def _loss(
+    outputs: Tensor, targets: _Targets, picked: NDArray[np.int64], recipe: HeadRecipe
+) -> Tensor:
+    total = outputs.new_zeros(())
+    # CCC is a figure of a batch, so each member is judged on its own.
+    for output, rows in zip(outputs, picked, strict=True):
+        adv, logits = output.split([len(DIMENSIONS), len(CLASSES)], dim=1)
+        first, human = adv[: recipe.rated], targets.adv[rows[: recipe.rated]]
+        votes = targets.votes[rows] * (1 - recipe.smoothing) + recipe.smoothing / len(CLASSES)
+        total = total + recipe.ccc * losses.ccc_loss(first, human)
+        total = total + recipe.mse * F.mse_loss(first, human)
+        total = total + recipe.classes * losses.votes_loss(logits, votes, targets.weight[rows])
+        if recipe.interval:
+            inside = losses.interval_loss(adv[recipe.rated :], targets.intervals[rows[recipe.rated :]])
+            total = total + recipe.interval * inside
+    return total
+
+
+def _embedding(rows: Labelled) -> NDArray[np.float16]:
+    if rows.embedding is None:
+        raise BadData("these rows have no embedding; label them with the trunk")
+    return rows.embedding
