@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,14 +18,6 @@ EVERYTHING = (*CODE, "tests", "examples", "benchmarks")
 
 # The commands that train or export are a shell around compress and export.
 BRIDGES = {"edgeemo/cli/distill.py", "edgeemo/cli/export.py", "edgeemo/cli/evaluate.py"}
-
-# What each part may import beside the standard library and edgeemo's own modules. In edgeemo
-# everything but numpy goes through errors.require, inside the module that needs it.
-ALLOWED = {
-    "edgeemo": {"numpy"},
-    "compress": {"numpy", "torch"},
-    "export": {"numpy", "torch", "onnx"},
-}
 
 
 def sources(*folders: str) -> list[Path]:
@@ -89,9 +82,10 @@ def wrong_arrows(path: Path) -> list[str]:
 
 
 def foreign_imports(path: Path) -> list[str]:
-    """Packages that a file of edgeemo, compress or export imports outside its part's list."""
+    """Packages that a file of edgeemo imports, but for numpy and those that it `require`s."""
     name = path.relative_to(ROOT).as_posix()
-    allowed = ALLOWED[name.split("/")[0]] | set(sys.stdlib_module_names) | {"edgeemo"}
+    required = re.findall(r'require\("(\w+)', path.read_text())
+    allowed = {"numpy", "edgeemo", *required, *sys.stdlib_module_names}
     tops = {(line, module.split(".")[0]) for line, module, hidden in imports(path) if not hidden}
     return [f"{name}:{line} imports {top}" for line, top in sorted(tops) if top not in allowed]
 
