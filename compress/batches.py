@@ -37,6 +37,7 @@ class Batch:
     lengths: Tensor
     adv: Tensor
     probs: Tensor
+    human_adv: Tensor
     votes: Tensor
     votes_weight: Tensor
     intervals: Tensor
@@ -61,7 +62,7 @@ class Batches:
         self._tokens = None if rows.tokens is None else _Block(rows.tokens, device)
         self._plain = {
             name: torch.from_numpy(getattr(rows, name)).to(device)
-            for name in ("adv", "probs", "votes", "votes_weight", "intervals")
+            for name in ("adv", "probs", "human_adv", "votes", "votes_weight", "intervals")
         }
         self.mean, self.sd = self._features.moments()
         self._embedding: Tensor | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -84,9 +84,28 @@ def distil(
     parts = label_parts(run, data, teacher, student, cache, progress)
     fitted = fit(student, parts.train, parts.valid, recipe, run.folder,
                  resume=True, device=device, progress=progress)  # fmt: skip
-    facts = _facts(recipe, data, teacher, fitted, parts)
+    return complete(run, data, teacher, fitted, parts)
+
+
+def complete(
+    run: Run, data: DataSet, teacher: Teacher, fitted: Fitted, parts: Parts,
+    metrics: tuple[Metric, ...] | None = None,
+) -> Facts:  # fmt: skip
+    """Write what export and people need of a trained student: facts, parity set, report.
+
+    Args:
+        run: the folder; the student is in it already.
+        data, teacher: what it learned from.
+        fitted: what fit() gave.
+        parts: the rows it learned from and those it had not heard.
+        metrics: for the card; None measures on the test part.
+    """
+    facts = _facts(run.recipe, data, teacher, fitted, parts)
+    if metrics is not None:
+        facts = replace(facts, metrics=metrics)
     if parallel.rank() == 0:
-        run.write_held(_held(fitted.student, parts, recipe, facts.calibration.class_temperature))
+        temperature = facts.calibration.class_temperature
+        run.write_held(_held(fitted.student, parts, run.recipe, temperature))
         write_report(run, facts, fitted.student, parts.train, parts.valid, parts.test)
         run.finish(facts)
     parallel.barrier()

@@ -73,6 +73,12 @@ class Objective(nn.Module):
         x, y = self._targets(output, batch)
         return ((x - y) ** 2).mean() if len(x) else None
 
+    def _human(self, output: StudentOutput, batch: Batch) -> Tensor | None:
+        """1 - CCC, and MSE, to annotators' means where clips have them."""
+        known = ~batch.human_adv.isnan().any(1)
+        x, y = output.adv[known], batch.human_adv[known]
+        return losses.ccc_loss(x, y) + ((x - y) ** 2).mean() if len(x) > 1 else None
+
     def _spread(self, output: StudentOutput, batch: Batch) -> Tensor | None:
         x, y = self._targets(output, batch)
         return losses.spread_loss(x, y) if len(x) > 1 else None

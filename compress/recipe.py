@@ -18,6 +18,7 @@ SCHEMA = 1
 LOSSES = (
     "ccc",
     "mse",
+    "human",
     "spread",
     "kl",
     "votes",
@@ -134,6 +135,7 @@ class DistilPart:
         epochs: epochs with the weights of `loss`.
         batch: clips in a batch, over all processes.
         lr: peak; each stage warms up and falls by a cosine to 0.
+        pretrain_lr: peak of the first stage; 0 takes `lr`.
         warmup: share of a stage in which the rate climbs.
         weight_decay: of AdamW, on matrices and kernels alone.
         clip_grad: largest norm of the gradient.
@@ -157,12 +159,14 @@ class DistilPart:
     average: float = 0.995
     temperature: float = 2.0
     token_lag: float = 0.0
+    pretrain_lr: float = 0.0
 
     def __post_init__(self) -> None:
         _between("distil.epochs", self.epochs, 1, 100_000)
         _between("distil.pretrain", self.pretrain, 0, 100_000)
         _between("distil.batch", self.batch, 2, 100_000)
         _between("distil.lr", self.lr, 1e-8, 1)
+        _between("distil.pretrain_lr", self.pretrain_lr, 0, 1)
         _between("distil.warmup", self.warmup, 0, 0.9)
         _between("distil.weight_decay", self.weight_decay, 0, 10)
         _between("distil.clip_grad", self.clip_grad, 1e-6, 1e6)

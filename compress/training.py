@@ -168,13 +168,14 @@ def _epoch(
     order = rows.order(part.batch, generator)
     pretrain = state.epoch < part.pretrain
     weights = part.pretrain_loss if pretrain else part.loss
+    peak = (part.pretrain_lr or part.lr) if pretrain else part.lr
     first = 0 if pretrain else part.pretrain
     stage = (part.pretrain if pretrain else part.epochs) * len(order)
     sums: dict[str, list[Tensor]] = {}
     lr = 0.0
     state.student.train()
     for number, picked in enumerate(order):
-        lr = part.lr * rate_at((state.epoch - first) * len(order) + number, stage, part.warmup)
+        lr = peak * rate_at((state.epoch - first) * len(order) + number, stage, part.warmup)
         for group in state.optimizer.param_groups:
             group["lr"] = lr
         for name, value in _step(state, rows, picked, generator, recipe, weights).items():

@@ -1,4 +1,6 @@
-"""Make the built-in teacher: python -m edgeemo.export.builtin_teacher --whisper F --data DIR
+"""Make the built-in teacher.
+
+    python -m edgeemo.export.builtin_teacher --whisper model.bin --data CORPORA
 
 1. Two layers of Whisper tiny.en, weights rounded to int8, and the principal directions of its
    tokens on the speech that is shipped with edgeemo.
@@ -36,9 +38,9 @@ from edgeemo.card import (
     Quantization,
     Source,
     Window,
+    to_json,
 )
 from edgeemo.card import SCHEMA as CARD_SCHEMA
-from edgeemo.card import to_json
 from edgeemo.compress.data import DataSet, open_dataset, shipped_speech
 from edgeemo.compress.labelled import Labelled
 from edgeemo.compress.labelling import Labeller
@@ -97,6 +99,7 @@ class TeacherModel(nn.Module):
         self.base, self.heads = base, heads
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """[1, T, 80] to the four outputs, in that order."""
         embedding, tokens = self.base(features)
         return (*self.heads(embedding), embedding, tokens)
 
@@ -138,7 +141,6 @@ def teacher_file(
     base: TrunkModel, heads: Heads, data: DataSet, metrics: tuple[Metric, ...]
 ) -> bytes:
     """The shipped file."""
-    # A head's weights become int8 as the trunk's are; its biases stay.
     model = graph(TeacherModel(base, heads).eval(), ["adv", "probs", "embedding", "tokens"])
     sources = tuple(Source(n, licence) for n, licence in sorted(data.licences.items()))
     card = Card(

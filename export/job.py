@@ -106,7 +106,7 @@ def export_run(
     results = []
     for _ in formats:
         writer = OnnxWriter()
-        how = _choose(writer, trained, clips, limits, say) if int8 else None
+        how = choose_int8(writer, trained, clips, limits, say) if int8 else None
         name = card.name + ("-waveform" if waveform else "") + ("-int8" if int8 else "-float")
         path = (out or run / "export") / (name + writer.ending)
         results.append(_place(path, writer, writer.write(trained, how), judged, limits, facts))
@@ -145,7 +145,9 @@ def check_formats(formats: Sequence[str]) -> None:
             raise BadInput(f"no format {name!r}; there is: {', '.join(FORMATS)}")
 
 
-def _choose(writer: Writer, trained: Trained, clips: ParitySet, limits: Limits, say: Say) -> Int8:
+def choose_int8(
+    writer: Writer, trained: Trained, clips: ParitySet, limits: Limits, say: Say
+) -> Int8:
     """The rule for ranges, and the heads in float or not, that agree best with the student."""
     plain = Trained(trained.student, trained.card)
     graph = float_graph(trained.student, trained.card.calibration.class_temperature)
@@ -157,9 +159,9 @@ def _choose(writer: Writer, trained: Trained, clips: ParitySet, limits: Limits, 
         found = []
         for rule in RULES:
             raw = Int8(observed.table(rule), float_head)
-            with _loaded(writer, writer.write(plain, raw)) as backend:
+            with loaded(writer, writer.write(plain, raw)) as backend:
                 how = replace(raw, shifts=shifts(backend, seen))
-            with _loaded(writer, writer.write(plain, how)) as backend:
+            with loaded(writer, writer.write(plain, how)) as backend:
                 parity = compare(backend, ranked, limits)
             layers = ", heads in float" if float_head else ""
             say(f"int8, ranges by {rule}{layers}: agreement {parity.worst:.4f}")
@@ -174,7 +176,7 @@ def _choose(writer: Writer, trained: Trained, clips: ParitySet, limits: Limits, 
 
 
 @contextmanager
-def _loaded(writer: Writer, data: bytes) -> Iterator[Backend]:
+def loaded(writer: Writer, data: bytes) -> Iterator[Backend]:
     """A file that is not kept, loaded as a user would."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"candidate{writer.ending}"

@@ -23,6 +23,9 @@ DILATIONS = (1, 2, 4, 8, 1)
 
 KERNEL = 5
 
+DROP = 0.3
+"""Share of the embedding and of the hidden layer that a training step does without."""
+
 
 class _Conv(nn.Module):
     """Convolution over [B, C, time, bands] that sees the past alone; batch norm, ReLU.
@@ -117,7 +120,8 @@ class Wav2SmallStream(Student):
             # Causal layers need no mask: what lies behind a clip's end cannot reach into it.
             inside = time_mask(lengths // self.stride, x.shape[2])[:, None, :, None]
             embedding = (x * inside).sum((2, 3)) / inside.sum((2, 3)).clamp(min=1)
-        heard = F.relu(self.hidden(embedding))
+        kept = F.dropout(embedding, DROP, self.training)
+        heard = F.dropout(F.relu(self.hidden(kept)), DROP, self.training)
         tokens = x.squeeze(3).transpose(1, 2)
         token_lengths = lengths // self.stride
         return StudentOutput(self.adv(heard), self.classes(heard), embedding, tokens, token_lengths)

@@ -59,7 +59,7 @@ class TeacherOutput:
             if (value := getattr(self, name)) is not None
         }
         if not sizes.keys() & {"adv", "probs", "embedding"}:
-            raise BadData("a teacher gave neither adv nor probs nor embedding; expected one of them")
+            raise BadData("a teacher gave no adv, probs or embedding; expected at least one")
         if len(set(sizes.values())) != 1:
             raise BadData(f"a teacher gave different numbers of clips: {sizes}")
         if self.adv is not None:

@@ -61,8 +61,10 @@ class TrunkTeacher:
         pieces = np.array_split(clip, math.ceil(len(clip) / (LONGEST_SECONDS * RATE)))
         heard = [self._session.run(None, {"features": log_mel(p, WHISPER80)[None]}) for p in pieces]
         found = {name: [h[i][0] for h in heard] for i, name in enumerate(self._names)}
-        rows = {name: np.mean(found[name], axis=0, dtype=np.float32)[None]
-                for name in ("adv", "probs", "embedding") if name in found}  # fmt: skip
+        rows: dict[str, Any] = {
+            name: np.mean([found[name]], axis=1, dtype=np.float32)
+            for name in ("adv", "probs", "embedding") if name in found
+        }  # fmt: skip
         tokens = np.concatenate(found["tokens"]).astype(np.float16)
         return TeacherOutput(**rows, tokens=(tokens,), tokens_per_second=TOKENS_PER_SECOND)
 

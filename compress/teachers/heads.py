@@ -7,6 +7,7 @@ keep the hidden layers from learning the few speakers who were rated on the thre
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 from edgeemo.compress import losses
 from edgeemo.compress.data import Clip
 from edgeemo.compress.labelled import Labelled
+from edgeemo.compress.teachers.whisper_trunk import Rounded
 from edgeemo.compress.training import rate_at
 from edgeemo.errors import BadData
 from edgeemo.types import CLASSES, DIMENSIONS
@@ -36,7 +38,7 @@ class HeadRecipe:
         lr, weight_decay: peak rate (warm-up, then a cosine) and decay.
         drop_input, drop_hidden: dropout.
         noise: standard deviation of noise on the standardised input.
-        ccc, mse, classes, interval: weights of the losses.
+        ccc, mse, classes: weights of the losses.
         smoothing: of the class targets.
         seed: every random choice derives from it.
     """
@@ -54,7 +56,6 @@ class HeadRecipe:
     ccc: float = 1.0
     mse: float = 2.0
     classes: float = 1.0
-    interval: float = 0.0
     smoothing: float = 0.1
     seed: int = 1
 
@@ -74,10 +75,9 @@ class Heads(nn.Module):
         super().__init__()
         self.recipe = recipe
         sizes = (width, recipe.hidden, recipe.hidden, len(DIMENSIONS) + len(CLASSES))
-        pairs = list(zip(sizes[:-1], sizes[1:], strict=True))
-        self.weights = nn.ParameterList(
-            nn.Parameter(torch.empty(recipe.members, i, o).uniform_(-1, 1) * i**-0.5)
-            for i, o in pairs
+        pairs = list(itertools.pairwise(sizes))
+        self.weights = nn.ModuleList(
+            _Weight(torch.empty(recipe.members, i, o).uniform_(-1, 1) * i**-0.5) for i, o in pairs
         )
         self.biases = nn.ParameterList(
             nn.Parameter(torch.zeros(recipe.members, 1, o)) for _, o in pairs
@@ -99,7 +99,7 @@ class Heads(nn.Module):
             x = F.dropout(x + part.noise * torch.randn_like(x), part.drop_input)
         last = len(self.weights) - 1
         for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
-            x = x @ weight + bias
+            x = x @ weight() + bias
             if i < last:
                 x = F.dropout(F.gelu(x), part.drop_hidden, self.training)
         return x
@@ -117,11 +117,27 @@ class Heads(nn.Module):
         adv, logits = each.split([len(DIMENSIONS), len(CLASSES)], dim=2)
         return adv.mean(0), logits.softmax(2).mean(0)
 
+    def round(self) -> None:
+        """Keep the weights as int8 from now on, one scale for each output of each member."""
+        for i, weight in enumerate(self.weights):
+            self.weights[i] = Rounded(weight().detach(), shared=(1,))
+
     @torch.no_grad()
     def apply_to(self, rows: Labelled) -> Labelled:
         """The same rows with these heads' A, D, V and classes as the teacher's."""
         adv, probs = self.eval()(torch.from_numpy(_embedding(rows).astype(np.float32)))
         return rows.with_adv(adv.numpy()).with_probs(probs.numpy())
+
+
+class _Weight(nn.Module):
+    """A weight that is trained; Heads.round() puts a Rounded in its place."""
+
+    def __init__(self, weight: Tensor) -> None:
+        super().__init__()
+        self.values = nn.Parameter(weight)
+
+    def forward(self) -> Tensor:
+        return self.values
 
 
 def fit_heads(rows: Labelled, recipe: HeadRecipe) -> Heads:
@@ -151,7 +167,9 @@ def fit_heads(rows: Labelled, recipe: HeadRecipe) -> Heads:
         heads = Heads(inputs.shape[1], recipe).train()
         heads.mean.copy_(inputs.mean(0))
         heads.inverse_sd.copy_(1 / (inputs.std(0) + 1e-6))
-        optimizer = torch.optim.AdamW(heads.parameters(), recipe.lr, weight_decay=recipe.weight_decay)
+        optimizer = torch.optim.AdamW(
+            heads.parameters(), recipe.lr, weight_decay=recipe.weight_decay
+        )
         rng = np.random.default_rng(recipe.seed)
         for step in range(recipe.steps):
             optimizer.param_groups[0]["lr"] = recipe.lr * rate_at(step, recipe.steps, 0.3)
@@ -160,6 +178,8 @@ def fit_heads(rows: Labelled, recipe: HeadRecipe) -> Heads:
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
+    # What is judged is what is shipped.
+    heads.round()
     return heads.eval()
 
 
@@ -169,7 +189,7 @@ def free_of_words(clips: Sequence[Clip]) -> NDArray[np.bool_]:
     A text counts as free if its corpus has it in two categories or more. Clips without a text
     stay out: nothing is known of their words.
     """
-    spoken: dict[tuple[str, str], set[str | None]] = {}
+    spoken: dict[tuple[str, str | None], set[str | None]] = {}
     for clip in clips:
         spoken.setdefault((clip.corpus, clip.text_id), set()).add(clip.emotion)
     return np.array([bool(c.text_id) and len(spoken[c.corpus, c.text_id]) > 1 for c in clips])
@@ -180,12 +200,11 @@ class _Targets:
     adv: Tensor
     votes: Tensor
     weight: Tensor
-    intervals: Tensor
 
     @classmethod
     def of(cls, rows: Labelled, free: NDArray[np.bool_]) -> _Targets:
         votes = np.where(free[:, None], rows.votes, np.nan).astype(np.float32)
-        arrays = (rows.human_adv, votes, rows.votes_weight, rows.intervals)
+        arrays = (rows.human_adv, votes, rows.votes_weight)
         return cls(*(torch.from_numpy(a) for a in arrays))
 
 
@@ -211,9 +230,6 @@ def _loss(
         total = total + recipe.ccc * losses.ccc_loss(first, human)
         total = total + recipe.mse * F.mse_loss(first, human)
         total = total + recipe.classes * losses.votes_loss(logits, votes, targets.weight[rows])
-        if recipe.interval:
-            inside = losses.interval_loss(adv[recipe.rated :], targets.intervals[rows[recipe.rated :]])
-            total = total + recipe.interval * inside
     return total
 
 

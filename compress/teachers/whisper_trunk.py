@@ -85,20 +85,24 @@ def _tensors(data: bytes) -> dict[str, NDArray[Any]]:
 
 
 class Rounded(nn.Module):
-    """A weight kept as int8 with one scale a row: a quarter of float32 on disk.
+    """A weight kept as int8 with one scale for each output: a quarter of float32 on disk.
 
     Runtimes fold the product into a float weight when they load the file, so it costs no time.
+
+    Args:
+        weight: of any shape.
+        shared: axes that share a scale; default all but the first.
     """
 
     values: Tensor
     scale: Tensor
 
-    def __init__(self, weight: Tensor) -> None:
+    def __init__(self, weight: Tensor, shared: tuple[int, ...] | None = None) -> None:
         super().__init__()
-        rows = weight.reshape(len(weight), -1)
-        scale = rows.abs().amax(1, keepdim=True).clamp(min=1e-12) / 127
-        self.register_buffer("values", (rows / scale).round().to(torch.int8).view_as(weight))
-        self.register_buffer("scale", scale.view(-1, *[1] * (weight.ndim - 1)))
+        axes = shared or tuple(range(1, weight.ndim))
+        scale = weight.abs().amax(axes, keepdim=True).clamp(min=1e-12) / 127
+        self.register_buffer("values", (weight / scale).round().to(torch.int8))
+        self.register_buffer("scale", scale)
 
     def forward(self) -> Tensor:
         """The weight in float32."""
@@ -140,7 +144,8 @@ class WhisperTrunk(nn.Module):
         x = x + self.positions()[: x.shape[1]]
         for layer in self.layers:
             x = layer(x)
-        return x
+        tokens: Tensor = x
+        return tokens
 
 
 class _Taker:

@@ -35,7 +35,7 @@ def test_values_beyond_0_and_1_are_kept() -> None:
 @pytest.mark.parametrize(
     "fields, says",
     [
-        ({}, "neither adv nor probs"),
+        ({}, "no adv, probs or embedding"),
         ({"adv": adv().astype(np.float64)}, "float64; expected float32"),
         ({"adv": adv()[:, :2]}, r"shape \[4, 2\]"),
         ({"adv": adv(0)}, r"shape \[0, 3\]"),

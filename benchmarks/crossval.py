@@ -1,0 +1,315 @@
+"""How well do teacher and students agree with human ratings of people they have never heard?
+
+    python benchmarks/crossval.py --data CORPORA --whisper model.bin [--egemaps egemaps.npz]
+    python benchmarks/crossval.py ... --ship      then writes the shipped student's run folder
+
+EmoTale's 14 speakers are drawn into 7 folds of 2, once for each seed. Nothing that is scored in a
+fold has heard its two speakers: neither the heads of the teacher nor any step of the student. What
+is shared by all folds, because it has heard no EmoTale speaker at all, is the trunk of the teacher
+and the first stage of the student, which learns the teacher's features from the other corpora.
+
+CCC is taken over all clips of a drawing at once, each estimated by the fold that held it out; mean
+and standard deviation are over the drawings. Every fold is kept, so a killed run goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from edgeemo import load
+from edgeemo._files import replacing, write_text
+from edgeemo.card import Metric
+from edgeemo.compress.data import DataSet, open_dataset, split_by_speaker
+from edgeemo.compress.distil import Parts, complete
+from edgeemo.compress.evaluate import human_ceiling, predict
+from edgeemo.compress.labelled import Labelled
+from edgeemo.compress.recipe import Recipe, load_recipe
+from edgeemo.compress.run import Run
+from edgeemo.compress.students import load_student, make_student, save_student
+from edgeemo.compress.teachers.base import Teacher
+from edgeemo.compress.teachers.heads import HeadRecipe, fit_heads
+from edgeemo.compress.training import Fitted, fit, seeded_student
+from edgeemo.export.builtin_teacher import LICENCE, head_rows, make_trunk, trunk_teacher
+from edgeemo.export.job import export_run
+from edgeemo.metrics import ccc
+from edgeemo.types import DIMENSIONS
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVR
+
+ROOT = Path(__file__).resolve().parents[1]
+RATED = "emotale"
+FOLDS = 7
+VALID = ("ravdess/01", "ravdess/02")
+"""People who choose the epoch and are never scored."""
+OTHERS = 1200
+"""Rows of other corpora beside the rated ones in the second stage."""
+LEVEL, EGEMAPS = "mean log-mel level alone", "eGeMAPS (openSMILE) + SVR"
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What all folds share."""
+
+    rows: Labelled
+    data: DataSet
+    teacher: Teacher
+    recipe: Recipe
+    out: Path
+    egemaps: dict[str, np.ndarray[Any, Any]]
+
+    @property
+    def groups(self) -> set[str]:
+        return set(self.rows.column("group"))
+
+    @property
+    def rated(self) -> list[str]:
+        return sorted(set(self.rows.column("group")[self.rows.column("corpus") == RATED]))
+
+    def folds(self, seed: int) -> list[set[str]]:
+        drawn = np.random.default_rng(seed).permutation(self.rated)
+        return [set(drawn[i::FOLDS].tolist()) for i in range(FOLDS)]
+
+
+def first_stage(bench: Bench) -> Path:
+    """The student after feature distillation from people who are rated nowhere."""
+    path = bench.out / "first_stage.pt"
+    if not path.exists():
+        part, recipe = bench.recipe.distil, bench.recipe
+        train = bench.rows.of_groups(bench.groups - set(bench.rated) - set(VALID))
+        valid = bench.rows.of_groups(VALID, augmented=False)
+        recipe = replace(
+            recipe, stop=replace(recipe.stop, metric="valid.uar"),
+            distil=replace(part, pretrain=0, epochs=part.pretrain, loss=part.pretrain_loss,
+                           lr=part.pretrain_lr or part.lr),
+        )  # fmt: skip
+        student = seeded_student(lambda: make_student(recipe.student.name), recipe.seed)
+        fitted = fit(student, train, valid, recipe, bench.out / "first_stage", resume=True)
+        save_student(fitted.student, path)
+    return path
+
+
+def second_stage(
+    bench: Bench, train: Labelled, valid: Labelled, seed: int, out: Path | None
+) -> Fitted:
+    """All tasks, on the rated people and a share of the others."""
+    rated = train.column("corpus") == RATED
+    rng = np.random.default_rng(seed)
+    others = rng.choice(np.flatnonzero(~rated), OTHERS, replace=False)
+    rows = train.take(np.sort(np.concatenate([np.flatnonzero(rated), others])))
+    recipe = replace(bench.recipe, distil=replace(bench.recipe.distil, pretrain=0))
+    student = load_student(first_stage(bench))
+    return fit(student, rows, valid, recipe, out, seed=seed, fresh=False)
+
+
+def run_fold(bench: Bench, seed: int, number: int) -> None:
+    """Teacher, student, its int8 file and the baselines on two speakers; kept in one file."""
+    path = bench.out / f"fold-{seed}-{number}.npz"
+    if path.exists():
+        return
+    held = bench.folds(seed)[number]
+    everyone = bench.rows.of_groups(bench.groups - held)
+    heads = fit_heads(everyone, HeadRecipe(seed=seed + 1))
+    test = heads.apply_to(bench.rows.of_groups(held, augmented=False))
+    train = heads.apply_to(bench.rows.of_groups(bench.groups - held - set(VALID)))
+    valid = heads.apply_to(bench.rows.of_groups(VALID, augmented=False))
+    folder = bench.out / f"run-{seed}-{number}"
+    run = Run(folder) if (folder / "recipe.toml").exists() else Run.begin(folder, bench.recipe, {})
+    fitted = second_stage(bench, train, valid, seed, folder)
+    found = {
+        "teacher": test.adv,
+        "float": predict(fitted.student, test).adv,
+        LEVEL: level(everyone, test),
+        "human": test.human_adv,
+    }
+    if seed == 0:
+        complete(run, bench.data, bench.teacher, fitted, Parts(train, valid, test), ())
+        (made,) = export_run(folder, int8=True)
+        found["int8"] = int8(made.path, test)
+    if bench.egemaps:
+        found[EGEMAPS] = support_vectors(bench.egemaps, everyone, test)
+    with replacing(path) as temporary:
+        np.savez(temporary, **found)
+    shown = {name: scores(found[name], found["human"]) for name in ("teacher", "float")}
+    print(f"drawing {seed}, fold {number}: {shown}", flush=True)
+
+
+def level(train: Labelled, test: Labelled) -> np.ndarray[Any, Any]:
+    """A line through the mean level of the rated training clips."""
+    known = ~np.isnan(train.human_adv).any(1) & (train.copy == 0)
+    x = np.stack([train.level[known], np.ones(known.sum())], axis=1)
+    line, *_ = np.linalg.lstsq(x, train.human_adv[known], rcond=None)
+    return np.asarray(test.level[:, None] * line[0] + line[1])
+
+
+def support_vectors(
+    features: dict[str, np.ndarray[Any, Any]], train: Labelled, test: Labelled
+) -> np.ndarray[Any, Any]:
+    """88 functionals, standardised, one SVR (RBF, C = 1, scikit-learn's defaults) a dimension."""
+    known = ~np.isnan(train.human_adv).any(1) & (train.copy == 0)
+    ours, theirs = ([Path(c.id).stem for c in rows.clips] for rows in (train.take(known), test))
+    scale = StandardScaler().fit([features[name] for name in ours])
+    x, y = (scale.transform([features[name] for name in names]) for names in (ours, theirs))
+    labels = train.human_adv[known]
+    columns = [SVR(epsilon=0.05).fit(x, labels[:, d]).predict(y) for d in range(len(DIMENSIONS))]
+    return np.stack(columns, axis=1)
+
+
+def int8(path: Path, test: Labelled) -> np.ndarray[Any, Any]:
+    """What the exported file says, through the runtime that users have."""
+    session = load(path)
+    said = [session.predict(clip.samples()) for clip in test.clips]
+    return np.array([[s.arousal, s.dominance, s.valence] for s in said])
+
+
+def scores(estimates: Any, labels: Any) -> list[float]:
+    """CCC of arousal, dominance, valence."""
+    return [round(ccc(estimates[:, d], labels[:, d]), 4) for d in range(len(DIMENSIONS))]
+
+
+def drawings(bench: Bench, seeds: Sequence[int]) -> Iterator[dict[str, np.ndarray[Any, Any]]]:
+    """All clips of each drawing, estimated by the folds that held them out."""
+    for seed in seeds:
+        files = [np.load(bench.out / f"fold-{seed}-{i}.npz") for i in range(FOLDS)]
+        shared = set.intersection(*(set(f.files) for f in files))
+        yield {name: np.concatenate([f[name] for f in files]) for name in shared}
+
+
+def row(name: str, values: list[list[float]]) -> dict[str, Any]:
+    """Mean and spread over the drawings, as readme_table.py reads them."""
+    columns = np.array(values)
+    return {"name": name} | {
+        d: {"mean": round(float(columns[:, i].mean()), 4),
+            "sd": round(float(columns[:, i].std()), 4)}
+        for i, d in enumerate(DIMENSIONS)
+    }  # fmt: skip
+
+
+def result(bench: Bench, seeds: Sequence[int], command: str) -> dict[str, Any]:
+    """The table, the spread over folds, and the metrics for the cards."""
+    found = list(drawings(bench, seeds))
+    names = {"teacher": "built-in teacher", "float": bench.recipe.name,
+             "int8": f"{bench.recipe.name}, int8", EGEMAPS: EGEMAPS, LEVEL: LEVEL}  # fmt: skip
+    rows = []
+    for key, name in names.items():
+        values = [scores(d[key], d["human"]) for d in found if key in d]
+        if values:
+            rows.append(row(name, values))
+    rated = bench.rows.take((bench.rows.column("corpus") == RATED) & (bench.rows.copy == 0))
+    ceiling = human_ceiling(rated)
+    rows.append({"name": "one rater against the mean of the others"}
+                | {d: {"mean": round(ceiling[d], 4), "sd": 0.0} for d in DIMENSIONS})  # fmt: skip
+    each = {
+        key: [scores(f[key], f["human"]) for seed in seeds for i in range(FOLDS)
+              if key in (f := np.load(bench.out / f"fold-{seed}-{i}.npz")).files]
+        for key in ("teacher", "float", "int8", EGEMAPS)
+    }  # fmt: skip
+    where = f"EmoTale, {len(rated)} clips, {len(bench.rated)} speakers"
+    protocol = (
+        f"{FOLDS} folds of {len(bench.rated) // FOLDS} speakers, whom neither teacher nor student "
+        f"heard; mean and standard deviation of {len(seeds)} drawing(s) of the folds"
+    )
+    return {
+        "test_set": where, "protocol": protocol, "command": command, "rows": rows,
+        "single folds": {k: {"mean": np.mean(v, 0).round(4).tolist(),
+                             "sd": np.std(v, 0).round(4).tolist(), "folds": len(v)}
+                         for k, v in each.items() if v},
+        "metrics": {name: _metrics(rows, label, f"{where}; {protocol}", ceiling)
+                    for name, label in (("teacher", names["teacher"]),
+                                        ("student", names["float"]))},
+    }  # fmt: skip
+
+
+def _metrics(
+    rows: list[dict[str, Any]], name: str, where: str, ceiling: dict[str, float]
+) -> list[dict[str, Any]]:
+    ours, base = (next(r for r in rows if r["name"] == n) for n in (name, LEVEL))
+    return [
+        {"test_set": where, "measure": "ccc against annotators", "of": d,
+         "value": ours[d]["mean"], "spread": ours[d]["sd"],
+         "human_ceiling": round(ceiling[d], 4), "baseline": base[d]["mean"],
+         "command": "python benchmarks/crossval.py"}
+        for d in DIMENSIONS
+    ]  # fmt: skip
+
+
+def ship(bench: Bench, folder: Path, metrics: tuple[Metric, ...]) -> None:
+    """The same recipe on everybody; its run folder is what `edgeemo export` takes."""
+    clips = list({c.id: c for c in bench.rows.clips}.values())
+    part = bench.recipe.data
+    shares = (1 - part.valid - part.test, part.valid, part.test)
+    groups = [{c.group for c in p} for p in split_by_speaker(clips, bench.recipe.seed, shares)]
+    rows = fit_heads(bench.rows, HeadRecipe()).apply_to(bench.rows)
+    parts = Parts(*(rows.of_groups(g, augmented=i == 0) for i, g in enumerate(groups)))
+    # Few are rated: all of them teach. Figures on the card come from the folds, not from here.
+    train = rows.of_groups(groups[0] | set(bench.rated))
+    run = Run.begin(folder, bench.recipe, {"command": "python benchmarks/crossval.py --ship"})
+    fitted = second_stage(bench, train, parts.valid, bench.recipe.seed, folder)
+    complete(run, bench.data, _Named(bench.teacher), fitted, parts, metrics)
+    print(f"{folder}: now run `edgeemo export {folder} --int8`")
+
+
+class _Named:
+    """The trunk under the name that the teacher has once its heads are on it."""
+
+    def __init__(self, trunk: Teacher) -> None:
+        self.name, self.licence, self.digest = "builtin", LICENCE, trunk.digest
+        self.label = trunk.label
+
+
+def main() -> None:
+    """Run what is missing, print the table, write the result."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="folder of corpora")
+    parser.add_argument("--whisper", type=Path, required=True, help="CTranslate2 model.bin")
+    parser.add_argument("--egemaps", type=Path, help="made by benchmarks/egemaps.py")
+    parser.add_argument("--recipe", default="wav2small-stream")
+    parser.add_argument("--seeds", type=int, default=3, help="drawings of the folds")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--cache", type=Path, default=Path("runs/labels"))
+    parser.add_argument("--out", type=Path, default=Path("runs/crossval"))
+    parser.add_argument("--ship", type=Path, help="then write this run folder")
+    args = parser.parse_args()
+    data, base, recipe = open_dataset(args.data), make_trunk(args.whisper), load_recipe(args.recipe)
+    rows = head_rows(base, data, recipe, args.cache)
+    egemaps = dict(np.load(args.egemaps)) if args.egemaps else {}
+    bench = Bench(rows, data, trunk_teacher(base), recipe, args.out, egemaps)
+    args.out.mkdir(parents=True, exist_ok=True)
+    first_stage(bench)
+    torch.set_num_threads(1)
+    seeds = range(args.seeds)
+    global _BENCH
+    _BENCH = bench
+    # One process a core: these nets are too small to share. Forked, so that rows are not copied.
+    with multiprocessing.get_context("fork").Pool(args.jobs, maxtasksperchild=1) as pool:
+        jobs = [(seed, number) for seed in seeds for number in range(FOLDS)]
+        pool.starmap(_job, jobs, chunksize=1)
+    found = result(bench, seeds, "python benchmarks/crossval.py")
+    write_text(ROOT / "benchmarks" / "results" / "crossval.json", json.dumps(found, indent=1) + "\n")
+    for line in found["rows"]:
+        print(f"{line['name']:42}", *(f"{line[d]['mean']:.3f} ±{line[d]['sd']:.3f}"
+                                      for d in DIMENSIONS))  # fmt: skip
+    if args.ship:
+        metrics = tuple(Metric(**m) for m in found["metrics"]["student"])
+        ship(bench, args.ship, metrics)
+
+
+_BENCH: Bench | None = None
+
+
+def _job(seed: int, number: int) -> None:
+    assert _BENCH is not None
+    torch.set_num_threads(1)
+    run_fold(_BENCH, seed, number)
+
+
+if __name__ == "__main__":
+    main()
