@@ -16,7 +16,9 @@ from edgeemo.compress.students import (
 from edgeemo.errors import BadRecipe
 from edgeemo.types import CLASSES
 
-SHIPPED = ("mobilenetv3-small", "mobilenetv4-conv-small", "wav2small", "wav2small-17k")
+SHIPPED = (
+    "mobilenetv3-small", "mobilenetv4-conv-small", "wav2small", "wav2small-17k", "wav2small-stream",
+)  # fmt: skip
 
 # Published: wav2small's body 9,425; closing 1x1 182; two maps of 169 x 169 + 169; 169 x 3 + 3.
 # Its 17K form: the body; two 1x1 of 182; 338 x 3 + 3. MobileNets: 1.52 M and 2.50 M with one
@@ -24,6 +26,9 @@ SHIPPED = ("mobilenetv3-small", "mobilenetv4-conv-small", "wav2small", "wav2smal
 PARAMETERS = {
     "wav2small": 67_577 + 169 * 8 + 8,
     "wav2small-17k": 10_806 + 338 * 8 + 8,
+    # By hand: 360 + 216 + 768 + 13,824 in the shrinking layers, 19,200 to join the bands, five
+    # blocks of 400 + 6,400, 11,520 to widen, 9,280 hidden, 715 in the heads, 2 a batch-normed channel.
+    "wav2small-stream": 15_168 + 19_200 + 5 * 6_800 + 11_520 + 9_280 + 715 + 2 * 1_152,
     "mobilenetv3-small": 1_518_593 + 1025 * 10,
     "mobilenetv4-conv-small": 2_492_449 + 1281 * 10,
 }
@@ -116,8 +121,9 @@ def test_a_token_sees_its_receptive_field_and_no_more(name):
     frames = 2 * (made.receptive // 2 + 2 * made.stride) + 1
     x = torch.randn(1, frames, made.spec.bands, requires_grad=True)
     tokens = made(x, None).tokens
-    middle = tokens.shape[1] // 2
-    tokens[0, middle].abs().sum().backward()
+    # A causal student looks back alone: its last token is the one with room for all it sees.
+    chosen = tokens.shape[1] - 1 if name == "wav2small-stream" else tokens.shape[1] // 2
+    tokens[0, chosen].abs().sum().backward()
     seen = np.flatnonzero(x.grad[0].abs().sum(1).numpy())
     span = seen[-1] - seen[0] + 1
     # ReLU may silence a corner, never add one.
@@ -139,3 +145,19 @@ def test_names_and_options_are_checked():
     with pytest.raises(ValueError, match="registered already"):
         register_student("wav2small")(nn.Module)
     assert make_student("mobilenetv3-small", paper=1.0).options == {"paper": 1}
+
+
+def test_the_stream_student_hears_the_past_alone() -> None:
+    student = make_student("wav2small-stream").eval()
+    features = torch.randn(1, 200, 40, generator=torch.Generator().manual_seed(0))
+    changed = features.clone()
+    changed[:, 160:] += 1
+    with torch.inference_mode():
+        before, after = student(features).tokens, student(changed).tokens
+    # Token t ends with frame 4 t + 3.
+    assert torch.equal(before[:, :40], after[:, :40])
+    assert not torch.equal(before[:, 40], after[:, 40])
+
+
+def test_the_stream_student_costs_what_a_microcontroller_can_pay() -> None:
+    assert macs_per_second(make_student("wav2small-stream")) <= 5e6
