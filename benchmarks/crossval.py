@@ -25,6 +25,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVR
+
 from edgeemo import load
 from edgeemo._files import replacing, write_text
 from edgeemo.card import Metric
@@ -42,8 +45,6 @@ from edgeemo.export.builtin_teacher import LICENCE, head_rows, make_trunk, trunk
 from edgeemo.export.job import export_run
 from edgeemo.metrics import ccc
 from edgeemo.types import DIMENSIONS
-from sklearn.preprocessing import StandardScaler
-from sklearn.svm import SVR
 
 ROOT = Path(__file__).resolve().parents[1]
 RATED = "emotale"
@@ -293,7 +294,9 @@ def main() -> None:
         jobs = [(seed, number) for seed in seeds for number in range(FOLDS)]
         pool.starmap(_job, jobs, chunksize=1)
     found = result(bench, seeds, "python benchmarks/crossval.py")
-    write_text(ROOT / "benchmarks" / "results" / "crossval.json", json.dumps(found, indent=1) + "\n")
+    write_text(
+        ROOT / "benchmarks" / "results" / "crossval.json", json.dumps(found, indent=1) + "\n"
+    )
     for line in found["rows"]:
         print(f"{line['name']:42}", *(f"{line[d]['mean']:.3f} ±{line[d]['sd']:.3f}"
                                       for d in DIMENSIONS))  # fmt: skip

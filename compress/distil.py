@@ -95,7 +95,8 @@ def complete(
 
     Args:
         run: the folder; the student is in it already.
-        data, teacher: what it learned from.
+        data: what it learned from.
+        teacher: who labelled it.
         fitted: what fit() gave.
         parts: the rows it learned from and those it had not heard.
         metrics: for the card; None measures on the test part.
