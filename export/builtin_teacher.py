@@ -210,6 +210,7 @@ def main() -> None:
     data, base = open_dataset(args.data), make_trunk(args.whisper)
     rows = head_rows(base, data, load_recipe(args.recipe), args.cache)
     heads = fit_heads(rows, HeadRecipe())
+    heads.round()
     made = teacher_file(base, heads, data, _metrics(args.metrics))
     write_bytes(args.out, made)
     print(f"{args.out}: {len(made)} bytes, {len(rows)} rows heard")

@@ -32,7 +32,9 @@ class HeadRecipe:
 
     Attributes:
         members: networks, each with its own start, batches and dropout.
-        hidden: width of the two hidden layers.
+        hidden: width of each hidden layer.
+        layers: hidden layers.
+        relu: ReLU between the layers, as students have it; otherwise GELU.
         steps: of AdamW.
         rated, others: rows of a batch with ratings of the dimensions, and with classes alone.
         lr, weight_decay: peak rate (warm-up, then a cosine) and decay.
@@ -45,6 +47,8 @@ class HeadRecipe:
 
     members: int = 5
     hidden: int = 256
+    layers: int = 2
+    relu: bool = False
     steps: int = 450
     rated: int = 64
     others: int = 128
@@ -74,7 +78,7 @@ class Heads(nn.Module):
     def __init__(self, width: int, recipe: HeadRecipe) -> None:
         super().__init__()
         self.recipe = recipe
-        sizes = (width, recipe.hidden, recipe.hidden, len(DIMENSIONS) + len(CLASSES))
+        sizes = (width, *[recipe.hidden] * recipe.layers, len(DIMENSIONS) + len(CLASSES))
         pairs = list(itertools.pairwise(sizes))
         self.weights = nn.ModuleList(
             _Weight(torch.empty(recipe.members, i, o).uniform_(-1, 1) * i**-0.5) for i, o in pairs
@@ -101,7 +105,9 @@ class Heads(nn.Module):
         for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             x = x @ weight() + bias
             if i < last:
-                x = F.dropout(F.gelu(x), part.drop_hidden, self.training)
+                x = F.dropout(
+                    F.relu(x) if part.relu else F.gelu(x), part.drop_hidden, self.training
+                )
         return x
 
     def forward(self, embedding: Tensor) -> tuple[Tensor, Tensor]:
@@ -116,6 +122,15 @@ class Heads(nn.Module):
         each = self.outputs(embedding[None].expand(self.recipe.members, -1, -1))
         adv, logits = each.split([len(DIMENSIONS), len(CLASSES)], dim=2)
         return adv.mean(0), logits.softmax(2).mean(0)
+
+    @torch.no_grad()
+    def plain(self) -> tuple[list[Tensor], list[Tensor]]:
+        """Weights [in, out] and biases [out] of the first member, for an unscaled embedding."""
+        weights = [weight()[0] for weight in self.weights]
+        biases = [bias[0, 0] for bias in self.biases]
+        weights[0] = weights[0] * self.inverse_sd[:, None]
+        biases[0] = biases[0] - self.mean @ weights[0]
+        return weights, biases
 
     def round(self) -> None:
         """Keep the weights as int8 from now on, one scale for each output of each member."""
@@ -178,8 +193,6 @@ def fit_heads(rows: Labelled, recipe: HeadRecipe) -> Heads:
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-    # What is judged is what is shipped.
-    heads.round()
     return heads.eval()
 
 
