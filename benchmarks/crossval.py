@@ -214,17 +214,18 @@ def row(name: str, values: list[list[float]]) -> dict[str, Any]:
     """Mean and spread over the drawings, as readme_table.py reads them."""
     columns = np.array(values)
     return {"name": name} | {
-        d: {"mean": round(float(columns[:, i].mean()), 4),
-            "sd": round(float(columns[:, i].std()), 4)}
+        d: {"mean": round(float(columns[:, i].mean()), 4)}
+        # One drawing has no spread.
+        | ({"sd": round(float(columns[:, i].std()), 4)} if len(columns) > 1 else {})
         for i, d in enumerate(DIMENSIONS)
-    }  # fmt: skip
+    }
 
 
 def result(bench: Bench, seeds: Sequence[int], command: str) -> dict[str, Any]:
     """The table, the spread over folds, and the metrics for the cards."""
     found = list(drawings(bench, seeds))
     names = {"teacher": "built-in teacher", "float": bench.recipe.name,
-             "int8": f"{bench.recipe.name}, int8", EGEMAPS: EGEMAPS, LEVEL: LEVEL}  # fmt: skip
+             "int8": f"{bench.recipe.name}, int8 (first drawing)", EGEMAPS: EGEMAPS, LEVEL: LEVEL}  # fmt: skip
     rows = []
     for key, name in names.items():
         values = [scores(d[key], d["human"]) for d in found if key in d]
@@ -233,7 +234,7 @@ def result(bench: Bench, seeds: Sequence[int], command: str) -> dict[str, Any]:
     rated = bench.rows.take((bench.rows.column("corpus") == RATED) & (bench.rows.copy == 0))
     ceiling = human_ceiling(rated)
     rows.append({"name": "one rater against the mean of the others"}
-                | {d: {"mean": round(ceiling[d], 4), "sd": 0.0} for d in DIMENSIONS})  # fmt: skip
+                | {d: {"mean": round(ceiling[d], 4)} for d in DIMENSIONS})  # fmt: skip
     each = {
         key: [scores(f[key], f["human"]) for seed in seeds for i in range(FOLDS)
               if key in (f := np.load(bench.out / f"fold-{seed}-{i}.npz")).files]

@@ -10,8 +10,8 @@ crossval.json, agreement with human ratings on unseen speakers:
     {"test_set": str, "protocol": str, "command": str, "rows": [
         {"name": str, "arousal": {"mean": float, "sd": float}, "dominance": ..., "valence": ...}]}
 latency.json, one clip from samples to the estimate:
-    {"machine": str, "protocol": str, "command": str, "rows": [
-        {"name": str, "ms": float, "peak_mb": float}]}
+    {"machine": str, "protocol": str, "command": str, "model": str, "rows": [
+        {"peer": str, "ms": float, "peak_mb": float}]}
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def models() -> str:
     from edgeemo.models import shipped
 
     latency = _result("latency.json") or {"rows": []}
-    by_name = {row["name"]: row for row in latency["rows"]}
+    by_name = {latency["model"]: row for row in latency["rows"] if row["peer"] == "edgeemo"}
     rows = []
     for model in shipped():
         time = by_name.get(model.name, {})
