@@ -224,8 +224,13 @@ def row(name: str, values: list[list[float]]) -> dict[str, Any]:
 def result(bench: Bench, seeds: Sequence[int], command: str) -> dict[str, Any]:
     """The table, the spread over folds, and the metrics for the cards."""
     found = list(drawings(bench, seeds))
-    names = {"teacher": "built-in teacher", "float": bench.recipe.name,
-             "int8": f"{bench.recipe.name}, int8 (first drawing)", EGEMAPS: EGEMAPS, LEVEL: LEVEL}  # fmt: skip
+    names = {
+        "teacher": "built-in teacher",
+        "float": bench.recipe.name,
+        "int8": f"{bench.recipe.name}, int8 (first drawing)",
+        EGEMAPS: EGEMAPS,
+        LEVEL: LEVEL,
+    }
     rows = []
     for key, name in names.items():
         values = [scores(d[key], d["human"]) for d in found if key in d]

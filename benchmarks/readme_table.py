@@ -49,11 +49,11 @@ def models() -> str:
     """Bytes, parameters, work and time of each shipped model."""
     from edgeemo.models import shipped
 
-    latency = _result("latency.json") or {"rows": []}
-    by_name = {latency["model"]: row for row in latency["rows"] if row["peer"] == "edgeemo"}
+    latency = _result("latency.json") or {"rows": [], "model": ""}
+    ours = [row for row in latency["rows"] if row["peer"] == "edgeemo"]
     rows = []
     for model in shipped():
-        time = by_name.get(model.name, {})
+        time = ours[0] if ours and model.name == latency["model"] else {}
         rows.append(
             [
                 f"`{model.name}`",
