@@ -10,7 +10,6 @@ import hashlib
 import math
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,8 +24,9 @@ from edgeemo.compress.teachers.base import (
 )
 from edgeemo.errors import require
 from edgeemo.features import WHISPER80, log_mel
+from edgeemo.models import ZOO
 
-FILE = Path(__file__).parents[2] / "edgeemo" / "zoo" / "teacher.onnx"
+FILE = ZOO / "teacher.onnx"
 TOKENS_PER_SECOND = 50.0
 LONGEST_SECONDS = 29.0
 """Whisper's table of positions ends at 30 s."""

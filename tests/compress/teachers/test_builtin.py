@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from edgeemo.compress.data import shipped_speech
+from edgeemo.compress.students import make_student
 from edgeemo.compress.teachers import load_teacher
 from edgeemo.compress.teachers.builtin import FILE
 from edgeemo.compress.teachers.heads import HeadRecipe, Heads, free_of_words
@@ -125,6 +126,20 @@ def test_heads_are_the_mean_of_their_members() -> None:
     each = heads.outputs(x[None].expand(3, -1, -1))
     assert torch.allclose(adv, each[:, :, :3].mean(0))
     assert torch.allclose(probs.sum(1), torch.ones(4))
+
+
+def test_a_student_takes_heads_that_were_trained_on_its_embedding() -> None:
+    student = make_student("wav2small-stream").eval()
+    heads = Heads(144, HeadRecipe(members=1, hidden=64, layers=1, relu=True)).eval()
+    heads.mean.fill_(0.3)
+    heads.inverse_sd.fill_(2.0)
+    student.take_heads(*heads.plain())
+    features = torch.randn(2, 120, 40, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        said = student(features)
+        adv, probs = heads(said.embedding)
+    assert torch.allclose(said.adv, adv, atol=1e-5)
+    assert torch.allclose(said.logits.softmax(1), probs, atol=1e-5)
 
 
 def test_only_sentences_said_in_several_emotions_teach_categories() -> None:
