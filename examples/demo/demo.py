@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import edgeemo
-from edgeemo.export.job import last_run
+from edgeemo.compress.run import last_run
 
 SPEECH = Path(edgeemo.__file__).parent / "speech"
 # Two people say the same sentence angrily and sadly; the student may have heard one of them.
