@@ -24,7 +24,7 @@ def command(*arguments: str | Path) -> None:
 
 started = time.monotonic()
 command("distill")
-run = last_run()
+run = last_run().folder
 command("export", run, "--int8")
 (model,) = (run / "export").glob("*-int8.onnx")
 command("predict", "--model", model, *CLIPS)
