@@ -24,8 +24,6 @@ from torch import Tensor, nn
 from edgeemo.errors import BadArtifact
 
 MAX_BYTES = 512 * 1024 * 1024
-LONGEST_TOKENS = 1500
-TOKENS_PER_SECOND = 50.0
 
 _TYPES: Mapping[int, Any] = {0: np.float32, 1: np.int8, 2: np.int16, 3: np.int32, 4: np.float16}
 _BINARY_VERSION = 6
