@@ -54,7 +54,7 @@ def librosa_onnxruntime(model: str) -> Peer:
     from edgeemo import load
 
     session = load(model)
-    spec, path = session.card.spec, session.path
+    spec, path = session.card.features, session.path
     del session
     assert (spec.prenorm, spec.log, spec.floor_mode) == ("none", "natural", "clamp")
     options = onnxruntime.SessionOptions()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from edgeemo import errors
     from edgeemo.card import Card
     from edgeemo.features import FeatureSpec, LogMel, log_mel
+    from edgeemo.images import ImageSpec
     from edgeemo.session import Session, load
     from edgeemo.types import Emotion
 
@@ -29,6 +30,7 @@ __all__ = [
     "Card",
     "Emotion",
     "FeatureSpec",
+    "ImageSpec",
     "LogMel",
     "Session",
     "__version__",
@@ -41,6 +43,7 @@ _HOME = {
     "Card": "edgeemo.card",
     "Emotion": "edgeemo.types",
     "FeatureSpec": "edgeemo.features",
+    "ImageSpec": "edgeemo.images",
     "LogMel": "edgeemo.features",
     "Session": "edgeemo.session",
     "load": "edgeemo.session",

@@ -23,7 +23,7 @@ def read(cls: type[T], value: object, error: type[EdgeemoError], path: str = "$"
 
     Args:
         cls: a dataclass whose fields are int, float, bool, str, Literal, None, tuple[X, ...],
-            tuple[X, Y], Mapping[str, X] or further dataclasses.
+            tuple[X, Y], Mapping[str, X], further dataclasses or a choice of some (A | B).
         value: what the parser gave.
         error: the class of error to raise.
         path: where `value` stands in its file, for messages.
@@ -88,8 +88,12 @@ def _convert_union(
     if value is None and type(None) in args:
         return None
     rest = [a for a in args if a is not type(None)]
-    if len(rest) != 1:
-        raise TypeError(f"{path}: a schema field may be X or None, not a wider union")
+    if len(rest) > 1:
+        if not all(map(dataclasses.is_dataclass, rest)):
+            raise TypeError(f"{path}: a schema field may be X, None or one of several dataclasses")
+        # The dataclass that knows most of the keys; `read` then names what is wrong with it.
+        keys = set(value) if isinstance(value, Mapping) else set()
+        rest.sort(key=lambda cls: -len(keys & {f.name for f in dataclasses.fields(cls)}))
     return _convert(rest[0], value, error, path)
 
 

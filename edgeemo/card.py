@@ -14,6 +14,7 @@ from typing import Any, Literal
 from edgeemo import _schema
 from edgeemo.errors import BadArtifact, BadInput
 from edgeemo.features import FeatureSpec
+from edgeemo.images import ImageSpec
 
 SCHEMA = 1
 """Version of the card's layout that this edgeemo writes and reads."""
@@ -31,10 +32,20 @@ INTENDED_USE = (
     "heard, for research and for interfaces that serve the person who speaks. "
     "It is not what a person feels."
 )
+INTENDED_USE_FACE = (
+    "Estimates how annotators would perceive the expression of a face, on the device that sees it, "
+    "for research and for interfaces that serve the person who is seen. "
+    "It is not what a person feels."
+)
 NOT_VALIDATED_FOR = (
     "autistic people",
     "children",
     "people with speech differences",
+)
+NOT_VALIDATED_FOR_FACE = (
+    "autistic people",
+    "children",
+    "people with facial differences or palsy",
 )
 
 
@@ -140,11 +151,12 @@ class Card:
     Attributes:
         schema: version of this layout.
         name: short name, lower case, digits and hyphens.
-        task: "speech" (faces come with a later version).
+        task: "speech" or "face".
         input: "features" (log-mel frames of `spec`, [1, frames, bands]) or "samples"
-            (sound at `spec.sample_rate`, [1, samples], -1..1).
-        spec: the front end that the model was trained on.
-        window: span and shortest clip, in seconds.
+            (sound at `spec.sample_rate`, [1, samples], -1..1); for a face "image"
+            ([1, size, size, channels], as `edgeemo.images.preprocess` gives it).
+        spec: the front end that the model was trained on: FeatureSpec or, for a face, ImageSpec.
+        window: span and shortest clip, in seconds; both 0 for a face.
         outputs: output tensors in order.
         quantization: how numbers are stored.
         teachers: whose outputs the model learned.
@@ -153,7 +165,8 @@ class Card:
         metrics: measured figures.
         calibration: of the class probabilities.
         parameters: trained numbers.
-        macs_per_second: multiply-accumulates for one second of sound, without the front end.
+        macs_per_second: multiply-accumulates for one second of sound, without the front end; for a
+            face, of one picture.
         arena_bytes: working memory on a microcontroller, or None where not measured.
         intended_use: in plain words.
         misuse: in plain words.
@@ -164,9 +177,9 @@ class Card:
 
     schema: int
     name: str
-    task: Literal["speech"]
-    input: Literal["features", "samples"]
-    spec: FeatureSpec
+    task: Literal["speech", "face"]
+    input: Literal["features", "samples", "image"]
+    spec: FeatureSpec | ImageSpec
     window: Window
     outputs: tuple[Output, ...]
     quantization: Quantization
@@ -207,7 +220,49 @@ class Card:
         ):
             if not low <= value <= high:
                 raise BadArtifact(f"$.{path}: expected {low:g} to {high:g}, got {value:g}")
+        if (self.task == "face", self.task == "face") != (
+            isinstance(self.spec, ImageSpec), self.input == "image",
+        ):  # fmt: skip
+            raise BadArtifact(
+                f"$.task: {self.task!r} does not go with input {self.input!r} and "
+                f"a spec of {type(self.spec).__name__}"
+            )
         _check_outputs(self.outputs)
+
+    @property
+    def features(self) -> FeatureSpec:
+        """The spec of a model of speech.
+
+        Raises:
+            BadInput: this is a model of faces.
+        """
+        if not isinstance(self.spec, FeatureSpec):
+            raise BadInput(f"{self.name} looks at faces; this needs a model of speech")
+        return self.spec
+
+    @property
+    def image(self) -> ImageSpec:
+        """The spec of a model of faces.
+
+        Raises:
+            BadInput: this is a model of speech.
+        """
+        if not isinstance(self.spec, ImageSpec):
+            raise BadInput(f"{self.name} listens to speech; this needs a model of faces")
+        return self.spec
+
+    @property
+    def shape(self) -> tuple[int | None, ...]:
+        """Shape of the input; None stands for any number of frames or samples."""
+        if isinstance(self.spec, ImageSpec):
+            return (1, self.spec.size, self.spec.size, self.spec.channels)
+        return (1, None) if self.input == "samples" else (1, None, self.spec.bands)
+
+    @property
+    def work(self) -> str:
+        """Multiply-accumulates in words, for example "4.82 M MAC a second of sound"."""
+        each = "face" if self.task == "face" else "second of sound"
+        return f"{self.macs_per_second / 1e6:.2f} M MAC a {each}"
 
     def output(self, name: str) -> Output | None:
         """The output of that name, or None if the model does not give it."""

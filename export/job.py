@@ -22,7 +22,7 @@ from edgeemo.card import (
 from edgeemo.card import SCHEMA as CARD_SCHEMA
 from edgeemo.compress.run import Facts, Run
 from edgeemo.errors import BadInput, ParityFailed
-from edgeemo.export.int8 import observe
+from edgeemo.export.int8 import Watch
 from edgeemo.export.onnx_writer import OnnxWriter, float_graph
 from edgeemo.export.parity import Limits, Parity, ParitySet, compare, shifts, table
 from edgeemo.export.ranges import RULES
@@ -152,7 +152,7 @@ def choose_int8(
     plain = Trained(trained.student, trained.card)
     graph = float_graph(trained.student, trained.card.calibration.class_temperature)
     seen = clips.take(slice(0, 2 * RANKED, 2))
-    observed = observe(graph, [f[None] for f in seen.features])
+    observed = Watch(graph).observe([f[None] for f in seen.features])
     ranked = clips.take(slice(1, 2 * RANKED, 2))
 
     def best(float_head: bool) -> tuple[float, Int8]:
@@ -234,7 +234,7 @@ def text(result: ExportResult) -> str:
     return (
         f"{result.path}\n"
         f"{result.bytes} bytes ({how}), {card.parameters} parameters, "
-        f"{card.macs_per_second / 1e6:.2f} M MAC a second of sound\n"
+        f"{card.work}\n"
         f"{table(result.parity)}\n"
         f"licence: {card.licence}\n"
         f"use it: edgeemo predict --model {result.path} FILE.wav"

@@ -31,12 +31,29 @@ class Backend(Protocol):
         """Outputs by name, each [1, labels], finite.
 
         Args:
-            values: [1, frames, bands] or [1, samples], as the card's `input` says.
+            values: float32, of the card's `shape`.
 
         Raises:
             BadArtifact: the file gives something else than its card promises.
         """
         ...
+
+
+class Incremental(Protocol):
+    """One state of a causal model: frames in, the estimate for all of them at any time.
+
+    A backend that can go on frame by frame has a method `incremental() -> Incremental`.
+    """
+
+    def push(self, features: NDArray[np.float32]) -> None:
+        """Take frames, [n, bands]."""
+
+    def outputs(self) -> dict[str, NDArray[np.float32]]:
+        """What `Backend.run` gives for all frames since the last reset, the same bits."""
+        ...
+
+    def reset(self) -> None:
+        """Forget all frames."""
 
 
 def open_backend(path: Path, backend: str | None = None) -> Backend:

@@ -59,10 +59,17 @@ class OnnxBackend:
 
     def _check_signature(self) -> None:
         card = self.card
-        last = [] if card.input == "samples" else [card.spec.bands]
-        found = [(i.name, i.type, i.shape[:1], i.shape[2:]) for i in self._session.get_inputs()]
-        wanted: list[Any] = [(card.input, "tensor(float)", [1], last)]
-        if found != wanted or len(self._session.get_inputs()[0].shape) != 2 + len(last):
+        found = [(i.name, i.type, list(i.shape)) for i in self._session.get_inputs()]
+        fits = len(found) == 1 and found[0][:2] == (card.input, "tensor(float)")
+        # None stands for any length; the file gives such an axis a name.
+        if (
+            not fits
+            or len(found[0][2]) != len(card.shape)
+            or any(
+                want not in (None, have) for want, have in zip(card.shape, found[0][2], strict=True)
+            )
+        ):
+            wanted = f"{card.input}, float32 {list(card.shape)}"
             raise BadArtifact(f"{self._path}: input {found}; the card promises {wanted}")
         outputs = [(o.name, o.type) for o in self._session.get_outputs()]
         promised = [(o.name, "tensor(float)") for o in card.outputs]

@@ -51,8 +51,7 @@ def _text(model: Model) -> str:
     card = model.card
     lines = [
         f"{model.name}  ({card.task}, {model.format}, {card.quantization.kind})",
-        f"  {model.bytes / 1000:.1f} KB, {card.parameters} parameters, "
-        f"{card.macs_per_second / 1e6:.2f} M MAC a second of sound",
+        f"  {model.bytes / 1000:.1f} KB, {card.parameters} parameters, {card.work}",
         f"  licence: {card.licence}",
     ]
     for metric in card.metrics:
