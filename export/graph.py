@@ -22,7 +22,7 @@ IR_VERSION = 8  # what opset 17 came with; older runtimes read it
 onnx: Any = require("onnx", "export")
 
 
-class _Outputs(nn.Module):
+class Outputs(nn.Module):
     """The student with the outputs of an artifact: adv [1, 3] and probs [1, 8]."""
 
     def __init__(self, student: Student, temperature: float) -> None:
@@ -43,7 +43,7 @@ def student_graph(student: Student, temperature: float, frames: int = 200) -> An
         frames: length of the example; the axis is free in the graph.
     """
     example = torch.zeros(1, frames, student.spec.bands)
-    model = _Outputs(student, temperature).eval()
+    model = Outputs(student, temperature).eval()
     return _trace(model, example, "features", ["adv", "probs"], fold=True)
 
 

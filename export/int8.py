@@ -24,32 +24,36 @@ _QUANTIZED = (
 )  # fmt: skip
 
 
-def observe(model: Any, clips: list[NDArray[np.float32]]) -> Observer:
-    """Activations of a float graph over clips.
+class Watch:
+    """A float graph all of whose values can be looked at.
 
     Args:
         model: from `student_graph`.
-        clips: features, each [1, frames, bands].
     """
-    ort = require("onnxruntime", "onnx")
-    wide = onnx.ModelProto()
-    wide.CopyFrom(model)
-    floats = _float_values(model)
-    kept = {o.name for o in wide.graph.output}
-    wide.graph.output.extend(floats[name] for name in floats if name not in kept)
-    options = ort.SessionOptions()
-    options.intra_op_num_threads, options.log_severity_level = 1, 3
-    # Fused layers would round differently from the ones that are watched.
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
-    session = ort.InferenceSession(wide.SerializeToString(), options,
-                                   providers=["CPUExecutionProvider"])  # fmt: skip
-    names = [o.name for o in wide.graph.output]
 
-    def run(clip: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
-        values = session.run(names, {"features": clip})
-        return dict(zip(names, values, strict=True)) | {"features": clip}
+    def __init__(self, model: Any) -> None:
+        ort = require("onnxruntime", "onnx")
+        wide = onnx.ModelProto()
+        wide.CopyFrom(model)
+        floats = _float_values(model)
+        kept = {o.name for o in wide.graph.output}
+        wide.graph.output.extend(floats[name] for name in floats if name not in kept)
+        options = ort.SessionOptions()
+        options.intra_op_num_threads, options.log_severity_level = 1, 3
+        # Fused layers would round differently from the ones that are watched.
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
+        self._session = ort.InferenceSession(wide.SerializeToString(), options,
+                                             providers=["CPUExecutionProvider"])  # fmt: skip
+        self._names = [o.name for o in wide.graph.output]
 
-    return Observer(clips, run)
+    def run(self, clip: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+        """Activations by name, "features" among them, for features [1, frames, bands]."""
+        values = self._session.run(self._names, {"features": clip})
+        return dict(zip(self._names, values, strict=True)) | {"features": clip}
+
+    def observe(self, clips: list[NDArray[np.float32]]) -> Observer:
+        """What the activations span over clips."""
+        return Observer(clips, self.run)
 
 
 def quantize(model: Any, how: Int8) -> Any:

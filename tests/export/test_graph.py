@@ -20,7 +20,7 @@ from edgeemo.compress.run import Run
 from edgeemo.compress.students import Student
 from edgeemo.export import export_run
 from edgeemo.export.graph import shrink
-from edgeemo.export.int8 import observe, quantize
+from edgeemo.export.int8 import Watch, quantize
 from edgeemo.export.onnx_writer import float_graph
 from edgeemo.export.writer import Int8
 from edgeemo.features import log_mel
@@ -36,7 +36,7 @@ def parts(
     student = taught(NAME)
     features = [log_mel(s, student.spec)[None] for s in sounds[:6]]
     graph = float_graph(student, 1.5)
-    table = observe(graph, features).table("minmax")
+    table = Watch(graph).observe(features).table("minmax")
     return graph, quantize(graph, Int8(table)), features
 
 
@@ -84,7 +84,7 @@ def test_the_outputs_are_not_rounded(parts: tuple[Any, Any, list[np.ndarray]]) -
 
 def test_heads_can_stay_float(parts: tuple[Any, Any, list[np.ndarray]]) -> None:
     graph, _, features = parts
-    table = observe(graph, features).table("minmax")
+    table = Watch(graph).observe(features).table("minmax")
     model = quantize(graph, Int8(table, float_head=True))
     constants = {t.name: t.data_type for t in model.graph.initializer}
     heads = [n for n in model.graph.node if n.op_type == "Gemm"]
@@ -94,7 +94,7 @@ def test_heads_can_stay_float(parts: tuple[Any, Any, list[np.ndarray]]) -> None:
 
 def test_shifts_move_the_outputs(parts: tuple[Any, Any, list[np.ndarray]]) -> None:
     graph, plain, features = parts
-    table = observe(graph, features).table("minmax")
+    table = Watch(graph).observe(features).table("minmax")
     shift = np.array([0.01, -0.02, 0.03], np.float32)
     moved = quantize(graph, Int8(table, shifts={"adv": shift}))
     for a, b in zip(run(plain, features), run(moved, features), strict=True):

@@ -1,0 +1,284 @@
+"""TFLite graphs: from a student, tidied so that small engines can run them.
+
+Time is the height of the picture and channels come last, [1, frames, bands, channels], from the
+first layer to the last. What `litert_torch` leaves around the first convolution (reshapes, the
+normalisation of the bands in two steps, paddings in two steps) is replaced here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from edgeemo.compress.students import Student
+from edgeemo.errors import BadArtifact, require
+from edgeemo.export.graph import Outputs
+from edgeemo.export.tflite_pack import pack, schema, unpack
+
+FRAMES = 300
+"""Frames that a file's shapes are written for; LiteRT resizes them to a clip's."""
+
+OPERATORS = (
+    "ADD", "AVERAGE_POOL_2D", "BATCH_MATMUL", "CONCATENATION", "CONV_2D", "DEPTHWISE_CONV_2D",
+    "FULLY_CONNECTED", "HARD_SWISH", "MAX_POOL_2D", "MEAN", "MUL", "PAD", "RESHAPE", "SLICE",
+    "SOFTMAX", "STRIDED_SLICE", "SUB", "SUM",
+)  # fmt: skip
+"""What a file may use: all of it runs in int8 in LiteRT and in TensorFlow Lite Micro."""
+
+_NAMES = {v: k for k, v in vars(schema.BuiltinOperator).items() if not k.startswith("_")}
+
+
+class _Picture(nn.Module):
+    """Features as a picture of one channel, [1, frames, bands, 1], to an artifact's outputs."""
+
+    def __init__(self, outputs: nn.Module) -> None:
+        super().__init__()
+        self.outputs = outputs
+
+    def forward(self, features: Tensor) -> Any:
+        return self.outputs(features[..., 0])
+
+
+def student_model(student: Student, temperature: float, frames: int = FRAMES) -> Any:
+    """The student as a float TFLite model: "features" [1, frames, bands, 1] to "adv" and "probs".
+
+    Args:
+        student: in evaluation mode, on the CPU.
+        temperature: what class logits are divided by before the softmax.
+        frames: length that the shapes are written for.
+
+    Returns:
+        The model's objects; names of inner values tell the layer.
+    """
+    example = torch.zeros(1, frames, student.spec.bands, 1)
+    model = convert(_Picture(Outputs(student, temperature)).eval(), (example,))
+    name_ends(model, ["features"], ["adv", "probs"])
+    tidy(model)
+    return model
+
+
+def convert(module: nn.Module, examples: tuple[Tensor, ...]) -> Any:
+    """A module as the objects of a float TFLite model."""
+    with _quiet():
+        litert = require("litert_torch", "export")
+        return unpack(litert.convert(module, examples).model_content())
+
+
+def operators(model: Any) -> list[str]:
+    """Names of the operators of the first graph, in order."""
+    return [name_of(model, op) for op in model.subgraphs[0].operators]
+
+
+def name_of(model: Any, op: Any) -> str:
+    """Name of an operator, for example "CONV_2D"."""
+    code = model.operatorCodes[op.opcodeIndex]
+    return str(_NAMES[max(code.builtinCode, code.deprecatedBuiltinCode)])
+
+
+def check_operators(model: Any) -> None:
+    """Refuse what a target lacks.
+
+    Raises:
+        BadArtifact: names the operator and the layer it comes from.
+    """
+    graph = model.subgraphs[0]
+    for op, name in zip(graph.operators, operators(model), strict=True):
+        if name not in OPERATORS:
+            layer = layer_of(graph.tensors[op.outputs[0]].name)
+            raise BadArtifact(
+                f"layer {layer}: the operator {name} has no int8 form in TensorFlow Lite Micro; "
+                f"build the layer of: {', '.join(OPERATORS)}"
+            )
+
+
+def layer_of(name: bytes) -> str:
+    """A tensor's place in the student: the converter's name without types."""
+    last = name.decode("utf-8", "replace").split(";")[0]
+    return ".".join(part.rsplit("_", 1)[-1] for part in last.split("/")[1:]) or last
+
+
+def name_ends(model: Any, inputs: list[str], outputs: list[str]) -> None:
+    """Give a graph's inputs and outputs names, in the graph and in its signature."""
+    graph, signature = model.subgraphs[0], model.signatureDefs[0]
+    ends = ((graph.inputs, inputs, signature.inputs), (graph.outputs, outputs, signature.outputs))
+    for tensors, names, pairs in ends:
+        for tensor, name in zip(tensors, names, strict=True):
+            graph.tensors[tensor].name = name.encode()
+            pair = next(p for p in pairs if p.tensorIndex == tensor)
+            pair.name = name.encode()
+
+
+def tidy(model: Any) -> None:
+    """Rewrite what stands before the first convolution, and join paddings, in place."""
+    graph = _Graph(model)
+    graph.straighten_head()
+    graph.join_pads()
+
+
+class _Graph:
+    """The first graph of a model, to be changed."""
+
+    def __init__(self, model: Any) -> None:
+        self.model, self.graph = model, model.subgraphs[0]
+
+    def value(self, index: int) -> NDArray[Any] | None:
+        """A constant, or None for what is computed."""
+        tensor = self.graph.tensors[index]
+        data = self.model.buffers[tensor.buffer].data
+        if data is None or not len(data):
+            return None
+        kind = {schema.TensorType.FLOAT32: np.float32, schema.TensorType.INT32: np.int32,
+                schema.TensorType.INT64: np.int64}[tensor.type]  # fmt: skip
+        return np.asarray(data, np.uint8).view(kind).reshape(tensor.shape)
+
+    def constant(self, values: NDArray[Any], name: str) -> int:
+        """Add a constant."""
+        kinds = {"float32": schema.TensorType.FLOAT32, "int32": schema.TensorType.INT32}
+        buffer = schema.BufferT()
+        buffer.data = np.frombuffer(np.ascontiguousarray(values).tobytes(), np.uint8)
+        self.model.buffers.append(buffer)
+        at = len(self.model.buffers) - 1
+        return self._tensor(values.shape, kinds[values.dtype.name], name, at)
+
+    def activation(self, shape: tuple[int, ...], name: str) -> int:
+        """Add a value that an operator makes."""
+        return self._tensor(shape, schema.TensorType.FLOAT32, name, 0)
+
+    def operator(self, name: str, inputs: list[int], outputs: list[int], options: Any) -> Any:
+        """An operator, not yet in the graph."""
+        code = getattr(schema.BuiltinOperator, name)
+        known = [max(c.builtinCode, c.deprecatedBuiltinCode) for c in self.model.operatorCodes]
+        if code not in known:
+            made = schema.OperatorCodeT()
+            made.builtinCode, made.deprecatedBuiltinCode, made.version = code, min(code, 127), 1
+            self.model.operatorCodes.append(made)
+            known.append(code)
+        op = schema.OperatorT()
+        op.opcodeIndex, op.inputs, op.outputs = known.index(code), inputs, outputs
+        kind = type(options).__name__.removesuffix("T")
+        op.builtinOptionsType = getattr(schema.BuiltinOptions, kind)
+        op.builtinOptions = options
+        return op
+
+    def straighten_head(self) -> None:
+        """From the input to the first layer that is more than arithmetic, without detours.
+
+        The converter works on [1, frames, bands] and [1, 1, frames, bands] there. A scale and an
+        offset of each band become one depthwise convolution over bands as channels: one rounding,
+        and a scale of its own for each band.
+        """
+        ops, at = self.graph.operators, self.graph.inputs[0]
+        _, frames, bands, _ = (int(n) for n in self.graph.tensors[at].shape)
+        scale, offset = np.ones(bands, np.float32), np.zeros(bands, np.float32)
+        pad, done = np.zeros(4, np.int32), 0
+        for op in ops:
+            name = name_of(self.model, op)
+            if at not in op.inputs or name not in ("RESHAPE", "SUB", "MUL", "ADD", "PAD"):
+                break
+            other = next((v for v in (self.value(i) for i in op.inputs if i != at)
+                          if v is not None), None)  # fmt: skip
+            if other is None:
+                break
+            if name == "PAD":
+                # [1, time, bands] or [1, 1, time, bands] or [1, time, bands, 1]
+                shape = [int(n) for n in self.graph.tensors[at].shape]
+                axis = len(shape) - 3 if shape[-1] == 1 and len(shape) == 4 else len(shape) - 2
+                axis = 1 if shape[-1] == 1 and len(shape) == 4 else axis
+                pad += other[axis : axis + 2].reshape(4).astype(np.int32)
+            elif name == "SUB":
+                offset = offset - np.broadcast_to(other.reshape(-1), (bands,))
+            elif name == "ADD":
+                offset = offset + np.broadcast_to(other.reshape(-1), (bands,))
+            elif name == "MUL":
+                factor = np.broadcast_to(other.reshape(-1), (bands,))
+                scale, offset = scale * factor, offset * factor
+            at, done = op.outputs[0], done + 1
+        if done:
+            self._rebuild_head(done, frames, bands, scale, offset, pad)
+
+    def _rebuild_head(
+        self, done: int, frames: int, bands: int, scale: NDArray[Any], offset: NDArray[Any],
+        pad: NDArray[Any],
+    ) -> None:  # fmt: skip
+        ops, start = self.graph.operators, self.graph.inputs[0]
+        last = ops[done - 1].outputs[0]
+        made, at = [], start
+        if (scale != 1).any() or offset.any():
+            flat = self.activation((1, frames, 1, bands), "bands as channels")
+            scaled = self.activation((1, frames, 1, bands), "normalised channels")
+            straight = self.activation((1, frames, bands, 1), "normalised")
+            made += [
+                self._reshape(at, flat, [1, -1, 1, bands]),
+                self._scale(flat, scaled, scale, offset),
+                self._reshape(scaled, straight, [1, -1, bands, 1]),
+            ]
+            at = straight
+        if pad.any():
+            widths = np.concatenate([[0, 0], pad, [0, 0]]).reshape(4, 2).astype(np.int32)
+            shape = (1, frames + int(pad[:2].sum()), bands + int(pad[2:].sum()), 1)
+            padded = self.activation(shape, "padded")
+            made.append(self.operator("PAD", [at, self.constant(widths, "pad")], [padded],
+                                      schema.PadOptionsT()))  # fmt: skip
+            at = padded
+        for op in ops[done:]:
+            op.inputs = [at if i == last else i for i in op.inputs]
+        self.graph.operators = made + ops[done:]
+
+    def _reshape(self, at: int, to: int, shape: list[int]) -> Any:
+        options = schema.ReshapeOptionsT()
+        options.newShape = shape
+        # -1: the number of frames is the caller's.
+        sizes = self.constant(np.array(shape, np.int32), f"shape {to}")
+        return self.operator("RESHAPE", [at, sizes], [to], options)
+
+    def _scale(self, at: int, to: int, scale: NDArray[Any], offset: NDArray[Any]) -> Any:
+        options = schema.DepthwiseConv2DOptionsT()
+        options.padding = schema.Padding.VALID
+        options.strideH = options.strideW = options.depthMultiplier = 1
+        options.dilationHFactor = options.dilationWFactor = 1
+        weights = self.constant(scale.reshape(1, 1, 1, -1).astype(np.float32), "scale of bands")
+        bias = self.constant(offset.astype(np.float32), "offset of bands")
+        return self.operator("DEPTHWISE_CONV_2D", [at, weights, bias], [to], options)
+
+    def join_pads(self) -> None:
+        """One padding for two that follow each other: time first, then bands."""
+        ops = self.graph.operators
+        readers = [i for op in ops for i in op.inputs]
+        pads = {op.outputs[0]: op for op in ops if name_of(self.model, op) == "PAD"}
+        for second in list(pads.values()):
+            first = pads.get(second.inputs[0])
+            if first is None or readers.count(second.inputs[0]) != 1:
+                continue
+            widths = [self.value(op.inputs[1]) for op in (first, second)]
+            assert widths[0] is not None and widths[1] is not None
+            total = (widths[0] + widths[1]).astype(np.int32)
+            second.inputs = [first.inputs[0], self.constant(total, f"pad {second.outputs[0]}")]
+            ops.remove(first)
+
+    def _tensor(self, shape: tuple[int, ...], kind: int, name: str, buffer: int) -> int:
+        tensor = schema.TensorT()
+        tensor.shape, tensor.type, tensor.buffer = list(shape), kind, buffer
+        tensor.name = f"{name} {len(self.graph.tensors)}".encode()
+        tensor.quantization = schema.QuantizationParametersT()
+        self.graph.tensors.append(tensor)
+        return len(self.graph.tensors) - 1
+
+
+def flatbuffer(model: Any) -> bytes:
+    """A copy of the model as bytes, names kept."""
+    return pack(unpack(pack(model, names=True)), names=True)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the progress that the converter's libraries write to stdout and stderr."""
+    with open(os.devnull, "w") as nowhere:  # noqa: PTH123
+        with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+            yield
