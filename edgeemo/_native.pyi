@@ -47,3 +47,20 @@ def first_bad_sample(samples: _Samples, /) -> int:
 
 def normalize_utterance(samples: _Samples, out: _Samples, /) -> int:
     """(samples - mean) / sqrt(variance + 1e-7), float32; returns a status, 0 if all is well."""
+
+@final
+class Gate:
+    """Energy over an adaptive noise floor (edgeemo_gate.h). Not shared between threads."""
+
+    def __new__(cls, sample_rate: int) -> Gate: ...
+    def blocks(self, n: int, /) -> int:
+        """Blocks of 10 ms that a push of n more samples would complete."""
+
+    def push(self, samples: _Samples, out: NDArray[Any], /) -> int:
+        """Take float32 samples; fill out, uint8, with 1 for each block that is speech.
+
+        Returns the answers written, or a negative status; then nothing has changed.
+        """
+
+    def reset(self) -> None:
+        """Forget all samples and the noise floor."""

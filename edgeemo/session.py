@@ -1,11 +1,13 @@
-"""A loaded model: sound in, one estimate out."""
+"""A loaded model: sound or the picture of a face in, one estimate out."""
 
 from __future__ import annotations
 
 import math
 import numbers
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,7 +16,14 @@ from edgeemo.backends import Backend, open_backend
 from edgeemo.card import Card
 from edgeemo.errors import BadInput, require
 from edgeemo.features import log_mel
+from edgeemo.images import Box, ImageSpec, preprocess
+from edgeemo.smoothing import Smoothing
 from edgeemo.types import Emotion
+
+if TYPE_CHECKING:
+    from edgeemo.baseline import Baseline
+    from edgeemo.gate import Gate
+    from edgeemo.stream import Stream
 
 RATES = (1_000, 384_000)
 """Lowest and highest sample rate that is accepted, in Hz."""
@@ -33,36 +42,62 @@ class Session:
     Attributes:
         card: what the model is.
         path: the file it came from.
+        backend: what runs the model.
     """
 
     def __init__(self, backend: Backend, path: Path) -> None:
         self.card: Card = backend.card
         self.path = path
-        self._backend = backend
+        self.backend = backend
 
-    def predict(self, samples: ArrayLike, rate: int = 16_000) -> Emotion:
-        """One estimate for a clip of speech.
+    def predict(
+        self, values: ArrayLike, rate: int | None = None, *,
+        baseline: Baseline | None = None, box: Box | None = None,
+    ) -> Emotion:  # fmt: skip
+        """One estimate for a clip of speech or for a face, by the model's task.
 
         Sound of more than PIECE_SECONDS is cut into equal pieces whose estimates are averaged.
 
         Args:
-            samples: [n] mono; float in -1..1, or int16. At least `card.window.min_seconds`.
-            rate: sample rate of `samples` in Hz. Another rate than the model's is resampled
-                (extra "audio").
+            values: speech: [n] mono; float in -1..1, or int16; at least
+                `card.window.min_seconds`. A face: uint8 [height, width, 3], RGB.
+            rate: of speech: sample rate in Hz, None for 16000. Another rate than the model's is
+                resampled (extra "audio").
+            baseline: of the person who speaks, made by `edgeemo calibrate` for this model.
+            box: of a face: left, top, right, bottom in pixels; None if the whole picture is the
+                face (`edgeemo.faces` finds faces in pictures).
 
         Returns:
             Arousal, dominance, valence in 0..1 and class probabilities, as far as the model has
-            them; `start` 0 and `end` the clip's length in seconds; `confidence` is the calibrated
-            probability of the likeliest class (0 for a model without classes).
+            them; `confidence` is the calibrated probability of the likeliest class (0 for a model
+            without classes). Speech has `start` 0 and `end` the clip's length in seconds, a face
+            its `box` in whole pixels.
 
         Raises:
-            BadInput: wrong rank, dtype or rate, a sample that is not finite or far beyond
-                -1..1, or a clip that is too short.
+            BadInput: wrong rank, dtype, rate or box, a sample that is not finite or far beyond
+                -1..1, a clip that is too short, or an argument of the other task.
             MissingExtra: soxr is needed and not installed.
             BadArtifact: the model does not give what its card promises.
         """
-        spec = self.card.spec
-        clip = _checked(samples, rate)
+        if self.card.task == "face":
+            if rate is not None or baseline is not None:
+                raise BadInput(f"{self.card.name} takes faces; rate and baseline are for speech")
+            return self._face(values, box)
+        if box is not None:
+            raise BadInput(f"{self.card.name} takes speech; a box is for faces")
+        return self._speech(values, 16_000 if rate is None else rate, baseline)
+
+    def _face(self, image: ArrayLike, box: Box | None) -> Emotion:
+        taken = preprocess(np.asarray(image), box, self.card.image)
+        found = self.judge([(self.backend.run(taken), taken)])
+        if box is None:
+            return found
+        left, top, right, bottom = (round(float(v)) for v in box)
+        return replace(found, box=(left, top, right, bottom))
+
+    def _speech(self, samples: ArrayLike, rate: int, baseline: Baseline | None) -> Emotion:
+        spec = self.card.features
+        clip = checked(samples, rate)
         seconds = len(clip) / rate
         if rate != spec.sample_rate:
             clip = require("soxr", "audio").resample(clip, rate, spec.sample_rate)
@@ -73,21 +108,62 @@ class Session:
                 f"{self.card.window.min_seconds:g} s"
             )
         pieces = np.array_split(clip, math.ceil(len(clip) / (PIECE_SECONDS * spec.sample_rate)))
-        found = [self._run(piece) for piece in pieces]
-        mean = {name: np.mean([f[name] for f in found], axis=0)[0] for name in found[0]}
-        return self._emotion(mean, seconds)
+        values = (self.values(piece) for piece in pieces)
+        found = self.judge(((self.backend.run(v), v) for v in values), baseline)
+        return replace(found, end=seconds)
 
-    def _run(self, clip: NDArray[Any]) -> dict[str, NDArray[np.float32]]:
+    def stream(
+        self, rate: int = 16_000, *, hop_seconds: float = 0.25, window_seconds: float = 3.0,
+        smoothing: Smoothing | None = Smoothing(), gate: str | Gate | None = "energy",
+        baseline: Baseline | None = None, abstain: float = 0.0,
+    ) -> Stream:  # fmt: skip
+        """Estimates while sound comes in; see `edgeemo.stream.Stream` for what is promised.
+
+        Args:
+            rate: sample rate of what will be pushed, Hz.
+            hop_seconds: from one estimate to the next; a whole number of the model's frames.
+            window_seconds: sound that an estimate looks at; as `hop_seconds`, at most a minute.
+            smoothing: how; None gives each window's own estimate.
+            gate: tells where somebody speaks: "energy", "silero" (extra "live"), an object of
+                one's own (`edgeemo.gate.Gate`), or None for estimates everywhere.
+            baseline: of the person who speaks, made by `edgeemo calibrate` for this model.
+            abstain: 0..1; where the confidence is lower the numbers are absent.
+
+        Raises:
+            BadInput: a value is out of range; the message says what is expected.
+            MissingExtra: soxr (another rate than the model's) or the gate's package is missing.
+        """
+        from edgeemo.stream import Stream
+
+        return Stream(self, rate, hop_seconds, window_seconds, smoothing, gate, baseline, abstain)
+
+    def values(self, clip: NDArray[Any]) -> NDArray[np.float32]:
+        """What the backend takes for checked samples at the model's rate: [1, ...]."""
         if self.card.input == "features":
-            return self._backend.run(log_mel(clip, self.card.spec)[np.newaxis])
-        if clip.dtype == np.int16:
-            clip = clip.astype(np.float32) / np.float32(32768)
-        return self._backend.run(clip[np.newaxis])
+            return log_mel(clip, self.card.features)[np.newaxis]
+        return as_float(clip)[np.newaxis]
 
-    def _emotion(self, outputs: dict[str, NDArray[np.float32]], seconds: float) -> Emotion:
+    def judge(
+        self,
+        found: Iterable[tuple[Mapping[str, NDArray[np.float32]], NDArray[np.float32]]],
+        baseline: Baseline | None = None,
+    ) -> Emotion:
+        """The estimate of one or more pieces of a sound, which count alike.
+
+        Args:
+            found: of each piece the backend's outputs and what it was given, [1, ...].
+            baseline: moves the estimate to a person's own.
+
+        Raises:
+            BadInput: the baseline is of another model.
+        """
+        outputs = [out for out, _ in found]
+        mean = {name: np.mean([o[name] for o in outputs], axis=0)[0] for name in outputs[0]}
+        if baseline is not None:
+            mean = baseline.apply(mean, self.card)
         values: dict[str, dict[str, float]] = {}
         for output in self.card.outputs:
-            clipped = np.clip(outputs[output.name].astype(float), output.low, output.high)
+            clipped = np.clip(mean[output.name].astype(float), output.low, output.high)
             values[output.name] = dict(zip(output.labels, clipped.tolist(), strict=True))
         adv, classes = values.get("adv", {}), values.get("probs", {})
         return Emotion(
@@ -96,20 +172,18 @@ class Session:
             valence=adv.get("valence"),
             classes=classes,
             confidence=max(classes.values(), default=0.0),
-            end=seconds,
+            expression=max(classes, key=classes.__getitem__, default=None),
         )
 
     def __repr__(self) -> str:
-        card, spec = self.card, self.card.spec
-        shape = f"[1, frames, {spec.bands}]" if card.input == "features" else "[1, samples]"
+        card = self.card
         outputs = "; ".join(f"{o.name}: {', '.join(o.labels)}" for o in card.outputs)
         return (
-            f"Session({card.name}, task {card.task}, backend {self._backend.name}\n"
-            f"  input: {card.input} {shape}, {spec.sample_rate} Hz mono, "
-            f"at least {card.window.min_seconds:g} s\n"
+            f"Session({card.name}, task {card.task}, backend {self.backend.name}\n"
+            f"  input: {_input(card)}\n"
             f"  outputs: {outputs}\n"
             f"  size: {card.parameters} parameters, {card.quantization.kind}, "
-            f"{card.macs_per_second / 1e6:.2f} M MAC a second of sound\n"
+            f"{card.work}\n"
             f"  licence: {card.licence})"
         )
 
@@ -136,8 +210,29 @@ def load(name_or_path: str | Path, backend: str | None = None) -> Session:
     return Session(open_backend(path, backend), path)
 
 
-def _checked(samples: ArrayLike, rate: int) -> NDArray[Any]:
-    """float32 or int16 samples [n], finite and in range."""
+def _input(card: Card) -> str:
+    """What goes in, in words."""
+    if isinstance(card.spec, ImageSpec):
+        kind = "grey" if card.spec.channels == 1 else "RGB"
+        return f"image uint8 [height, width, 3], RGB; taken as {card.spec.size} px {kind}"
+    shape = f"[1, frames, {card.spec.bands}]" if card.input == "features" else "[1, samples]"
+    return (
+        f"{card.input} {shape}, {card.spec.sample_rate} Hz mono, "
+        f"at least {card.window.min_seconds:g} s"
+    )
+
+
+def as_float(clip: NDArray[Any]) -> NDArray[np.float32]:
+    """Samples in -1..1 as float32; int16 is divided by 32768."""
+    return clip.astype(np.float32) / np.float32(32768) if clip.dtype == np.int16 else clip
+
+
+def checked(samples: ArrayLike, rate: int) -> NDArray[Any]:
+    """Samples that a caller gave, checked: float32 or int16, [n], finite and in range.
+
+    Raises:
+        BadInput: wrong rank, dtype or rate, or a sample that is not finite or far beyond -1..1.
+    """
     low, high = RATES
     whole = isinstance(rate, numbers.Integral) and not isinstance(rate, bool)
     if not whole or not low <= rate <= high:

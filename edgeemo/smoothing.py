@@ -1,0 +1,100 @@
+"""Smoothing of a stream's estimates, with hysteresis: single windows chatter."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from edgeemo.errors import BadInput
+from edgeemo.types import DIMENSIONS, Emotion
+
+
+@dataclass(frozen=True)
+class Smoothing:
+    """How estimates are smoothed.
+
+    Attributes:
+        seconds: time constant of the running mean: after a step, 63 % of the way is gone in this
+            time. More than 0.
+        margin: 0..1; how much likelier another class must be, in the running mean, before it
+            takes the place of the one that is shown. So two classes that are about as likely do
+            not take turns.
+        forget_seconds: after so long without an estimate (nobody spoke, or the model abstained)
+            the next one starts afresh; what somebody said a minute ago says little about now.
+    """
+
+    seconds: float = 1.0
+    margin: float = 0.1
+    forget_seconds: float = 5.0
+
+    def __post_init__(self) -> None:
+        """Check ranges.
+
+        Raises:
+            BadInput: a value is out of its range.
+        """
+        for name, low, high in (("seconds", 0, 3600), ("forget_seconds", 0, 1e6)):
+            value = getattr(self, name)
+            if not low < value <= high:
+                raise BadInput(
+                    f"smoothing: {name} is {value!r}; expected more than {low}, to {high:g}"
+                )
+        if not 0 <= self.margin <= 1:
+            raise BadInput(f"smoothing: margin is {self.margin!r}; expected 0 to 1")
+
+
+class Smoother:
+    """A running mean of estimates in the order of their time.
+
+    The mean is exponential and knows the true time between estimates, so another hop needs no
+    other setting. Estimates without numbers pass through and leave the mean as it is.
+    """
+
+    def __init__(self, smoothing: Smoothing) -> None:
+        self._how = smoothing
+        self._last: Emotion | None = None
+
+    def push(self, emotion: Emotion) -> Emotion:
+        """The smoothed estimate at the time of `emotion`.
+
+        Args:
+            emotion: an estimate whose `end` is not before that of the one before.
+
+        Returns:
+            The same with smoothed dimensions, classes and confidence; `expression` follows the
+            classes with hysteresis. `start`, `end`, `speech` and `box` are those of `emotion`.
+        """
+        if emotion.arousal is None and not emotion.classes:
+            return emotion
+        last = self._last
+        if last is None or emotion.end - last.end > self._how.forget_seconds:
+            self._last = emotion
+            return emotion
+        new = 1 - math.exp(-(emotion.end - last.end) / self._how.seconds)
+        classes = {k: _mix(last.classes.get(k), v, new) for k, v in emotion.classes.items()}
+        self._last = replace(
+            emotion,
+            **{d: _optional_mix(getattr(last, d), getattr(emotion, d), new) for d in DIMENSIONS},
+            classes=classes,
+            confidence=_mix(last.confidence, emotion.confidence, new),
+            expression=self._expression(last.expression, classes),
+        )
+        return self._last
+
+    def reset(self) -> None:
+        """Forget all estimates."""
+        self._last = None
+
+    def _expression(self, shown: str | None, classes: dict[str, float]) -> str | None:
+        best = max(classes, key=classes.__getitem__, default=None)
+        if best is None or shown not in classes:
+            return best
+        return best if classes[best] > classes[shown] + self._how.margin else shown
+
+
+def _mix(old: float | None, value: float, new: float) -> float:
+    return value if old is None else old + new * (value - old)
+
+
+def _optional_mix(old: float | None, value: float | None, new: float) -> float | None:
+    return None if value is None else _mix(old, value, new)
