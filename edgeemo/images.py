@@ -55,7 +55,7 @@ class ImageSpec:
             pixel of the larger of the two grids. Enlarging this is bilinear interpolation; making
             smaller it uses every pixel, so that nothing flickers.
         margin: added around a face box on each side, as a share of its longer side, 0 to 1.
-            Faces in files that are cut already (no box) get none.
+            A box reaches from forehead to chin, as pictures of FER2013 do; see `edgeemo.faces`.
 
     Raises:
         BadInput: a value is of the wrong type or out of range; the message names it.
@@ -66,7 +66,7 @@ class ImageSpec:
     mean: tuple[float, ...] = (0.5,)
     std: tuple[float, ...] = (0.25,)
     resize: Literal["triangle"] = "triangle"
-    margin: float = 0.15
+    margin: float = 0.0
 
     def __post_init__(self) -> None:
         """Check all fields; a spec made in Python is held to the same rules as one of a card."""
