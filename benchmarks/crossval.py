@@ -42,7 +42,7 @@ from edgeemo.compress.recipe import Recipe, load_recipe
 from edgeemo.compress.run import Run
 from edgeemo.compress.students import Student, load_student, make_student, save_student
 from edgeemo.compress.teachers.base import Teacher
-from edgeemo.compress.teachers.heads import HeadRecipe, fit_heads
+from edgeemo.compress.teachers.heads import HeadsPart, fit_heads
 from edgeemo.compress.training import Fitted, fit, seeded_student
 from edgeemo.export.builtin_teacher import LICENCE, head_rows, make_trunk, trunk_teacher
 from edgeemo.export.job import export_run
@@ -55,7 +55,7 @@ RATED = "emotale"
 FOLDS = 7
 VALID = ("ravdess/01", "ravdess/02")
 """People who choose the epoch and are never scored."""
-HEADS = HeadRecipe(
+HEADS = HeadsPart(
     members=1, hidden=64, layers=1, relu=True, steps=1000, rated=256, others=256, lr=3e-3
 )
 """The student's: one hidden layer, as wide as the student's own."""
@@ -116,7 +116,7 @@ def first_stage(bench: Bench) -> Path:
 def second_stage(bench: Bench, groups: set[str], seed: int, out: Path) -> Fitted:
     """The student's heads, from the people of `groups`, on the features of the first stage."""
     student = load_student(first_stage(bench))
-    heads = fit_heads(bench.embedded.of_groups(groups), replace(HEADS, seed=seed + 1))
+    heads = fit_heads(bench.embedded.of_groups(groups), HEADS, seed + 1)
     student.take_heads(*heads.plain())
     save_student(student, out / "student.pt")
     history = (bench.out / "first_stage" / "metrics.jsonl").read_text()
@@ -142,7 +142,7 @@ def run_fold(bench: Bench, seed: int, number: int) -> None:
         return
     held = bench.folds(seed)[number]
     everyone = bench.rows.of_groups(bench.groups - held)
-    heads = fit_heads(everyone, HeadRecipe(seed=seed + 1))
+    heads = fit_heads(everyone, HeadsPart(), seed + 1)
     heads.round()  # what is judged is what is shipped
     test = heads.apply_to(bench.rows.of_groups(held, augmented=False))
     train = heads.apply_to(bench.rows.of_groups(bench.groups - held - set(VALID)))
@@ -280,7 +280,7 @@ def ship(bench: Bench, folder: Path, metrics: tuple[Metric, ...]) -> None:
     part = bench.recipe.data
     shares = (1 - part.valid - part.test, part.valid, part.test)
     groups = [{c.group for c in p} for p in split_by_speaker(clips, bench.recipe.seed, shares)]
-    rows = fit_heads(bench.rows, HeadRecipe()).apply_to(bench.rows)
+    rows = fit_heads(bench.rows, HeadsPart()).apply_to(bench.rows)
     parts = Parts(*(rows.of_groups(g, augmented=i == 0) for i, g in enumerate(groups)))
     # Few are rated: all of them teach. Figures on the card come from the folds, not from here.
     run = Run.begin(folder, bench.recipe, {"command": "python benchmarks/crossval.py --ship"})

@@ -31,7 +31,8 @@ from edgeemo.compress.metrics import fit_temperature, softmax
 from edgeemo.compress.recipe import Recipe
 from edgeemo.compress.report import write_report
 from edgeemo.compress.run import SCHEMA, Facts, Held, Run, weights_licence
-from edgeemo.compress.students.base import Student, make_student
+from edgeemo.compress.student_heads import with_heads
+from edgeemo.compress.students.base import Student, make_student, save_student
 from edgeemo.compress.teachers.base import Teacher
 from edgeemo.compress.training import Fitted, fit, seeded_student
 from edgeemo.errors import BadData, BadRecipe
@@ -84,6 +85,12 @@ def distil(
     parts = label_parts(run, data, teacher, student, cache, progress)
     fitted = fit(student, parts.train, parts.valid, recipe, run.folder,
                  resume=True, device=device, progress=progress)  # fmt: skip
+    if recipe.heads is not None:
+        fitted = replace(
+            fitted, student=with_heads(fitted.student, parts.train, recipe.heads, recipe.seed)
+        )
+        if parallel.rank() == 0:
+            save_student(fitted.student, run.folder / "student.pt")
     return complete(run, data, teacher, fitted, parts)
 
 

@@ -178,6 +178,56 @@ class DistilPart:
 
 
 @dataclass(frozen=True)
+class HeadsPart:
+    """How heads are trained on an embedding that is held still.
+
+    Attributes:
+        members: networks, each with its own start, batches and dropout.
+        hidden: width of each hidden layer.
+        layers: hidden layers.
+        relu: ReLU between the layers, as students have it; otherwise GELU.
+        steps: of AdamW.
+        rated, others: rows of a batch with ratings of the dimensions, and with classes alone.
+        lr, weight_decay: peak rate (warm-up, then a cosine) and decay.
+        drop_input, drop_hidden: dropout.
+        noise: standard deviation of noise on the standardised input.
+        ccc, mse, classes: weights of the losses.
+        smoothing: of the class targets.
+
+    Ratings of annotators teach the dimensions, and votes of all corpora the classes.
+    """
+
+    members: int = 5
+    hidden: int = 256
+    layers: int = 2
+    relu: bool = False
+    steps: int = 450
+    rated: int = 64
+    others: int = 128
+    lr: float = 1e-3
+    weight_decay: float = 0.05
+    drop_input: float = 0.1
+    drop_hidden: float = 0.5
+    noise: float = 0.3
+    ccc: float = 1.0
+    mse: float = 2.0
+    classes: float = 1.0
+    smoothing: float = 0.1
+
+    def __post_init__(self) -> None:
+        for name in ("members", "hidden", "steps", "rated"):
+            _between(f"heads.{name}", getattr(self, name), 1, 100_000)
+        _between("heads.others", self.others, 0, 100_000)
+        _between("heads.layers", self.layers, 0, 8)
+        _between("heads.lr", self.lr, 1e-8, 1)
+        _between("heads.weight_decay", self.weight_decay, 0, 10)
+        for name in ("drop_input", "drop_hidden", "smoothing"):
+            _between(f"heads.{name}", getattr(self, name), 0, 0.95)
+        for name in ("noise", "ccc", "mse", "classes"):
+            _between(f"heads.{name}", getattr(self, name), 0, 1000)
+
+
+@dataclass(frozen=True)
 class RegularPart:
     """Changes of the features at each step; the labels stay, so keep them mild.
 
@@ -228,7 +278,12 @@ class StopPart:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A run, completely. Every random choice derives from `seed`."""
+    """A run, completely. Every random choice derives from `seed`.
+
+    Attributes:
+        heads: after training, replace the student's heads by ones trained on its embedding, which
+            is held still; without the table the heads stay as they came out of training.
+    """
 
     schema: int
     student: StudentPart
@@ -241,6 +296,7 @@ class Recipe:
     augment: AugmentPart = field(default_factory=AugmentPart)
     regular: RegularPart = field(default_factory=RegularPart)
     stop: StopPart = field(default_factory=StopPart)
+    heads: HeadsPart | None = None
 
     def __post_init__(self) -> None:
         if self.schema != SCHEMA:
@@ -289,6 +345,8 @@ def load_recipe(source: str | Path) -> Recipe:
 def dump_recipe(recipe: Recipe) -> str:
     """The recipe as TOML with every value written out; load_recipe reads it back equal."""
     plain = _schema.write(recipe)
+    # TOML has no null: a table that is not there stays away.
+    plain = {k: v for k, v in plain.items() if v is not None}
     lines = [f"{k} = {_toml(v)}" for k, v in plain.items() if not isinstance(v, dict)]
     for name, table in plain.items():
         if isinstance(table, dict):

@@ -46,7 +46,7 @@ from edgeemo.compress.labelled import Labelled
 from edgeemo.compress.labelling import Labeller
 from edgeemo.compress.recipe import Recipe, load_recipe
 from edgeemo.compress.teachers.builtin import FILE, LONGEST_SECONDS, TrunkTeacher
-from edgeemo.compress.teachers.heads import HeadRecipe, Heads, fit_heads
+from edgeemo.compress.teachers.heads import Heads, HeadsPart, fit_heads
 from edgeemo.compress.teachers.whisper_trunk import WhisperTrunk, read_ctranslate2
 from edgeemo.export.graph import onnx, shrink
 from edgeemo.features import LOGMEL40, WHISPER80, log_mel
@@ -209,7 +209,7 @@ def main() -> None:
     args = parser.parse_args()
     data, base = open_dataset(args.data), make_trunk(args.whisper)
     rows = head_rows(base, data, load_recipe(args.recipe), args.cache)
-    heads = fit_heads(rows, HeadRecipe())
+    heads = fit_heads(rows, HeadsPart())
     heads.round()
     made = teacher_file(base, heads, data, _metrics(args.metrics))
     write_bytes(args.out, made)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, TypeVar
@@ -43,6 +43,7 @@ class Student(nn.Module):
         spec: the features it expects.
         receptive: frames that one token sees.
         stride: frames from one token to the next.
+        adv, classes: the last layers.
     """
 
     name: ClassVar[str] = ""
@@ -50,6 +51,8 @@ class Student(nn.Module):
     spec: FeatureSpec
     receptive: int
     stride: int
+    adv: nn.Linear
+    classes: nn.Linear
 
     def forward(self, features: Tensor, lengths: Tensor | None = None) -> StudentOutput:
         """Estimate.
@@ -66,6 +69,37 @@ class Student(nn.Module):
 
         Called once before training. A student whose first layer normalises by itself ignores it.
         """
+
+    @property
+    def head_layers(self) -> tuple[nn.Linear, ...]:
+        """Linear layers, with ReLU between, from the embedding to the outputs; not the outputs."""
+        return ()
+
+    @torch.no_grad()
+    def take_heads(self, weights: Sequence[Tensor], biases: Sequence[Tensor]) -> None:
+        """Replace what lies behind the embedding.
+
+        Args:
+            weights: [in, out] of each of `head_layers`, then [in, 3 + 8] for both outputs.
+            biases: [out] of each.
+
+        Raises:
+            BadRecipe: the student's layers have other shapes.
+        """
+        last = self.adv, self.classes
+        ours = [*(layer.weight.T.shape for layer in self.head_layers)]
+        ours.append(torch.Size((last[0].in_features, sum(layer.out_features for layer in last))))
+        if [w.shape for w in weights] != ours:
+            raise BadRecipe(
+                f"$.heads: layers of {[list(w.shape) for w in weights]}; {self.name} has "
+                f"{[list(shape) for shape in ours]}: set members = 1, layers and hidden to these"
+            )
+        split = [layer.out_features for layer in last]
+        parts = zip(weights[-1].T.split(split), biases[-1].split(split), strict=True)
+        whole = [(w.T, b) for w, b in zip(weights[:-1], biases[:-1], strict=True)]
+        for layer, (weight, bias) in zip((*self.head_layers, *last), (*whole, *parts), strict=True):
+            layer.weight.copy_(weight)
+            layer.bias.copy_(bias)
 
 
 S = TypeVar("S", bound=type[Student])

@@ -7,8 +7,6 @@ where Wav2Small, which stays at 250 tokens a second, spends its 78 M multiply-ac
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -110,19 +108,10 @@ class Wav2SmallStream(Student):
         self.mean.copy_(mean)
         self.inverse_sd.copy_(1 / sd.clamp(min=1e-3))
 
-    @torch.no_grad()
-    def take_heads(self, weights: Sequence[Tensor], biases: Sequence[Tensor]) -> None:
-        """Replace what lies behind the embedding.
-
-        Args:
-            weights: [pooled, hidden] and [hidden, 3 + 8], for the plain embedding.
-            biases: [hidden] and [3 + 8].
-        """
-        self.hidden.weight.copy_(weights[0].T)
-        self.hidden.bias.copy_(biases[0])
-        for layer, part in ((self.adv, slice(0, 3)), (self.classes, slice(3, None))):
-            layer.weight.copy_(weights[1][:, part].T)
-            layer.bias.copy_(biases[1][part])
+    @property
+    def head_layers(self) -> tuple[nn.Linear, ...]:
+        """See Student.head_layers."""
+        return (self.hidden,)
 
     def forward(self, features: Tensor, lengths: Tensor | None = None) -> StudentOutput:
         """See Student.forward."""

@@ -20,48 +20,11 @@ from torch import Tensor, nn
 from edgeemo.compress import losses
 from edgeemo.compress.data import Clip
 from edgeemo.compress.labelled import Labelled
+from edgeemo.compress.recipe import HeadsPart
 from edgeemo.compress.teachers.whisper_trunk import Rounded
 from edgeemo.compress.training import rate_at
 from edgeemo.errors import BadData
 from edgeemo.types import CLASSES, DIMENSIONS
-
-
-@dataclass(frozen=True)
-class HeadRecipe:
-    """How the heads are trained.
-
-    Attributes:
-        members: networks, each with its own start, batches and dropout.
-        hidden: width of each hidden layer.
-        layers: hidden layers.
-        relu: ReLU between the layers, as students have it; otherwise GELU.
-        steps: of AdamW.
-        rated, others: rows of a batch with ratings of the dimensions, and with classes alone.
-        lr, weight_decay: peak rate (warm-up, then a cosine) and decay.
-        drop_input, drop_hidden: dropout.
-        noise: standard deviation of noise on the standardised input.
-        ccc, mse, classes: weights of the losses.
-        smoothing: of the class targets.
-        seed: every random choice derives from it.
-    """
-
-    members: int = 5
-    hidden: int = 256
-    layers: int = 2
-    relu: bool = False
-    steps: int = 450
-    rated: int = 64
-    others: int = 128
-    lr: float = 1e-3
-    weight_decay: float = 0.05
-    drop_input: float = 0.1
-    drop_hidden: float = 0.5
-    noise: float = 0.3
-    ccc: float = 1.0
-    mse: float = 2.0
-    classes: float = 1.0
-    smoothing: float = 0.1
-    seed: int = 1
 
 
 class Heads(nn.Module):
@@ -75,7 +38,7 @@ class Heads(nn.Module):
     mean: Tensor
     inverse_sd: Tensor
 
-    def __init__(self, width: int, recipe: HeadRecipe) -> None:
+    def __init__(self, width: int, recipe: HeadsPart) -> None:
         super().__init__()
         self.recipe = recipe
         sizes = (width, *[recipe.hidden] * recipe.layers, len(DIMENSIONS) + len(CLASSES))
@@ -155,13 +118,17 @@ class _Weight(nn.Module):
         return self.values
 
 
-def fit_heads(rows: Labelled, recipe: HeadRecipe) -> Heads:
+def fit_heads(
+    rows: Labelled, recipe: HeadsPart, seed: int = 1, *, heard_words: bool = False
+) -> Heads:
     """Train heads.
 
     Args:
         rows: labelled by the trunk, so that they have embeddings; those with ratings teach the
             dimensions, those with votes (see free_of_words) the classes.
         recipe: all settings.
+        seed: of first weights, batches, noise and dropout.
+        heard_words: the votes are of somebody whom words did not mislead, so each counts.
 
     Returns:
         The heads in evaluation mode.
@@ -170,7 +137,7 @@ def fit_heads(rows: Labelled, recipe: HeadRecipe) -> Heads:
         BadData: no row has ratings of the dimensions.
     """
     rated = np.flatnonzero(~np.isnan(rows.human_adv).any(1))
-    free = free_of_words(list(rows.clips))
+    free = np.ones(len(rows), bool) if heard_words else free_of_words(list(rows.clips))
     voted = np.flatnonzero(~np.isnan(rows.votes).any(1) & free)
     others = np.setdiff1d(voted, rated)
     if not len(rated):
@@ -178,14 +145,14 @@ def fit_heads(rows: Labelled, recipe: HeadRecipe) -> Heads:
     inputs = torch.from_numpy(_embedding(rows).astype(np.float32))
     targets = _Targets.of(rows, free)
     with torch.random.fork_rng():
-        torch.manual_seed(recipe.seed)
+        torch.manual_seed(seed)
         heads = Heads(inputs.shape[1], recipe).train()
         heads.mean.copy_(inputs.mean(0))
         heads.inverse_sd.copy_(1 / (inputs.std(0) + 1e-6))
         optimizer = torch.optim.AdamW(
             heads.parameters(), recipe.lr, weight_decay=recipe.weight_decay
         )
-        rng = np.random.default_rng(recipe.seed)
+        rng = np.random.default_rng(seed)
         for step in range(recipe.steps):
             optimizer.param_groups[0]["lr"] = recipe.lr * rate_at(step, recipe.steps, 0.3)
             picked = np.stack([_pick(rng, rated, others, recipe) for _ in range(recipe.members)])
@@ -223,7 +190,7 @@ class _Targets:
 
 def _pick(
     rng: np.random.Generator, rated: NDArray[np.int64], others: NDArray[np.int64],
-    recipe: HeadRecipe,
+    recipe: HeadsPart,
 ) -> NDArray[np.int64]:  # fmt: skip
     first = rng.choice(rated, recipe.rated, replace=len(rated) < recipe.rated)
     if not len(others):
@@ -232,7 +199,7 @@ def _pick(
 
 
 def _loss(
-    outputs: Tensor, targets: _Targets, picked: NDArray[np.int64], recipe: HeadRecipe
+    outputs: Tensor, targets: _Targets, picked: NDArray[np.int64], recipe: HeadsPart
 ) -> Tensor:
     total = outputs.new_zeros(())
     # CCC is a figure of a batch, so each member is judged on its own.

@@ -14,7 +14,7 @@ from edgeemo.compress.data import shipped_speech
 from edgeemo.compress.students import make_student
 from edgeemo.compress.teachers import load_teacher
 from edgeemo.compress.teachers.builtin import FILE
-from edgeemo.compress.teachers.heads import HeadRecipe, Heads, free_of_words
+from edgeemo.compress.teachers.heads import HeadsPart, Heads, free_of_words
 from edgeemo.compress.teachers.whisper_trunk import Rounded, WhisperTrunk, read_ctranslate2
 from edgeemo.errors import BadArtifact
 
@@ -120,7 +120,7 @@ def test_level_beyond_80_decibels_below_the_peak_is_not_heard() -> None:
 
 
 def test_heads_are_the_mean_of_their_members() -> None:
-    heads = Heads(6, HeadRecipe(members=3, hidden=8)).eval()
+    heads = Heads(6, HeadsPart(members=3, hidden=8)).eval()
     x = torch.randn(4, 6, generator=torch.Generator().manual_seed(0))
     adv, probs = heads(x)
     each = heads.outputs(x[None].expand(3, -1, -1))
@@ -130,7 +130,7 @@ def test_heads_are_the_mean_of_their_members() -> None:
 
 def test_a_student_takes_heads_that_were_trained_on_its_embedding() -> None:
     student = make_student("wav2small-stream").eval()
-    heads = Heads(144, HeadRecipe(members=1, hidden=64, layers=1, relu=True)).eval()
+    heads = Heads(144, HeadsPart(members=1, hidden=64, layers=1, relu=True)).eval()
     heads.mean.fill_(0.3)
     heads.inverse_sd.fill_(2.0)
     student.take_heads(*heads.plain())
