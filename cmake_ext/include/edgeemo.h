@@ -143,6 +143,17 @@ size_t edgeemo_frontend_size(const edgeemo_feature_spec *spec);
 int32_t edgeemo_frontend_init(edgeemo_frontend **fe, void *memory, size_t bytes,
                               const edgeemo_feature_spec *spec);
 
+/* Tables made beforehand, for instance in flash: cmake_ext/tables/ holds those of logmel40. Then
+ * memory is for the state alone, and no double arithmetic is linked.
+ *
+ * edgeemo_frontend_state_size() gives the bytes, a multiple of 8; 0 if tables is NULL.
+ * edgeemo_frontend_init_tables() is edgeemo_frontend_init() with these tables; they are trusted,
+ * not copied, and have to stay. Several front ends may share them. */
+typedef struct edgeemo_tables edgeemo_tables;
+size_t edgeemo_frontend_state_size(const edgeemo_tables *tables);
+int32_t edgeemo_frontend_init_tables(edgeemo_frontend **fe, void *memory, size_t bytes,
+                                     const edgeemo_tables *tables);
+
 /* Frames that a push of n more samples would complete, 0 or more; EDGEEMO_ERR_ARG if fe is NULL
  * or n negative. */
 int32_t edgeemo_frontend_frames(const edgeemo_frontend *fe, int32_t n);

@@ -3,70 +3,35 @@
 
 #include "edgeemo_internal.h"
 
-/* The parts of a front end's block, in order; every part begins on 8 bytes. */
-typedef struct layout {
-    size_t shape, turn, split, rise, norm, history, re, im, power, place, edge, end;
-} layout;
-
-static size_t append(size_t *end, int32_t count, size_t size)
+/* Behind the front end itself come the history, the FFT's values and the power. */
+static size_t history_size(const edgeemo_tables *t)
 {
-    size_t at = *end;
-    *end = (at + (size_t)count * size + 7) / 8 * 8;
-    return at;
+    return (size_t)(t->window + t->window % 2) * sizeof(float);
 }
 
-static layout lay_out(const edgeemo_feature_spec *spec)
+size_t edgeemo_frontend_state_size(const edgeemo_tables *t)
 {
-    int32_t m = spec->fft / 2;
-    size_t end = 0;
-    layout l;
-    append(&end, 1, sizeof(edgeemo_frontend));
-    l.shape = append(&end, spec->window, sizeof(float));
-    l.turn = append(&end, 3 * m / 4, sizeof(edgeemo_complex));
-    l.split = append(&end, m / 2, sizeof(edgeemo_complex));
-    l.rise = append(&end, m + 1, sizeof(float));
-    l.norm = append(&end, spec->bands, sizeof(float));
-    l.history = append(&end, spec->window, sizeof(float));
-    l.re = append(&end, m, sizeof(float));
-    l.im = append(&end, m, sizeof(float));
-    l.power = append(&end, m + 1, sizeof(float));
-    l.place = append(&end, m, sizeof(uint16_t));
-    l.edge = append(&end, spec->bands + 2, sizeof(uint16_t));
-    l.end = end;
-    return l;
+    if (!t)
+        return 0;
+    size_t m = (size_t)t->fft / 2;
+    size_t values = m * sizeof(real_complex) + (m + 1) * sizeof(float);
+    return (sizeof(edgeemo_frontend) + history_size(t) + values + 7) / 8 * 8;
 }
 
-size_t edgeemo_frontend_size(const edgeemo_feature_spec *spec)
+int32_t edgeemo_frontend_init_tables(edgeemo_frontend **out, void *memory, size_t bytes,
+                                     const edgeemo_tables *tables)
 {
-    return edgeemo_feature_spec_check(spec) == EDGEEMO_OK ? lay_out(spec).end : 0;
-}
-
-int32_t edgeemo_frontend_init(edgeemo_frontend **out, void *memory, size_t bytes,
-                              const edgeemo_feature_spec *spec)
-{
-    if (!out || !memory)
+    if (!out || !memory || !tables)
         return EDGEEMO_ERR_ARG;
-    int32_t status = edgeemo_feature_spec_check(spec);
-    if (status != EDGEEMO_OK)
-        return status;
-    layout l = lay_out(spec);
-    if (bytes < l.end || (uintptr_t)memory % 8)
+    if (bytes < edgeemo_frontend_state_size(tables) || (uintptr_t)memory % 8)
         return EDGEEMO_ERR_MEMORY;
-    unsigned char *base = memory;
     edgeemo_frontend *fe = memory;
-    fe->tables.shape = (void *)(base + l.shape);
-    fe->tables.turn = (void *)(base + l.turn);
-    fe->tables.split = (void *)(base + l.split);
-    fe->tables.rise = (void *)(base + l.rise);
-    fe->tables.norm = (void *)(base + l.norm);
-    fe->tables.place = (void *)(base + l.place);
-    fe->tables.edge = (void *)(base + l.edge);
-    fe->history = (void *)(base + l.history);
-    fe->work.re = (void *)(base + l.re);
-    fe->work.im = (void *)(base + l.im);
-    fe->work.power = (void *)(base + l.power);
-    fe->hop = spec->hop;
-    edgeemo_make_tables(&fe->tables, spec);
+    unsigned char *history = (unsigned char *)memory + sizeof *fe;
+    fe->tables = tables;
+    fe->history = (void *)history;
+    fe->work.z = (void *)(history + history_size(tables));
+    fe->work.power = (void *)(fe->work.z + tables->fft / 2);
+    fe->history[tables->window - 1 + tables->window % 2] = 0; /* that behind an odd window */
     edgeemo_frontend_reset(fe);
     *out = fe;
     return EDGEEMO_OK;
@@ -81,31 +46,31 @@ void edgeemo_frontend_reset(edgeemo_frontend *fe)
 /* Samples until the next frame is complete: at least 1. */
 static int32_t missing(const edgeemo_frontend *fe)
 {
-    return fe->skip + fe->tables.window - fe->filled;
+    return fe->skip + fe->tables->window - fe->filled;
 }
 
 int32_t edgeemo_frontend_frames(const edgeemo_frontend *fe, int32_t n)
 {
     if (!fe || n < 0)
         return EDGEEMO_ERR_ARG;
-    return n < missing(fe) ? 0 : 1 + (n - missing(fe)) / fe->hop;
+    return n < missing(fe) ? 0 : 1 + (n - missing(fe)) / fe->tables->hop;
 }
 
 static void one_frame(edgeemo_frontend *fe, float *out)
 {
-    edgeemo_window(&fe->tables, fe->history, &fe->work);
-    edgeemo_fft(&fe->tables, &fe->work);
-    edgeemo_spectrum(&fe->tables, &fe->work);
-    edgeemo_mel(&fe->tables, fe->work.power, out);
-    edgeemo_log(&fe->tables, out);
+    edgeemo_begin(fe->tables, fe->history, &fe->work);
+    edgeemo_fft(fe->tables, &fe->work);
+    edgeemo_spectrum(fe->tables, &fe->work);
+    edgeemo_mel(fe->tables, &fe->work, out);
+    edgeemo_log(fe->tables, out);
 }
 
 /* After a frame: keep what the next one shares with it. */
 static void advance(edgeemo_frontend *fe)
 {
-    int32_t kept = fe->tables.window - fe->hop;
+    int32_t kept = fe->tables->window - fe->tables->hop;
     if (kept > 0) {
-        memmove(fe->history, fe->history + fe->hop, (size_t)kept * sizeof(float));
+        memmove(fe->history, fe->history + fe->tables->hop, (size_t)kept * sizeof(float));
         fe->filled = kept;
     } else {
         fe->filled = 0;
@@ -135,7 +100,7 @@ static int32_t push(edgeemo_frontend *fe, const float *floats, const int16_t *sh
         || (room > 0 && !frames))
         return EDGEEMO_ERR_ARG;
     /* Take no sample that would complete a frame beyond the room. */
-    int64_t limit = missing(fe) + (int64_t)room * fe->hop - 1;
+    int64_t limit = missing(fe) + (int64_t)room * fe->tables->hop - 1;
     if (n > limit)
         n = (int32_t)limit;
     if (floats && edgeemo_first_bad_sample(floats, n) >= 0)
@@ -145,15 +110,15 @@ static int32_t push(edgeemo_frontend *fe, const float *floats, const int16_t *sh
         int32_t skipped = smaller(fe->skip, n - at);
         fe->skip -= skipped;
         at += skipped;
-        int32_t copied = smaller(fe->tables.window - fe->filled, n - at);
+        int32_t copied = smaller(fe->tables->window - fe->filled, n - at);
         if (copied > 0) {
             copy_in(fe->history + fe->filled, floats ? floats + at : NULL,
                     shorts ? shorts + at : NULL, copied);
             fe->filled += copied;
             at += copied;
         }
-        if (fe->filled == fe->tables.window) {
-            one_frame(fe, frames + (size_t)count * (size_t)fe->tables.bands);
+        if (fe->filled == fe->tables->window) {
+            one_frame(fe, frames + (size_t)count * (size_t)fe->tables->bands);
             count++;
             advance(fe);
         }

@@ -39,53 +39,67 @@ static inline real real_at_least(real x, float low)
 }
 #endif
 
+typedef struct real_complex {
+    real re, im;
+} real_complex;
+
 /* cos(2 pi k / n) and its negative sine: e^(-2 pi i k / n), the way an FFT turns. */
 typedef struct edgeemo_complex {
     float re, im;
 } edgeemo_complex;
 
-/* All that the stages read. The arrays lie in the caller's block, behind the front end itself;
+/* The turns of one butterfly of four: those of its second, third and fourth result. */
+typedef struct edgeemo_turns {
+    edgeemo_complex by1, by2, by3;
+} edgeemo_turns;
+
+/* All that the stages read, made by edgeemo_make_tables() or, to lie in flash, by a generator.
  * N is the FFT's length, M = N/2 that of the complex FFT which does its work. */
-typedef struct edgeemo_tables {
-    int32_t window, fft, bands, spectrum, floor_mode;
+struct edgeemo_tables {
+    int32_t window, hop, fft, bands, spectrum, floor_mode;
     float floor, log_scale;
-    float *shape;             /* [window] */
-    edgeemo_complex *turn;    /* [3M/4] e^(-2 pi i k / M), for the butterflies */
-    edgeemo_complex *split;   /* [M/2] e^(-2 pi i k / N), from complex to real */
-    uint16_t *place;          /* [M] where the FFT leaves bin k */
-    float *rise;              /* [M+1] weight of bin k in the triangle that rises over it */
-    float *norm;              /* [bands] factor of each band */
-    uint16_t *edge;           /* [bands+2] first bin at or above each corner of the triangles */
-} edgeemo_tables;
+    const float *shape;           /* [window, and a 0 if that is odd] */
+    const edgeemo_turns *turns;   /* for each stage of length L = M, M/4, .. 8: [L/4] */
+    const edgeemo_complex *split; /* [M/4][2] e^(-2 pi i k / N) for k = r and k = r + M/4 */
+    const float *rise;            /* [M+1] weight of bin k in the triangle that rises over it */
+    const float *norm;            /* [bands] factor of each band, for four times the power */
+    const uint16_t *place;        /* [M/4] where the FFT leaves bin k */
+    const uint16_t *edge;         /* [bands+2] first bin at or above each corner of the triangles */
+    uint16_t quarters[4];         /* bin k + i M/4 lies at place[k] + quarters[i] */
+};
 
 /* Work of one frame. */
 typedef struct edgeemo_work {
-    real *re, *im; /* [M] each */
-    real *power;   /* [M+1] */
+    real_complex *z; /* [M] */
+    real *power;     /* [M+1] */
 } edgeemo_work;
 
 struct edgeemo_frontend {
-    edgeemo_tables tables;
+    const edgeemo_tables *tables;
     edgeemo_work work;
-    int32_t hop;
     int32_t filled; /* samples in history, less than window between calls */
     int32_t skip;   /* samples to drop before the next frame begins; 0 unless hop > window */
-    float *history; /* [window] the samples of the frame that is being collected */
+    float *history; /* [window, and one more if that is odd] the frame that is being collected */
 };
 
-/* Tables, in the arrays that `tables` points to. */
-void edgeemo_make_tables(edgeemo_tables *tables, const edgeemo_feature_spec *spec);
+/* Bytes of the tables of a valid spec, a multiple of 8. */
+size_t edgeemo_tables_size(const edgeemo_feature_spec *spec);
+
+/* Make them in `memory`, aligned on 8 bytes; they begin with the struct. */
+edgeemo_tables *edgeemo_make_tables(void *memory, const edgeemo_feature_spec *spec);
 
 /* The stages, in order. Each reads the tables and the result of the one before.
- * window    frame[window] times the shape, even samples to re, odd ones to im, zeros behind.
- * fft       in place; bin k comes to lie at place[k].
- * spectrum  power (or magnitude) of the N/2 + 1 bins of the real signal.
- * mel       sums of the bins under each triangle, out[bands].
+ * begin     frame[window] times the shape, even samples as real and odd ones as imaginary parts,
+ *           zeros behind, and the first butterflies. If window is odd, frame[window] must be
+ *           finite; it counts for nothing.
+ * fft       the other butterflies, in place; bin k comes to lie at place[k].
+ * spectrum  four times the power (or twice the magnitude) of the N/2 + 1 bins of the signal.
+ * mel       sums of the bins under each triangle, out[bands]; may use work->z.
  * log       in place. */
-void edgeemo_window(const edgeemo_tables *tables, const real *frame, edgeemo_work *work);
+void edgeemo_begin(const edgeemo_tables *tables, const real *frame, edgeemo_work *work);
 void edgeemo_fft(const edgeemo_tables *tables, edgeemo_work *work);
 void edgeemo_spectrum(const edgeemo_tables *tables, edgeemo_work *work);
-void edgeemo_mel(const edgeemo_tables *tables, const real *power, real *out);
+void edgeemo_mel(const edgeemo_tables *tables, edgeemo_work *work, real *out);
 void edgeemo_log(const edgeemo_tables *tables, real *values);
 
 /* Functions for tables, in double, from + - * / only, so that no libm decides a bit.

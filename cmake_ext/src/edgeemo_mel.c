@@ -2,8 +2,9 @@
 #include "edgeemo_internal.h"
 
 /* Between corner i and corner i+1, triangle i rises and triangle i-1 falls. */
-void edgeemo_mel(const edgeemo_tables *t, const real *power, real *out)
+void edgeemo_mel(const edgeemo_tables *t, edgeemo_work *work, real *out)
 {
+    const real *power = work->power;
     for (int32_t i = 0; i <= t->bands; i++) {
         real rising = {0}, falling = {0};
         for (int32_t bin = t->edge[i]; bin < t->edge[i + 1]; bin++) {

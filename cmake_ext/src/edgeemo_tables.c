@@ -3,36 +3,52 @@
 
 #define LN10 2.30258509299404568402
 
-static void make_window(edgeemo_tables *t)
+static void make_window(float *out, int32_t window)
 {
-    for (int32_t j = 0; j < t->window; j++) {
+    for (int32_t j = 0; j < window; j++) {
         double c, s;
-        edgeemo_turn(j, t->window, &c, &s);
-        t->shape[j] = (float)(0.5 - 0.5 * c);
+        edgeemo_turn(j, window, &c, &s);
+        out[j] = (float)(0.5 - 0.5 * c);
     }
+    if (window % 2)
+        out[window] = 0;
 }
 
-static void make_twiddles(edgeemo_complex *out, int32_t count, int32_t n)
+/* e^(-2 pi i k / n) */
+static edgeemo_complex turn(int32_t k, int32_t n)
 {
-    for (int32_t k = 0; k < count; k++) {
-        double c, s;
-        edgeemo_turn(k, n, &c, &s);
-        out[k].re = (float)c;
-        out[k].im = (float)-s;
-    }
+    double c, s;
+    edgeemo_turn(k, n, &c, &s);
+    return (edgeemo_complex){(float)c, (float)-s};
+}
+
+static int32_t turns_of(int32_t m)
+{
+    int32_t count = 0;
+    for (int32_t length = m; length >= 8; length /= 4)
+        count += length / 4;
+    return count;
+}
+
+static void make_turns(edgeemo_turns *out, int32_t m)
+{
+    for (int32_t length = m; length >= 8; length /= 4)
+        for (int32_t j = 0; j < length / 4; j++) {
+            out->by1 = turn(j, length);
+            out->by2 = turn(2 * j, length);
+            out->by3 = turn(3 * j, length);
+            out++;
+        }
 }
 
 /* The butterflies split a block by the remainder of the bin's number, so bin k ends where its
  * digits, read from the lowest, lead. */
-static void make_places(edgeemo_tables *t)
+static uint16_t place_of(int32_t k, int32_t m)
 {
-    int32_t m = t->fft / 2;
-    for (int32_t k = 0; k < m; k++) {
-        int32_t rest = k, place = 0, length = m;
-        for (; length >= 4; length /= 4, rest /= 4)
-            place += (rest % 4) * (length / 4);
-        t->place[k] = (uint16_t)(place + rest); /* rest is 0, or 0..1 in a last block of two */
-    }
+    int32_t place = 0;
+    for (int32_t length = m; length >= 4; length /= 4, k /= 4)
+        place += (k % 4) * (length / 4);
+    return (uint16_t)(place + k); /* k is now 0, or 0..1 in a last block of two */
 }
 
 /* Slaney's mel: 15 mels below 1000 Hz, then 27 for each factor of 6.4. HTK's: one formula. */
@@ -64,46 +80,95 @@ static double corner_hz(const edgeemo_feature_spec *spec, int32_t i)
 
 /* Triangle b has corners b, b+1, b+2. Between two corners one triangle rises and the one before
  * it falls, and at each bin their weights add up to 1: one stored weight gives both. */
-static void make_mel(edgeemo_tables *t, const edgeemo_feature_spec *spec)
+static void make_mel(float *rise, uint16_t *edge, float *norm, const edgeemo_feature_spec *spec)
 {
     int32_t last = spec->fft / 2;
     int32_t in_mel = spec->triangles == EDGEEMO_TRIANGLES_MEL;
     double step = (double)spec->sample_rate / spec->fft;
     int32_t bin = 0;
     while (bin <= last && bin * step < spec->low_hz)
-        t->rise[bin++] = 0;
-    t->edge[0] = (uint16_t)bin;
+        rise[bin++] = 0;
+    edge[0] = (uint16_t)bin;
     for (int32_t i = 0; i <= spec->bands; i++) {
         double left = corner_hz(spec, i), right = corner_hz(spec, i + 1);
         double from = in_mel ? mel_of(left, spec->mel_scale) : left;
         double to = in_mel ? mel_of(right, spec->mel_scale) : right;
         for (; bin <= last && bin * step < right; bin++) {
             double at = in_mel ? mel_of(bin * step, spec->mel_scale) : bin * step;
-            t->rise[bin] = (float)((at - from) / (to - from));
+            rise[bin] = (float)((at - from) / (to - from));
         }
-        t->edge[i + 1] = (uint16_t)bin;
+        edge[i + 1] = (uint16_t)bin;
     }
     while (bin <= last)
-        t->rise[bin++] = 0;
+        rise[bin++] = 0;
     for (int32_t b = 0; b < spec->bands; b++) {
         double width = corner_hz(spec, b + 2) - corner_hz(spec, b);
-        t->norm[b] = spec->area_norm == EDGEEMO_AREA_SLANEY ? (float)(2 / width) : 1.0f;
+        float area = spec->area_norm == EDGEEMO_AREA_SLANEY ? (float)(2 / width) : 1.0f;
+        /* The spectrum comes as four times the power or twice the magnitude. */
+        norm[b] = area * (spec->spectrum == EDGEEMO_SPECTRUM_POWER ? 0.25f : 0.5f);
     }
 }
 
-void edgeemo_make_tables(edgeemo_tables *t, const edgeemo_feature_spec *spec)
+/* The parts of the tables, in order; every part begins on 8 bytes. */
+typedef struct layout {
+    size_t shape, turns, split, rise, norm, place, edge, end;
+} layout;
+
+static size_t append(size_t *end, int32_t count, size_t size)
+{
+    size_t at = *end;
+    *end = (at + (size_t)count * size + 7) / 8 * 8;
+    return at;
+}
+
+static layout lay_out(const edgeemo_feature_spec *spec)
 {
     int32_t m = spec->fft / 2;
-    t->window = spec->window;
-    t->fft = spec->fft;
-    t->bands = spec->bands;
-    t->spectrum = spec->spectrum;
-    t->floor_mode = spec->floor_mode;
-    t->floor = (float)spec->floor;
-    t->log_scale = spec->log == EDGEEMO_LOG_DB ? (float)(10 / LN10) : 1.0f;
-    make_window(t);
-    make_twiddles(t->turn, 3 * m / 4, m);
-    make_twiddles(t->split, m / 2, spec->fft);
-    make_places(t);
-    make_mel(t, spec);
+    size_t end = 0;
+    layout l;
+    append(&end, 1, sizeof(edgeemo_tables));
+    l.shape = append(&end, spec->window + spec->window % 2, sizeof(float));
+    l.turns = append(&end, turns_of(m), sizeof(edgeemo_turns));
+    l.split = append(&end, m / 2, sizeof(edgeemo_complex));
+    l.rise = append(&end, m + 1, sizeof(float));
+    l.norm = append(&end, spec->bands, sizeof(float));
+    l.place = append(&end, m / 4, sizeof(uint16_t));
+    l.edge = append(&end, spec->bands + 2, sizeof(uint16_t));
+    l.end = end;
+    return l;
+}
+
+size_t edgeemo_tables_size(const edgeemo_feature_spec *spec)
+{
+    return lay_out(spec).end;
+}
+
+edgeemo_tables *edgeemo_make_tables(void *memory, const edgeemo_feature_spec *spec)
+{
+    layout l = lay_out(spec);
+    unsigned char *base = memory;
+    float *shape = (void *)(base + l.shape);
+    edgeemo_turns *turns = (void *)(base + l.turns);
+    edgeemo_complex *split = (void *)(base + l.split);
+    float *rise = (void *)(base + l.rise), *norm = (void *)(base + l.norm);
+    uint16_t *place = (void *)(base + l.place), *edge = (void *)(base + l.edge);
+    int32_t m = spec->fft / 2;
+    make_window(shape, spec->window);
+    make_turns(turns, m);
+    for (int32_t r = 0; r < m / 4; r++) {
+        split[2 * r] = turn(r, spec->fft);
+        split[2 * r + 1] = turn(r + m / 4, spec->fft);
+        place[r] = place_of(r, m);
+    }
+    make_mel(rise, edge, norm, spec);
+    edgeemo_tables *t = memory;
+    *t = (edgeemo_tables){
+        .window = spec->window, .hop = spec->hop, .fft = spec->fft, .bands = spec->bands,
+        .spectrum = spec->spectrum, .floor_mode = spec->floor_mode, .floor = (float)spec->floor,
+        .log_scale = spec->log == EDGEEMO_LOG_DB ? (float)(10 / LN10) : 1.0f,
+        .shape = shape, .turns = turns, .split = split, .rise = rise, .norm = norm,
+        .place = place, .edge = edge,
+        .quarters = {0, place_of(m / 4, m), place_of(m / 2, m), place_of(m / 4 * 3, m)},
+    };
+    return t;
 }

@@ -1,0 +1,96 @@
+/* measure.c: what a frame costs on a board: instructions by stage, and stack.
+ *
+ * Reads `spec` (an edgeemo_feature_spec) and `clip` (float32) from the working folder, writes the
+ * lines `name number` to `measured`: ticks of cortex_m.h for each region, bytes of stack. */
+#include <string.h>
+
+#include "cortex_m.h"
+#include "edgeemo_internal.h"
+#include "host.h"
+
+enum { CLIP = 8000, HOPS = 10, MOST_TEXT = 1024 };
+static float clip[CLIP], frames[2 * 128];
+static int16_t shorts[CLIP];
+static double block[2500];
+static edgeemo_feature_spec spec;
+static edgeemo_frontend *fe;
+static char text[MOST_TEXT];
+static size_t written;
+
+static void tell(const char *name, uint32_t number)
+{
+    char digits[12];
+    int32_t count = 0;
+    do
+        digits[count++] = (char)('0' + number % 10);
+    while (number /= 10);
+    size_t length = strlen(name);
+    memcpy(text + written, name, length);
+    written += length;
+    text[written++] = ' ';
+    while (count > 0)
+        text[written++] = digits[--count];
+    text[written++] = '\n';
+}
+
+/* Ticks of what stands between, from the return of one call to the entry of the next. */
+#define COUNT(name, work)               \
+    do {                                \
+        cortex_m_start();               \
+        work;                           \
+        uint32_t ticks = cortex_m_ticks(); \
+        tell(name, ticks);              \
+    } while (0)
+
+static void loop_of_2000(void)
+{
+    uint32_t n = 1000;
+    __asm__ volatile("1: subs %0, %0, #1\n bne 1b" : "+r"(n) : : "cc");
+}
+
+static void nothing(void)
+{
+}
+
+static void one_push(void)
+{
+    int32_t taken;
+    edgeemo_frontend_push(fe, clip, spec.hop, frames, 1, &taken);
+}
+
+static void pushes(void)
+{
+    int32_t taken;
+    for (int32_t i = 0; i < HOPS; i++)
+        edgeemo_frontend_push(fe, clip + i * spec.hop, spec.hop, frames, 1, &taken);
+}
+
+static void pushes_i16(void)
+{
+    int32_t taken;
+    for (int32_t i = 0; i < HOPS; i++)
+        edgeemo_frontend_push_i16(fe, shorts + i * spec.hop, spec.hop, frames, 1, &taken);
+}
+
+int main(void)
+{
+    int32_t taken;
+    if (host_read("spec", &spec, sizeof spec) != (int32_t)sizeof spec
+        || host_read("clip", clip, sizeof clip) <= 0
+        || edgeemo_frontend_init(&fe, block, sizeof block, &spec) != EDGEEMO_OK)
+        return 2;
+    for (int32_t i = 0; i < CLIP; i++)
+        shorts[i] = (int16_t)(clip[i] * 32768);
+    COUNT("nothing", (void)0);
+    COUNT("loop_of_2000", loop_of_2000());
+    COUNT("begin", edgeemo_begin(fe->tables, clip, &fe->work));
+    COUNT("fft", edgeemo_fft(fe->tables, &fe->work));
+    COUNT("spectrum", edgeemo_spectrum(fe->tables, &fe->work));
+    COUNT("mel", edgeemo_mel(fe->tables, &fe->work, frames));
+    COUNT("log", edgeemo_log(fe->tables, frames));
+    edgeemo_frontend_push(fe, clip, spec.window, frames, 1, &taken); /* then a hop is a frame */
+    COUNT("pushes", pushes());
+    COUNT("pushes_i16", pushes_i16());
+    tell("stack", cortex_m_stack(one_push) - cortex_m_stack(nothing));
+    return host_write("measured", text, written) ? 3 : 0;
+}
