@@ -1,4 +1,4 @@
-"""MobileNetV3-small and MobileNetV4-conv-small on log-mel as one-channel pictures.
+"""MobileNetV3-small and MobileNetV4-conv-small: the layers, and students that read log-mel.
 
 Shapes after arXiv 1905.02244 and arXiv 2404.10518, in our own code. By default every activation
 is ReLU6, because int8 runtimes are slow or leave int8 on hard-swish; `paper=1` gives the papers'.
@@ -51,6 +51,7 @@ class _Conv(nn.Module):
     ) -> None:  # fmt: skip
         super().__init__()
         self.stride, self.kernel = stride, kernel
+        self.ahead: tuple[int, int, int, int] | None = None  # padding made before the convolution
         self.conv = nn.Conv2d(
             inside, outside, kernel, stride, kernel // 2, groups=groups, bias=False
         )
@@ -60,6 +61,7 @@ class _Conv(nn.Module):
     def forward(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
         # A kernel of one frame cannot see the padding beside a clip.
         x = _masked(x, lengths) if self.kernel > 1 else x
+        x = F.pad(x, self.ahead) if self.ahead else x
         found: Tensor = self.act(self.norm(self.conv(x)))
         return found, _halved(lengths, self.stride)
 
@@ -159,6 +161,19 @@ class _MobileNet(Student):
         return StudentOutput(self.adv(wide), self.classes(wide), pooled, tokens, left)
 
 
+def pad_as_same(layers: nn.Module) -> None:
+    """Pad convolutions of stride 2 on an even size as TFLite's SAME does: more behind than ahead.
+
+    The converters then fold the padding into the convolution. The other way it becomes an
+    operator with a tensor of its own.
+    """
+    for module in layers.modules():
+        if isinstance(module, _Conv) and module.stride == 2:
+            total = module.kernel - 2
+            module.conv.padding = (0, 0)
+            module.ahead = (total // 2, total - total // 2) * 2
+
+
 def _receptive(layers: nn.ModuleList) -> int:
     """Frames that one token sees; squeeze and excite, which sees all, is not counted."""
     frames, step = 1, 1
@@ -185,6 +200,24 @@ _V3_SMALL = (
 )
 
 
+def v3_small(channels: int, width: float, paper: bool) -> tuple[list[nn.Module], int]:
+    """Layers of MobileNetV3-small for a picture of `channels`, and the channels they give."""
+    relu = nn.ReLU() if paper else nn.ReLU6()
+    swish = nn.Hardswish() if paper else nn.ReLU6()
+    inside = _round8(16 * max(1.0, width))
+    layers: list[nn.Module] = [_Conv(channels, inside, 3, 2, act=swish)]
+    for kernel, wide, out, squeeze, swishes, stride in _V3_SMALL:
+        outside = _round8(out * width)
+        layers.append(
+            _Block(inside, outside, _round8(wide * width), 0, kernel, stride, squeeze,
+                   swish if swishes else relu)
+        )  # fmt: skip
+        inside = outside
+    last = _round8(576 * width)
+    layers.append(_Conv(inside, last, act=swish))
+    return layers, last
+
+
 @register_student("mobilenetv3-small")
 class MobileNetV3Small(_MobileNet):
     """MobileNetV3-small.
@@ -195,20 +228,9 @@ class MobileNetV3Small(_MobileNet):
     """
 
     def __init__(self, width: float = 1.0, paper: int = 0) -> None:
-        relu = nn.ReLU() if paper else nn.ReLU6()
-        swish = nn.Hardswish() if paper else nn.ReLU6()
-        inside = _round8(16 * max(1.0, width))
-        layers: list[nn.Module] = [_Conv(1, inside, 3, 2, act=swish)]
-        for kernel, wide, out, squeeze, swishes, stride in _V3_SMALL:
-            outside = _round8(out * width)
-            layers.append(
-                _Block(inside, outside, _round8(wide * width), 0, kernel, stride, squeeze,
-                       swish if swishes else relu)
-            )  # fmt: skip
-            inside = outside
-        last = _round8(576 * width)
-        layers.append(_Conv(inside, last, act=swish))
-        super().__init__(layers, last, _round8(1024 * max(1.0, width)), swish)
+        layers, last = v3_small(1, width, bool(paper))
+        act = nn.Hardswish() if paper else nn.ReLU6()
+        super().__init__(layers, last, _round8(1024 * max(1.0, width)), act)
 
 
 # Kernel before and after the widening, factor of the widening, channels out, stride.
@@ -228,6 +250,31 @@ _V4_SMALL = (
 )
 
 
+def v4_small(channels: int, width: float, paper: bool) -> tuple[list[nn.Module], int]:
+    """Layers of MobileNetV4-conv-small for a picture of `channels`, and what they give."""
+    act = nn.ReLU() if paper else nn.ReLU6()
+
+    def c(wanted: float) -> int:
+        return _round8(wanted * width)
+
+    first = _round8(32 * max(1.0, width))
+    layers: list[nn.Module] = [
+        _Conv(channels, first, 3, 2, act=act),
+        _Conv(first, c(32), 3, 2, act=act),
+        _Conv(c(32), c(32), act=act),
+        _Conv(c(32), c(96), 3, 2, act=act),
+        _Conv(c(96), c(64), act=act),
+    ]
+    inside = c(64)
+    for start, middle, factor, out, stride in _V4_SMALL:
+        wide = _round8(inside * factor)
+        layers.append(_Block(inside, c(out), wide, start, middle, stride, False, act))
+        inside = c(out)
+    last = _round8(960 * width)
+    layers.append(_Conv(inside, last, act=act))
+    return layers, last
+
+
 @register_student("mobilenetv4-conv-small")
 class MobileNetV4ConvSmall(_MobileNet):
     """MobileNetV4-conv-small.
@@ -238,24 +285,6 @@ class MobileNetV4ConvSmall(_MobileNet):
     """
 
     def __init__(self, width: float = 1.0, paper: int = 0) -> None:
+        layers, last = v4_small(1, width, bool(paper))
         act = nn.ReLU() if paper else nn.ReLU6()
-
-        def c(channels: float) -> int:
-            return _round8(channels * width)
-
-        first = _round8(32 * max(1.0, width))
-        layers: list[nn.Module] = [
-            _Conv(1, first, 3, 2, act=act),
-            _Conv(first, c(32), 3, 2, act=act),
-            _Conv(c(32), c(32), act=act),
-            _Conv(c(32), c(96), 3, 2, act=act),
-            _Conv(c(96), c(64), act=act),
-        ]
-        inside = c(64)
-        for start, middle, factor, out, stride in _V4_SMALL:
-            wide = _round8(inside * factor)
-            layers.append(_Block(inside, c(out), wide, start, middle, stride, False, act))
-            inside = c(out)
-        last = _round8(960 * width)
-        layers.append(_Conv(inside, last, act=act))
         super().__init__(layers, last, _round8(1280 * max(1.0, width)), act)
