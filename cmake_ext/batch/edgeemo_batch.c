@@ -1,89 +1,56 @@
-/* edgeemo_batch.c: the stages of the front end, compiled again for several frames side by side. */
+/* edgeemo_batch.c: whole clips, with four frames side by side or, on x86 with AVX2, eight. */
 #if defined __GNUC__ /* and clang: they have vector types */
 #define EDGEEMO_LANES 4
-enum { LANES = EDGEEMO_LANES };
-#else
-enum { LANES = 1 };
 #endif
-
-#define edgeemo_begin edgeemo_lanes_begin
-#define edgeemo_fft edgeemo_lanes_fft
-#define edgeemo_spectrum edgeemo_lanes_spectrum
-#define edgeemo_mel edgeemo_lanes_mel
-#define edgeemo_log edgeemo_lanes_log
-#include "../src/edgeemo_fft.c"
-#include "../src/edgeemo_mel.c"
+#define EDGEEMO_NAME(name) edgeemo_lanes4_##name
+#include "edgeemo_lanes.h"
 
 #include "edgeemo_batch.h"
+
+/* The widest, whatever this processor takes: edgeemo_batch_avx2.c. */
+enum { MOST_LANES = 8, ALIGNMENT = MOST_LANES * sizeof(float) };
+
+#if defined __GNUC__ && defined __x86_64__
+void edgeemo_lanes8_frames(const edgeemo_tables *t, const float *samples, int32_t count,
+                           float *frames, void *memory);
+
+static int32_t has_avx2(void)
+{
+    return __builtin_cpu_supports("avx2") != 0;
+}
+#else
+#define edgeemo_lanes8_frames edgeemo_lanes4_frames
+static int32_t has_avx2(void)
+{
+    return 0;
+}
+#endif
 
 size_t edgeemo_batch_size(const edgeemo_frontend *fe)
 {
     if (!fe)
         return 0;
-    /* frame, z, power, bands */
+    /* frame, z, power, bands: see edgeemo_lanes.h */
     const edgeemo_tables *t = fe->tables;
-    return (size_t)(t->window + 1 + 3 * (t->fft / 2) + 1 + t->bands) * sizeof(real);
-}
-
-/* Value j of the frames from `first` on, a lane each; behind `last` the last one again. */
-static void side_by_side(const edgeemo_frontend *fe, const float *samples, int32_t first,
-                         int32_t last, real *frame)
-{
-    const float *from[LANES];
-    for (int32_t lane = 0; lane < LANES; lane++) {
-        int32_t k = first + lane < last ? first + lane : last;
-        from[lane] = samples + (size_t)k * (size_t)fe->tables->hop;
-    }
-    for (int32_t j = 0; j < fe->tables->window; j++) {
-        union {
-            real value;
-            float lane[LANES];
-        } x;
-        for (int32_t lane = 0; lane < LANES; lane++)
-            x.lane[lane] = from[lane][j];
-        frame[j] = x.value;
-    }
-}
-
-static void apart(const real *values, int32_t bands, float *frames, int32_t count)
-{
-    for (int32_t b = 0; b < bands; b++) {
-        union {
-            real value;
-            float lane[LANES];
-        } x = {values[b]};
-        for (int32_t lane = 0; lane < count; lane++)
-            frames[lane * bands + b] = x.lane[lane];
-    }
+    return (size_t)(t->window + 1 + t->fft + t->fft / 2 + 1 + t->bands) * ALIGNMENT;
 }
 
 int32_t edgeemo_batch(const edgeemo_frontend *fe, const float *samples, int32_t n, float *frames,
-                      void *memory, size_t bytes)
+                      void *work, size_t bytes)
 {
-    if (!fe || n < 0 || (n > 0 && !samples) || !memory)
+    if (!fe || n < 0 || (n > 0 && !samples) || !work)
         return EDGEEMO_ERR_ARG;
     const edgeemo_tables *t = fe->tables;
-    int32_t count = n < t->window ? 0 : 1 + (n - t->window) / fe->tables->hop, m = t->fft / 2;
+    int32_t count = n < t->window ? 0 : 1 + (n - t->window) / t->hop;
     if (count > 0 && !frames)
         return EDGEEMO_ERR_ARG;
-    if (bytes < edgeemo_batch_size(fe) || (uintptr_t)memory % 16)
+    if (bytes < edgeemo_batch_size(fe) || (uintptr_t)work % ALIGNMENT)
         return EDGEEMO_ERR_MEMORY;
     if (edgeemo_first_bad_sample(samples, n) >= 0)
         return EDGEEMO_ERR_VALUE;
-    real *frame = memory;
-    real *z = frame + t->window + 1;
-    edgeemo_work work = {(real_complex *)z, z + 2 * m};
-    real *bands = work.power + m + 1;
-    frame[t->window] = (real){0};
-    for (int32_t k = 0; k < count; k += LANES) {
-        side_by_side(fe, samples, k, count - 1, frame);
-        edgeemo_begin(t, frame, &work);
-        edgeemo_fft(t, &work);
-        edgeemo_spectrum(t, &work);
-        edgeemo_mel(t, &work, bands);
-        edgeemo_log(t, bands);
-        apart(bands, t->bands, frames + (size_t)k * (size_t)t->bands,
-              LANES < count - k ? LANES : count - k);
-    }
+    if (has_avx2())
+        edgeemo_lanes8_frames(t, samples, count, frames, work);
+    else
+        edgeemo_lanes4_frames(t, samples, count, frames, work);
     return count;
 }

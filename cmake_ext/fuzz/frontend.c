@@ -129,11 +129,12 @@ static void batch(const edgeemo_feature_spec *spec, const edgeemo_frontend *fe, 
 {
     size_t bytes = edgeemo_batch_size(fe), size = (size_t)(want_frames * spec->bands);
     float *out = block_of(size * sizeof(float));
-    void *work = block_of(bytes);
+    char *block = block_of(bytes + 31);
+    void *work = block + (32 - (uintptr_t)block % 32) % 32;
     MUST(edgeemo_batch(fe, clip, n, out, work, bytes - 1) == EDGEEMO_ERR_MEMORY);
     MUST(edgeemo_batch(fe, clip, n, out, work, bytes) == want_frames);
     MUST(memcmp(out, want, size * sizeof(float)) == 0);
-    free(work);
+    free(block);
     free(out);
 }
 

@@ -1,6 +1,6 @@
 /* edgeemo_batch.h: the features of a whole clip, several frames side by side.
  *
- * For machines with room and vector units: some twice as fast as edgeemo_frontend_push(), the
+ * For machines with room and vector units: several times as fast as edgeemo_frontend_push(), the
  * same bits. Not needed in firmware. */
 #ifndef EDGEEMO_BATCH_H
 #define EDGEEMO_BATCH_H
@@ -20,7 +20,7 @@ size_t edgeemo_batch_size(const edgeemo_frontend *fe);
  *          that threads may share it.
  * samples  n values as for edgeemo_frontend_push(); may be NULL if n is 0.
  * frames   room for all frames: 0 if n < window, else 1 + (n - window) / hop, of spec.bands values.
- * work     edgeemo_batch_size(fe) bytes, 16-byte aligned, of this call alone; may hold anything.
+ * work     edgeemo_batch_size(fe) bytes, 32-byte aligned, of this call alone; may hold anything.
  *
  * Returns the frames written, or EDGEEMO_ERR_ARG, EDGEEMO_ERR_VALUE or EDGEEMO_ERR_MEMORY; on an
  * error frames is as before.

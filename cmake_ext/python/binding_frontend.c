@@ -273,10 +273,10 @@ static PyObject *frontend_whole(PyObject *object, PyObject *arguments)
     }
     int32_t n = edgeemo_items(&samples), frames = EDGEEMO_ERR_ARG;
     size_t bytes = edgeemo_batch_size(self->fe);
-    char *block = PyMem_Malloc(bytes + 16);
+    char *block = PyMem_Malloc(bytes + 32);
     int32_t count = n < self->window ? 0 : 1 + (n - self->window) / self->hop;
     if (block && count == edgeemo_items(&out) / self->bands) {
-        void *aligned = block + (16 - (uintptr_t)block % 16);
+        void *aligned = block + (32 - (uintptr_t)block % 32);
         Py_BEGIN_ALLOW_THREADS
         frames = edgeemo_batch(self->fe, samples.buf, n, out.buf, aligned, bytes);
         Py_END_ALLOW_THREADS

@@ -1,0 +1,65 @@
+/* edgeemo_lanes.h: the stages of the front end for EDGEEMO_LANES frames side by side.
+ *
+ * A file defines EDGEEMO_LANES, EDGEEMO_NAME(name) and includes this; it gets one function,
+ * EDGEEMO_NAME(frames). Lanes never mix, so the bits are those of one frame at a time. */
+#define edgeemo_begin EDGEEMO_NAME(begin)
+#define edgeemo_fft EDGEEMO_NAME(fft)
+#define edgeemo_spectrum EDGEEMO_NAME(spectrum)
+#define edgeemo_mel EDGEEMO_NAME(mel)
+#define edgeemo_log EDGEEMO_NAME(log)
+#include "../src/edgeemo_fft.c"
+#include "../src/edgeemo_mel.c"
+
+enum { LANES = sizeof(real) / sizeof(float) };
+
+/* Value j of the frames from `first` on, a lane each; behind `last` the last one again. */
+static void side_by_side(const edgeemo_tables *t, const float *samples, int32_t first,
+                         int32_t last, real *frame)
+{
+    const float *from[LANES];
+    for (int32_t lane = 0; lane < LANES; lane++) {
+        int32_t k = first + lane < last ? first + lane : last;
+        from[lane] = samples + (size_t)k * (size_t)t->hop;
+    }
+    for (int32_t j = 0; j < t->window; j++) {
+        union {
+            real value;
+            float lane[LANES];
+        } x;
+        for (int32_t lane = 0; lane < LANES; lane++)
+            x.lane[lane] = from[lane][j];
+        frame[j] = x.value;
+    }
+}
+
+static void apart(const real *values, int32_t bands, float *frames, int32_t count)
+{
+    for (int32_t b = 0; b < bands; b++) {
+        union {
+            real value;
+            float lane[LANES];
+        } x = {values[b]};
+        for (int32_t lane = 0; lane < count; lane++)
+            frames[lane * bands + b] = x.lane[lane];
+    }
+}
+
+/* `count` frames of the samples, one after the other; work holds edgeemo_lanes_size() values. */
+void EDGEEMO_NAME(frames)(const edgeemo_tables *t, const float *samples, int32_t count,
+                          float *frames, void *memory)
+{
+    real *frame = memory, *z = frame + t->window + 1;
+    edgeemo_work work = {(real_complex *)z, z + t->fft};
+    real *bands = work.power + t->fft / 2 + 1;
+    frame[t->window] = (real){0};
+    for (int32_t k = 0; k < count; k += LANES) {
+        side_by_side(t, samples, k, count - 1, frame);
+        edgeemo_begin(t, frame, &work);
+        edgeemo_fft(t, &work);
+        edgeemo_spectrum(t, &work);
+        edgeemo_mel(t, &work, bands);
+        edgeemo_log(t, bands);
+        apart(bands, t->bands, frames + (size_t)k * (size_t)t->bands,
+              LANES < count - k ? LANES : count - k);
+    }
+}
