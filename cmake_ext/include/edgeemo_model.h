@@ -100,7 +100,7 @@ size_t edgeemo_model_size(const void *blob, size_t blob_bytes, int32_t block);
  * blob    stays in use: it may not move or change as long as the model is used.
  *
  * Returns EDGEEMO_OK, EDGEEMO_ERR_ARG, EDGEEMO_ERR_MEMORY, EDGEEMO_ERR_BLOCK or what
- * edgeemo_model_check() says; on an error *model and memory are as before.
+ * edgeemo_model_check() says; on an error *model is as before.
  */
 int32_t edgeemo_model_init(edgeemo_model **model, void *memory, size_t bytes, const void *blob,
                            size_t blob_bytes, int32_t block);

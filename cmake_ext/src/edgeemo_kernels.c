@@ -1,0 +1,106 @@
+/* edgeemo_kernels.c: the inner loops in portable C, and the choice of a set. */
+#include "edgeemo_kernels.h"
+
+#include <string.h>
+
+void edgeemo_pack_int16(const edgeemo_dense *d, const int8_t *from, int32_t n, int32_t at,
+                        int32_t position, void *patches)
+{
+    int16_t *to = (int16_t *)patches + position * ((d->inputs + 15) / 16 * 16) + at;
+    for (int32_t i = 0; i < n; i++)
+        to[i] = from[i];
+}
+
+void edgeemo_pack_int8(const edgeemo_dense *d, const int8_t *from, int32_t n, int32_t at,
+                       int32_t position, void *patches)
+{
+    memcpy((int8_t *)patches + position * ((d->inputs + 15) / 16 * 16) + at, from, (size_t)n);
+}
+
+/* Four outputs over one block of `width` inputs. */
+static inline void block(const int8_t *w, int32_t width, const int16_t *x, int32_t *acc)
+{
+    for (int32_t o = 0; o < 4; o++)
+        for (int32_t k = 0; k < width; k++)
+            acc[o] += w[o * width + k] * x[k];
+}
+
+static void dense(const edgeemo_dense *d, const void *patches, int32_t count, int8_t *const *to)
+{
+    const int8_t *w = d->weights;
+    int32_t whole = d->inputs / 16 * 16, rest = d->inputs - whole;
+    for (int32_t o = 0; o < d->outputs; o += 4, w += 4 * d->inputs) {
+        const int16_t *x = patches;
+        for (int32_t p = 0; p < count; p++, x += (d->inputs + 15) / 16 * 16) {
+            int32_t acc[4] = {0, 0, 0, 0};
+            for (int32_t k = 0; k < whole; k += 16)
+                block(w + 4 * k, 16, x + k, acc);
+            block(w + 4 * whole, rest, x + whole, acc);
+            for (int32_t i = 0; i < 4 && o + i < d->outputs; i++)
+                to[p][o + i] = edgeemo_rescaled(&d->rescale, o + i, acc[i]);
+        }
+    }
+}
+
+void edgeemo_depthwise_from(const edgeemo_depthwise *d, const int8_t *const *taps, int32_t from,
+                            int8_t *to)
+{
+    int32_t width = (d->channels + 3) / 4 * 4;
+    for (int32_t c = from; c < d->channels; c++) {
+        const int16_t *w = d->weights + 2 * c;
+        int32_t acc = 0;
+        for (int32_t t = 0; t < d->pairs; t++, w += 2 * width)
+            acc += w[0] * taps[2 * t][c] + w[1] * taps[2 * t + 1][c];
+        to[c] = edgeemo_rescaled(&d->rescale, c, acc);
+    }
+}
+
+static void depthwise(const edgeemo_depthwise *d, const int8_t *const *taps, int8_t *to)
+{
+    edgeemo_depthwise_from(d, taps, 0, to);
+}
+
+void edgeemo_add_portable(const edgeemo_sum *s, const int8_t *a, const int8_t *b, int32_t n,
+                          int8_t *to)
+{
+    for (int32_t i = 0; i < n; i++)
+        to[i] = edgeemo_clamp(s->zero + ((a[i] * s->m0 + b[i] * s->m1 + s->plus) >> s->shift),
+                              s->low, s->high);
+}
+
+void edgeemo_accumulate_portable(const int8_t *x, int32_t n, int32_t *sums)
+{
+    for (int32_t i = 0; i < n; i++)
+        sums[i] += x[i];
+}
+
+const edgeemo_kernels edgeemo_kernels_portable = {
+    "portable", 1, edgeemo_pack_int16, dense, depthwise, edgeemo_add_portable,
+    edgeemo_accumulate_portable,
+};
+
+const edgeemo_kernels *edgeemo_kernels_at(int32_t index)
+{
+    const edgeemo_kernels *sets[4] = {&edgeemo_kernels_portable, NULL, NULL, NULL};
+#if defined(EDGEEMO_HAVE_HELIUM)
+    sets[1] = &edgeemo_kernels_helium;
+#elif defined(EDGEEMO_HAVE_DSP)
+    sets[1] = &edgeemo_kernels_dsp;
+#elif defined(EDGEEMO_HAVE_NEON)
+    sets[1] = &edgeemo_kernels_neon;
+#elif defined(EDGEEMO_HAVE_X86)
+    if (edgeemo_has_avx2())
+        sets[1] = &edgeemo_kernels_avx2;
+    if (edgeemo_has_vnni())
+        sets[2] = &edgeemo_kernels_vnni;
+#endif
+    return index >= 0 && index < 3 ? sets[index] : NULL;
+}
+
+const edgeemo_kernels *edgeemo_kernels_best(void)
+{
+    int32_t last = 0;
+    while (edgeemo_kernels_at(last + 1))
+        last++;
+    return edgeemo_kernels_at(last);
+}

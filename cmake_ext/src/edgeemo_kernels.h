@@ -1,0 +1,131 @@
+/* edgeemo_kernels.h: the inner loops of the int8 engine. Each set gives the same bits.
+ *
+ * Right shifts of negative numbers round down, as on every compiler that this is for.
+ */
+#ifndef EDGEEMO_KERNELS_H
+#define EDGEEMO_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Bounds that the checks of a blob hold: with them no sum below leaves 32 bits. */
+enum {
+    EDGEEMO_MAX_INPUTS = 32767,    /* of a dot product: 2^15 * 2^7 * 2^7 is under 2^30 */
+    EDGEEMO_MAX_BIAS = 1 << 30,    /* in size */
+    EDGEEMO_MAX_SHIFT = 22,        /* zero << shift stays under 2^30 */
+    EDGEEMO_MAX_ADD = 1 << 21,     /* multipliers of an addition, in size */
+    EDGEEMO_MAX_POSITIONS = 8      /* that a set of kernels may take at once */
+};
+
+/* From a sum to int8: clamp(((((acc << pre) * multiplier) >> 32) + plus) >> shift), which is
+ * clamp(zero + round(acc * multiplier * 2^(pre - 32 - shift))), half up: the only rounding. */
+typedef struct edgeemo_rescale {
+    const int32_t *channels; /* for each output: bias, multiplier (0 or more) */
+    int32_t pre;             /* 0..15 */
+    int32_t shift;           /* 1..EDGEEMO_MAX_SHIFT */
+    int32_t plus;            /* (zero << shift) + (1 << (shift - 1)) */
+    int32_t low, high;
+} edgeemo_rescale;
+
+/* Dot products with all outputs. Weights lie by groups of four outputs; in a group by blocks of 16
+ * inputs (the last block may have 4, 8 or 12); in a block output by output. What is missing to
+ * four outputs or four inputs is 0. */
+typedef struct edgeemo_dense {
+    const int8_t *weights;
+    int32_t inputs;  /* a multiple of 4 */
+    int32_t outputs; /* as many as are written */
+    edgeemo_rescale rescale;
+} edgeemo_dense;
+
+/* A sum over taps for each channel. Weights lie by pairs of taps; in a pair channel by channel, two
+ * int16 each. What is missing to two taps or four channels is 0. */
+typedef struct edgeemo_depthwise {
+    const int16_t *weights;
+    int32_t pairs;
+    int32_t channels;
+    edgeemo_rescale rescale;
+} edgeemo_depthwise;
+
+/* clamp(zero + ((a * m0 + b * m1 + plus) >> shift)) */
+typedef struct edgeemo_sum {
+    int32_t m0, m1, plus, shift, zero, low, high;
+} edgeemo_sum;
+
+typedef struct edgeemo_kernels {
+    const char *name;
+    int32_t positions; /* that dense() takes at once */
+
+    /* Put n inputs (a multiple of 4, or the rest) of a position at place `at` (a multiple of 4). */
+    void (*pack)(const edgeemo_dense *d, const int8_t *from, int32_t n, int32_t at,
+                 int32_t position, void *patches);
+    /* All outputs of `count` positions, 1..positions, that were packed. */
+    void (*dense)(const edgeemo_dense *d, const void *patches, int32_t count, int8_t *const *to);
+    /* taps: 2 * pairs pointers to `channels` values each. */
+    void (*depthwise)(const edgeemo_depthwise *d, const int8_t *const *taps, int8_t *to);
+    void (*add)(const edgeemo_sum *s, const int8_t *a, const int8_t *b, int32_t n, int8_t *to);
+    /* sums[i] += x[i] */
+    void (*accumulate)(const int8_t *x, int32_t n, int32_t *sums);
+} edgeemo_kernels;
+
+/* Bytes of the patches of all positions of a set of kernels. */
+static inline size_t edgeemo_patch_bytes(const edgeemo_kernels *k, int32_t inputs)
+{
+    return (size_t)k->positions * (size_t)((inputs + 15) / 16 * 16) * sizeof(int16_t);
+}
+
+/* The best set for this processor. */
+const edgeemo_kernels *edgeemo_kernels_best(void);
+
+/* The set number `index` of those that this processor can run, the portable one first; NULL behind
+ * the last. For tests and benchmarks. */
+const edgeemo_kernels *edgeemo_kernels_at(int32_t index);
+
+extern const edgeemo_kernels edgeemo_kernels_portable;
+
+#if defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 1)
+#define EDGEEMO_HAVE_HELIUM 1
+extern const edgeemo_kernels edgeemo_kernels_helium;
+#elif defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP && defined(__thumb__)
+#define EDGEEMO_HAVE_DSP 1
+extern const edgeemo_kernels edgeemo_kernels_dsp;
+#elif defined(__aarch64__) && defined(__ARM_NEON) && !defined(__ARM_BIG_ENDIAN)
+#define EDGEEMO_HAVE_NEON 1
+extern const edgeemo_kernels edgeemo_kernels_neon;
+#elif defined(__x86_64__) && defined(__GNUC__)
+#define EDGEEMO_HAVE_X86 1
+extern const edgeemo_kernels edgeemo_kernels_avx2, edgeemo_kernels_vnni;
+/* Which of them this processor and its operating system can run. */
+int32_t edgeemo_has_avx2(void);
+int32_t edgeemo_has_vnni(void);
+#endif
+
+static inline int8_t edgeemo_clamp(int32_t value, int32_t low, int32_t high)
+{
+    return (int8_t)(value < low ? low : value > high ? high : value);
+}
+
+static inline int32_t edgeemo_high_word(int32_t a, int32_t b)
+{
+    return (int32_t)(((int64_t)a * b) >> 32);
+}
+
+/* The sum `acc`, without its bias, of output `o`. */
+static inline int8_t edgeemo_rescaled(const edgeemo_rescale *r, int32_t o, int32_t acc)
+{
+    uint32_t sum = (uint32_t)acc + (uint32_t)r->channels[2 * o];
+    int32_t high = edgeemo_high_word((int32_t)(sum << r->pre), r->channels[2 * o + 1]);
+    return edgeemo_clamp((high + r->plus) >> r->shift, r->low, r->high);
+}
+
+/* What the sets of kernels share where they have nothing better. */
+void edgeemo_pack_int16(const edgeemo_dense *d, const int8_t *from, int32_t n, int32_t at,
+                        int32_t position, void *patches);
+void edgeemo_pack_int8(const edgeemo_dense *d, const int8_t *from, int32_t n, int32_t at,
+                       int32_t position, void *patches);
+void edgeemo_depthwise_from(const edgeemo_depthwise *d, const int8_t *const *taps, int32_t from,
+                            int8_t *to);
+void edgeemo_add_portable(const edgeemo_sum *s, const int8_t *a, const int8_t *b, int32_t n,
+                          int8_t *to);
+void edgeemo_accumulate_portable(const int8_t *x, int32_t n, int32_t *sums);
+
+#endif
