@@ -64,3 +64,32 @@ class Gate:
 
     def reset(self) -> None:
         """Forget all samples and the noise floor."""
+
+@final
+class Model:
+    """An int8 network (edgeemo_model.h). Not shared between threads."""
+
+    def __new__(cls, blob: bytes, block: int = 1, kernels: str | None = None) -> Model: ...
+    def push(self, rows: NDArray[Any], /) -> int:
+        """Take rows, float32 features or int8; tokens since the reset, or a negative status."""
+
+    def outputs(self, out: NDArray[Any], /) -> int:
+        """The estimate so far to out, float32 or int8; values written, or a negative status."""
+
+    def rows(self, tensor: int, out: NDArray[Any], /) -> int:
+        """All rows of a tensor, int8, as long as its memory holds all; for tests."""
+
+    def reset(self) -> None:
+        """Forget all frames."""
+
+    def info(self) -> dict[str, Any]:
+        """What the blob holds, "bytes" of memory, name of the "kernels"."""
+
+def model_layout() -> dict[str, Any]:
+    """Fields of a blob's tables, kinds of layers by name, limits."""
+
+def model_kernels() -> tuple[str, ...]:
+    """Sets of kernels that this processor can run, the portable one first, the best last."""
+
+def model_status_text(status: int, /) -> str:
+    """The text of a status."""

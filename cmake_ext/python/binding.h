@@ -13,7 +13,7 @@
 #include <string.h>
 
 /* Every part: the one list that the module is made from. */
-#define EDGEEMO_PARTS(X) X(frontend) X(gate)
+#define EDGEEMO_PARTS(X) X(frontend) X(gate) X(model)
 
 /* Each returns 0, or -1 with a Python error set. */
 #define EDGEEMO_X(part) int edgeemo_add_##part(PyObject *module);
