@@ -114,8 +114,10 @@ def preprocess(image: Pixels, box: Box | None, spec: ImageSpec) -> NDArray[np.fl
 
 def normalise(faces: Pixels, spec: ImageSpec) -> NDArray[np.float32]:
     """What `cut` gave as the model takes it: uint8 [..., channels] to float32, the same shape."""
-    factor = np.float32([1 / (255 * std) for std in spec.std])
-    shift = np.float32([mean / std for mean, std in zip(spec.mean, spec.std, strict=True)])
+    factor = np.array([1 / (255 * std) for std in spec.std], np.float32)
+    shift = np.array(
+        [mean / std for mean, std in zip(spec.mean, spec.std, strict=True)], np.float32
+    )
     scaled: NDArray[np.float32] = faces * factor
     scaled -= shift
     return scaled
@@ -142,7 +144,7 @@ def cut(image: Pixels, box: Box | None, spec: ImageSpec) -> Pixels:
     columns = _weights(image.shape[1], left, side, spec.size)
     rows = _weights(image.shape[0], top, side, spec.size)
     part = image[rows.first : rows.last, columns.first : columns.last]
-    part = _grey(part)[..., np.newaxis] if spec.channels == 1 else _colour(part)
+    part = grey(part)[..., np.newaxis] if spec.channels == 1 else _colour(part)
     # Down first: [h, w, c] to [size, w, c]; then across, with the width as the last axis.
     narrow = _down(part, rows)
     flat = np.ascontiguousarray(narrow.transpose(0, 2, 1)).reshape(-1, part.shape[1])
@@ -150,6 +152,14 @@ def cut(image: Pixels, box: Box | None, spec: ImageSpec) -> Pixels:
     return np.ascontiguousarray(
         wide.reshape(spec.size, spec.channels, spec.size).transpose(0, 2, 1)
     )
+
+
+def grey(image: Pixels) -> Pixels:
+    """[height, width] as eyes weigh colours: 77 R + 150 G + 29 B, over 256; grey stays as it is."""
+    if image.ndim == 2:
+        return image
+    red, green, blue = (image[..., i].astype(np.uint16) for i in range(3))
+    return ((77 * red + 150 * green + 29 * blue + 128) >> 8).astype(np.uint8)
 
 
 def checked(image: Any) -> Pixels:
@@ -168,7 +178,8 @@ def checked(image: Any) -> Pixels:
             f"the picture has {image.shape[1]} x {image.shape[0]} pixels; "
             f"expected 1 to {LARGEST} a side"
         )
-    return image
+    picture: Pixels = image
+    return picture
 
 
 def _square(image: Pixels, box: Box | None, spec: ImageSpec) -> tuple[float, float, float]:
@@ -237,14 +248,8 @@ def _down(part: Pixels, rows: _Weights) -> NDArray[np.float32]:
 
 def _rounded(sums: NDArray[np.float32]) -> Pixels:
     """Weighted sums to 0..255; halves go up."""
-    return np.floor(sums * np.float32(1 / _ONE) + np.float32(0.5)).astype(np.uint8)
-
-
-def _grey(part: Pixels) -> Pixels:
-    if part.ndim == 2:
-        return part
-    red, green, blue = (part[..., i].astype(np.uint16) for i in range(3))
-    return ((77 * red + 150 * green + 29 * blue + 128) >> 8).astype(np.uint8)
+    levels: Pixels = np.floor(sums * np.float32(1 / _ONE) + np.float32(0.5)).astype(np.uint8)
+    return levels
 
 
 def _colour(part: Pixels) -> Pixels:

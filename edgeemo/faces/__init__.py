@@ -1,0 +1,26 @@
+"""Faces in pictures and video: detectors, tracking, and an estimate for each face.
+
+from edgeemo.faces import Faces
+from edgeemo.pictures import read_picture
+
+faces = Faces(edgeemo.load("mobilenetv3-small-face"))
+for emotion in faces.find(read_picture("photo.jpg")):
+    print(emotion.box, emotion.expression, emotion.valence)
+"""
+
+from edgeemo.faces.analysis import Faces, Follower, Tracked
+from edgeemo.faces.boxes import Face
+from edgeemo.faces.detectors import DETECTORS, Detector, open_detector
+from edgeemo.faces.tracking import Track, Tracker
+
+__all__ = [
+    "DETECTORS",
+    "Detector",
+    "Face",
+    "Faces",
+    "Follower",
+    "Track",
+    "Tracked",
+    "Tracker",
+    "open_detector",
+]

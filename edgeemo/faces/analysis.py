@@ -1,0 +1,118 @@
+"""Pictures and video in, an emotion for each face out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from edgeemo.errors import BadInput
+from edgeemo.faces.boxes import Face
+from edgeemo.faces.detectors import DEFAULT, Detector, Whole, open_detector
+from edgeemo.faces.tracking import Tracker
+from edgeemo.images import Pixels
+from edgeemo.session import Session
+from edgeemo.types import Emotion
+
+
+@dataclass(frozen=True)
+class Tracked:
+    """A face in a frame of a video.
+
+    Attributes:
+        id: the same for the same face in further frames; 1, 2, ... in the order of appearance.
+        emotion: its estimate; `start` and `end` are the time of the frame.
+    """
+
+    id: int
+    emotion: Emotion
+
+
+class Faces:
+    """A model of faces and a detector. One thread at a time.
+
+        faces = Faces(edgeemo.load("mobilenetv3-small-face"))
+        for emotion in faces.find(read_picture("photo.jpg")):
+            print(emotion.box, emotion.expression)
+
+    Attributes:
+        session: the model.
+        detector: what finds the faces.
+    """
+
+    def __init__(self, session: Session, detector: str | Detector = DEFAULT) -> None:
+        """Take a model and a detector, or the name of one.
+
+        Raises:
+            BadInput: not a model of faces, or no detector of that name.
+            MissingExtra: the detector's package is not installed.
+        """
+        if session.card.task != "face":
+            raise BadInput(f"{session.card.name} is a model of {session.card.task}, not of faces")
+        self.session = session
+        self.detector = open_detector(detector) if isinstance(detector, str) else detector
+
+    def find(self, image: Pixels) -> list[Emotion]:
+        """An estimate for each face of a picture, with its box, the surest face first.
+
+        Args:
+            image: uint8 [height, width, 3], RGB.
+
+        Raises:
+            BadInput: not such a picture.
+        """
+        return [self._estimate(image, face) for face in self.detector.find(image)]
+
+    def track(
+        self, frames: Iterable[tuple[float, Pixels]]
+    ) -> Iterator[tuple[float, list[Tracked]]]:
+        """The faces of each frame of a video.
+
+        Args:
+            frames: seconds and picture, in the order of time; `Video.frames` and a camera give
+                them.
+
+        Yields:
+            Seconds and the faces that were found in that frame.
+        """
+        follower = self.follower()
+        for seconds, image in frames:
+            yield seconds, follower.push(seconds, image)
+
+    def follower(self) -> Follower:
+        """For frames that come one by one."""
+        return Follower(self)
+
+    def _estimate(self, image: Pixels, face: Face) -> Emotion:
+        # A picture that is a face gets no margin; box=None says so.
+        cut = None if isinstance(self.detector, Whole) else face.box
+        found = self.session.predict(image, box=cut)
+        left, top, right, bottom = (round(v) for v in face.box)
+        return replace(found, box=(left, top, right, bottom))
+
+
+class Follower:
+    """Keeps each face's number from frame to frame; made by `Faces.follower`."""
+
+    def __init__(self, faces: Faces) -> None:
+        self._faces = faces
+        self._tracker = Tracker(faces.detector)
+
+    def push(self, seconds: float, image: Pixels) -> list[Tracked]:
+        """The faces of the next frame.
+
+        Args:
+            seconds: its time, not before that of the frame before.
+            image: uint8 [height, width, 3], RGB.
+
+        Raises:
+            BadInput: not such a picture.
+        """
+        found = []
+        for track in self._tracker.push(seconds, image):
+            emotion = self._faces._estimate(image, track.face)
+            found.append(Tracked(track.id, replace(emotion, start=seconds, end=seconds)))
+        return found
+
+    def reset(self) -> None:
+        """Forget all faces."""
+        self._tracker.reset()
