@@ -18,36 +18,50 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from edgeemo import errors
+    from edgeemo.baseline import Baseline
     from edgeemo.card import Card
+    from edgeemo.devices import camera, microphone
     from edgeemo.features import FeatureSpec, LogMel, log_mel
     from edgeemo.images import ImageSpec
     from edgeemo.session import Session, load
+    from edgeemo.smoothing import Smoothing
+    from edgeemo.stream import Stream
     from edgeemo.types import Emotion
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Baseline",
     "Card",
     "Emotion",
     "FeatureSpec",
     "ImageSpec",
     "LogMel",
     "Session",
+    "Smoothing",
+    "Stream",
     "__version__",
+    "camera",
     "errors",
     "load",
     "log_mel",
+    "microphone",
 ]
 
 _HOME = {
+    "Baseline": "edgeemo.baseline",
     "Card": "edgeemo.card",
     "Emotion": "edgeemo.types",
     "FeatureSpec": "edgeemo.features",
     "ImageSpec": "edgeemo.images",
     "LogMel": "edgeemo.features",
     "Session": "edgeemo.session",
+    "Smoothing": "edgeemo.smoothing",
+    "Stream": "edgeemo.stream",
+    "camera": "edgeemo.devices",
     "load": "edgeemo.session",
     "log_mel": "edgeemo.features",
+    "microphone": "edgeemo.devices",
 }
 
 

@@ -74,7 +74,7 @@ def open_windows(session: Session, window: int, hop: int) -> Windows:
         hop: samples between estimates, a whole number of frames.
     """
     card = session.card
-    if card.input == "samples" or card.spec.prenorm != "none":
+    if card.input == "samples" or card.features.prenorm != "none":
         return _SampleWindows(session, window)
     if hasattr(session.backend, "incremental"):
         return _StateWindows(session, window, hop)
@@ -85,7 +85,7 @@ class _SampleWindows:
     """For models that need the window's samples: they take samples, or normalize a whole clip."""
 
     def __init__(self, session: Session, window: int) -> None:
-        self._session, self._window, self._step = session, window, session.card.spec.hop
+        self._session, self._window, self._step = session, window, session.card.features.hop
         self._ring = Ring(window, ())
 
     def push(self, samples: NDArray[np.float32]) -> None:
@@ -107,9 +107,9 @@ class _FrameWindows:
 
     def __init__(self, session: Session, window: int, hop: int) -> None:
         self._session, self._window = session, window
-        self._step = session.card.spec.hop
-        self._front = LogMel(session.card.spec)
-        self._ring = Ring((window + hop) // self._step, (session.card.spec.bands,))
+        self._step = session.card.features.hop
+        self._front = LogMel(session.card.features)
+        self._ring = Ring((window + hop) // self._step, (session.card.features.bands,))
 
     def push(self, samples: NDArray[np.float32]) -> None:
         self._ring.push(self._front.push(samples))
@@ -136,6 +136,7 @@ class _StateWindows(_FrameWindows):
         self._half = -(-window // (2 * self._step)) * self._step
         backend: Any = session.backend
         self._states: list[Incremental] = [backend.incremental(), backend.incremental()]
+        self._current, self._next = 0, [0, 0]  # older state's number; next frame of each
         self.reset()
 
     def start(self, end: int) -> int:

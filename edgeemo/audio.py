@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -50,6 +51,31 @@ def read_audio(
             NaN, infinite or not in -1..1 units; the message names the file.
         MissingExtra: soundfile or soxr is not installed (extra "audio").
     """
+    return np.concatenate([*read_blocks(source, rate, longest=longest, name=name)])
+
+
+def read_blocks(
+    source: str | Path | BinaryIO,
+    rate: int = 16000,
+    *,
+    longest: float = LONGEST,
+    name: str | None = None,
+) -> Iterator[NDArray[np.float32]]:
+    """The same samples piece by piece, for a stream: memory does not grow with the file.
+
+    Args:
+        source: as for `read_audio`.
+        rate: as for `read_audio`.
+        longest: as for `read_audio`.
+        name: as for `read_audio`.
+
+    Yields:
+        Samples, float32, shape [n], n > 0; some seconds at a time.
+
+    Raises:
+        BadInput: as `read_audio`; of what lies behind in the file, once it is reached.
+        MissingExtra: soundfile or soxr is not installed (extra "audio").
+    """
     sf = require("soundfile", "audio")
     if isinstance(source, (str, Path)):
         path = Path(source)
@@ -60,17 +86,22 @@ def read_audio(
     else:
         opened = source
         name = name or str(getattr(source, "name", "sound"))
+    empty = True
     try:
         with sf.SoundFile(opened) as file:
             _check_header(file, longest, name)
-            samples = _read_blocks(file, rate, longest, name)
+            for samples in _read_blocks(file, rate, longest, name):
+                if len(samples):
+                    empty = False
+                    yield _checked(samples, name)
     except (sf.SoundFileError, RuntimeError, TypeError, OSError) as error:
         # TypeError: soundfile takes a name that ends in .raw as a promise of headerless samples.
         reason = str(error).removeprefix(f"Error opening {opened!r}: ").rstrip(".")
         raise BadInput(
             f"{name}: cannot be read as sound ({reason}); expected WAV, FLAC, OGG or MP3"
         ) from None
-    return _checked(samples, name)
+    if empty:
+        raise BadInput(f"{name}: holds no samples; expected some sound")
 
 
 def _check_header(file: Any, longest: float, name: str) -> None:
@@ -91,13 +122,13 @@ def _check_length(frames: int, rate: int, longest: float, name: str) -> None:
         )
 
 
-def _read_blocks(file: Any, rate: int, longest: float, name: str) -> NDArray[np.float32]:
-    """The whole file as mono at `rate`; never more than a block in the file's own form."""
+def _read_blocks(file: Any, rate: int, longest: float, name: str) -> Iterator[NDArray[np.float32]]:
+    """The file as mono at `rate`; never more than a block in the file's own form."""
     stream = None
     if file.samplerate != rate:
         soxr = require("soxr", "audio")
         stream = soxr.ResampleStream(file.samplerate, rate, 1, dtype="float32", quality="HQ")
-    pieces, frames = [], 0
+    frames = 0
     while True:
         # block: [frames, channels]; a header may promise fewer frames than come, so count.
         block = file.read(_BLOCK // file.channels, dtype="float32", always_2d=True)
@@ -106,14 +137,12 @@ def _read_blocks(file: Any, rate: int, longest: float, name: str) -> NDArray[np.
         mono = block.mean(axis=1, dtype=np.float32)
         if stream is not None:
             mono = stream.resample_chunk(mono, last=len(block) == 0)
-        pieces.append(mono)
+        yield mono
         if len(block) == 0:
-            return np.concatenate(pieces)
+            return
 
 
 def _checked(samples: NDArray[np.float32], name: str) -> NDArray[np.float32]:
-    if len(samples) == 0:
-        raise BadInput(f"{name}: holds no samples; expected some sound")
     peak = float(np.max(np.abs(samples)))
     if not np.isfinite(peak):
         raise BadInput(f"{name}: a sample is NaN or infinite; write the file again from its source")

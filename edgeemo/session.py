@@ -17,7 +17,7 @@ from edgeemo.card import Card
 from edgeemo.errors import BadInput, require
 from edgeemo.features import log_mel
 from edgeemo.images import Box, ImageSpec, preprocess
-from edgeemo.smoothing import Smoothing
+from edgeemo.smoothing import SMOOTHING, Smoothing
 from edgeemo.types import Emotion
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ class Session:
 
     def stream(
         self, rate: int = 16_000, *, hop_seconds: float = 0.25, window_seconds: float = 3.0,
-        smoothing: Smoothing | None = Smoothing(), gate: str | Gate | None = "energy",
+        smoothing: Smoothing | None = SMOOTHING, gate: str | Gate | None = "energy",
         baseline: Baseline | None = None, abstain: float = 0.0,
     ) -> Stream:  # fmt: skip
         """Estimates while sound comes in; see `edgeemo.stream.Stream` for what is promised.

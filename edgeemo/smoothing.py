@@ -43,6 +43,10 @@ class Smoothing:
             raise BadInput(f"smoothing: margin is {self.margin!r}; expected 0 to 1")
 
 
+SMOOTHING = Smoothing()
+"""What a stream does unless told otherwise."""
+
+
 class Smoother:
     """A running mean of estimates in the order of their time.
 

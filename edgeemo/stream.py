@@ -61,7 +61,7 @@ class Stream:
         baseline: Baseline | None,
         abstain: float,
     ) -> None:
-        spec = session.card.spec
+        spec = session.card.features
         self._session, self._baseline, self._abstain = session, baseline, abstain
         if not 0 <= abstain <= 1:
             raise BadInput(f"abstain is {abstain!r}; expected a confidence, 0 to 1")
@@ -222,7 +222,7 @@ def _frames(name: str, seconds: float, session: Session) -> int:
     """Samples of a time that must be a whole number of the model's frames, up to a minute."""
     from edgeemo.session import PIECE_SECONDS
 
-    spec = session.card.spec
+    spec = session.card.features
     step = spec.hop / spec.sample_rate
     count = round(seconds / step) if math.isfinite(seconds) else 0
     if count < 1 or abs(count * step - seconds) > 1e-6 or seconds > PIECE_SECONDS:

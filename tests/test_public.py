@@ -17,15 +17,21 @@ import edgeemo
 ROOT = Path(__file__).resolve().parents[1]
 
 PUBLIC = {
+    "Baseline",
     "Card",
     "Emotion",
     "FeatureSpec",
+    "ImageSpec",
     "LogMel",
     "Session",
+    "Smoothing",
+    "Stream",
     "__version__",
+    "camera",
     "errors",
     "load",
     "log_mel",
+    "microphone",
 }
 
 

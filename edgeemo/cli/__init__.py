@@ -27,6 +27,7 @@ COMMANDS: Mapping[str, str] = {
     "distill": "teach a tiny student what a large model knows",
     "export": "turn a finished run into one small file that has been checked",
     "predict": "arousal, dominance, valence and classes of sound files",
+    "calibrate": "learn where your own voice begins, from half a minute of calm speech",
     "evaluate": "a model against labels, with the spread over speakers",
     "models": "what is shipped, and the command to use it",
     "doctor": "what is installed, what is missing, how to get it",

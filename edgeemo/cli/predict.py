@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeemo.backends import BACKENDS
+from edgeemo.baseline import Baseline, load_baseline
 from edgeemo.errors import BadInput
 from edgeemo.models import DEFAULT
 from edgeemo.session import Session, load
@@ -34,16 +35,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--backend", choices=sorted(BACKENDS), help="what runs the model (default: by its ending)"
     )
+    parser.add_argument(
+        "--baseline", metavar="F", help="of the person who speaks; made by `edgeemo calibrate`"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object a file")
 
 
 def run(args: argparse.Namespace) -> int:
     """Predict every file; 1 if one could not be used."""
     session = load(args.model, args.backend)
+    baseline = None if args.baseline is None else load_baseline(args.baseline)
     failed = False
     table = None if args.json else _Table()
     for path, error in files(args.paths):
-        row = {"path": path, "error": error} if error else predict_file(session, path)
+        row = {"path": path, "error": error} if error else predict_file(session, path, baseline)
         failed |= "error" in row
         print(json.dumps(row, ensure_ascii=False) if table is None else table.line(row))
         # A reader at the other end of a pipe sees each file when it is done.
@@ -51,13 +56,14 @@ def run(args: argparse.Namespace) -> int:
     return int(failed)
 
 
-def predict_file(session: Session, path: str) -> Row:
+def predict_file(session: Session, path: str, baseline: Baseline | None = None) -> Row:
     """The line of one file: its estimate, or the error that it gave."""
     from edgeemo.audio import read_audio
 
     try:
-        spec = session.card.spec
-        found = asdict(session.predict(read_audio(path, spec.sample_rate), spec.sample_rate))
+        spec = session.card.features
+        samples = read_audio(path, spec.sample_rate)
+        found = asdict(session.predict(samples, spec.sample_rate, baseline=baseline))
     except BadInput as error:
         return {"path": path, "error": str(error)}
     row: Row = {"path": path}

@@ -1,0 +1,65 @@
+"""EmoTale as the models of `benchmarks/crossval.py` hear it, each of which never heard the speaker.
+
+Used by confidence.py and baseline.py. `run-0-<fold>/export/` of crossval's folder has the int8
+file that did not hear the two speakers of that fold.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgeemo import Session, load
+from edgeemo.audio import read_audio
+from edgeemo.types import DIMENSIONS
+
+FOLDS = 7
+
+
+@dataclass(frozen=True)
+class Rated:
+    """A clip, its ratings and the session that never heard its speaker."""
+
+    path: Path
+    speaker: str
+    emotion: str
+    label: np.ndarray[Any, Any]
+    fold: int
+    session: Session
+
+    def samples(self) -> np.ndarray[Any, Any]:
+        return read_audio(self.path)
+
+
+def heldout(data: Path, crossval: Path, backend: str | None = None) -> list[Rated]:
+    """All rated clips of EmoTale, in the order of its table."""
+    folder = data / "speech" / "emotale"
+    with (folder / "labels.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    # crossval.py draws the folds from the sorted groups, "emotale/<speaker>".
+    drawn = np.random.default_rng(0).permutation(sorted({f"emotale/{r['speaker']}" for r in rows}))
+    fold = {name.split("/")[1]: i % FOLDS for i, name in enumerate(drawn.tolist())}
+    files = [next((crossval / f"run-0-{i}" / "export").glob("*.onnx")) for i in range(FOLDS)]
+    sessions = [load(path, backend) for path in files]
+    return [
+        Rated(folder / r["path"], r["speaker"], r["emotion"],
+              np.array([float(r[d]) for d in DIMENSIONS]), fold[r["speaker"]],
+              sessions[fold[r["speaker"]]])
+        for r in rows
+    ]  # fmt: skip
+
+
+def outputs(
+    session: Session, samples: np.ndarray[Any, Any]
+) -> tuple[dict[str, np.ndarray[Any, Any]], np.ndarray[Any, Any]]:
+    """What the model gives, and the features that it was given, both [1, ...]."""
+    values = session.values(samples)
+    return session.backend.run(values), values
+
+
+Change = Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]]

@@ -1,0 +1,149 @@
+"""Fits the confidence of a student: how likely is it that its estimate is near the raters' mean?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeemo.compress.augment import RATE, Sound, coloured_noise
+from edgeemo.compress.metrics import calibration_error
+from edgeemo.confidence import Confidence, terms
+
+WITHIN = 0.15
+"""How near an estimate must lie on each dimension to count as right. Two raters of EmoTale differ
+by about as much from the mean of three (standard deviation .10)."""
+
+PENALTY = 10.0
+"""Of the squared weights: a few hundred clips must not teach seventy weights their noise."""
+
+Vectors = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+
+def is_near(estimates: NDArray[Any], labels: NDArray[Any]) -> Flags:
+    """Whether estimates [N, 3] lie within WITHIN of labels [N, 3] on all dimensions."""
+    return np.asarray((np.abs(np.clip(estimates, 0, 1) - labels) <= WITHIN).all(1))
+
+
+def fit_confidence(
+    inputs: Vectors,
+    near: Flags,
+    people: Sequence[str],
+    clean: Flags,
+    whose: str,
+    fitted_on: str,
+) -> tuple[Confidence, Vectors]:
+    """The regression, and what it says of people whom it has not seen.
+
+    Args:
+        inputs: [N, n], of `edgeemo.confidence.describe`.
+        near: [N]; False for all that is not speech.
+        people: [N]; rows of one person are held out together. Rows whose person is "" are not
+            speech and are in every fit.
+        clean: [N]; rows of speech as it was recorded, which the figures are about.
+        whose: whom an estimate is compared with, for the meaning: "the annotators' mean".
+        fitted_on: for the card.
+
+    Returns:
+        The regression fitted on all rows, and [N] confidences, those of a person from a fit
+        without that person (of rows without one: from a fit on all).
+    """
+    names = sorted(set(people) - {""})
+    who = np.array(people)
+    # Five parts of people: each is judged by a fit on the other four.
+    part = np.array([names.index(p) % min(5, len(names)) if p else -1 for p in people])
+    said = _probability(inputs, _fit(inputs, near))
+    for i in range(min(5, len(names))):
+        said[part == i] = _probability(inputs[part == i], _fit(inputs[part != i], near[part != i]))
+    judged = clean & (who != "")
+    center, scale, weights, bias = _fit(inputs, near)
+    return Confidence(
+        meaning=f"probability that arousal, dominance and valence all lie within {WITHIN:g} of "
+        f"{whose}; sound that is not speech counts as a miss",
+        center=_short(center), scale=_short(scale), weights=_short(weights),
+        bias=round(bias, 5), fitted_on=fitted_on,
+        calibration_error=round(calibration_error(said[judged], near[judged]), 4),
+        share=round(float(near[judged].mean()), 4),
+    ), said  # fmt: skip
+
+
+def reliability(said: Vectors, near: Flags, bins: int = 5) -> list[tuple[float, float, int]]:
+    """Mean confidence, share that came true, and count, of equally filled bins."""
+    order = np.argsort(said, kind="stable")
+    parts = [p for p in np.array_split(order, bins) if len(p)]
+    return [(float(said[p].mean()), float(near[p].mean()), len(p)) for p in parts]
+
+
+def not_speech(count: int, rng: np.random.Generator, seconds: float = 3.0) -> list[Sound]:
+    """Sounds on which every estimate is wrong: noises, hum, and simple music, in turn."""
+    kinds = [
+        lambda n: coloured_noise(n, 0.0, rng),
+        lambda n: coloured_noise(n, 1.0, rng),
+        lambda n: coloured_noise(n, 2.0, rng),
+        lambda n: _hum(n, rng),
+        lambda n: music(n, rng),
+    ]
+    found = []
+    for i in range(count):
+        x = kinds[i % len(kinds)](int(seconds * RATE))
+        level = 10 ** (rng.uniform(-50, -15) / 20) / max(float(np.sqrt(np.mean(x**2))), 1e-9)
+        found.append(np.clip(x * level, -1, 1).astype(np.float32))
+    return found
+
+
+def music(n: int, rng: np.random.Generator) -> Sound:
+    """Plucked chords with harmonics, a note every 0.2 to 0.5 s: [n] float32."""
+    x = np.zeros(n)
+    at = 0
+    while at < n:
+        length = int(rng.uniform(0.2, 0.5) * RATE)
+        time = np.arange(min(3 * length, n - at)) / RATE
+        for _ in range(rng.integers(1, 4)):
+            pitch = 110 * 2 ** (rng.integers(0, 36) / 12)
+            for k in range(1, 7):
+                if k * pitch < 7000:
+                    x[at : at + len(time)] += np.sin(2 * np.pi * k * pitch * time) * np.exp(
+                        -time * rng.uniform(2, 8)
+                    ) / k  # fmt: skip
+        at += length
+    return x.astype(np.float32)
+
+
+def _hum(n: int, rng: np.random.Generator) -> Sound:
+    """Mains or a motor: harmonics of 40 to 120 Hz over a little noise."""
+    time, pitch = np.arange(n) / RATE, rng.uniform(40, 120)
+    x = sum(np.sin(2 * np.pi * k * pitch * time) / k for k in range(1, 20))
+    return (x + 0.1 * rng.standard_normal(n)).astype(np.float32)
+
+
+_Fit = tuple[Vectors, Vectors, Vectors, float]
+
+
+def _fit(inputs: Vectors, near: Flags) -> _Fit:
+    """Newton's method on the penalised likelihood: center, scale, weights, bias."""
+    center, scale = inputs.mean(0), np.maximum(inputs.std(0), 1e-3)
+    x = np.concatenate([terms(inputs, center, scale), np.ones((len(inputs), 1))], axis=1)
+    penalty = np.diag([*np.full(x.shape[1] - 1, PENALTY), 1e-6])
+    w = np.zeros(x.shape[1])
+    for _ in range(30):
+        p = 1 / (1 + np.exp(-np.clip(x @ w, -30, 30)))
+        slope = x.T @ (p - near) + penalty @ w
+        step = np.linalg.solve((x * (p * (1 - p))[:, None]).T @ x + penalty, slope)
+        w -= step
+        if np.abs(step).max() < 1e-8:
+            break
+    return center, scale, w[:-1], float(w[-1])
+
+
+def _probability(inputs: Vectors, fit: _Fit) -> Vectors:
+    center, scale, weights, bias = fit
+    logit = terms(inputs, center, scale) @ weights + bias
+    return np.asarray(1 / (1 + np.exp(-np.clip(logit, -30, 30))))
+
+
+def _short(values: Vectors) -> tuple[float, ...]:
+    """Five digits: the card is a part of a small file."""
+    return tuple(float(f"{v:.5g}") for v in values)

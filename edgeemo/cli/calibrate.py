@@ -1,0 +1,122 @@
+"""`edgeemo calibrate`: a person's own baseline, from calm speech or from labelled clips."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgeemo.errors import BadInput
+from edgeemo.models import DEFAULT
+from edgeemo.session import Session, load
+from edgeemo.types import DIMENSIONS
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+HELP = (
+    "Learn where a person begins: from at least 30 s of calm speech, in sound files or spoken into "
+    "the microphone, or with --labels from clips of that person which somebody has rated. The "
+    "result is one small file for --baseline of `predict` and `live`; delete it and it is "
+    "forgotten. It stays on this machine."
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of this command."""
+    parser.add_argument(
+        "paths", nargs="*", metavar="PATH",
+        help="sound files or folders with calm speech of one person (default: the microphone)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--labels",
+        type=Path,
+        metavar="CSV",
+        help="a table of rated clips: path, arousal, dominance, valence (0..1)",
+    )
+    parser.add_argument("--model", default=DEFAULT, metavar="M",
+                        help="model that it is for (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--backend", help="what runs the model (default: by its ending)")
+    parser.add_argument("--device", metavar="D", help="number or name of the microphone")
+    parser.add_argument(
+        "-o", "--output", type=Path, default=Path("baseline.json"), metavar="F",
+        help="file to write (default: %(default)s)",
+    )  # fmt: skip
+
+
+def run(args: argparse.Namespace) -> int:
+    """Make the file."""
+    from edgeemo.baseline import from_calm, from_labels
+
+    session = load(args.model, args.backend)
+    if args.labels is not None:
+        if args.paths:
+            raise BadInput("give sound files or --labels, not both")
+        clips, labels = _labelled(args.labels, session)
+        made = from_labels(session, clips, labels)
+    else:
+        sounds = _files(args.paths, session) if args.paths else _spoken(args.device)
+        made = from_calm(session, sounds)
+    made.save(args.output)
+    moved = ", ".join(f"{d} {v:+.2f}" for d, v in zip(DIMENSIONS, made.offset, strict=True))
+    what = f"calm speech moves by: {moved}" if made.kind == "calm" else "a head of your own"
+    print(f"{args.output}: {made.kind}, {made.seconds:.0f} s in {made.clips} pieces; {what}")
+    return 0
+
+
+def _files(paths: list[str], session: Session) -> Iterator[NDArray[np.float32]]:
+    from edgeemo.audio import read_audio
+    from edgeemo.cli.predict import files
+
+    for path, error in files(paths):
+        if error:
+            raise BadInput(f"{path}: {error}")
+        yield read_audio(path, session.card.features.sample_rate)
+
+
+def _labelled(table: Path, session: Session) -> tuple[list[NDArray[np.float32]], list[list[float]]]:
+    from edgeemo.audio import read_audio
+
+    try:
+        with table.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise BadInput(f"{table}: cannot be read as CSV ({error})") from None
+    clips, labels = [], []
+    for number, row in enumerate(rows, 2):
+        try:
+            labels.append([float(row[d]) for d in DIMENSIONS])
+            path = table.parent / row["path"]
+        except (KeyError, TypeError, ValueError) as error:
+            raise BadInput(
+                f"{table}, line {number}: {error}; expected path, {', '.join(DIMENSIONS)} in 0..1"
+            ) from None
+        clips.append(read_audio(path, session.card.features.sample_rate))
+    return clips, labels
+
+
+def _spoken(device: str | None) -> list[NDArray[np.float32]]:
+    """Speech from the microphone until there is enough; kept in memory only."""
+    import numpy as np
+
+    from edgeemo.baseline import LEAST_SECONDS
+    from edgeemo.devices import microphone
+    from edgeemo.gate import EnergyGate
+
+    gate, blocks, heard, told = EnergyGate(), [], 0.0, 0
+    print("Speak calmly, as you usually do; Ctrl-C stops.", file=sys.stderr)
+    with microphone(device) as sound:
+        for block in sound:
+            blocks.append(block)
+            heard += float(gate.push(block).sum()) * gate.block / 16000
+            if int(heard) > told:
+                told = int(heard)
+                print(f"\r{told} of {LEAST_SECONDS:g} s of speech", end="", file=sys.stderr)
+            if heard >= LEAST_SECONDS:
+                break
+    print(file=sys.stderr)
+    return [np.concatenate(blocks)]
