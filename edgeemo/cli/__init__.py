@@ -29,6 +29,7 @@ COMMANDS: Mapping[str, str] = {
     "predict": "arousal, dominance, valence and classes of sound files",
     "calibrate": "learn where your own voice begins, from half a minute of calm speech",
     "evaluate": "a model against labels, with the spread over speakers",
+    "live": "microphone and camera, in the terminal or a browser",
     "models": "what is shipped, and the command to use it",
     "doctor": "what is installed, what is missing, how to get it",
 }

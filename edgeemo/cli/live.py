@@ -1,0 +1,151 @@
+"""`edgeemo live`: microphone and camera, or files, to a terminal, a web page or JSON."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgeemo.backends import BACKENDS
+from edgeemo.errors import EdgeemoError
+from edgeemo.models import DEFAULT
+
+if TYPE_CHECKING:
+    from edgeemo.live.engine import Engine, Summary, View
+
+HELP = (
+    "Listen and look, and show how voice and face would be perceived, four times a second. Without "
+    "arguments: the default microphone, and the first camera if there is one and a model for "
+    "faces. Nothing leaves the machine, and nothing is kept unless --record asks for it. "
+    "Ctrl-C ends."
+)
+
+PORT = 8613
+"""Of the page, unless another one is given."""
+
+INTERRUPTED = 130  # 128 + SIGINT, what a shell reports
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of this command."""
+    sources = parser.add_argument_group("what is listened to and looked at")
+    sources.add_argument(
+        "--microphone", metavar="D",
+        help="number or part of the name of a microphone, or none (default: the system's)",
+    )  # fmt: skip
+    sources.add_argument(
+        "--camera", metavar="N", help="number of a camera, or none (default: 0, if there is one)"
+    )
+    sources.add_argument("--wav", metavar="F", type=Path, help="a sound file in place of the microphone")
+    sources.add_argument(
+        "--video", metavar="F", type=Path,
+        help="a video file in place of the camera; its sound, in place of the microphone, needs "
+        "ffmpeg (or give it with --wav)",
+    )  # fmt: skip
+    sources.add_argument("--fast", action="store_true", help="files: do not keep to real speed")
+    models = parser.add_argument_group("what is run")
+    models.add_argument(
+        "--model", default=DEFAULT, metavar="M",
+        help="of speech: name of a shipped model or path of a file (default: %(default)s)",
+    )  # fmt: skip
+    models.add_argument("--face-model", metavar="M", help="of faces (default: the shipped one)")
+    models.add_argument(
+        "--backend", choices=sorted(BACKENDS), help="what runs them (default: by their ending)"
+    )
+    views = parser.add_argument_group("how it is shown (default: in the terminal)")
+    shown = views.add_mutually_exclusive_group()
+    shown.add_argument("--json", action="store_true", help="one JSON object an estimate")
+    shown.add_argument(
+        "--web", nargs="?", type=int, const=PORT, metavar="PORT",
+        help=f"a page for a browser on this machine (port {PORT}; 0 takes a free one)",
+    )  # fmt: skip
+    views.add_argument(
+        "--record", metavar="DIR", type=Path,
+        help="keep sound and estimates in this folder, which must be empty or absent",
+    )  # fmt: skip
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run until the end of the file, the loss of all devices, or Ctrl-C; then the summary.
+
+    Returns:
+        0; 1 if a device was missing or lost while the other went on; 130 after Ctrl-C.
+
+    Raises:
+        EdgeemoError: nothing could be opened, or the only device was lost.
+    """
+    views = _views(args)
+    engine = _engine(args)
+    # A terminal that is closed and a service that is stopped end as cleanly as Ctrl-C.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+    summary = engine.run(views)
+    for line in summary.lines():
+        print(f"edgeemo: {line}", file=sys.stderr)
+    return _status(summary)
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _status(summary: Summary) -> int:
+    if summary.interrupted:
+        return INTERRUPTED
+    if summary.errors and set(summary.errors) >= set(summary.state.models):
+        raise next(iter(summary.errors.values()))
+    return int(bool(summary.errors))
+
+
+def _views(args: argparse.Namespace) -> list[View]:
+    views: list[View] = []
+    if args.record:
+        from edgeemo.live.views import Recording
+
+        views.append(Recording(args.record))
+    if args.web is not None:
+        from edgeemo.live.web import Web
+
+        return [*views, Web(args.web)]
+    if args.json or not sys.stdout.isatty():
+        from edgeemo.live.views import Lines
+
+        return [*views, Lines(sys.stdout, as_json=args.json)]
+    from edgeemo.live.terminal import Terminal
+
+    return [*views, Terminal(sys.stdout)]
+
+
+def _engine(args: argparse.Namespace) -> Engine:
+    from edgeemo.live.engine import Engine
+    from edgeemo.live.sources import Chosen, finder
+    from edgeemo.session import load
+
+    chosen = Chosen(args.microphone, args.camera, args.wav, args.video, args.fast)
+    sound, pictures = chosen.sound(), chosen.pictures()
+    models: dict[str, str] = {}
+    required: set[str] = set()
+    voice = face = without_faces = None
+    if sound is not None:
+        session = load(args.model, args.backend)
+        voice = (sound[0], session.stream())
+        models["voice"] = session.card.name
+        required |= {"voice"} if sound[1] else set()
+    if pictures is not None:
+        try:
+            faces, models["face"] = finder(args.face_model, args.backend)
+            face = (pictures[0], faces)
+            required |= {"face"} if pictures[1] else set()
+        except EdgeemoError as error:
+            # A voice is enough, but not for somebody who named a camera or a model.
+            if voice is None or args.camera or args.face_model:
+                raise
+            without_faces = str(error)
+    engine = Engine(
+        voice, face, models, required=required, in_order=args.fast, one_clock=chosen.files
+    )
+    if without_faces is not None:
+        engine.state.gone["face"] = without_faces
+    return engine

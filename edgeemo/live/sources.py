@@ -1,0 +1,119 @@
+"""Which device or file is listened to and looked at, and what finds the faces."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgeemo.errors import BadInput
+from edgeemo.live.sides import Finder, PictureSource, SoundSource
+
+NONE = "none"
+"""What stands for no device."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What the user chose; None where nothing was said.
+
+    Attributes:
+        microphone: number or part of a name, or NONE.
+        camera: number, or NONE.
+        wav: a sound file in place of the microphone.
+        video: a video file in place of the camera, and of the microphone if it has sound.
+        fast: files are not kept to real speed.
+    """
+
+    microphone: str | None = None
+    camera: str | None = None
+    wav: Path | None = None
+    video: Path | None = None
+    fast: bool = False
+
+    def __post_init__(self) -> None:
+        """Check that the choices go together.
+
+        Raises:
+            BadInput: they do not; the message says which to leave out.
+        """
+        for file, device in (("wav", "microphone"), ("video", "camera")):
+            if getattr(self, file) is not None and getattr(self, device) is not None:
+                raise BadInput(f"--{file} stands in for the {device}; leave out --{device}")
+        devices = [d for d in (self.microphone, self.camera) if d not in (None, NONE)]
+        if self.fast and (devices or not self.files):
+            raise BadInput("--fast is for files; a device keeps to real speed")
+        if self.microphone == NONE and not (self.looks or self.video):
+            raise BadInput("nothing to listen to or look at; leave out --microphone none")
+
+    @property
+    def files(self) -> bool:
+        """Whether files stand in for devices."""
+        return self.wav is not None or self.video is not None
+
+    @property
+    def looks(self) -> bool:
+        """Whether there are pictures: a camera is not used beside files unless it is named."""
+        if self.video is not None:
+            return True
+        return self.camera != NONE if self.camera is not None else not self.files
+
+    def sound(self) -> tuple[Callable[[], SoundSource], bool] | None:
+        """What opens the sound, and whether there is nothing to do without it; or None."""
+        from edgeemo.devices import microphone, sound_file
+
+        wav, video, fast, device = self.wav, self.video, self.fast, self.microphone
+        if device == NONE:
+            return None
+        if wav is not None:
+            return lambda: sound_file(wav, fast=fast), True
+        if video is not None and device is None:
+            from edgeemo.live.video_sound import VideoSound
+
+            return lambda: VideoSound(video, fast=fast), False
+        return lambda: microphone(device), device is not None
+
+    def pictures(self) -> tuple[Callable[[], PictureSource], bool] | None:
+        """What opens the pictures, and whether there is nothing to do without them; or None."""
+        from edgeemo.devices import camera, video_file
+
+        video, fast = self.video, self.fast
+        if not self.looks:
+            return None
+        if video is not None:
+            return lambda: video_file(video, fast=fast), True
+        number = _number(self.camera)
+        return lambda: camera(number), self.camera is not None
+
+
+def finder(model: str | None, backend: str | None) -> tuple[Finder, str]:
+    """What finds faces and judges them.
+
+    Args:
+        model: name or path; None for the shipped model for faces.
+        backend: what runs it.
+
+    Returns:
+        The finder and the model's name.
+
+    Raises:
+        BadInput: no model for faces is shipped, or the one that was named is for speech.
+        BadArtifact, MissingExtra: it cannot be loaded.
+    """
+    from edgeemo.faces import Faces
+    from edgeemo.models import shipped
+    from edgeemo.session import load
+
+    if model is None:
+        names = [known.name for known in shipped() if known.card.task == "face"]
+        if not names:
+            raise BadInput("no model for faces is shipped; name one with --face-model")
+        model = names[0]
+    session = load(model, backend)
+    return Faces(session), session.card.name
+
+
+def _number(camera: str | None) -> int:
+    if camera is not None and not camera.isdecimal():
+        raise BadInput(f"--camera {camera}: expected a number from 0, or none")
+    return int(camera or 0)
