@@ -14,7 +14,10 @@ ZOO = Path(__file__).parent / "zoo"
 """Folder of the shipped models; the name of a file is the name of the model."""
 
 DEFAULT = "wav2small-stream"
-"""The model that commands use when none is named."""
+"""The model that commands use for speech when none is named."""
+
+FACE_DEFAULT = "mobilenetv3-small-face"
+"""The model that commands use for faces when none is named."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,8 @@ class Model:
     @property
     def command(self) -> str:
         """The command that uses the model."""
-        return f"edgeemo predict --model {self.name} FILE.wav"
+        file = "PHOTO.jpg" if self.card.task == "face" else "FILE.wav"
+        return f"edgeemo predict --model {self.name} {file}"
 
 
 def shipped() -> tuple[Model, ...]:

@@ -38,6 +38,7 @@ class Video:
         width, height: of a frame, in pixels.
         rate: frames a second, as the file says.
         seconds: how long the file says it is; 0 if it does not say.
+        last: time of the last frame that was given, in seconds since the first; None before.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -48,6 +49,7 @@ class Video:
             MissingExtra: OpenCV is not installed (extra "vision").
         """
         self._name = str(path)
+        self.last: float | None = None
         _check_container(Path(path), self._name)
         cv2 = require("cv2", "vision")
         # A container may name further files; only those of this machine could ever be opened.
@@ -99,6 +101,7 @@ class Video:
             if shape not in (None, frame.shape):
                 raise BadInput(f"{self._name}: the size of its frames changes at {seconds:.2f} s")
             last, number, shape = seconds, number + 1, frame.shape
+            self.last = seconds
             yield seconds, self._cv2.cvtColor(frame, self._cv2.COLOR_BGR2RGB)
 
     def close(self) -> None:

@@ -70,12 +70,12 @@ def run(args: argparse.Namespace) -> int:
 
 def _files(paths: list[str], session: Session) -> Iterator[NDArray[np.float32]]:
     from edgeemo.audio import read_audio
-    from edgeemo.cli.predict import files
+    from edgeemo.inputs import files
 
-    for path, error in files(paths):
-        if error:
-            raise BadInput(f"{path}: {error}")
-        yield read_audio(path, session.card.features.sample_rate)
+    for file in files(paths, ("sound",)):
+        if file.error:
+            raise BadInput(f"{file.path}: {file.error}")
+        yield read_audio(file.path, session.card.features.sample_rate)
 
 
 def _labelled(table: Path, session: Session) -> tuple[list[NDArray[np.float32]], list[list[float]]]:

@@ -1,4 +1,4 @@
-"""`edgeemo predict`: arousal, dominance, valence and classes of sound files."""
+"""`edgeemo predict`: arousal, dominance, valence and classes of sound, pictures and video."""
 
 from __future__ import annotations
 
@@ -7,92 +7,169 @@ import json
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from edgeemo.backends import BACKENDS
-from edgeemo.baseline import Baseline, load_baseline
+from edgeemo.baseline import load_baseline
 from edgeemo.errors import BadInput
-from edgeemo.models import DEFAULT
+from edgeemo.faces import DETECTORS, Faces
+from edgeemo.faces.detectors import DEFAULT as DETECTOR
+from edgeemo.faces.windows import windows
+from edgeemo.inputs import SUFFIXES, Input, Kind, files
+from edgeemo.models import DEFAULT, FACE_DEFAULT
 from edgeemo.session import Session, load
+from edgeemo.types import Emotion
 
 HELP = (
-    "Estimate how speech in sound files would be perceived. Folders are searched for sound. "
-    "A file that cannot be used is reported in its line, the rest goes on, and the exit status "
-    "is 1."
+    "Estimate how speech in sound files, and faces in pictures and video, would be perceived. "
+    "Folders are searched. A picture gives a line for each face, a video one for each face and "
+    "second. A file that cannot be used is reported in its line, the rest goes on, and the exit "
+    "status is 1."
 )
 
 Row = dict[str, Any]
 
+_NUMBERS = ("arousal", "dominance", "valence", "classes", "confidence", "start", "end")
+_KINDS: dict[str, tuple[Kind, ...]] = {"speech": ("sound",), "face": ("picture", "video")}
+_EARLY = 0.8  # of the length that a video promises; containers are off by some frames
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of this command."""
-    parser.add_argument("paths", nargs="+", metavar="PATH", help="a sound file or a folder")
     parser.add_argument(
-        "--model", default=DEFAULT, metavar="M",
-        help="name of a shipped model or path of a file (default: %(default)s)",
+        "paths", nargs="+", metavar="PATH", help="a file of sound, a picture, a video, or a folder"
+    )
+    parser.add_argument(
+        "--model", metavar="M",
+        help="name of a shipped model or path of a file (default: "
+        f"{DEFAULT} for sound, {FACE_DEFAULT} for faces)",
     )  # fmt: skip
     parser.add_argument(
         "--backend", choices=sorted(BACKENDS), help="what runs the model (default: by its ending)"
     )
     parser.add_argument(
+        "--detector", choices=list(DETECTORS), default=DETECTOR,
+        help="what finds faces; none: each picture is a face already (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
         "--baseline", metavar="F", help="of the person who speaks; made by `edgeemo calibrate`"
     )
-    parser.add_argument("--json", action="store_true", help="one JSON object a file")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
 
 
 def run(args: argparse.Namespace) -> int:
     """Predict every file; 1 if one could not be used."""
-    session = load(args.model, args.backend)
-    baseline = None if args.baseline is None else load_baseline(args.baseline)
+    predictor = Predictor(args.model, args.backend, args.detector, args.baseline)
     failed = False
     table = None if args.json else _Table()
-    for path, error in files(args.paths):
-        row = {"path": path, "error": error} if error else predict_file(session, path, baseline)
-        failed |= "error" in row
-        print(json.dumps(row, ensure_ascii=False) if table is None else table.line(row))
-        # A reader at the other end of a pipe sees each file when it is done.
-        sys.stdout.flush()
+    for file in files(args.paths, predictor.kinds):
+        for row in predictor.rows(file):
+            failed |= "error" in row
+            print(json.dumps(row, ensure_ascii=False) if table is None else table.line(row))
+            # A reader at the other end of a pipe sees each line when it is done.
+            sys.stdout.flush()
     return int(failed)
 
 
-def predict_file(session: Session, path: str, baseline: Baseline | None = None) -> Row:
-    """The line of one file: its estimate, or the error that it gave."""
-    from edgeemo.audio import read_audio
+class Predictor:
+    """Lines of files. A model is loaded when the first file asks for it.
 
-    try:
-        spec = session.card.features
-        samples = read_audio(path, spec.sample_rate)
-        found = asdict(session.predict(samples, spec.sample_rate, baseline=baseline))
-    except BadInput as error:
-        return {"path": path, "error": str(error)}
-    row: Row = {"path": path}
-    for key in ("arousal", "dominance", "valence", "classes", "confidence", "start", "end"):
-        row[key] = _rounded(found[key])
-    return row
-
-
-def files(paths: list[str]) -> Iterator[tuple[str, str]]:
-    """Path and error ("" if none) of each file: folders are walked in sorted order.
-
-    A file that is named is tried whatever its ending; in folders only sound is taken.
+    Attributes:
+        kinds: what is taken in folders.
     """
-    from edgeemo.audio import SUFFIXES
 
-    for given in paths:
-        folder = Path(given)
-        if not folder.is_dir():
-            yield given, ""
-            continue
-        found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
-        for path in found:
-            yield str(path), ""
+    def __init__(
+        self, model: str | None, backend: str | None, detector: str, baseline: str | None
+    ) -> None:
+        self._backend, self._detector = backend, detector
+        self._baseline = None if baseline is None else load_baseline(baseline)
+        self._named = None if model is None else load(model, backend)
+        self._loaded: dict[str, Session] = {}
+        self._faces: Faces | None = None
+        task = None if self._named is None else self._named.card.task
+        self.kinds: tuple[Kind, ...] = tuple(SUFFIXES) if task is None else _KINDS[task]
+
+    def rows(self, file: Input) -> Iterator[Row]:
+        """The lines of a file: its estimates, and the error that ended it."""
+        try:
+            if file.error:
+                raise BadInput(file.error)
+            if file.kind == "sound":
+                yield self._sound(file.path)
+            elif file.kind == "picture":
+                yield from self._picture(file.path)
+            else:
+                yield from self._video(file.path)
+        except BadInput as error:
+            yield {"path": file.path, "error": str(error)}
+
+    def _session(self, task: str) -> Session:
+        if self._named is not None:
+            card = self._named.card
+            if card.task != task:
+                what = " or ".join(_KINDS[card.task])
+                raise BadInput(f"{card.name} is a model of {card.task}; give it {what}")
+            return self._named
+        if task not in self._loaded:
+            name = DEFAULT if task == "speech" else FACE_DEFAULT
+            self._loaded[task] = load(name, self._backend)
+        return self._loaded[task]
+
+    def _sound(self, path: str) -> Row:
+        from edgeemo.audio import read_audio
+
+        session = self._session("speech")
+        rate = session.card.features.sample_rate
+        samples = read_audio(path, rate)
+        return {"path": path} | _values(session.predict(samples, rate, baseline=self._baseline))
+
+    def _finder(self) -> Faces:
+        if self._faces is None:
+            self._faces = Faces(self._session("face"), self._detector)
+        return self._faces
+
+    def _picture(self, path: str) -> Iterator[Row]:
+        from edgeemo.pictures import read_picture
+
+        found = self._finder().find(read_picture(path))
         if not found:
-            yield given, f"no sound in this folder; looked for {', '.join(SUFFIXES)}"
+            raise BadInput(_no_face(self._detector))
+        for number, emotion in enumerate(found, 1):
+            yield _face(path, number, emotion)
+
+    def _video(self, path: str) -> Iterator[Row]:
+        from edgeemo.video import Video
+
+        finder = self._finder()
+        with Video(path) as video:
+            found = False
+            for tracked in windows(finder.track(video.frames())):
+                found = True
+                yield _face(path, tracked.id, tracked.emotion)
+            if video.last is None:
+                raise BadInput(f"{path}: no frame can be decoded; the file is damaged")
+            if video.last < _EARLY * video.seconds - 1 / video.rate:
+                raise BadInput(f"{path}: ends after {video.last:.2f} s of {video.seconds:.2f} s")
+            if not found:
+                raise BadInput(_no_face(self._detector))
+
+
+def _no_face(detector: str) -> str:
+    return f"no face found by {detector}; if the picture is a face, use --detector none"
+
+
+def _face(path: str, number: int, emotion: Emotion) -> Row:
+    box = None if emotion.box is None else list(emotion.box)
+    return {"path": path, "face": number, "box": box} | _values(emotion)
+
+
+def _values(emotion: Emotion) -> Row:
+    found = asdict(emotion)
+    return {key: _rounded(found[key]) for key in _NUMBERS}
 
 
 class _Table:
-    """Lines for people: a head first, then a line a file."""
+    """Lines for people: a head first, then a line for each estimate."""
 
     def __init__(self) -> None:
         self._started = False
@@ -105,7 +182,12 @@ class _Table:
         values = [_cell(row[name]) for name in ("arousal", "dominance", "valence")]
         best = max(row["classes"], key=row["classes"].get, default="")
         label = f"{best} {row['confidence']:.2f}" if best else "-"
-        return f"{head}{values[0]:>7}  {values[1]:>9}  {values[2]:>7}  {label:<15}  {row['path']}"
+        line = f"{head}{values[0]:>7}  {values[1]:>9}  {values[2]:>7}  {label:<15}  {row['path']}"
+        if "face" not in row:
+            return line
+        # A still picture has no duration.
+        time = f", {row['start']:.1f} to {row['end']:.1f} s" if row["end"] else ""
+        return f"{line}  face {row['face']} at {tuple(row['box'])}{time}"
 
 
 def _cell(value: float | None) -> str:
