@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, TypeVar
@@ -14,13 +15,15 @@ from torch import Tensor, nn
 from edgeemo._files import replacing
 from edgeemo.errors import BadArtifact, BadRecipe
 from edgeemo.features import FeatureSpec
+from edgeemo.images import ImageSpec
+from edgeemo.types import DIMENSIONS
 
 
 class StudentOutput(NamedTuple):
     """What a student gives for a batch of B clips.
 
     Attributes:
-        adv: [B, 3], arousal, dominance, valence; about 0..1, not clipped.
+        adv: [B, D], the student's `dimensions`; about 0..1, not clipped.
         logits: [B, 8], over edgeemo.types.CLASSES; softmax gives probabilities.
         embedding: [B, E], what the heads see; distilled from the teacher's embedding.
         tokens: [B, T', C], one vector each `stride` frames; distilled from the teacher's.
@@ -35,20 +38,24 @@ class StudentOutput(NamedTuple):
 
 
 class Student(nn.Module):
-    """A small network from features to emotion.
+    """A small network from features of speech, or from the picture of a face, to emotion.
 
     Attributes:
         name: the name under which it is registered.
+        dimensions: what `adv` holds, in the order of `edgeemo.types.DIMENSIONS`.
         options: the keyword arguments it was made with.
-        spec: the features it expects.
+        spec: the features or pictures it expects.
         receptive: frames that one token sees.
         stride: frames from one token to the next.
         adv, classes: the last layers.
+        pruned: channels were taken out, so layers are narrower than the class makes them.
     """
 
     name: ClassVar[str] = ""
+    dimensions: ClassVar[tuple[str, ...]] = DIMENSIONS
+    pruned: bool = False
     options: Mapping[str, Any]
-    spec: FeatureSpec
+    spec: FeatureSpec | ImageSpec
     receptive: int
     stride: int
     adv: nn.Linear
@@ -58,7 +65,8 @@ class Student(nn.Module):
         """Estimate.
 
         Args:
-            features: [B, T, bands], float32, from edgeemo.log_mel with `spec`.
+            features: [B, T, bands], float32, from edgeemo.log_mel with `spec`; or pictures
+                [B, size, size, channels] from edgeemo.images.normalise.
             lengths: [B], int64, frames of each clip; the rest of a row is padding and changes
                 nothing. None: every clip fills its row.
         """
@@ -160,9 +168,9 @@ def make_student(name: str, **options: Any) -> Student:
 def save_student(student: Student, path: Path) -> None:
     """Write name, options and weights; the file is whole or absent."""
     state = {k: v.detach().cpu().contiguous() for k, v in student.state_dict().items()}
+    kept = {"name": student.name, "options": dict(student.options), "state": state}
     with replacing(path) as temporary:
-        torch.save({"name": student.name, "options": dict(student.options), "state": state},
-                   temporary)  # fmt: skip
+        torch.save(kept | ({"pruned": True} if student.pruned else {}), temporary)
 
 
 def load_student(path: Path) -> Student:
@@ -178,6 +186,9 @@ def load_student(path: Path) -> Student:
         # weights_only refuses everything but tensors and plain values.
         found = torch.load(path, map_location="cpu", weights_only=True)
         student = make_student(found["name"], **found["options"])
+        if found.get("pruned"):
+            take_shapes(student, found["state"])
+            student.pruned = True
         student.load_state_dict(found["state"])
     except FileNotFoundError:
         raise BadArtifact(f"{path}: no such file; the run has not finished an epoch") from None
@@ -187,6 +198,42 @@ def load_student(path: Path) -> Student:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise BadArtifact(f"{path}: not a student's weights ({reason:.120})") from None
     return student.eval()
+
+
+def take_shapes(student: Student, state: Mapping[str, Tensor]) -> None:
+    """Make convolutions, linear layers and batch norms as wide as weights that will be loaded.
+
+    The weights are fresh afterwards.
+    """
+    for name, module in student.named_modules():
+        wanted = state.get(f"{name}.weight")
+        held = getattr(module, "weight", None)
+        if wanted is None or held is None or held.shape == wanted.shape:
+            continue
+        if isinstance(module, nn.Linear):
+            module.out_features, module.in_features = wanted.shape
+        elif isinstance(module, (nn.Conv1d, nn.Conv2d)):
+            depthwise = module.groups > 1
+            module.out_channels = wanted.shape[0]
+            module.in_channels = wanted.shape[0] if depthwise else wanted.shape[1]
+            module.groups = wanted.shape[0] if depthwise else 1
+        elif isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)):
+            module.num_features = wanted.shape[0]
+            module.running_mean = torch.zeros(wanted.shape)
+            module.running_var = torch.ones(wanted.shape)
+        for key in ("weight", "bias"):
+            if getattr(module, key, None) is not None:
+                setattr(module, key, nn.Parameter(torch.zeros(state[f"{name}.{key}"].shape)))
+
+
+def unwatched() -> AbstractContextManager[None]:
+    """What is computed inside is hidden from tools that watch or change a student's operations.
+
+    Masks exist in training alone. A tool that has seen a whole clip knows operations by module,
+    kind and number, and would take those of a mask for others.
+    """
+    hidden: AbstractContextManager[None] = torch._C.DisableTorchFunction()
+    return hidden
 
 
 def time_mask(lengths: Tensor, frames: int) -> Tensor:
