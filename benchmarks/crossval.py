@@ -1,13 +1,14 @@
 """How well do teacher and students agree with human ratings of people they have never heard?
 
     python benchmarks/crossval.py --data CORPORA --whisper model.bin [--egemaps egemaps.npz]
-    python benchmarks/crossval.py ... --ship      then writes the shipped student's run folder
+    python benchmarks/crossval.py ... --recipe wav2small-stream --recipe wav2small
+    python benchmarks/crossval.py ... --ship RUN  then writes the first student's run folder
 
 EmoTale's 14 speakers are drawn into 7 folds of 2, once for each seed. Nothing that is scored in a
 fold has heard its two speakers: neither the heads of the teacher nor any step of the student. What
 is shared by all folds, because it has heard no EmoTale speaker at all, is the trunk of the teacher
-and the first stage of the student, which learns the teacher's features from the other corpora. In
-the second stage heads are trained on those features, as the teacher's are on its own.
+and the first stage of the student, which learns the teacher's features and classes from the other
+corpora. In the second stage heads are trained on those features, as the teacher's are on its own.
 
 CCC is taken over all clips of a drawing at once, each estimated by the fold that held it out; mean
 and standard deviation are over the drawings. Every fold is kept, so a killed run goes on.
@@ -33,17 +34,17 @@ from sklearn.svm import SVR
 from edgeemo import load
 from edgeemo._files import replacing, write_text
 from edgeemo.card import Metric
-from edgeemo.compress.batches import Batches
 from edgeemo.compress.data import DataSet, open_dataset, split_by_speaker
-from edgeemo.compress.distil import Parts, complete
+from edgeemo.compress.distil import Parts, complete, new_student
 from edgeemo.compress.evaluate import human_ceiling, predict
 from edgeemo.compress.labelled import Labelled
-from edgeemo.compress.recipe import Recipe, load_recipe
+from edgeemo.compress.recipe import HeadsPart, Recipe, load_recipe
 from edgeemo.compress.run import Run
-from edgeemo.compress.students import Student, load_student, make_student, save_student
+from edgeemo.compress.student_heads import embeddings, with_heads
+from edgeemo.compress.students import Student, load_student, save_student
 from edgeemo.compress.teachers.base import Teacher
-from edgeemo.compress.teachers.heads import HeadsPart, fit_heads
-from edgeemo.compress.training import Fitted, fit, seeded_student
+from edgeemo.compress.teachers.heads import Heads, fit_heads
+from edgeemo.compress.training import Fitted, fit
 from edgeemo.export.builtin_teacher import LICENCE, head_rows, make_trunk, trunk_teacher
 from edgeemo.export.job import export_run
 from edgeemo.export.parity import Limits
@@ -55,16 +56,16 @@ RATED = "emotale"
 FOLDS = 7
 VALID = ("ravdess/01", "ravdess/02")
 """People who choose the epoch and are never scored."""
-HEADS = HeadsPart(
-    members=1, hidden=64, layers=1, relu=True, steps=1000, rated=256, others=256, lr=3e-3
-)
-"""The student's: one hidden layer, as wide as the student's own."""
 LEVEL, EGEMAPS = "mean log-mel level alone", "eGeMAPS (openSMILE) + SVR"
 
 
 @dataclass(frozen=True)
 class Bench:
-    """What all folds share."""
+    """What all folds of one student share.
+
+    Attributes:
+        whole: teacher and baselines are judged too; once is enough.
+    """
 
     rows: Labelled
     data: DataSet
@@ -72,14 +73,16 @@ class Bench:
     recipe: Recipe
     out: Path
     egemaps: dict[str, np.ndarray[Any, Any]]
+    whole: bool
 
     @cached_property
     def embedded(self) -> Labelled:
         """The rows with the embedding of the student's first stage in place of the teacher's."""
         path = self.out / "embedding.npy"
         if not path.exists():
-            with replacing(path) as temporary:
-                np.save(temporary, embeddings(load_student(first_stage(self)), self.rows))
+            found = embeddings(load_student(first_stage(self)), self.rows)
+            with replacing(path) as temporary, temporary.open("wb") as file:
+                np.save(file, found)
         return replace(self.rows, embedding=np.load(path))
 
     @property
@@ -99,74 +102,46 @@ def first_stage(bench: Bench) -> Path:
     """The student after feature distillation from people who are rated nowhere."""
     path = bench.out / "first_stage.pt"
     if not path.exists():
-        part, recipe = bench.recipe.distil, bench.recipe
+        recipe = bench.recipe
         train = bench.rows.of_groups(bench.groups - set(bench.rated) - set(VALID))
         valid = bench.rows.of_groups(VALID, augmented=False)
-        recipe = replace(
-            recipe, stop=replace(recipe.stop, metric="valid.uar"),
-            distil=replace(part, pretrain=0, epochs=part.pretrain, loss=part.pretrain_loss,
-                           lr=part.pretrain_lr or part.lr),
-        )  # fmt: skip
-        student = seeded_student(lambda: make_student(recipe.student.name), recipe.seed)
+        # A teacher that has heard none of the rated people either; it knows classes alone.
+        heads = fit_heads(train, HeadsPart(), recipe.seed)
+        train, valid = (rows.with_probs(heads.apply_to(rows).probs) for rows in (train, valid))
+        student = new_student(recipe)
         fitted = fit(student, train, valid, recipe, bench.out / "first_stage", resume=True)
         save_student(fitted.student, path)
     return path
 
 
-def second_stage(bench: Bench, groups: set[str], seed: int, out: Path) -> Fitted:
-    """The student's heads, from the people of `groups`, on the features of the first stage."""
-    student = load_student(first_stage(bench))
-    heads = fit_heads(bench.embedded.of_groups(groups), HEADS, seed + 1)
-    student.take_heads(*heads.plain())
-    save_student(student, out / "student.pt")
-    history = (bench.out / "first_stage" / "metrics.jsonl").read_text()
-    write_text(out / "metrics.jsonl", history)
-    return Fitted(student.eval(), [json.loads(line) for line in history.splitlines()], 0, 0.0)
-
-
-def embeddings(student: Student, rows: Labelled) -> np.ndarray[Any, Any]:
-    """The student's own embedding of each row, float16 [N, E]."""
-    batches = Batches(rows)
-    found = np.zeros((len(rows), student.hidden.in_features), np.float16)
-    with torch.inference_mode():
-        for part in batches.lengths.argsort(stable=True).split(128):
-            batch = batches.batch(part)
-            found[part.numpy()] = student(batch.features, batch.lengths).embedding.numpy()
-    return found
+def second_stage(bench: Bench, groups: set[str], seed: int) -> Student:
+    """The student with heads from the people of `groups`, on the features of the first stage."""
+    assert bench.recipe.heads is not None
+    rows = bench.embedded.of_groups(groups)
+    return with_heads(load_student(first_stage(bench)), rows, bench.recipe.heads, seed + 1)
 
 
 def run_fold(bench: Bench, seed: int, number: int) -> None:
-    """Teacher, student, its int8 file and the baselines on two speakers; kept in one file."""
+    """Student, its int8 file, teacher and baselines on two speakers; kept in one file."""
     path = bench.out / f"fold-{seed}-{number}.npz"
     if path.exists():
         return
     held = bench.folds(seed)[number]
-    everyone = bench.rows.of_groups(bench.groups - held)
-    heads = fit_heads(everyone, HeadsPart(), seed + 1)
-    heads.round()  # what is judged is what is shipped
-    test = heads.apply_to(bench.rows.of_groups(held, augmented=False))
-    train = heads.apply_to(bench.rows.of_groups(bench.groups - held - set(VALID)))
-    valid = heads.apply_to(bench.rows.of_groups(VALID, augmented=False))
-    folder = bench.out / f"run-{seed}-{number}"
-    run = Run(folder) if (folder / "recipe.toml").exists() else Run.begin(folder, bench.recipe, {})
-    fitted = second_stage(bench, bench.groups - held - set(VALID), seed, folder)
-    found = {
-        "teacher": test.adv,
-        "float": predict(fitted.student, test).adv,
-        LEVEL: level(everyone, test),
-        "human": test.human_adv,
-    }
-    if seed == 0:
-        complete(run, bench.data, bench.teacher, fitted, Parts(train, valid, test), ())
-        # Wide limits: a fold that export would refuse must be counted, not left out.
-        (made,) = export_run(folder, int8=True, limits=Limits(ccc=0.5))
-        found["int8"] = int8(made.path, test)
-    if bench.egemaps:
-        found[EGEMAPS] = support_vectors(bench.egemaps, everyone, test)
+    test = bench.rows.of_groups(held, augmented=False)
+    student = second_stage(bench, bench.groups - held - set(VALID), seed)
+    found = {"float": predict(student, test).adv, "human": test.human_adv}
+    if bench.whole:
+        everyone = bench.rows.of_groups(bench.groups - held)
+        heads = fit_heads(everyone, HeadsPart(), seed + 1)
+        heads.round()  # what is judged is what is shipped
+        found |= {"teacher": heads.apply_to(test).adv, LEVEL: level(everyone, test)}
+        if bench.egemaps:
+            found[EGEMAPS] = support_vectors(bench.egemaps, everyone, test)
+        found["int8"] = int8(bench, student, heads, held, bench.out / f"run-{seed}-{number}")
     with replacing(path) as temporary:
         np.savez(temporary, **found)
-    shown = {name: scores(found[name], found["human"]) for name in ("teacher", "float")}
-    print(f"drawing {seed}, fold {number}: {shown}", flush=True)
+    shown = {name: scores(found[name], found["human"]) for name in found if name != "human"}
+    print(f"{bench.recipe.name}, drawing {seed}, fold {number}: {shown}", flush=True)
 
 
 def level(train: Labelled, test: Labelled) -> np.ndarray[Any, Any]:
@@ -190,9 +165,23 @@ def support_vectors(
     return np.stack(columns, axis=1)
 
 
-def int8(path: Path, test: Labelled) -> np.ndarray[Any, Any]:
-    """What the exported file says, through the runtime that users have."""
-    session = load(path)
+def int8(
+    bench: Bench, student: Student, heads: Heads, held: set[str], folder: Path
+) -> np.ndarray[Any, Any]:
+    """What the exported file says of the held-out clips, through the runtime that users have.
+
+    The file learns its ranges from people whom the fold does not score.
+    """
+    test = heads.apply_to(bench.rows.of_groups(held, augmented=False))
+    others = set(bench.rated) - held | set(VALID)
+    known = heads.apply_to(bench.rows.of_groups(others, augmented=False))
+    run = Run(folder) if (folder / "recipe.toml").exists() else Run.begin(folder, bench.recipe, {})
+    save_student(student, folder / "student.pt")
+    parts = Parts(known, known, known.take(np.arange(0)))
+    complete(run, bench.data, bench.teacher, Fitted(student, [], 0, 0.0), parts, (), report=False)
+    # Wide limits: a fold that export would refuse must be counted, not left out.
+    (made,) = export_run(folder, int8=True, limits=Limits(ccc=0.5))
+    session = load(made.path)
     said = [session.predict(clip.samples()) for clip in test.clips]
     return np.array([[s.arousal, s.dominance, s.valence] for s in said])
 
@@ -221,21 +210,22 @@ def row(name: str, values: list[list[float]]) -> dict[str, Any]:
     }
 
 
-def result(bench: Bench, seeds: Sequence[int], command: str) -> dict[str, Any]:
+def result(benches: Sequence[Bench], seeds: Sequence[int], command: str) -> dict[str, Any]:
     """The table, the spread over folds, and the metrics for the cards."""
+    bench = benches[0]
     found = list(drawings(bench, seeds))
     names = {
         "teacher": "built-in teacher",
         "float": bench.recipe.name,
-        "int8": f"{bench.recipe.name}, int8 (first drawing)",
+        "int8": f"{bench.recipe.name}, int8",
         EGEMAPS: EGEMAPS,
         LEVEL: LEVEL,
     }
-    rows = []
-    for key, name in names.items():
-        values = [scores(d[key], d["human"]) for d in found if key in d]
-        if values:
-            rows.append(row(name, values))
+    rows = [row(name, [scores(d[key], d["human"]) for d in found])
+            for key, name in names.items() if key in found[0]]  # fmt: skip
+    rows[3:3] = [row(other.recipe.name,
+                     [scores(d["float"], d["human"]) for d in drawings(other, seeds)])
+                 for other in benches[1:]]  # fmt: skip
     rated = bench.rows.take((bench.rows.column("corpus") == RATED) & (bench.rows.copy == 0))
     ceiling = human_ceiling(rated)
     rows.append({"name": "one rater against the mean of the others"}
@@ -284,7 +274,11 @@ def ship(bench: Bench, folder: Path, metrics: tuple[Metric, ...]) -> None:
     parts = Parts(*(rows.of_groups(g, augmented=i == 0) for i, g in enumerate(groups)))
     # Few are rated: all of them teach. Figures on the card come from the folds, not from here.
     run = Run.begin(folder, bench.recipe, {"command": "python benchmarks/crossval.py --ship"})
-    fitted = second_stage(bench, groups[0] | set(bench.rated), bench.recipe.seed, folder)
+    student = second_stage(bench, groups[0] | set(bench.rated), bench.recipe.seed)
+    save_student(student, folder / "student.pt")
+    history = (bench.out / "first_stage" / "metrics.jsonl").read_text()
+    write_text(folder / "metrics.jsonl", history)
+    fitted = Fitted(student, [json.loads(line) for line in history.splitlines()], 0, 0.0)
     complete(run, bench.data, _Named(bench.teacher), fitted, parts, metrics)
     print(f"{folder}: now run `edgeemo export {folder} --int8`")
 
@@ -303,28 +297,26 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of corpora")
     parser.add_argument("--whisper", type=Path, required=True, help="CTranslate2 model.bin")
     parser.add_argument("--egemaps", type=Path, help="made by benchmarks/egemaps.py")
-    parser.add_argument("--recipe", default="wav2small-stream")
+    parser.add_argument("--recipe", action="append", help="several stand beside the first")
     parser.add_argument("--seeds", type=int, default=3, help="drawings of the folds")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--cache", type=Path, default=Path("runs/labels"))
     parser.add_argument("--out", type=Path, default=Path("runs/crossval"))
     parser.add_argument("--ship", type=Path, help="then write this run folder")
     args = parser.parse_args()
-    data, base, recipe = open_dataset(args.data), make_trunk(args.whisper), load_recipe(args.recipe)
-    rows = head_rows(base, data, recipe, args.cache)
+    data, base = open_dataset(args.data), make_trunk(args.whisper)
     egemaps = dict(np.load(args.egemaps)) if args.egemaps else {}
-    bench = Bench(rows, data, trunk_teacher(base), recipe, args.out, egemaps)
-    args.out.mkdir(parents=True, exist_ok=True)
-    _ = bench.embedded
-    torch.set_num_threads(1)
-    seeds = range(args.seeds)
-    global _BENCH
-    _BENCH = bench
-    # One process a core: these nets are too small to share. Forked, so that rows are not copied.
-    with multiprocessing.get_context("fork").Pool(args.jobs, maxtasksperchild=1) as pool:
-        jobs = [(seed, number) for seed in seeds for number in range(FOLDS)]
-        pool.starmap(_job, jobs, chunksize=1)
-    found = result(bench, seeds, "python benchmarks/crossval.py")
+    seeds, benches = range(args.seeds), []
+    for name in args.recipe or ["wav2small-stream"]:
+        recipe = load_recipe(name)
+        rows = head_rows(base, data, recipe, args.cache, new_student(recipe).spec)
+        out = args.out / recipe.name
+        out.mkdir(parents=True, exist_ok=True)
+        bench = Bench(rows, data, trunk_teacher(base), recipe, out, egemaps, not benches)
+        run_folds(bench, seeds, args.jobs)
+        benches.append(bench)
+    bench = benches[0]
+    found = result(benches, seeds, "python benchmarks/crossval.py")
     write_text(
         ROOT / "benchmarks" / "results" / "crossval.json", json.dumps(found, indent=1) + "\n"
     )
@@ -334,6 +326,18 @@ def main() -> None:
     if args.ship:
         metrics = tuple(Metric(**m) for m in found["metrics"]["student"])
         ship(bench, args.ship, metrics)
+
+
+def run_folds(bench: Bench, seeds: Sequence[int], jobs: int) -> None:
+    """All folds of all drawings, one process a core: these nets are too small to share."""
+    global _BENCH
+    _BENCH = bench
+    _ = bench.embedded
+    torch.set_num_threads(1)
+    todo = [(seed, number) for seed in seeds for number in range(FOLDS)]
+    # Forked, so that the rows are not copied.
+    with multiprocessing.get_context("fork").Pool(jobs, maxtasksperchild=1) as pool:
+        pool.starmap(_job, todo, chunksize=1)
 
 
 _BENCH: Bench | None = None

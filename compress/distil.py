@@ -31,7 +31,7 @@ from edgeemo.compress.metrics import fit_temperature, softmax
 from edgeemo.compress.recipe import Recipe
 from edgeemo.compress.report import write_report
 from edgeemo.compress.run import SCHEMA, Facts, Held, Run, weights_licence
-from edgeemo.compress.student_heads import with_heads
+from edgeemo.compress.student_heads import embedded, with_heads
 from edgeemo.compress.students.base import Student, make_student, save_student
 from edgeemo.compress.teachers.base import Teacher
 from edgeemo.compress.training import Fitted, fit, seeded_student
@@ -86,8 +86,9 @@ def distil(
     fitted = fit(student, parts.train, parts.valid, recipe, run.folder,
                  resume=True, device=device, progress=progress)  # fmt: skip
     if recipe.heads is not None:
+        rows = embedded(fitted.student, parts.train)
         fitted = replace(
-            fitted, student=with_heads(fitted.student, parts.train, recipe.heads, recipe.seed)
+            fitted, student=with_heads(fitted.student, rows, recipe.heads, recipe.seed)
         )
         if parallel.rank() == 0:
             save_student(fitted.student, run.folder / "student.pt")
@@ -96,7 +97,7 @@ def distil(
 
 def complete(
     run: Run, data: DataSet, teacher: Teacher, fitted: Fitted, parts: Parts,
-    metrics: tuple[Metric, ...] | None = None,
+    metrics: tuple[Metric, ...] | None = None, *, report: bool = True,
 ) -> Facts:  # fmt: skip
     """Write what export and people need of a trained student: facts, parity set, report.
 
@@ -107,6 +108,7 @@ def complete(
         fitted: what fit() gave.
         parts: the rows it learned from and those it had not heard.
         metrics: for the card; None measures on the test part.
+        report: write report.html and its plots too.
     """
     facts = _facts(run.recipe, data, teacher, fitted, parts)
     if metrics is not None:
@@ -114,7 +116,8 @@ def complete(
     if parallel.rank() == 0:
         temperature = facts.calibration.class_temperature
         run.write_held(_held(fitted.student, parts, run.recipe, temperature))
-        write_report(run, facts, fitted.student, parts.train, parts.valid, parts.test)
+        if report:
+            write_report(run, facts, fitted.student, parts.train, parts.valid, parts.test)
         run.finish(facts)
     parallel.barrier()
     return facts

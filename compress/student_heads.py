@@ -27,8 +27,9 @@ def with_heads(student: Student, rows: Labelled, part: HeadsPart, seed: int) -> 
 
     Args:
         student: trained; it is not changed.
-        rows: to learn from. Where nobody rated a clip, the teacher's dimensions take the place of
-            ratings, and where nobody voted, its classes take the place of votes.
+        rows: what embedded() gave for this student. Where nobody rated a clip, the teacher's
+            dimensions take the place of ratings, and where nobody voted, its classes take the
+            place of votes.
         part: how.
         seed: of every random choice.
 
@@ -37,10 +38,13 @@ def with_heads(student: Student, rows: Labelled, part: HeadsPart, seed: int) -> 
     """
     made = copy.deepcopy(student).eval()
     taught, by_teacher = _taught(rows)
-    heads = fit_heads(replace(taught, embedding=embeddings(made, rows)), part, seed,
-                      heard_words=by_teacher)  # fmt: skip
-    made.take_heads(*heads.plain())
+    made.take_heads(*fit_heads(taught, part, seed, heard_words=by_teacher).plain())
     return made
+
+
+def embedded(student: Student, rows: Labelled) -> Labelled:
+    """The rows with the student's own embedding in place of the teacher's."""
+    return replace(rows, embedding=embeddings(student, rows))
 
 
 def embeddings(student: Student, rows: Labelled) -> NDArray[Any]:

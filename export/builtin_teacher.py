@@ -49,7 +49,7 @@ from edgeemo.compress.teachers.builtin import FILE, LONGEST_SECONDS, TrunkTeache
 from edgeemo.compress.teachers.heads import Heads, HeadsPart, fit_heads
 from edgeemo.compress.teachers.whisper_trunk import WhisperTrunk, read_ctranslate2
 from edgeemo.export.graph import onnx, shrink
-from edgeemo.features import LOGMEL40, WHISPER80, log_mel
+from edgeemo.features import LOGMEL40, WHISPER80, FeatureSpec, log_mel
 from edgeemo.types import CLASSES, DIMENSIONS
 
 TOKEN_WIDTH = 64
@@ -160,9 +160,11 @@ def teacher_file(
     return made
 
 
-def head_rows(base: TrunkModel, data: DataSet, recipe: Recipe, cache: Path) -> Labelled:
-    """All clips and their changed copies, heard by the trunk."""
-    labeller = Labeller(trunk_teacher(base), LOGMEL40, recipe, cache, _progress)
+def head_rows(
+    base: TrunkModel, data: DataSet, recipe: Recipe, cache: Path, spec: FeatureSpec = LOGMEL40
+) -> Labelled:
+    """All clips and their changed copies, heard by the trunk, with features for a student."""
+    labeller = Labeller(trunk_teacher(base), spec, recipe, cache, _progress)
     return labeller.label(data.clips, recipe.augment.copies)
 
 

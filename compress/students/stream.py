@@ -78,7 +78,7 @@ class Wav2SmallStream(Student):
     mean: Tensor
     inverse_sd: Tensor
 
-    def __init__(self, width: int = 80, pooled: int = 144, hidden: int = 64) -> None:
+    def __init__(self, width: int = 72, pooled: int = 128, hidden: int = 64) -> None:
         super().__init__()
         self.options = {"width": width, "pooled": pooled, "hidden": hidden}
         self.spec = LOGMEL40

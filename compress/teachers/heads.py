@@ -125,7 +125,8 @@ def fit_heads(
 
     Args:
         rows: labelled by the trunk, so that they have embeddings; those with ratings teach the
-            dimensions, those with votes (see free_of_words) the classes.
+            dimensions (nobody does where there are none), those with votes (see free_of_words)
+            the classes.
         recipe: all settings.
         seed: of first weights, batches, noise and dropout.
         heard_words: the votes are of somebody whom words did not mislead, so each counts.
@@ -134,14 +135,14 @@ def fit_heads(
         The heads in evaluation mode.
 
     Raises:
-        BadData: no row has ratings of the dimensions.
+        BadData: no row has ratings of the dimensions or votes.
     """
     rated = np.flatnonzero(~np.isnan(rows.human_adv).any(1))
     free = np.ones(len(rows), bool) if heard_words else free_of_words(list(rows.clips))
     voted = np.flatnonzero(~np.isnan(rows.votes).any(1) & free)
     others = np.setdiff1d(voted, rated)
-    if not len(rated):
-        raise BadData("no clip is rated on arousal, dominance and valence; heads need some")
+    if not len(rated) and not len(others):
+        raise BadData("no clip has ratings of the dimensions or votes; heads need some")
     inputs = torch.from_numpy(_embedding(rows).astype(np.float32))
     targets = _Targets.of(rows, free)
     with torch.random.fork_rng():
@@ -192,6 +193,8 @@ def _pick(
     rng: np.random.Generator, rated: NDArray[np.int64], others: NDArray[np.int64],
     recipe: HeadsPart,
 ) -> NDArray[np.int64]:  # fmt: skip
+    if not len(rated):
+        return rng.choice(others, recipe.rated + recipe.others)
     first = rng.choice(rated, recipe.rated, replace=len(rated) < recipe.rated)
     if not len(others):
         return first
@@ -205,10 +208,12 @@ def _loss(
     # CCC is a figure of a batch, so each member is judged on its own.
     for output, rows in zip(outputs, picked, strict=True):
         adv, logits = output.split([len(DIMENSIONS), len(CLASSES)], dim=1)
-        first, human = adv[: recipe.rated], targets.adv[rows[: recipe.rated]]
+        human = targets.adv[rows[: recipe.rated]]
         votes = targets.votes[rows] * (1 - recipe.smoothing) + recipe.smoothing / len(CLASSES)
-        total = total + recipe.ccc * losses.ccc_loss(first, human)
-        total = total + recipe.mse * F.mse_loss(first, human)
+        if not human.isnan().any():
+            first = adv[: recipe.rated]
+            total = total + recipe.ccc * losses.ccc_loss(first, human)
+            total = total + recipe.mse * F.mse_loss(first, human)
         total = total + recipe.classes * losses.votes_loss(logits, votes, targets.weight[rows])
     return total
 

@@ -8,7 +8,7 @@ import torch
 
 from edgeemo.compress.labelled import Labelled
 from edgeemo.compress.recipe import HeadsPart
-from edgeemo.compress.student_heads import embeddings, with_heads
+from edgeemo.compress.student_heads import embedded, embeddings, with_heads
 from edgeemo.compress.students import make_student
 from edgeemo.errors import BadRecipe
 
@@ -28,7 +28,7 @@ def test_embeddings_are_those_of_each_row_alone(rows: Labelled) -> None:
 def test_the_trunk_stays_and_the_heads_come_nearer(rows: Labelled) -> None:
     student = make_student("wav2small-stream").eval()
     before = {k: v.clone() for k, v in student.state_dict().items()}
-    made = with_heads(student, rows, PART, 1)
+    made = with_heads(student, embedded(student, rows), PART, 1)
     for name, value in made.state_dict().items():
         is_head = name.startswith(("hidden.", "adv.", "classes."))
         assert torch.equal(value, before[name]) != is_head, name
@@ -53,12 +53,13 @@ def test_without_ratings_the_teacher_teaches_dimensions_and_classes(rows: Labell
         votes=nan(rows.votes, np.nan),
     )
     student = make_student("wav2small-stream").eval()
-    made = with_heads(student, rows, PART, 1)
+    made = with_heads(student, embedded(student, rows), PART, 1)
     assert not torch.equal(made.classes.weight, student.classes.weight)
-    again = with_heads(student, rows, PART, 1)
+    again = with_heads(student, embedded(student, rows), PART, 1)
     assert torch.equal(made.adv.weight, again.adv.weight)
 
 
 def test_heads_of_other_shapes_are_refused(rows: Labelled) -> None:
-    with pytest.raises(BadRecipe, match=r"\[144, 64\].*set members = 1"):
-        with_heads(make_student("wav2small-stream"), rows, replace(PART, hidden=32), 1)
+    student = make_student("wav2small-stream").eval()
+    with pytest.raises(BadRecipe, match=r"\[128, 64\].*set members = 1"):
+        with_heads(student, embedded(student, rows), replace(PART, hidden=32), 1)

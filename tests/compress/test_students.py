@@ -29,7 +29,7 @@ PARAMETERS = {
     # By hand: 360 + 216 + 768 + 13,824 in the shrinking layers, 19,200 to join the bands, five
     # blocks of 400 + 6,400, 11,520 to widen, 9,280 hidden, 715 in the heads, and 2 for each
     # channel with a batch norm.
-    "wav2small-stream": 15_168 + 19_200 + 5 * 6_800 + 11_520 + 9_280 + 715 + 2 * 1_152,
+    "wav2small-stream": 15_168 + 17_280 + 5 * 5_544 + 9_216 + 8_256 + 715 + 2 * 1_048,
     "mobilenetv3-small": 1_518_593 + 1025 * 10,
     "mobilenetv4-conv-small": 2_492_449 + 1281 * 10,
 }

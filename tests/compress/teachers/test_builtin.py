@@ -130,7 +130,7 @@ def test_heads_are_the_mean_of_their_members() -> None:
 
 def test_a_student_takes_heads_that_were_trained_on_its_embedding() -> None:
     student = make_student("wav2small-stream").eval()
-    heads = Heads(144, HeadsPart(members=1, hidden=64, layers=1, relu=True)).eval()
+    heads = Heads(128, HeadsPart(members=1, hidden=64, layers=1, relu=True)).eval()
     heads.mean.fill_(0.3)
     heads.inverse_sd.fill_(2.0)
     student.take_heads(*heads.plain())
