@@ -46,7 +46,7 @@ from edgeemo.compress.labelled import Labelled
 from edgeemo.compress.labelling import Labeller
 from edgeemo.compress.recipe import HeadsPart, Recipe, load_recipe
 from edgeemo.compress.teachers.builtin import FILE, LONGEST_SECONDS, TrunkTeacher
-from edgeemo.compress.teachers.heads import Heads, HeadsPart, fit_heads
+from edgeemo.compress.teachers.heads import Heads, fit_heads
 from edgeemo.compress.teachers.whisper_trunk import WhisperTrunk, read_ctranslate2
 from edgeemo.export.graph import onnx, shrink
 from edgeemo.features import LOGMEL40, WHISPER80, FeatureSpec, log_mel
