@@ -12,7 +12,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from edgeemo.compress.students.base import Student, StudentOutput, register_student, time_mask
+from edgeemo.compress.students.base import (
+    Student,
+    StudentOutput,
+    register_student,
+    time_mask,
+    unwatched,
+)
 from edgeemo.features import SPECS
 from edgeemo.types import CLASSES
 
@@ -27,22 +33,26 @@ def _round8(channels: float) -> int:
 
 
 def _halved(lengths: Tensor | None, stride: int) -> Tensor | None:
-    return lengths if lengths is None or stride == 1 else (lengths + 1) // 2
+    with unwatched():
+        return lengths if lengths is None or stride == 1 else (lengths + 1) // 2
 
 
 def _masked(x: Tensor, lengths: Tensor | None) -> Tensor:
-    return x if lengths is None else x * time_mask(lengths, x.shape[2])[:, None, :, None]
+    with unwatched():
+        return x if lengths is None else x * time_mask(lengths, x.shape[2])[:, None, :, None]
 
 
 def _mean(x: Tensor, lengths: Tensor | None) -> Tensor:
     """Mean over time and bands without the padding: [B, C, 1, 1]."""
+    frames = x.shape[2]
+    mean = _masked(x, lengths).mean((2, 3), keepdim=True)  # one MEAN in the converters' graphs
     if lengths is None:
-        return x.mean((2, 3), keepdim=True)  # keepdim: one MEAN in the converters' graphs
-    total = _masked(x, lengths).sum((2, 3), keepdim=True)
-    return total / (lengths * x.shape[3]).view(-1, 1, 1, 1)
+        return mean
+    with unwatched():
+        return mean * (frames / lengths).view(-1, 1, 1, 1)
 
 
-class _Conv(nn.Module):
+class Conv(nn.Module):
     """Convolution, batch norm, activation; padding behind a clip counts as zero."""
 
     def __init__(
@@ -79,7 +89,7 @@ class _Squeeze(nn.Module):
         return x * F.relu6(weight + 3) / 6
 
 
-class _Block(nn.Module):
+class Block(nn.Module):
     """Inverted bottleneck: wide inside, narrow between blocks, a shortcut where shapes allow.
 
     Args:
@@ -100,14 +110,14 @@ class _Block(nn.Module):
         super().__init__()
         layers: list[nn.Module] = []
         if start:
-            layers.append(_Conv(inside, inside, start, 1 if middle else stride, inside))
+            layers.append(Conv(inside, inside, start, 1 if middle else stride, inside))
         if wide != inside:
-            layers.append(_Conv(inside, wide, act=act))
+            layers.append(Conv(inside, wide, act=act))
         if middle:
-            layers.append(_Conv(wide, wide, middle, stride, wide, act=act))
+            layers.append(Conv(wide, wide, middle, stride, wide, act=act))
         if squeeze:
             layers.append(_Squeeze(wide))
-        layers.append(_Conv(wide, outside))
+        layers.append(Conv(wide, outside))
         self.layers = nn.ModuleList(layers)
         self.shortcut = stride == 1 and inside == outside
 
@@ -168,7 +178,7 @@ def pad_as_same(layers: nn.Module) -> None:
     operator with a tensor of its own.
     """
     for module in layers.modules():
-        if isinstance(module, _Conv) and module.stride == 2:
+        if isinstance(module, Conv) and module.stride == 2:
             total = module.kernel - 2
             module.conv.padding = (0, 0)
             module.ahead = (total // 2, total - total // 2) * 2
@@ -178,7 +188,7 @@ def _receptive(layers: nn.ModuleList) -> int:
     """Frames that one token sees; squeeze and excite, which sees all, is not counted."""
     frames, step = 1, 1
     for module in layers.modules():
-        if isinstance(module, _Conv):
+        if isinstance(module, Conv):
             frames += (module.kernel - 1) * step
             step *= module.stride
     return frames
@@ -205,16 +215,16 @@ def v3_small(channels: int, width: float, paper: bool) -> tuple[list[nn.Module],
     relu = nn.ReLU() if paper else nn.ReLU6()
     swish = nn.Hardswish() if paper else nn.ReLU6()
     inside = _round8(16 * max(1.0, width))
-    layers: list[nn.Module] = [_Conv(channels, inside, 3, 2, act=swish)]
+    layers: list[nn.Module] = [Conv(channels, inside, 3, 2, act=swish)]
     for kernel, wide, out, squeeze, swishes, stride in _V3_SMALL:
         outside = _round8(out * width)
         layers.append(
-            _Block(inside, outside, _round8(wide * width), 0, kernel, stride, squeeze,
+            Block(inside, outside, _round8(wide * width), 0, kernel, stride, squeeze,
                    swish if swishes else relu)
         )  # fmt: skip
         inside = outside
     last = _round8(576 * width)
-    layers.append(_Conv(inside, last, act=swish))
+    layers.append(Conv(inside, last, act=swish))
     return layers, last
 
 
@@ -259,19 +269,19 @@ def v4_small(channels: int, width: float, paper: bool) -> tuple[list[nn.Module],
 
     first = _round8(32 * max(1.0, width))
     layers: list[nn.Module] = [
-        _Conv(channels, first, 3, 2, act=act),
-        _Conv(first, c(32), 3, 2, act=act),
-        _Conv(c(32), c(32), act=act),
-        _Conv(c(32), c(96), 3, 2, act=act),
-        _Conv(c(96), c(64), act=act),
+        Conv(channels, first, 3, 2, act=act),
+        Conv(first, c(32), 3, 2, act=act),
+        Conv(c(32), c(32), act=act),
+        Conv(c(32), c(96), 3, 2, act=act),
+        Conv(c(96), c(64), act=act),
     ]
     inside = c(64)
     for start, middle, factor, out, stride in _V4_SMALL:
         wide = _round8(inside * factor)
-        layers.append(_Block(inside, c(out), wide, start, middle, stride, False, act))
+        layers.append(Block(inside, c(out), wide, start, middle, stride, False, act))
         inside = c(out)
     last = _round8(960 * width)
-    layers.append(_Conv(inside, last, act=act))
+    layers.append(Conv(inside, last, act=act))
     return layers, last
 
 

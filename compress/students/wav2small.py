@@ -10,7 +10,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from edgeemo.compress.students.base import Student, StudentOutput, register_student, time_mask
+from edgeemo.compress.students.base import (
+    Student,
+    StudentOutput,
+    register_student,
+    time_mask,
+    unwatched,
+)
 from edgeemo.features import SPECS
 from edgeemo.types import CLASSES
 
@@ -41,20 +47,23 @@ class _Body(nn.Module):
             x = _masked(F.relu(norm(conv(x))), lengths)
             if i == 2:
                 x = F.max_pool2d(x, 3, stride=2, padding=1)
-                lengths = None if lengths is None else (lengths + 1) // 2
+                with unwatched():
+                    lengths = None if lengths is None else (lengths + 1) // 2
                 x = _masked(x, lengths)  # the first token behind a clip has seen its last frame
         return x, lengths
 
 
 def _masked(x: Tensor, lengths: Tensor | None) -> Tensor:
-    return x if lengths is None else x * time_mask(lengths, x.shape[2])[:, None, :, None]
+    with unwatched():
+        return x if lengths is None else x * time_mask(lengths, x.shape[2])[:, None, :, None]
 
 
 def _weights(scores: Tensor, lengths: Tensor | None) -> Tensor:
     """Softmax over time (axis 1) without the padding."""
     if lengths is not None:
-        inside = time_mask(lengths, scores.shape[1])
-        scores = scores + (1 - inside).view(*inside.shape, *(1,) * (scores.ndim - 2)) * _OUT
+        with unwatched():
+            inside = time_mask(lengths, scores.shape[1])
+            scores = scores + (1 - inside).view(*inside.shape, *(1,) * (scores.ndim - 2)) * _OUT
     return scores.softmax(dim=1)
 
 
