@@ -79,7 +79,7 @@ def resolve(name_or_path: str | Path) -> Path:
 
 
 def _files() -> list[Path]:
-    return [p for ending in BACKENDS.values() for p in ZOO.glob(f"*{ending}")]
+    return [p for ending in sorted(set(BACKENDS.values())) for p in ZOO.glob(f"*{ending}")]
 
 
 def _order(path: Path) -> tuple[bool, str]:

@@ -80,54 +80,62 @@ class _Compiler:
     constants: bytearray = field(default_factory=bytearray)
 
 
-def compile_graph(graph: Graph, *, share: bool = True) -> Blob:
+class CannotRun(BadArtifact):
+    """A sound model, but not one for this engine."""
+
+
+def compile_graph(graph: Graph, *, rows: int | None = None, share: bool = True) -> Blob:
     """Make the engine's blob.
 
     Args:
         graph: of a full-integer model with one input of int8.
+        rows: of the input, where that is not what the file says; it matters to a model that is
+            not streamable.
         share: let tensors that are never used at the same time lie in the same memory; without
             it every row of every tensor can be looked at afterwards.
 
     Raises:
-        BadArtifact: an operator or a form of it that the engine does not run; the message
+        CannotRun: an operator or a form of it that the engine does not run; the message
             names it.
     """
     if len(graph.inputs) != 1:
-        raise BadArtifact(f"has {len(graph.inputs)} inputs; the c backend runs models with one")
+        raise CannotRun(f"has {len(graph.inputs)} inputs; the c backend runs models with one")
     c = _Compiler(graph)
     first = graph.tensors[graph.inputs[0]]
     if len(first.shape) != 4 or first.shape[0] != 1:
-        raise BadArtifact(f"the input has the shape {first.shape}; expected [1, rows, columns, n]")
-    c.places[graph.inputs[0]] = _Padded(_add_tensor(c, graph.inputs[0], 1, first.shape[1:]))
+        raise CannotRun(f"the input has the shape {first.shape}; expected [1, rows, columns, n]")
+    shape = (rows or first.shape[1], *first.shape[2:])
+    c.places[graph.inputs[0]] = _Padded(_add_tensor(c, graph.inputs[0], 1, shape))
     for operator in graph.operators:
         compile_one = _COMPILERS.get(operator.name)
         if compile_one is None:
-            raise BadArtifact(f"the c backend does not run {operator.name}; use backend 'tflite'")
+            raise CannotRun(f"the c backend does not run {operator.name}; use backend 'tflite'")
         compile_one(c, operator)
     streamable = _is_streamable(c)
     outputs = [_place(c, i).index for i in graph.outputs]
     if share:
         _share_memory(c, outputs, streamable)
     origin = tuple(t.origin for t in c.tensors)
-    return Blob(_pack(c, outputs), origin, first.shape[1], streamable)
+    return Blob(_pack(c, outputs), origin, shape[0], streamable)
 
 
 # ---- tensors ----
 
 
-def _fault(operator: Operator, what: str) -> BadArtifact:
-    return BadArtifact(f"the c backend does not run {operator.name} with {what}")
+def _fault(operator: Operator, what: str) -> CannotRun:
+    return CannotRun(f"the c backend does not run {operator.name} with {what}")
 
 
 def _quantization(tensor: Tensor) -> tuple[float, int]:
     """Scale and zero point of an activation."""
     if tensor.dtype != "int8" or len(tensor.scales) != 1:
-        raise BadArtifact(f"an activation is {tensor.dtype} with {len(tensor.scales)} scales; "
+        raise CannotRun(f"an activation is {tensor.dtype} with {len(tensor.scales)} scales; "
                           "the c backend runs int8 with one")  # fmt: skip
     zero = int(tensor.zeros[0])
-    if not -128 <= zero <= 127:
-        raise BadArtifact(f"an int8 activation has the zero point {zero}")
-    return float(tensor.scales[0]), zero
+    scale = float(tensor.scales[0])
+    if not (-128 <= zero <= 127 and 1e-20 < scale < 1e20):
+        raise CannotRun(f"an int8 activation has the scale {scale:g}, the zero point {zero}")
+    return scale, zero
 
 
 def _add_tensor(c: _Compiler, origin: int, stride: int, shape: tuple[int, ...]) -> int:
@@ -140,9 +148,9 @@ def _add_tensor(c: _Compiler, origin: int, stride: int, shape: tuple[int, ...]) 
 def _place(c: _Compiler, number: int, *, padded: bool = False) -> _Padded:
     place = c.places.get(number)
     if place is None:
-        raise BadArtifact("an operator reads a tensor that nothing has made")
+        raise CannotRun("an operator reads a tensor that nothing has made")
     if not padded and (place.top or place.bottom or place.left or place.right):
-        raise BadArtifact("the c backend runs PAD only in front of a convolution")
+        raise CannotRun("the c backend runs PAD only in front of a convolution")
     return place
 
 
@@ -166,7 +174,7 @@ def _shape4(c: _Compiler, number: int) -> tuple[int, int, int]:
     """Rows, columns, channels of a tensor of the graph: [1, n] is one row of one column."""
     shape = c.graph.tensors[number].shape
     if shape[:1] != (1,) or len(shape) not in (2, 4):
-        raise BadArtifact(f"the c backend does not run tensors of the shape {shape}")
+        raise CannotRun(f"the c backend does not run tensors of the shape {shape}")
     return (1, 1, shape[1]) if len(shape) == 2 else (shape[1], shape[2], shape[3])
 
 
@@ -179,7 +187,7 @@ def _multipliers(real: NDArray[np.float64]) -> tuple[NDArray[np.int32], int, int
     shift = min(max(-1 - largest, 1), _LAYOUT["max_shift"])
     pre = max(shift + 1 + largest, 0)
     if pre > _MAX_PRE:
-        raise BadArtifact(f"a layer multiplies by {real.max():g}; its scales are foolish")
+        raise CannotRun(f"a layer multiplies by {real.max():g}; its scales are foolish")
     found = np.floor(np.ldexp(real, 32 + shift - pre) + 0.5)
     return np.minimum(found, 2**31 - 1).astype(np.int32), pre, shift
 
@@ -314,6 +322,14 @@ def _depthwise(c: _Compiler, operator: Operator) -> None:
         raise _fault(operator, f"{weights.shape[3]} filters over {channels} channels")
 
 
+def _rows_behind(tensor: _Tensor, geometry: dict[str, int], operator: Operator) -> int:
+    span = _span(geometry["kernel_rows"], geometry["dilation_rows"])
+    room = geometry["top"] + tensor.rows + geometry["bottom"] - span
+    if room < 0:
+        raise _fault(operator, f"a kernel of {span} rows over {tensor.rows}")
+    return room // geometry["stride_rows"] + 1
+
+
 def _convolve(
     c: _Compiler, operator: Operator, place: _Padded, out: int, weights: NDArray[np.int8],
     *, depthwise: bool,
@@ -321,7 +337,8 @@ def _convolve(
     geometry = _window(c, operator, place, (weights.shape[1], weights.shape[2]))
     source = c.tensors[place.index]
     stride = source.stride * geometry["stride_rows"]
-    target = _add_tensor(c, out, stride, _shape4(c, out))
+    shape = (_rows_behind(source, geometry, operator), *_shape4(c, out)[1:])
+    target = _add_tensor(c, out, stride, shape)
     c.places[out] = _Padded(target)
     flat = weights.reshape(len(weights), -1)
     _linear(c, operator, place.index, target, flat, geometry, depthwise=depthwise)
@@ -360,7 +377,7 @@ def _reshape(c: _Compiler, operator: Operator) -> None:
         return
     read = any(place.index in (layer["input"], layer["second"]) for layer in c.layers)
     maker = next((x["kind"] for x in c.layers if x["output"] == place.index), None)
-    whole = tensor.columns * tensor.channels == shape[1] * shape[2] and tensor.rows == shape[0]
+    whole = tensor.columns * tensor.channels == shape[1] * shape[2]
     if read or not whole or maker not in (None, _KINDS["DEPTHWISE"]):
         raise _fault(operator, f"the shape {(tensor.columns, tensor.channels)} to {shape[1:]}")
     tensor.columns, tensor.channels = shape[1:]
@@ -429,7 +446,8 @@ def _pool(c: _Compiler, operator: Operator) -> None:
     geometry = _window(c, operator, place, (o["kernel_rows"], o["kernel_columns"]))
     source = c.tensors[place.index]
     stride = source.stride * geometry["stride_rows"]
-    target = _add_tensor(c, out, stride, _shape4(c, out))
+    shape = (_rows_behind(source, geometry, operator), *_shape4(c, out)[1:])
+    target = _add_tensor(c, out, stride, shape)
     c.places[out] = _Padded(target)
     scale, zero = c.tensors[target].scale, c.tensors[target].zero
     if (scale, zero) != (source.scale, source.zero):
@@ -457,7 +475,7 @@ def _softmax(c: _Compiler, operator: Operator) -> None:
     _add_layer(c, "SOFTMAX", index, target, weights=_add_constant(c, table.tobytes()))
 
 
-_FUNCTIONS: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
+_FUNCTIONS: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
     "LOGISTIC": lambda x: 1 / (1 + np.exp(-x)),
     "TANH": np.tanh,
     "HARD_SWISH": lambda x: x * np.clip(x + 3, 0, 6) / 6,

@@ -1,0 +1,137 @@
+"""Backend `c`: int8 TFLite artifacts on edgeemo's own engine; numpy is all it needs.
+
+The same C code as on a microcontroller, with the same bits. A causal model goes on frame by frame.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeemo import _native
+from edgeemo.backends._engine_blob import Blob, CannotRun, compile_graph
+from edgeemo.backends._tflite_file import read_tflite
+from edgeemo.backends._tflite_graph import Graph, read_graph
+from edgeemo.card import Card
+from edgeemo.errors import BadArtifact, BadInput
+
+_BLOCK = 64
+"""Rows of the input that go through the layers together: what lies in the first cache. Larger and
+smaller blocks give the same bits."""
+
+
+class CBackend:
+    """An int8 TFLite artifact in the C engine.
+
+    Attributes:
+        name: "c".
+        card: the card of the file, checked.
+    """
+
+    name = "c"
+
+    def __init__(self, path: Path) -> None:
+        """Load `path`.
+
+        Raises:
+            BadArtifact: truncated, foreign or hostile, or it does not do what its card says;
+                CannotRun if it is only not for this engine.
+        """
+        checked = read_tflite(path)
+        self.card: Card = checked.card
+        self._path = path
+        if self.card.hop:
+            raise CannotRun(f"{path}: a one-hop file; the c backend streams files for whole clips")
+        try:
+            self._graph: Graph = read_graph(checked.model)
+            self._blob: Blob = compile_graph(self._graph)
+        except CannotRun as error:
+            raise CannotRun(f"{path}: {error}") from None
+        except BadArtifact as error:
+            raise BadArtifact(f"{path}: {error}") from None
+        self._names = self._output_slices()
+        self._whole = _Engine(self._blob, path, self._names, _BLOCK)
+
+    def run(self, values: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+        """Outputs by name; see `edgeemo.backends.Backend`.
+
+        Raises:
+            BadInput: fewer frames than the model needs for an estimate.
+        """
+        engine = self._whole
+        if not self._blob.streamable and values.shape[1] != engine.block:
+            blob = compile_graph(self._graph, rows=values.shape[1])
+            engine = self._whole = _Engine(blob, self._path, self._names, values.shape[1])
+        engine.reset()
+        engine.push(values[0])
+        return engine.outputs()
+
+    def incremental(self) -> _Engine:
+        """A stream of its own; see `edgeemo.backends.Incremental`.
+
+        Raises:
+            BadInput: the model needs a whole clip at once.
+        """
+        if not self._blob.streamable:
+            raise BadInput(f"{self._path}: {self.card.name} needs a whole clip at once")
+        return _Engine(self._blob, self._path, self._names, _BLOCK)
+
+    def _output_slices(self) -> dict[str, slice]:
+        """Where each output of the card lies among the engine's values."""
+        at, found = 0, {}
+        for number in self._graph.outputs:
+            tensor = self._graph.tensors[number]
+            found[tensor.name] = slice(at, at + tensor.shape[-1])
+            at += tensor.shape[-1]
+        for output in self.card.outputs:
+            place = found.get(output.name, slice(0, 0))
+            if place.stop - place.start != len(output.labels):
+                raise BadArtifact(
+                    f"{self._path}: outputs {list(found)}; the card promises {output.name} with "
+                    f"{len(output.labels)} values"
+                )
+        return {output.name: found[output.name] for output in self.card.outputs}
+
+
+class _Engine:
+    """One state of the engine; see `edgeemo.backends.Incremental`."""
+
+    def __init__(self, blob: Blob, path: Path, names: dict[str, slice], block: int) -> None:
+        self.block = block if blob.streamable else blob.rows
+        try:
+            self._model = _native.Model(blob.data, self.block)
+        except ValueError as error:
+            raise BadArtifact(f"{path}: {error}") from None
+        info = self._model.info()
+        self._row, self._stride = info["columns"] * info["channels"], info["stride"]
+        self._values = np.zeros(info["values"], np.float32)
+        self._names = names
+
+    def push(self, features: NDArray[np.float32]) -> None:
+        """Take frames, [n, bands].
+
+        Raises:
+            BadInput: frames of another width, or days of sound without a reset.
+        """
+        rows = np.ascontiguousarray(features, np.float32)
+        if rows.size != len(rows) * self._row:
+            raise BadInput(f"frames of the shape {rows.shape}; expected [n, {self._row}]")
+        status = self._model.push(rows)
+        if status < 0:
+            raise BadInput(_native.model_status_text(status))
+
+    def outputs(self) -> dict[str, NDArray[np.float32]]:
+        """The estimate for everything since the last reset, each [1, labels].
+
+        Raises:
+            BadInput: fewer frames than one token.
+        """
+        if self._model.outputs(self._values) < 0:
+            raise BadInput(f"too few frames for an estimate; at least {self._stride} are needed")
+        return {name: self._values[np.newaxis, place].copy() for name, place in self._names.items()}
+
+    def reset(self) -> None:
+        """Forget all frames."""
+        self._model.reset()
