@@ -7,7 +7,7 @@
 PYTHON ?= python3
 TORCH_ARGS ?=
 # What `make install` takes of the optional dependencies; pyproject.toml tells what each brings.
-EXTRAS ?= onnx,audio,train,export,teachers,dev
+EXTRAS ?= onnx,tflite,audio,live,vision,train,export,teachers,dev
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -33,7 +33,7 @@ $(STAMP): pyproject.toml constraints.txt $(C_FILES)
 	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit(f"edgeemo needs Python 3.11 or later, $(PYTHON) is {v.major}.{v.minor}; try: make install PYTHON=python3.12")'
 	@$(BIN)/python -c 'import sys, pip; sys.exit(sys.prefix != "$(CURDIR)/$(VENV)")' 2>/dev/null \
 	  || $(PYTHON) -m venv --clear $(VENV)
-	@echo "installing into $(VENV): a few minutes and some 2 GB the first time"
+	@echo "installing into $(VENV): a few minutes and some 3 GB the first time"
 	@# torch first and alone, so that TORCH_ARGS concern nothing else.
 	$(PIP) install --constraint constraints.txt $(TORCH_ARGS) torch
 	$(PIP) install --constraint constraints.txt --editable '.[$(EXTRAS)]'

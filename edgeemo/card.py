@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from edgeemo import _schema
+from edgeemo.confidence import Confidence
 from edgeemo.errors import BadArtifact, BadInput
 from edgeemo.features import FeatureSpec
 from edgeemo.images import ImageSpec
@@ -138,10 +139,13 @@ class Calibration:
         class_temperature: what the class logits were divided by before the softmax (it is
             inside the file already).
         fitted_on: the labels it was fitted on; empty if it was left at 1.
+        confidence: what an estimate's confidence is, and how it is computed; None in files for
+            which nothing was fitted, where it is the probability of the likeliest class.
     """
 
     class_temperature: float = 1.0
     fitted_on: str = ""
+    confidence: Confidence | None = None
 
 
 @dataclass(frozen=True)
@@ -173,6 +177,8 @@ class Card:
         not_validated_for: groups for which nothing was measured.
         digest: sha256 (hex) of the file's content without the card; see the writer.
         min_edgeemo: first version of edgeemo that reads the file.
+        hop: frames of one call, for a causal model whose file is one step with its states
+            outside; 0 for a file that takes whole clips.
     """
 
     schema: int
@@ -196,6 +202,7 @@ class Card:
     not_validated_for: tuple[str, ...]
     digest: str
     min_edgeemo: str
+    hop: int = 0
 
     def __post_init__(self) -> None:
         """Check ranges.
@@ -217,6 +224,7 @@ class Card:
             ("calibration.class_temperature", self.calibration.class_temperature, 1e-3, 1e3),
             ("parameters", self.parameters, 0, 1e12),
             ("macs_per_second", self.macs_per_second, 0, 1e15),
+            ("hop", self.hop, 0, 10_000),
         ):
             if not low <= value <= high:
                 raise BadArtifact(f"$.{path}: expected {low:g} to {high:g}, got {value:g}")

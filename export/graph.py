@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from edgeemo.compress.students import Student
 from edgeemo.errors import require
 from edgeemo.export.frontend import LogMelGraph
+from edgeemo.export.streaming import Step
 
 OPSET = 17
 IR_VERSION = 8  # what opset 17 came with; older runtimes read it
@@ -44,7 +45,12 @@ def student_graph(student: Student, temperature: float, frames: int = 200) -> An
     """
     example = torch.zeros(1, frames, student.spec.bands)
     model = Outputs(student, temperature).eval()
-    return _trace(model, example, "features", ["adv", "probs"], fold=True)
+    return trace(model, (example,), ["features"], ["adv", "probs"], {"features": {1: "time"}})
+
+
+def step_graph(step: Step) -> Any:
+    """A step of a causal student as an ONNX model, one hop a call; see Step for its ends."""
+    return trace(step.eval(), step.examples(), step.inputs, step.outputs, {})
 
 
 def frontend_graph(student: Student) -> Any:
@@ -52,7 +58,8 @@ def frontend_graph(student: Student) -> Any:
     spec = student.spec
     example = torch.zeros(1, spec.window + 20 * spec.hop)
     # Folding would turn the small tables of the front end into the big matrices they stand for.
-    return _trace(LogMelGraph(spec).eval(), example, "samples", ["features"], fold=False)
+    return trace(LogMelGraph(spec).eval(), (example,), ["samples"], ["features"],
+                 {"samples": {1: "time"}}, fold=False)  # fmt: skip
 
 
 def join(first: Any, second: Any) -> Any:
@@ -65,16 +72,31 @@ def join(first: Any, second: Any) -> Any:
     return compose.merge_models(first, second, io_map=shared)
 
 
-def _trace(model: nn.Module, example: Tensor, name: str, outputs: list[str], fold: bool) -> Any:
+def trace(
+    model: nn.Module, examples: tuple[Tensor, ...], inputs: list[str], outputs: list[str],
+    axes: Mapping[str, Mapping[int, str]], fold: bool = True,
+) -> Any:  # fmt: skip
+    """A module as an ONNX model.
+
+    Args:
+        model: in evaluation mode, on the CPU.
+        examples: an example of each input.
+        inputs: names of the inputs.
+        outputs: names of the outputs.
+        axes: by name of an input or output, its axes of any length and what they are called.
+        fold: compute at once what needs no input. Off for a graph whose small constants stand for
+            big ones, or whose weights are int8 and would become float.
+    """
     buffer = io.BytesIO()
     with warnings.catch_warnings(), torch.no_grad():
         # The tracing exporter is deprecated, and the only one that exports quantizers too. Its
         # warnings about shapes are about the time axis, which the parity check exercises.
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            model, (example,), buffer,  # type: ignore[arg-type]  # the tracer writes into it
-            dynamo=False, opset_version=OPSET, input_names=[name],
-            output_names=outputs, dynamic_axes={name: {1: "time"}}, do_constant_folding=fold,
+            model, examples, buffer,  # type: ignore[arg-type]  # the tracer writes into it
+            dynamo=False, opset_version=OPSET, input_names=inputs, output_names=outputs,
+            dynamic_axes={name: dict(free) for name, free in axes.items()},
+            do_constant_folding=fold,
         )  # fmt: skip
     made = onnx.load_from_string(buffer.getvalue())
     made.ir_version = IR_VERSION

@@ -17,6 +17,9 @@ from edgeemo.export.writer import Int8
 # are added in 16 bits there. With 7 bits they fit, and the same file gives the same numbers.
 WEIGHT_BITS = 7
 
+OUTPUTS = ("adv", "probs")
+"""Outputs that have a head; others of a graph are inner values."""
+
 _LINEAR = ("Conv", "Gemm", "MatMul")
 _QUANTIZED = (
     *_LINEAR, "Add", "Mul", "Relu", "Clip", "MaxPool", "AveragePool", "GlobalAveragePool",
@@ -46,10 +49,18 @@ class Watch:
                                              providers=["CPUExecutionProvider"])  # fmt: skip
         self._names = [o.name for o in wide.graph.output]
 
-    def run(self, clip: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
-        """Activations by name, "features" among them, for features [1, frames, bands]."""
-        values = self._session.run(self._names, {"features": clip})
-        return dict(zip(self._names, values, strict=True)) | {"features": clip}
+    def run(
+        self, clip: NDArray[np.float32], **others: NDArray[np.float32]
+    ) -> dict[str, NDArray[np.float32]]:
+        """Activations by name, inputs among them, for features [1, frames, bands].
+
+        Args:
+            clip: the features.
+            **others: the other inputs, if the graph has any.
+        """
+        given = {"features": clip} | others
+        values = self._session.run(self._names, given)
+        return dict(zip(self._names, values, strict=True)) | given
 
     def observe(self, clips: list[NDArray[np.float32]]) -> Observer:
         """What the activations span over clips."""
@@ -105,7 +116,7 @@ def _tail(graph: Any) -> tuple[dict[str, str], list[str]]:
     heads: dict[str, str] = {}
     behind = []
     for output in graph.output:
-        name = output.name
+        name = output.name if output.name in OUTPUTS else ""
         while name in maker:
             node = maker[name]
             if node.op_type in _LINEAR:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from edgeemo._files import replacing
 from edgeemo.backends import Backend, open_backend
@@ -21,22 +23,26 @@ from edgeemo.card import (
 )
 from edgeemo.card import SCHEMA as CARD_SCHEMA
 from edgeemo.compress.run import Facts, Run
-from edgeemo.errors import BadInput, ParityFailed
+from edgeemo.errors import BadData, BadInput, ParityFailed
 from edgeemo.export.int8 import Watch
 from edgeemo.export.onnx_writer import OnnxWriter, float_graph
 from edgeemo.export.parity import Limits, Parity, ParitySet, compare, shifts, table
 from edgeemo.export.ranges import RULES
+from edgeemo.export.tflite_writer import TfliteWriter
 from edgeemo.export.writer import Int8, Trained, Writer
 from edgeemo.types import CLASSES, DIMENSIONS
 
-FORMATS = ("onnx",)
-COMING = {"tflite": "TFLite", "c": "C"}
+WRITERS: Mapping[str, Writer] = {w.format: w for w in (OnnxWriter(), TfliteWriter())}
+COMING = {"c": "C"}
 
 MIN_EDGEEMO = "0.1.0"
 """First version that reads what this one writes; raise it with the card's schema."""
 
 GOOD = 0.995
 """Agreement at which the heads stay int8 without a try in float."""
+
+FAINT = 0.1
+"""Features that vary by less, in natural logarithms, hold no sound."""
 
 RANKED = 64
 """Clips that ranges are read from, and as many on which candidates are ranked."""
@@ -69,6 +75,7 @@ def export_run(
     int8: bool = False,
     out: Path | None = None,
     waveform: bool = False,
+    hop: bool = False,
     limits: Limits | None = None,
     say: Say = lambda text: None,
 ) -> list[ExportResult]:
@@ -79,10 +86,11 @@ def export_run(
 
     Args:
         run: folder left by `edgeemo distill`.
-        formats: of FORMATS.
+        formats: of WRITERS.
         int8: quantize; otherwise float.
         out: folder for the files; None is the run's own folder `export`.
         waveform: one file that takes samples, with the front end inside.
+        hop: files of one step, with the states of a causal student as inputs and outputs.
         limits: None for the usual ones.
         say: receives lines about progress.
 
@@ -99,15 +107,15 @@ def export_run(
     source = Run(run)
     facts, student, card = source.facts(), source.student(), make_card(source.facts())
     limits = limits or Limits()
-    trained = Trained(student, card, waveform)
+    trained = Trained(student, card, waveform, hop)
     kept = ParitySet.of(source.held())
     clips = kept.with_outputs_of(student, card.calibration.class_temperature)
     judged = clips.take(slice(1, None, 2)) if int8 else clips
     results = []
-    for _ in formats:
-        writer = OnnxWriter()
+    for writer in (WRITERS[name] for name in formats):
         how = choose_int8(writer, trained, clips, limits, say) if int8 else None
-        name = card.name + ("-waveform" if waveform else "") + ("-int8" if int8 else "-float")
+        kind = ("-waveform" if waveform else "") + ("-hop" if hop else "")
+        name = card.name + kind + ("-int8" if int8 else "-float")
         path = (out or run / "export") / (name + writer.ending)
         results.append(_place(path, writer, writer.write(trained, how), judged, limits, facts))
     return results
@@ -134,15 +142,15 @@ def check_formats(formats: Sequence[str]) -> None:
         BadInput: an unknown format, one that comes with a later version, or none at all.
     """
     if not formats:
-        raise BadInput(f"no format given; there is: {', '.join(FORMATS)}")
+        raise BadInput(f"no format given; there is: {', '.join(WRITERS)}")
     for name in formats:
         if name in COMING:
             raise BadInput(
                 f"the format {name} ({COMING[name]}) comes with a later version of edgeemo; "
-                f"this one writes: {', '.join(FORMATS)}"
+                f"this one writes: {', '.join(WRITERS)}"
             )
-        if name not in FORMATS:
-            raise BadInput(f"no format {name!r}; there is: {', '.join(FORMATS)}")
+        if name not in WRITERS:
+            raise BadInput(f"no format {name!r}; there is: {', '.join(WRITERS)}")
 
 
 def choose_int8(
@@ -152,6 +160,8 @@ def choose_int8(
     plain = Trained(trained.student, trained.card)
     graph = float_graph(trained.student, trained.card.calibration.class_temperature)
     seen = clips.take(slice(0, 2 * RANKED, 2))
+    if not any(float(np.ptp(f)) > FAINT for f in seen.features):
+        raise BadData("the clips that ranges are read from are all silence; label other clips")
     observed = Watch(graph).observe([f[None] for f in seen.features])
     ranked = clips.take(slice(1, 2 * RANKED, 2))
 
@@ -170,7 +180,7 @@ def choose_int8(
         return max(found, key=lambda pair: pair[0])
 
     whole = best(float_head=False)
-    if whole[0] >= GOOD:
+    if whole[0] >= GOOD or not writer.float_heads:
         return whole[1]
     return max(whole, best(float_head=True), key=lambda pair: pair[0])[1]
 

@@ -7,10 +7,12 @@ from functools import lru_cache
 from typing import Any
 
 from edgeemo.backends._onnx_file import CARD_KEY, check, digest
-from edgeemo.card import Quantization, to_json
+from edgeemo.card import Card, Quantization, to_json
 from edgeemo.compress.students import Student
-from edgeemo.export.graph import frontend_graph, join, shrink, student_graph
+from edgeemo.export.graph import frontend_graph, join, shrink, step_graph, student_graph
 from edgeemo.export.int8 import WEIGHT_BITS, quantize
+from edgeemo.export.streaming import Step
+from edgeemo.export.twins import step_ranges
 from edgeemo.export.writer import Int8, Trained
 
 
@@ -20,9 +22,18 @@ class OnnxWriter:
     format = "onnx"
     ending = ".onnx"
 
+    float_heads = True
+
     def write(self, trained: Trained, int8: Int8 | None = None) -> bytes:
         """The file; see `edgeemo.export.writer.Writer`."""
-        model = float_graph(trained.student, trained.card.calibration.class_temperature)
+        temperature = trained.card.calibration.class_temperature
+        model = float_graph(trained.student, temperature)
+        hop = 0
+        if trained.hop:
+            step, whole = Step(trained.student, temperature), model
+            model, hop = step_graph(step), step.hop
+            if int8 is not None:
+                int8 = replace(int8, ranges=step_ranges(model, step, whole, int8.ranges))
         kind = Quantization()
         if int8 is not None:
             model = quantize(model, int8)
@@ -30,7 +41,8 @@ class OnnxWriter:
             kind = Quantization("int8", rule, WEIGHT_BITS, ("heads",) if int8.float_head else ())
         if trained.waveform:
             model = join(frontend_graph(trained.student), model)
-        return _sealed(model, trained, kind)
+        given = "samples" if trained.waveform else trained.card.input
+        return sealed(model, replace(trained.card, input=given, quantization=kind, hop=hop))
 
 
 @lru_cache(maxsize=2)
@@ -39,16 +51,17 @@ def float_graph(student: Student, temperature: float) -> Any:
     return student_graph(student, temperature)
 
 
-def _sealed(model: Any, trained: Trained, kind: Quantization) -> bytes:
+def sealed(model: Any, card: Card) -> bytes:
+    """A file: the model made small, and the card, whose digest is set here.
+
+    Args:
+        model: an ONNX model; it is not changed.
+        card: complete but for the digest.
+    """
     copy = type(model)()
     copy.CopyFrom(model)
     shrink(copy)
-    card = replace(
-        trained.card,
-        input="samples" if trained.waveform else "features",
-        quantization=kind,
-        digest=digest(copy.SerializeToString(deterministic=True)),
-    )
+    card = replace(card, digest=digest(copy.SerializeToString(deterministic=True)))
     entry = copy.metadata_props.add()
     entry.key, entry.value = CARD_KEY, to_json(card)
     data: bytes = copy.SerializeToString(deterministic=True)

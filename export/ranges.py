@@ -19,8 +19,10 @@ RULES: Mapping[str, float] = {
     "percentile-99.999": 99.999,
     "percentile-99.99": 99.99,
     "percentile-99.9": 99.9,
+    "mean": 100.0,
 }
-"""Rule and the share of values, in percent, that a range keeps in the middle."""
+"""Rule and the share of values, in percent, that a range keeps in the middle. "mean" is the mean
+over clips of a clip's smallest and largest value."""
 
 _BINS = 8192
 _SAMPLE = 40_000  # values of one activation in one clip that a histogram counts
@@ -76,6 +78,7 @@ class Observer:
         if not kept:
             raise BadData("no clips to choose ranges from; the run's parity folder is empty")
         self._extremes: dict[str, tuple[float, float]] = {}
+        self._sums: dict[str, tuple[float, float]] = {}
         self._counts: dict[str, NDArray[np.int64]] = {}
         for clip in kept:
             for name, values in run(clip).items():
@@ -89,7 +92,11 @@ class Observer:
 
     def table(self, rule: str) -> RangeTable:
         """The ranges by one rule of RULES."""
-        ranges = {name: self._range(name, RULES[rule]) for name in self._extremes}
+        if rule == "mean":
+            ranges = {name: _with_zero(low / self.clips, high / self.clips)
+                      for name, (low, high) in self._sums.items()}  # fmt: skip
+        else:
+            ranges = {name: self._range(name, RULES[rule]) for name in self._extremes}
         return RangeTable(rule, self.clips, ranges)
 
     def _widen(self, name: str, values: NDArray[np.float32]) -> None:
@@ -98,6 +105,8 @@ class Observer:
             raise BadData(f"activation {name} is not finite; the student's weights are damaged")
         seen = self._extremes.get(name, (low, high))
         self._extremes[name] = min(low, seen[0]), max(high, seen[1])
+        total = self._sums.get(name, (0.0, 0.0))
+        self._sums[name] = total[0] + low, total[1] + high
 
     def _flat(self, name: str) -> bool:
         """True for an activation that hardly varies: a histogram would tell nothing."""
@@ -115,8 +124,12 @@ class Observer:
             below, above = np.cumsum(counts), np.cumsum(counts[::-1])
             low = float(edges[np.searchsorted(below, cut, side="right")])
             high = float(edges[_BINS - np.searchsorted(above, cut, side="right")])
-        # Zero must be exact: padding is zero.
-        return Range(min(low, 0.0), max(high, 0.0))
+        return _with_zero(low, high)
+
+
+def _with_zero(low: float, high: float) -> Range:
+    """Zero must be exact: padding is zero."""
+    return Range(min(low, 0.0), max(high, 0.0))
 
 
 def _sample(values: NDArray[np.float32]) -> NDArray[np.float32]:

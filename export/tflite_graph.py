@@ -8,7 +8,8 @@ normalisation of the bands in two steps, paddings in two steps) is replaced here
 from __future__ import annotations
 
 import contextlib
-import os
+import io
+import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,7 +21,8 @@ from torch import Tensor, nn
 from edgeemo.compress.students import Student
 from edgeemo.errors import BadArtifact, require
 from edgeemo.export.graph import Outputs
-from edgeemo.export.tflite_pack import pack, schema, unpack
+from edgeemo.export.streaming import Step, StepPicture
+from edgeemo.export.tflite_pack import schema, unpack
 
 FRAMES = 300
 """Frames that a file's shapes are written for; LiteRT resizes them to a clip's."""
@@ -60,6 +62,19 @@ def student_model(student: Student, temperature: float, frames: int = FRAMES) ->
     example = torch.zeros(1, frames, student.spec.bands, 1)
     model = convert(_Picture(Outputs(student, temperature)).eval(), (example,))
     name_ends(model, ["features"], ["adv", "probs"])
+    tidy(model)
+    return model
+
+
+def step_model(step: Step) -> Any:
+    """A step of a causal student as a float TFLite model, one hop a call.
+
+    Inputs "features" [1, hop, bands, 1], "mean" [1, pooled], "state0" [1, frames, bands, channels]
+    and so on; outputs "adv", "probs", "token" [1, pooled], "next0" and so on.
+    """
+    picture = StepPicture(step).eval()
+    model = convert(picture, picture.examples())
+    name_ends(model, step.inputs, step.outputs)
     tidy(model)
     return model
 
@@ -174,66 +189,67 @@ class _Graph:
         offset of each band become one depthwise convolution over bands as channels: one rounding,
         and a scale of its own for each band.
         """
-        ops, at = self.graph.operators, self.graph.inputs[0]
-        _, frames, bands, _ = (int(n) for n in self.graph.tensors[at].shape)
+        start = at = self.graph.inputs[0]
+        bands = int(self.graph.tensors[at].shape[2])
         scale, offset = np.ones(bands, np.float32), np.zeros(bands, np.float32)
-        pad, done = np.zeros(4, np.int32), 0
-        for op in ops:
-            name = name_of(self.model, op)
-            if at not in op.inputs or name not in ("RESHAPE", "SUB", "MUL", "ADD", "PAD"):
+        pad, chain = np.zeros(4, np.int32), []
+        while True:
+            readers = [op for op in self.graph.operators if at in op.inputs]
+            name = name_of(self.model, readers[0]) if len(readers) == 1 else ""
+            if name not in ("RESHAPE", "SUB", "MUL", "ADD", "PAD"):
                 break
-            other = next((v for v in (self.value(i) for i in op.inputs if i != at)
-                          if v is not None), None)  # fmt: skip
-            if other is None:
+            others = [self.value(i) for i in readers[0].inputs if i != at]
+            if len(others) != 1 or others[0] is None:
                 break
+            other = others[0]
             if name == "PAD":
-                # [1, time, bands] or [1, 1, time, bands] or [1, time, bands, 1]
-                shape = [int(n) for n in self.graph.tensors[at].shape]
-                axis = len(shape) - 3 if shape[-1] == 1 and len(shape) == 4 else len(shape) - 2
-                axis = 1 if shape[-1] == 1 and len(shape) == 4 else axis
-                pad += other[axis : axis + 2].reshape(4).astype(np.int32)
-            elif name == "SUB":
-                offset = offset - np.broadcast_to(other.reshape(-1), (bands,))
-            elif name == "ADD":
-                offset = offset + np.broadcast_to(other.reshape(-1), (bands,))
-            elif name == "MUL":
-                factor = np.broadcast_to(other.reshape(-1), (bands,))
-                scale, offset = scale * factor, offset * factor
-            at, done = op.outputs[0], done + 1
-        if done:
-            self._rebuild_head(done, frames, bands, scale, offset, pad)
+                time = _time_axis(self.graph.tensors[at].shape)
+                pad += other[time : time + 2].reshape(4).astype(np.int32)
+            elif name != "RESHAPE":
+                each = np.broadcast_to(other.reshape(-1), (bands,))
+                scale, offset = {"SUB": (scale, offset - each), "ADD": (scale, offset + each),
+                                 "MUL": (scale * each, offset * each)}[name]  # fmt: skip
+            chain.append(readers[0])
+            at = readers[0].outputs[0]
+        if chain:
+            self._rebuild_head(start, chain, scale, offset, pad)
 
     def _rebuild_head(
-        self, done: int, frames: int, bands: int, scale: NDArray[Any], offset: NDArray[Any],
+        self, start: int, chain: list[Any], scale: NDArray[Any], offset: NDArray[Any],
         pad: NDArray[Any],
     ) -> None:  # fmt: skip
-        ops, start = self.graph.operators, self.graph.inputs[0]
-        last = ops[done - 1].outputs[0]
-        made, at = [], start
+        last, at, made = chain[-1].outputs[0], start, []
+        _, frames, bands, _ = (int(n) for n in self.graph.tensors[start].shape)
+        shape = [int(n) for n in self.graph.tensors[last].shape]
+        time = _time_axis(shape)
+        shape[time], shape[time + 1] = frames, bands
+        sizes = [-1 if axis == time else n for axis, n in enumerate(shape)]
         if (scale != 1).any() or offset.any():
             flat = self.activation((1, frames, 1, bands), "bands as channels")
             scaled = self.activation((1, frames, 1, bands), "normalised channels")
-            straight = self.activation((1, frames, bands, 1), "normalised")
-            made += [
-                self._reshape(at, flat, [1, -1, 1, bands]),
-                self._scale(flat, scaled, scale, offset),
-                self._reshape(scaled, straight, [1, -1, bands, 1]),
-            ]
+            made += [self._reshape(at, flat, [1, -1, 1, bands]),
+                     self._scale(flat, scaled, scale, offset)]  # fmt: skip
+            at = scaled
+        if shape != [int(n) for n in self.graph.tensors[at].shape]:
+            straight = self.activation(tuple(shape), "normalised")
+            made.append(self._reshape(at, straight, sizes))
             at = straight
         if pad.any():
-            widths = np.concatenate([[0, 0], pad, [0, 0]]).reshape(4, 2).astype(np.int32)
-            shape = (1, frames + int(pad[:2].sum()), bands + int(pad[2:].sum()), 1)
-            padded = self.activation(shape, "padded")
+            widths = np.zeros((len(shape), 2), np.int32)
+            widths[time : time + 2] = pad.reshape(2, 2)
+            padded = self.activation(tuple(np.add(shape, widths.sum(1)).tolist()), "padded")
             made.append(self.operator("PAD", [at, self.constant(widths, "pad")], [padded],
                                       schema.PadOptionsT()))  # fmt: skip
             at = padded
-        for op in ops[done:]:
+        first = self.graph.operators.index(chain[0])
+        rest = [op for op in self.graph.operators if op not in chain]
+        for op in rest:
             op.inputs = [at if i == last else i for i in op.inputs]
-        self.graph.operators = made + ops[done:]
+        self.graph.operators = rest[:first] + made + rest[first:]
 
     def _reshape(self, at: int, to: int, shape: list[int]) -> Any:
         options = schema.ReshapeOptionsT()
-        options.newShape = shape
+        options.newShape = np.array(shape, np.int32)
         # -1: the number of frames is the caller's.
         sizes = self.constant(np.array(shape, np.int32), f"shape {to}")
         return self.operator("RESHAPE", [at, sizes], [to], options)
@@ -271,14 +287,19 @@ class _Graph:
         return len(self.graph.tensors) - 1
 
 
-def flatbuffer(model: Any) -> bytes:
-    """A copy of the model as bytes, names kept."""
-    return pack(unpack(pack(model, names=True)), names=True)
+def _time_axis(shape: Any) -> int:
+    """Which axis is time, in [1, time, bands], [1, 1, time, bands] or [1, time, bands, 1]."""
+    return len(shape) - 2 if len(shape) == 3 or int(shape[-1]) != 1 else 1
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the progress that the converter's libraries write to stdout and stderr."""
-    with open(os.devnull, "w") as nowhere:  # noqa: PTH123
+    """Without the progress that the converter's libraries print, and the handler they install."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    nowhere = io.StringIO()
+    try:
         with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
             yield
+    finally:
+        root.handlers[:], root.level = handlers, level

@@ -12,11 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeemo.backends._hops import TOKEN
 from edgeemo.errors import BadArtifact, require
 from edgeemo.export.int8 import Watch
 from edgeemo.export.ranges import Range
+from edgeemo.export.streaming import Step
 from edgeemo.export.tflite_graph import check_operators, layer_of, name_of
 from edgeemo.export.tflite_pack import pack, schema, unpack
+from edgeemo.export.twins import match, noise, step_inputs
 from edgeemo.export.writer import Int8
 
 WEIGHT_BITS = 8
@@ -28,29 +31,23 @@ Twins = Mapping[str, str]
 """Name of an activation in the TFLite graph to the one in the table of ranges."""
 
 
-def find_twins(model: Any, watch: Watch) -> dict[str, str]:
+def find_twins(model: Any, watch: Watch, step: Step | None = None) -> dict[str, str]:
     """Pair the activations of a TFLite graph with those that the table knows.
 
-    The converters name and fuse layers in their own ways, but they compute the same numbers: two
-    activations are one if they hold the same values for the same input, whatever the layout.
-
     Args:
-        model: float, from `student_model`; names of inner values kept.
+        model: float, from `student_model` or `step_model`; names of inner values kept.
         watch: the float ONNX graph of the same student.
+        step: what a step's model was made from.
     """
+    data = pack(unpack(pack(model, names=True)), names=True)
     graph = model.subgraphs[0]
     _, frames, bands, _ = (int(n) for n in graph.tensors[graph.inputs[0]].shape)
-    noise = np.random.default_rng(0).normal(-4, 4, (1, frames, bands)).astype(np.float32)
-    theirs = watch.run(noise)
-    by_size: dict[int, list[tuple[str, NDArray[np.float32]]]] = {}
-    for name, values in theirs.items():
-        by_size.setdefault(values.size, []).append((name, values))
-    twins = {}
-    for name, values in _activations(pack(model, names=True), noise[..., None]).items():
-        found = next((n for n, v in by_size.get(values.size, []) if _same(values, v)), None)
-        if found is not None:
-            twins[name] = found
-    return twins
+    clip = noise(frames, bands)
+    given = {"features": clip[..., None]}
+    if step is not None:
+        token = _activations(data, given | _last(step_inputs(step)))[TOKEN]
+        given |= _last(step_inputs(step, token))
+    return match(_activations(data, given), watch.run(clip))
 
 
 def quantize(model: Any, how: Int8, twins: Twins) -> Any:
@@ -99,29 +96,41 @@ def check_whole(model: Any) -> None:
             raise BadArtifact(f"layer {layer_of(tensor.name)} was left in float")
 
 
-def _ranges(
-    model: Any, how: Int8, twins: Twins
-) -> dict[str, tuple[Range, tuple[int, ...]]]:
+def _ranges(model: Any, how: Int8, twins: Twins) -> dict[str, tuple[Range, tuple[int, ...]]]:
+    """Range and shape of the range's arrays, by tensor."""
     graph, known = model.subgraphs[0], how.ranges.ranges
-    found: dict[str, tuple[Range, tuple[int, ...]]] = {}
-
-    def add(index: int, value: Range) -> None:
-        tensor = graph.tensors[index]
-        found[tensor.name.decode()] = value, (1,) * len(tensor.shape)
-
-    for index in graph.inputs:
-        add(index, known[twins.get(graph.tensors[index].name.decode(), "features")])
+    found: dict[int, Range] = {}
+    for index in [*graph.inputs, *(i for op in graph.operators for i in op.outputs)]:
+        twin = twins.get(graph.tensors[index].name.decode(), "")
+        if twin in known:
+            found[index] = known[twin]
+    # Forwards what follows from what goes in, then backwards: a state has the range of what it
+    # is joined to.
     for op in graph.operators:
-        for index in op.outputs:
-            tensor = graph.tensors[index]
-            twin = twins.get(tensor.name.decode(), "")
-            if twin in known:
-                add(index, known[twin])
-            elif name_of(model, op) in _SAME_RANGE:
-                add(index, found[graph.tensors[op.inputs[0]].name.decode()][0])
-            else:
-                raise BadArtifact(f"no range is known for layer {layer_of(tensor.name)}")
-    return found
+        _spread(found, op, name_of(model, op), forwards=True)
+    for op in reversed(graph.operators):
+        _spread(found, op, name_of(model, op), forwards=False)
+    named = {}
+    for index in [*graph.inputs, *(i for op in graph.operators for i in op.outputs)]:
+        tensor = graph.tensors[index]
+        if index not in found:
+            raise BadArtifact(f"no range is known for layer {layer_of(tensor.name)}")
+        named[tensor.name.decode()] = found[index], (1,) * len(tensor.shape)
+    return named
+
+
+def _spread(found: dict[int, Range], op: Any, name: str, forwards: bool) -> None:
+    if name == "CONCATENATION":
+        source = next((found[i] for i in reversed(op.inputs) if i in found), None)
+        ends = [*op.inputs, *op.outputs]
+    elif name in _SAME_RANGE:
+        source = found.get(op.inputs[0] if forwards else op.outputs[0])
+        ends = [op.outputs[0] if forwards else op.inputs[0]]
+    else:
+        return
+    for index in ends:
+        if source is not None:
+            found.setdefault(index, source)
 
 
 def _shift(model: Any, output: str, shift: NDArray[np.float32]) -> None:
@@ -143,28 +152,23 @@ def _shift(model: Any, output: str, shift: NDArray[np.float32]) -> None:
         at = op.inputs[0]
 
 
-def _activations(data: bytes, picture: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
-    """All values that a float model computes, by name."""
+def _activations(data: bytes, given: Mapping[str, Any]) -> dict[str, NDArray[np.float32]]:
+    """All values that a float model computes, by name, in order."""
     litert = require("ai_edge_litert.interpreter", "export")
     runner = litert.Interpreter(
         model_content=data, experimental_preserve_all_tensors=True, num_threads=1,
         experimental_op_resolver_type=litert.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
     )  # fmt: skip
     runner.allocate_tensors()
-    runner.set_tensor(runner.get_input_details()[0]["index"], picture)
+    for detail in runner.get_input_details():
+        runner.set_tensor(detail["index"], given[detail["name"]])
     runner.invoke()
     graph = unpack(data).subgraphs[0]
-    names = {i: graph.tensors[i].name.decode() for op in graph.operators for i in op.outputs}
-    names |= {i: graph.tensors[i].name.decode() for i in graph.inputs}
-    return {name: runner.get_tensor(i) for i, name in names.items()}
+    order = [*graph.inputs, *(i for op in graph.operators for i in op.outputs)]
+    return {graph.tensors[i].name.decode(): runner.get_tensor(i) for i in order}
 
 
-def _same(ours: NDArray[np.float32], theirs: NDArray[np.float32]) -> bool:
-    """Equal values in the same order, or after moving channels to the end."""
-    limit = 1e-4 * max(1.0, float(np.abs(theirs).max()))
-    if float(np.ptp(theirs)) <= limit:
-        return False  # a constant is like any other
-    orders = [theirs.reshape(-1)]
-    if theirs.ndim == 4:
-        orders.append(theirs.transpose(0, 2, 3, 1).reshape(-1))
-    return any(float(np.abs(ours.reshape(-1) - o).max()) <= limit for o in orders)
+def _last(given: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
+    """States with channels last."""
+    return {n: np.ascontiguousarray(v.transpose(0, 2, 3, 1)) if v.ndim == 4 else v
+            for n, v in given.items()}  # fmt: skip

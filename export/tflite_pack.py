@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgeemo.errors import require
 
@@ -21,32 +22,33 @@ flatbuffers: Any = require("flatbuffers", "export")
 
 
 class _Builder(flatbuffers.Builder):  # type: ignore[misc]  # the package has no types
-    """Remembers vectors, so that equal ones are written once."""
+    """Writes equal vectors and equal tables once: a flatbuffer may point to them twice."""
 
     def __init__(self, size: int) -> None:
         super().__init__(size)
-        self.written: dict[tuple[str, bytes], int] = {}
+        self.vectors: dict[tuple[int, bytes], int] = {}
+        self.tables: dict[Any, int] = {}
 
-    def shared(self, values: Any, kind: str) -> int:
-        """Offset of a vector of numbers."""
-        array = np.asarray(values, kind)
-        key = kind, array.tobytes()
-        if key not in self.written:
-            self.written[key] = self.CreateNumpyVector(array)
-        return self.written[key]
+    def CreateNumpyVector(self, x: NDArray[Any]) -> int:
+        key = x.dtype.itemsize, x.tobytes()
+        if key not in self.vectors:
+            self.vectors[key] = super().CreateNumpyVector(x)
+        return self.vectors[key]
 
 
-class _Quantization(schema.QuantizationParametersT):  # type: ignore[misc]
-    """Scales, zero points and axis; the range they came from is of no use to a runtime."""
+class _Once:
+    """A table that is written once for all its equals."""
+
+    def __init__(self, table: Any) -> None:
+        self._table = table
+        fields = ((k, v.tobytes() if isinstance(v, np.ndarray) else v)
+                  for k, v in vars(table).items())  # fmt: skip
+        self._key = type(table).__name__, tuple(fields)
 
     def Pack(self, builder: _Builder) -> int:
-        scale = builder.shared(self.scale, "<f4")
-        zero = builder.shared(self.zeroPoint, "<i8")
-        schema.QuantizationParametersStart(builder)
-        schema.QuantizationParametersAddScale(builder, scale)
-        schema.QuantizationParametersAddZeroPoint(builder, zero)
-        schema.QuantizationParametersAddQuantizedDimension(builder, self.quantizedDimension)
-        return int(schema.QuantizationParametersEnd(builder))
+        if self._key not in builder.tables:
+            builder.tables[self._key] = self._table.Pack(builder)
+        return builder.tables[self._key]
 
 
 class _Buffer(schema.BufferT):  # type: ignore[misc]
@@ -95,15 +97,29 @@ def pack(model: Any, names: bool = False) -> bytes:
         named = set(graph.inputs) | set(graph.outputs)
         for i, tensor in enumerate(graph.tensors):
             if not names and i not in named:
-                tensor.name = b""
-            found = tensor.quantization
-            keep = found is not None and found.scale is not None and len(found.scale)
-            tensor.quantization = _as(_Quantization, found) if keep else None
+                tensor.name = None
+            tensor.shape = np.asarray(tensor.shape, np.int32)
+            tensor.quantization = _plain(tensor.quantization)
+        for op in graph.operators:
+            op.inputs, op.outputs = (np.asarray(v, np.int32) for v in (op.inputs, op.outputs))
+            if op.builtinOptions is not None:
+                op.builtinOptions = _Once(op.builtinOptions)
     model.buffers = [_as(_Buffer, b) for b in model.buffers]
     model.metadata, model.metadataBuffer, model.description = [], None, b"edgeemo"
     builder = _Builder(1 << 20)
     builder.Finish(model.Pack(builder), b"TFL3")
     return bytes(builder.Output())
+
+
+def _plain(found: Any) -> _Once | None:
+    """Scales, zero points and axis; the range they came from is of no use to a runtime."""
+    if found is None or found.scale is None or not len(found.scale):
+        return None
+    kept = schema.QuantizationParametersT()
+    kept.scale = np.asarray(found.scale, np.float32)
+    kept.zeroPoint = np.asarray(found.zeroPoint, np.int64)
+    kept.quantizedDimension = found.quantizedDimension
+    return _Once(kept)
 
 
 def _as(kind: type, found: Any) -> Any:

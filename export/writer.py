@@ -38,11 +38,13 @@ class Trained:
         student: in evaluation mode.
         card: complete but for `input`, `quantization` and `digest`, which the writer sets.
         waveform: take samples, with the front end inside the file.
+        hop: one step of a causal student, with its states as inputs and outputs.
     """
 
     student: Student
     card: Card
     waveform: bool = False
+    hop: bool = False
 
     def with_card(self, card: Card) -> Trained:
         """The same student under another card."""
@@ -55,10 +57,12 @@ class Writer(Protocol):
     Attributes:
         format: its name on the command line.
         ending: of its files, with the dot.
+        float_heads: whether an int8 file may keep its heads in float.
     """
 
     format: str
     ending: str
+    float_heads: bool
 
     def write(self, trained: Trained, int8: Int8 | None = None) -> bytes:
         """The artifact: whole, with its card inside. The same input gives the same bytes.

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edgeemo.card import Card
 from edgeemo.errors import BadArtifact, BadInput
 
-BACKENDS: Mapping[str, str] = {"onnx": ".onnx"}
+BACKENDS: Mapping[str, str] = {"c": ".tflite", "onnx": ".onnx", "tflite": ".tflite"}
 """Name of each backend and the ending of the files that it runs."""
 
 
@@ -61,7 +61,8 @@ def open_backend(path: Path, backend: str | None = None) -> Backend:
 
     Args:
         path: the file.
-        backend: key of BACKENDS, or None to choose by the file's ending.
+        backend: key of BACKENDS, or None to choose by the file: an int8 TFLite file of speech
+            runs on `c` if it can.
 
     Raises:
         BadArtifact: no such file, or it is truncated, foreign or hostile.
@@ -72,8 +73,29 @@ def open_backend(path: Path, backend: str | None = None) -> Backend:
         raise BadInput(f"no backend {backend!r}; there is: {', '.join(BACKENDS)}")
     fitting = [name for name, ending in BACKENDS.items() if path.suffix == ending]
     if not fitting or (backend is not None and backend not in fitting):
-        endings = ", ".join(BACKENDS.values()) if backend is None else BACKENDS[backend]
+        known = " or ".join(dict.fromkeys(BACKENDS.values()))
+        endings = known if backend is None else BACKENDS[backend]
         raise BadArtifact(f"{path}: expected a file that ends in {endings}")
+    if path.suffix == ".tflite":
+        return _open_tflite(path, backend)
     from edgeemo.backends.onnx import OnnxBackend
 
     return OnnxBackend(path)
+
+
+def _open_tflite(path: Path, backend: str | None) -> Backend:
+    from edgeemo.backends._engine_blob import CannotRun
+
+    if backend != "tflite":
+        from edgeemo.backends.c import CBackend
+
+        try:
+            found = CBackend(path)
+            if backend == "c" or found.card.task == "speech":
+                return found
+        except CannotRun:
+            if backend == "c":
+                raise
+    from edgeemo.backends.tflite import TfliteBackend
+
+    return TfliteBackend(path)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeemo.backends._hops import MEAN, NEXT, STATE, TOKEN, Hops
 from edgeemo.backends._onnx_file import read_onnx
 from edgeemo.card import Card
 from edgeemo.errors import BadArtifact, require
@@ -41,9 +43,38 @@ class OnnxBackend:
 
     def run(self, values: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
         """Outputs by name; see `edgeemo.backends.Backend`."""
-        names = [output.name for output in self.card.outputs]
+        if self.card.hop:
+            whole = self.incremental()
+            whole.push(values[0])
+            return whole.outputs()
+        return self._call({self.card.input: values}, [o.name for o in self.card.outputs])
+
+    def incremental(self) -> Hops:
+        """A stream of its own; only for one-hop files, `card.hop` above 0.
+
+        Raises:
+            BadArtifact: the file is for whole clips.
+        """
+        if not self.card.hop:
+            raise BadArtifact(f"{self._path}: takes whole clips; a one-hop file has a hop")
+        shapes = {i.name: i.shape for i in self._session.get_inputs()}
+        start = {n: np.zeros(s, np.float32) for n, s in shapes.items() if n.startswith(STATE)}
+        return Hops(self._step, start, self.card.hop, (self.card.features.bands, shapes[MEAN][-1]))
+
+    def _step(
+        self, features: NDArray[np.float32], mean: NDArray[np.float32],
+        states: Mapping[str, NDArray[Any]],
+    ) -> tuple[dict[str, NDArray[np.float32]], Mapping[str, NDArray[Any]]]:  # fmt: skip
+        after = {name.replace(STATE, NEXT): name for name in states}
+        names = [*(o.name for o in self.card.outputs), TOKEN, *after]
+        found = self._call({self.card.input: features, MEAN: mean, **states}, names)
+        return found, {state: found.pop(name) for name, state in after.items()}
+
+    def _call(
+        self, given: Mapping[str, NDArray[Any]], names: list[str]
+    ) -> dict[str, NDArray[np.float32]]:
         try:
-            arrays = self._session.run(names, {self.card.input: values})
+            arrays = self._session.run(names, dict(given))
         # onnxruntime's errors share no base class but Exception; the call runs nothing else.
         except Exception as error:
             raise BadArtifact(f"{self._path}: cannot be run: {_one_line(error)}") from error
@@ -60,6 +91,9 @@ class OnnxBackend:
     def _check_signature(self) -> None:
         card = self.card
         found = [(i.name, i.type, list(i.shape)) for i in self._session.get_inputs()]
+        if card.hop:
+            self._check_step({name for name, _, _ in found[1:]})
+            found = found[:1]
         fits = len(found) == 1 and found[0][:2] == (card.input, "tensor(float)")
         # None stands for any length; the file gives such an axis a name.
         if (
@@ -76,6 +110,15 @@ class OnnxBackend:
         # A teacher gives features behind what its card promises; nobody asks for them here.
         if outputs[: len(promised)] != promised:
             raise BadArtifact(f"{self._path}: outputs {outputs}; the card promises {promised}")
+
+
+    def _check_step(self, inputs: set[str]) -> None:
+        """A step has a next state for each state, a mean and a token."""
+        outputs = {o.name for o in self._session.get_outputs()}
+        wanted = {name.replace(STATE, NEXT) for name in inputs if name != MEAN} | {TOKEN}
+        if MEAN not in inputs or not wanted <= outputs:
+            missing = ", ".join(sorted(wanted - outputs)) or MEAN
+            raise BadArtifact(f"{self._path}: the card promises a step; it lacks {missing}")
 
 
 def _start(data: bytes, path: Path) -> Any:

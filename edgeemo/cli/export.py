@@ -32,6 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="folder for the files (default: RUN/export)")  # fmt: skip
     parser.add_argument("--waveform", action="store_true",
                         help="one file that takes 16 kHz samples")  # fmt: skip
+    parser.add_argument("--hop", action="store_true",
+                        help="files of one step, for streams: states are inputs and outputs")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="one JSON object a file")
 
 
@@ -44,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     check_formats(formats)  # before the last run is looked for: its message would mislead
     folder = args.run_folder or last_run().folder
     results: list[ExportResult] = export_run(
-        folder, formats, args.int8, args.out, args.waveform,
+        folder, formats, args.int8, args.out, args.waveform, args.hop,
         say=logging.getLogger("edgeemo").info,
     )  # fmt: skip
     for result in results:

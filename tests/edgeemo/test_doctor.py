@@ -33,7 +33,7 @@ def test_the_text_names_versions_and_the_pip_command(capsys: pytest.CaptureFixtu
     assert f"onnxruntime {metadata.version('onnxruntime')}" in out
     # PyAudio stands for a package that a machine without root does not have; where it is
     # installed, mediapipe is still missing, for `make install` leaves it out.
-    assert "pip install 'edgeemo[vision]'" in out
+    assert "pip install 'edgeemo[mediapipe]'" in out
 
 
 def test_a_missing_package_shows_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:

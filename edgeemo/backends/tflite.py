@@ -1,0 +1,185 @@
+"""Backend `tflite`: artifacts on LiteRT (or its older form tflite-runtime), one thread."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeemo.backends._hops import MEAN, NEXT, STATE, TOKEN, Hops
+from edgeemo.backends._tflite_file import read_tflite
+from edgeemo.card import Card
+from edgeemo.errors import BadArtifact, MissingExtra, require
+
+
+class TfliteBackend:
+    """A TFLite artifact in LiteRT.
+
+    A file is written for one length; the graph is resized when a clip has another.
+
+    Attributes:
+        name: "tflite".
+        card: the card of the file, checked.
+    """
+
+    name = "tflite"
+
+    def __init__(self, path: Path, reference: bool = False) -> None:
+        """Load `path`.
+
+        Args:
+            path: the file.
+            reference: run the reference kernels, slow and the same on all machines, in place of
+                XNNPACK's.
+
+        Raises:
+            BadArtifact: truncated, foreign or hostile, or it does not do what its card says.
+            MissingExtra: neither ai-edge-litert nor tflite-runtime is installed.
+        """
+        checked = read_tflite(path)
+        self.card: Card = checked.card
+        self._path = path
+        self._runner = _start(checked.model, path, reference)
+        self._inputs = {d["name"]: d for d in self._runner.get_input_details()}
+        self._outputs = {d["name"]: d for d in self._runner.get_output_details()}
+        self._check_signature()
+        self._fixed = checked.card.hop > 0
+
+    def run(self, values: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+        """Outputs by name; see `edgeemo.backends.Backend`."""
+        if self._fixed:
+            whole = self.incremental()
+            whole.push(values[0])
+            return whole.outputs()
+        picture = values if self.card.input == "image" else values[..., np.newaxis]
+        return self._invoke({self.card.input: picture}, [o.name for o in self.card.outputs])
+
+    def incremental(self) -> Hops:
+        """A stream of its own; only for one-hop files, `card.hop` above 0.
+
+        Raises:
+            BadArtifact: the file is for whole clips.
+        """
+        if not self._fixed:
+            raise BadArtifact(f"{self._path}: takes whole clips; a one-hop file has a hop")
+        states = {n: d for n, d in self._inputs.items() if n.startswith(STATE)}
+        # Nothing has been heard: zeros, which an int8 tensor writes as its zero point.
+        start = {n: np.full(d["shape"], d["quantization"][1], d["dtype"])
+                 for n, d in states.items()}  # fmt: skip
+        shape = self.card.features.bands, int(self._inputs[MEAN]["shape"][-1])
+        return Hops(self._step, start, self.card.hop, shape)
+
+    def _step(
+        self, features: NDArray[np.float32], mean: NDArray[np.float32],
+        states: Mapping[str, NDArray[Any]],
+    ) -> tuple[dict[str, NDArray[np.float32]], Mapping[str, NDArray[Any]]]:  # fmt: skip
+        for name, values in states.items():
+            self._runner.set_tensor(self._inputs[name]["index"], values)
+        names = [*(o.name for o in self.card.outputs), TOKEN]
+        found = self._invoke({self.card.input: features[..., np.newaxis], MEAN: mean}, names)
+        after = {name: self._runner.get_tensor(
+            self._outputs[name.replace(STATE, NEXT)]["index"]) for name in states}  # fmt: skip
+        return found, after
+
+    def _invoke(
+        self, given: Mapping[str, NDArray[np.float32]], names: list[str]
+    ) -> dict[str, NDArray[np.float32]]:
+        """Set inputs, run, and read outputs as floats."""
+        try:
+            for name, values in given.items():
+                detail = self._inputs[name]
+                if tuple(detail["shape"]) != values.shape:
+                    self._runner.resize_tensor_input(detail["index"], values.shape)
+                    self._runner.allocate_tensors()
+                    detail["shape"] = np.array(values.shape)
+                self._runner.set_tensor(detail["index"], _stored(values, detail))
+            self._runner.invoke()
+        # LiteRT raises these on what its graph cannot do.
+        except (RuntimeError, ValueError) as error:
+            raise BadArtifact(f"{self._path}: cannot be run: {_one_line(error)}") from error
+        outputs = {n: _floats(self._runner.get_tensor(self._outputs[n]["index"]), self._outputs[n])
+                   for n in names}  # fmt: skip
+        for output in self.card.outputs:
+            array = outputs[output.name]
+            if array.shape != (1, len(output.labels)) or not np.isfinite(array).all():
+                raise BadArtifact(
+                    f"{self._path}: output {output.name} has shape {array.shape} or is not finite; "
+                    f"the card promises {(1, len(output.labels))}"
+                )
+        return outputs
+
+    def _check_signature(self) -> None:
+        card = self.card
+        wanted = card.shape if card.input == "image" else (*card.shape, 1)
+        found = self._inputs.get(card.input)
+        fits = found is not None and len(found["shape"]) == len(wanted) and all(
+            want in (None, have) for want, have in zip(wanted, found["shape"], strict=True)
+        )  # fmt: skip
+        if not fits or (not card.hop and len(self._inputs) != 1):
+            has = {n: d["shape"].tolist() for n, d in self._inputs.items()}
+            raise BadArtifact(
+                f"{self._path}: inputs {has}; the card promises {card.input}, {list(wanted)}"
+            )
+        missing = {o.name for o in card.outputs} - set(self._outputs)
+        if card.hop:
+            missing |= {TOKEN, MEAN} - set(self._outputs) - set(self._inputs)
+            missing |= {n.replace(STATE, NEXT) for n in self._inputs if n.startswith(STATE)} - set(
+                self._outputs
+            )
+        if missing:
+            raise BadArtifact(f"{self._path}: without {', '.join(sorted(missing))}, which the card "
+                              f"promises; it has {', '.join(self._outputs)}")  # fmt: skip
+
+
+def _stored(values: NDArray[np.float32], detail: Mapping[str, Any]) -> NDArray[Any]:
+    """Floats as a tensor holds them: int8 is round(value / scale) + zero point, saturated."""
+    scale, zero = detail["quantization"]
+    if detail["dtype"] == np.float32:
+        return values
+    return np.clip(np.rint(values / np.float32(scale)) + zero, -128, 127).astype(np.int8)
+
+
+def _floats(values: NDArray[Any], detail: Mapping[str, Any]) -> NDArray[np.float32]:
+    scale, zero = detail["quantization"]
+    if detail["dtype"] == np.float32:
+        return np.asarray(values, np.float32)
+    return (values.astype(np.float32) - zero) * np.float32(scale)
+
+
+def _start(model: bytes, path: Path, reference: bool) -> Any:
+    litert = _runtime()
+    kind = litert.OpResolverType
+    try:
+        runner = litert.Interpreter(
+            model_content=model, num_threads=1,
+            experimental_op_resolver_type=kind.BUILTIN_REF if reference else kind.AUTO,
+        )  # fmt: skip
+        runner.allocate_tensors()
+    except (RuntimeError, ValueError) as error:
+        raise BadArtifact(f"{path}: LiteRT refuses it: {_one_line(error)}") from error
+    return runner
+
+
+def _runtime() -> Any:
+    """The module with the Interpreter: ai-edge-litert's, or tflite-runtime's."""
+    try:
+        return require("ai_edge_litert.interpreter", "tflite")
+    except MissingExtra as missing:
+        try:
+            older = require("tflite_runtime.interpreter", "tflite")
+        except MissingExtra:
+            raise missing from None
+    if int(np.__version__.split(".")[0]) > 1:
+        # Its wheels were built for numpy 1: they import beside numpy 2 and then raise SystemError.
+        raise MissingExtra(
+            "tflite_runtime works with numpy 1 only; install ai-edge-litert with: "
+            "pip install 'edgeemo[tflite]'"
+        )
+    return older
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__

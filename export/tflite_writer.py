@@ -1,0 +1,82 @@
+"""Writer of TFLite artifacts."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+from edgeemo.backends._tflite_file import CARD_NAME, check, digest
+from edgeemo.card import Card, Quantization, to_json
+from edgeemo.compress.students import Student
+from edgeemo.errors import BadInput
+from edgeemo.export.int8 import Watch
+from edgeemo.export.onnx_writer import float_graph
+from edgeemo.export.streaming import Step
+from edgeemo.export.tflite_graph import check_operators, step_model, student_model
+from edgeemo.export.tflite_int8 import WEIGHT_BITS, find_twins, quantize
+from edgeemo.export.tflite_pack import pack, unpack
+from edgeemo.export.writer import Int8, Trained
+
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the oldest date that a ZIP can hold: same content, same bytes
+
+
+class TfliteWriter:
+    """Float or full-integer TFLite: a flatbuffer, and behind it a ZIP with card and labels."""
+
+    format = "tflite"
+    ending = ".tflite"
+    float_heads = False
+
+    def write(self, trained: Trained, int8: Int8 | None = None) -> bytes:
+        """The file; see `edgeemo.export.writer.Writer`."""
+        if trained.waveform:
+            raise BadInput("a TFLite file takes features; --waveform is for the format onnx")
+        temperature = trained.card.calibration.class_temperature
+        data, twins, hop = _float_model(trained.student, temperature, trained.hop)
+        model, kind = unpack(data), Quantization()
+        if int8 is not None:
+            model = quantize(model, int8, twins)
+            rule = int8.ranges.rule + (", biases corrected" if int8.shifts else "")
+            kind = Quantization("int8", rule, WEIGHT_BITS)
+        check_operators(model)
+        return sealed(pack(model), replace(trained.card, quantization=kind, hop=hop))
+
+
+@lru_cache(maxsize=4)
+def _float_model(
+    student: Student, temperature: float, hop: bool
+) -> tuple[bytes, dict[str, str], int]:
+    """The float model with its names, its twins in the ONNX graph, and frames of a hop."""
+    step = Step(student, temperature).eval() if hop else None
+    model = student_model(student, temperature) if step is None else step_model(step)
+    twins = find_twins(model, Watch(float_graph(student, temperature)), step)
+    return pack(model, names=True), twins, 0 if step is None else step.hop
+
+
+def sealed(model: bytes, card: Card) -> bytes:
+    """A file: the flatbuffer and the ZIP, the card's digest set.
+
+    TFLite's tools look for lists of labels there; they take entries that are not compressed.
+    """
+    card = replace(card, digest=digest(model))
+    buffer = io.BytesIO(model)
+    with zipfile.ZipFile(buffer, "a") as archive:
+        entries: list[tuple[str, str, int]] = [(CARD_NAME, to_json(card), zipfile.ZIP_DEFLATED)]
+        entries += [(f"{o.name}.txt", "\n".join(o.labels), zipfile.ZIP_STORED)
+                    for o in card.outputs]  # fmt: skip
+        for name, text, how in entries:
+            info = zipfile.ZipInfo(name, _EPOCH)
+            info.create_system = 3  # what Linux writes, everywhere
+            archive.writestr(info, text, how, 9)
+    data = buffer.getvalue()
+    # What the runtime would refuse on loading must not be written.
+    check(data)
+    return data
+
+
+def model_of(data: bytes) -> Any:
+    """The flatbuffer of a file, as objects."""
+    return unpack(check(data).model)
