@@ -21,7 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
         }                                                                          \
     } while (0)
 
-enum { MOST_SAMPLES = 3000 };
+enum { MOST_SAMPLES = 2000 };
 
 typedef struct bytes {
     const uint8_t *at;
@@ -89,14 +89,41 @@ static edgeemo_frontend *make(const edgeemo_feature_spec *spec, void **block)
     return fe;
 }
 
+/* What a caller can get wrong: a status, and nothing has changed. */
+static void refuse(const edgeemo_feature_spec *spec, edgeemo_frontend *fe, void *block)
+{
+    float x = 0, out = 7;
+    int16_t y = 0;
+    int32_t taken = -7, soon = edgeemo_frontend_frames(fe, 1000);
+    edgeemo_frontend *none = NULL;
+    MUST(edgeemo_frontend_init(NULL, block, 1, spec) == EDGEEMO_ERR_ARG);
+    MUST(edgeemo_frontend_init(&none, NULL, 1, spec) == EDGEEMO_ERR_ARG);
+    MUST(edgeemo_frontend_init(&none, block, SIZE_MAX, NULL) == EDGEEMO_ERR_ARG);
+    MUST(edgeemo_frontend_init_tables(&none, block, SIZE_MAX, NULL) == EDGEEMO_ERR_ARG);
+    MUST(edgeemo_frontend_push(NULL, &x, 1, &out, 1, &taken) == EDGEEMO_ERR_ARG);
+    MUST(edgeemo_frontend_push(fe, NULL, 1, &out, 1, &taken) == EDGEEMO_ERR_ARG);
+    MUST(edgeemo_frontend_push(fe, &x, -1, &out, 1, &taken) == EDGEEMO_ERR_ARG);
+    MUST(edgeemo_frontend_push(fe, &x, 1, NULL, 1, &taken) == EDGEEMO_ERR_ARG);
+    MUST(edgeemo_frontend_push(fe, &x, 1, &out, -1, &taken) == EDGEEMO_ERR_ARG);
+    MUST(edgeemo_frontend_push(fe, &x, 1, &out, 1, NULL) == EDGEEMO_ERR_ARG);
+    MUST(edgeemo_frontend_push_i16(fe, NULL, 1, &out, 1, &taken) == EDGEEMO_ERR_ARG);
+    MUST(edgeemo_frontend_push_i16(fe, &y, INT32_MIN, &out, 1, &taken) == EDGEEMO_ERR_ARG);
+    MUST(edgeemo_frontend_frames(fe, -1) == EDGEEMO_ERR_ARG);
+    MUST(edgeemo_batch(fe, NULL, 1, &out, block, SIZE_MAX) == EDGEEMO_ERR_ARG);
+    MUST(edgeemo_normalize_utterance(NULL, 1, &out) == EDGEEMO_ERR_ARG);
+    MUST(none == NULL && taken == -7 && out == 7);
+    MUST(edgeemo_frontend_frames(fe, 1000) == soon);
+}
+
 static int is_finite(float x)
 {
     return x - x == 0;
 }
 
-/* The clip in blocks whose sizes and rooms come from the input: the same frames as at once. */
+/* The clip, or the same in `shorts` if that is not NULL, in blocks whose sizes and rooms come from the input: the same frames as at once. */
 static void stream(bytes *in, const edgeemo_feature_spec *spec, edgeemo_frontend *fe,
-                   const float *clip, int32_t n, const float *want, int32_t want_frames)
+                   const float *clip, const int16_t *shorts, int32_t n, const float *want,
+                   int32_t want_frames)
 {
     int32_t at = 0, frames = 0;
     while (at < n) {
@@ -109,7 +136,8 @@ static void stream(bytes *in, const edgeemo_feature_spec *spec, edgeemo_frontend
         float *samples = block_of((size_t)size * sizeof(float));
         memcpy(samples, clip + at, (size_t)size * sizeof(float));
         int32_t foreseen = edgeemo_frontend_frames(fe, size);
-        int32_t got = edgeemo_frontend_push(fe, samples, size, out, room, &taken);
+        int32_t got = shorts ? edgeemo_frontend_push_i16(fe, shorts + at, size, out, room, &taken)
+                             : edgeemo_frontend_push(fe, samples, size, out, room, &taken);
         MUST(got >= 0 && got <= room && taken >= 0 && taken <= size);
         MUST(foreseen <= room ? got == foreseen && taken == size : got == room && taken < size);
         MUST(frames + got <= want_frames);
@@ -150,6 +178,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     edgeemo_frontend *fe = make(&spec, &block);
     int32_t n = choose(&in, 0, MOST_SAMPLES), raw = choose(&in, 0, 3) == 0, taken = -7;
     float *clip = block_of((size_t)n * sizeof(float));
+    int16_t *shorts = block_of((size_t)n * sizeof(int16_t));
     for (int32_t i = 0; i < n; i++) {
         int16_t value = 0;
         if (raw)
@@ -158,6 +187,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             take(&in, &value, sizeof value);
         if (!raw)
             clip[i] = (float)value / 32768.0f;
+        shorts[i] = value;
     }
     int32_t bad = edgeemo_first_bad_sample(clip, n);
     int32_t room = edgeemo_frontend_frames(fe, n);
@@ -174,11 +204,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (int32_t i = 0; i < got * spec.bands; i++)
         MUST(is_finite(want[i]));
     edgeemo_frontend_reset(fe);
-    stream(&in, &spec, fe, clip, n, want, room);
+    stream(&in, &spec, fe, clip, NULL, n, want, room);
+    if (!raw) {
+        edgeemo_frontend_reset(fe);
+        stream(&in, &spec, fe, clip, shorts, n, want, room);
+    }
+    refuse(&spec, fe, block);
     batch(&spec, fe, clip, n, want, room);
     MUST(edgeemo_normalize_utterance(clip, n, clip) == EDGEEMO_OK);
     MUST(edgeemo_first_bad_sample(clip, n) == -1);
     free(want);
+    free(shorts);
     free(clip);
     free(block);
     return 0;

@@ -1,72 +1,87 @@
 /* edgeemo_fft.c: from a frame of samples to the power of its frequencies. */
 #include "edgeemo_internal.h"
 
-/* LOAD declares the two parts of *p, STORE writes them. Arm's FPU moves both by one instruction,
- * given neighbouring registers; compilers do not find that by themselves. */
+/* LOAD declares the two parts of *p, STORE writes them; LOAD_NEXT and STORE_NEXT go on to p + 1.
+ * Arm's FPU moves both parts by one instruction, given neighbouring registers, which compilers do
+ * not find by themselves. LOAD_FLOATS is for tables, which have one value for all lanes. */
 #if defined __ARM_FP && defined __thumb2__ && !defined EDGEEMO_LANES
-#define LOAD(x, y, p, first, second)                                                   \
-    register float x __asm__(first);                                                   \
-    register float y __asm__(second);                                                  \
+#define EDGEEMO_PAIRS
+#define LOAD(x, y, p, first, second)          \
+    register float x __asm__(first);          \
+    register float y __asm__(second);         \
     __asm__("vldmia %2, {%0, %1}" : "=t"(x), "=t"(y) : "r"(p), "m"(*(p)))
-#define STORE(x, y, p, first, second)                                                  \
-    do {                                                                               \
-        register float x_ __asm__(first) = (x);                                        \
-        register float y_ __asm__(second) = (y);                                       \
-        __asm__("vstmia %3, {%1, %2}" : "=m"(*(p)) : "t"(x_), "t"(y_), "r"(p));        \
+#define LOAD_NEXT(x, y, p, first, second)     \
+    register float x __asm__(first);          \
+    register float y __asm__(second);         \
+    __asm__("vldmia %2!, {%0, %1}" : "=t"(x), "=t"(y), "+r"(p) : : "memory")
+#define LOAD_FLOATS_NEXT LOAD_NEXT
+#define STORE(x, y, p, first, second)         \
+    do {                                      \
+        register float x_ __asm__(first) = (x);  \
+        register float y_ __asm__(second) = (y); \
+        __asm__("vstmia %3, {%1, %2}" : "=m"(*(p)) : "t"(x_), "t"(y_), "r"(p)); \
+    } while (0)
+#define STORE_NEXT(x, y, p, first, second)    \
+    do {                                      \
+        register float x_ __asm__(first) = (x);  \
+        register float y_ __asm__(second) = (y); \
+        __asm__ volatile("vstmia %0!, {%1, %2}" : "+r"(p) : "t"(x_), "t"(y_) : "memory"); \
     } while (0)
 #else
 #define LOAD(x, y, p, first, second) real x = (p)->re, y = (p)->im
+#define LOAD_NEXT(x, y, p, first, second) \
+    real x = (p)->re, y = (p)->im;        \
+    (p)++
+#define LOAD_FLOATS_NEXT(x, y, p, first, second) \
+    float x = (p)->re, y = (p)->im;              \
+    (p)++
 #define STORE(x, y, p, first, second) ((p)->re = (x), (p)->im = (y))
+#define STORE_NEXT(x, y, p, first, second) ((p)->re = (x), (p)->im = (y), (p)++)
 #endif
 
 /* The four values a, b, c, d that lie a quarter of a block apart become the four bins modulo 4;
- * the last three are still to be turned, so as to be the input of a smaller FFT. */
-#define BUTTERFLY                                                    \
-    real sum_re = a_re + c_re, sum_im = a_im + c_im;                 \
-    real dif_re = a_re - c_re, dif_im = a_im - c_im;                 \
-    real odd_re = b_re + d_re, odd_im = b_im + d_im;                 \
-    real rot_re = b_im - d_im, rot_im = d_re - b_re; /* (b - d) / i */ \
-    real x0 = sum_re + odd_re, y0 = sum_im + odd_im;                 \
-    real x1 = dif_re + rot_re, y1 = dif_im + rot_im;                 \
-    real x2 = sum_re - odd_re, y2 = sum_im - odd_im;                 \
-    real x3 = dif_re - rot_re, y3 = dif_im - rot_im
+ * the last three are still to be turned, so as to be the input of a smaller FFT. The arguments
+ * are b + d and (b - d) / i. */
+#define BUTTERFLY(odd_re, odd_im, rot_re, rot_im)    \
+    real sum_re = a_re + c_re, sum_im = a_im + c_im; \
+    real dif_re = a_re - c_re, dif_im = a_im - c_im; \
+    real x0 = sum_re + (odd_re), y0 = sum_im + (odd_im); \
+    real x1 = dif_re + (rot_re), y1 = dif_im + (rot_im); \
+    real x2 = sum_re - (odd_re), y2 = sum_im - (odd_im); \
+    real x3 = dif_re - (rot_re), y3 = dif_im - (rot_im)
+#define BUTTERFLY_OF_FOUR BUTTERFLY(b_re + d_re, b_im + d_im, b_im - d_im, d_re - b_re)
+#define BUTTERFLY_OF_THREE BUTTERFLY(b_re, b_im, b_im, -b_re) /* d is 0 */
 
-#define STORE_TURNED(w, a, b, c, d)                                                            \
-    do {                                                                                       \
-        STORE(x0, y0, a, "s0", "s1");                                                          \
-        STORE(x1 * w.by1.re - y1 * w.by1.im, x1 * w.by1.im + y1 * w.by1.re, b, "s2", "s3");     \
-        STORE(x2 * w.by2.re - y2 * w.by2.im, x2 * w.by2.im + y2 * w.by2.re, c, "s4", "s5");     \
-        STORE(x3 * w.by3.re - y3 * w.by3.im, x3 * w.by3.im + y3 * w.by3.re, d, "s6", "s7");     \
-    } while (0)
+#define TURNED_RE(n) x##n * w##n##_re - y##n * w##n##_im
+#define TURNED_IM(n) x##n * w##n##_im + y##n * w##n##_re
 
-/* Value n of the windowed frame as the complex FFT sees it. */
-static inline real_complex windowed(const edgeemo_tables *t, const real *frame, int32_t n)
+/* One stage in columns first.. of every block of `length`. The same turns serve all blocks, hence
+ * the order of the loops. */
+static EDGEEMO_APART void turn_columns(const edgeemo_turns *turns, real_complex *z, int32_t m, int32_t length,
+                         int32_t first, int32_t last)
 {
-    real zero = {0};
-    if (2 * n >= t->window)
-        return (real_complex){zero, zero};
-    return (real_complex){frame[2 * n] * t->shape[2 * n], frame[2 * n + 1] * t->shape[2 * n + 1]};
-}
-
-void edgeemo_begin(const edgeemo_tables *t, const real *frame, edgeemo_work *work)
-{
-    int32_t quarter = t->fft / 8;
-    for (int32_t j = 0; j < quarter; j++) {
-        edgeemo_turns w = t->turns[j];
-        real_complex *a = work->z + j, *b = a + quarter, *c = b + quarter, *d = c + quarter;
-        real_complex za = windowed(t, frame, j), zb = windowed(t, frame, j + quarter);
-        real_complex zc = windowed(t, frame, j + 2 * quarter);
-        real_complex zd = windowed(t, frame, j + 3 * quarter);
-        real a_re = za.re, a_im = za.im, b_re = zb.re, b_im = zb.im;
-        real c_re = zc.re, c_im = zc.im, d_re = zd.re, d_im = zd.im;
-        BUTTERFLY;
-        STORE_TURNED(w, a, b, c, d);
+    int32_t quarter = length / 4;
+    for (int32_t j = first; j < last; j++) {
+        float w1_re = turns[j].by1.re, w1_im = turns[j].by1.im;
+        float w2_re = turns[j].by2.re, w2_im = turns[j].by2.im;
+        float w3_re = turns[j].by3.re, w3_im = turns[j].by3.im;
+        for (real_complex *a = z + j; a < z + m; a += length) {
+            real_complex *b = a + quarter, *c = b + quarter, *d = c + quarter;
+            LOAD(a_re, a_im, a, "s0", "s1");
+            LOAD(b_re, b_im, b, "s2", "s3");
+            LOAD(c_re, c_im, c, "s4", "s5");
+            LOAD(d_re, d_im, d, "s6", "s7");
+            BUTTERFLY_OF_FOUR;
+            STORE(x0, y0, a, "s0", "s1");
+            STORE(TURNED_RE(1), TURNED_IM(1), b, "s2", "s3");
+            STORE(TURNED_RE(2), TURNED_IM(2), c, "s4", "s5");
+            STORE(TURNED_RE(3), TURNED_IM(3), d, "s6", "s7");
+        }
     }
 }
 
-/* One stage, in every block of `length`. The same turns serve all blocks, hence the order of the
- * loops; the first value of a block is not turned. */
-static void quarter_blocks(const edgeemo_turns *turns, real_complex *z, int32_t m, int32_t length)
+/* The first column, whose turns are all 1. */
+static EDGEEMO_APART void first_column(real_complex *z, int32_t m, int32_t length)
 {
     int32_t quarter = length / 4;
     for (real_complex *a = z; a < z + m; a += length) {
@@ -75,23 +90,96 @@ static void quarter_blocks(const edgeemo_turns *turns, real_complex *z, int32_t 
         LOAD(b_re, b_im, b, "s2", "s3");
         LOAD(c_re, c_im, c, "s4", "s5");
         LOAD(d_re, d_im, d, "s6", "s7");
-        BUTTERFLY;
+        BUTTERFLY_OF_FOUR;
         STORE(x0, y0, a, "s0", "s1");
         STORE(x1, y1, b, "s2", "s3");
         STORE(x2, y2, c, "s4", "s5");
         STORE(x3, y3, d, "s6", "s7");
     }
-    for (int32_t j = 1; j < quarter; j++) {
-        edgeemo_turns w = turns[j];
-        for (real_complex *a = z + j; a < z + m; a += length) {
-            real_complex *b = a + quarter, *c = b + quarter, *d = c + quarter;
-            LOAD(a_re, a_im, a, "s0", "s1");
-            LOAD(b_re, b_im, b, "s2", "s3");
-            LOAD(c_re, c_im, c, "s4", "s5");
-            LOAD(d_re, d_im, d, "s6", "s7");
-            BUTTERFLY;
-            STORE_TURNED(w, a, b, c, d);
+}
+
+/* Columns from `first` on, of a frame that fills the first three quarters there, not the last. */
+static EDGEEMO_APART void window_columns(const edgeemo_tables *t, const real *frame, real_complex *z,
+                           int32_t first)
+{
+    int32_t quarter = t->fft / 8;
+    const real_complex *ia = (const real_complex *)frame + first;
+    const real_complex *ib = ia + quarter, *ic = ib + quarter;
+    const edgeemo_complex *sa = (const edgeemo_complex *)t->shape + first;
+    const edgeemo_complex *sb = sa + quarter, *sc = sb + quarter;
+    const edgeemo_complex *w = &t->turns[first].by1;
+    real_complex *a = z + first, *b = a + quarter, *c = b + quarter, *d = c + quarter;
+    while (a < z + quarter) {
+        LOAD_NEXT(ia_re, ia_im, ia, "s0", "s1");
+        LOAD_NEXT(ib_re, ib_im, ib, "s2", "s3");
+        LOAD_NEXT(ic_re, ic_im, ic, "s4", "s5");
+        LOAD_FLOATS_NEXT(sa_re, sa_im, sa, "s6", "s7");
+        LOAD_FLOATS_NEXT(sb_re, sb_im, sb, "s8", "s9");
+        LOAD_FLOATS_NEXT(sc_re, sc_im, sc, "s10", "s11");
+        real a_re = ia_re * sa_re, a_im = ia_im * sa_im;
+        real b_re = ib_re * sb_re, b_im = ib_im * sb_im;
+        real c_re = ic_re * sc_re, c_im = ic_im * sc_im;
+        LOAD_FLOATS_NEXT(w1_re, w1_im, w, "s16", "s17");
+        LOAD_FLOATS_NEXT(w2_re, w2_im, w, "s18", "s19");
+        LOAD_FLOATS_NEXT(w3_re, w3_im, w, "s20", "s21");
+        BUTTERFLY_OF_THREE;
+        STORE_NEXT(x0, y0, a, "s0", "s1");
+        STORE_NEXT(TURNED_RE(1), TURNED_IM(1), b, "s2", "s3");
+        STORE_NEXT(TURNED_RE(2), TURNED_IM(2), c, "s4", "s5");
+        STORE_NEXT(TURNED_RE(3), TURNED_IM(3), d, "s6", "s7");
+    }
+}
+
+void edgeemo_begin(const edgeemo_tables *t, const real *frame, edgeemo_work *work)
+{
+    int32_t m = t->fft / 2, quarter = m / 4, pairs = (t->window + 1) / 2;
+    int32_t four = pairs >= 3 * quarter ? pairs - 3 * quarter : quarter; /* columns */
+    for (int32_t column = 0; column < four; column++)
+        for (int32_t n = column; n < m; n += quarter) {
+            real re = {0}, im = {0};
+            if (n < pairs) {
+                re = frame[2 * n] * t->shape[2 * n];
+                im = frame[2 * n + 1] * t->shape[2 * n + 1];
+            }
+            work->z[n] = (real_complex){re, im};
         }
+    turn_columns(t->turns, work->z, m, m, 0, four);
+    window_columns(t, frame, work->z, four);
+}
+
+/* The last stage, if its blocks have four values: they are neighbours, and nothing is turned. */
+static EDGEEMO_APART void last_fours(real_complex *z, int32_t m)
+{
+    for (real_complex *a = z, *end = z + m; a < end;) {
+#ifdef EDGEEMO_PAIRS
+        register float a_re __asm__("s0"), a_im __asm__("s1"), b_re __asm__("s2");
+        register float b_im __asm__("s3"), c_re __asm__("s4"), c_im __asm__("s5");
+        register float d_re __asm__("s6"), d_im __asm__("s7");
+        __asm__("vldmia %8, {s0-s7}"
+                : "=t"(a_re), "=t"(a_im), "=t"(b_re), "=t"(b_im), "=t"(c_re), "=t"(c_im),
+                  "=t"(d_re), "=t"(d_im)
+                : "r"(a) : "memory");
+        BUTTERFLY_OF_FOUR;
+        a_re = x0, a_im = y0, b_re = x1, b_im = y1;
+        c_re = x2, c_im = y2, d_re = x3, d_im = y3;
+        __asm__ volatile("vstmia %0!, {s0-s7}"
+                : "+r"(a)
+                : "t"(a_re), "t"(a_im), "t"(b_re), "t"(b_im), "t"(c_re), "t"(c_im), "t"(d_re),
+                  "t"(d_im)
+                : "memory");
+#else
+        real_complex *b = a + 1, *c = a + 2, *d = a + 3;
+        LOAD(a_re, a_im, a, , );
+        LOAD(b_re, b_im, b, , );
+        LOAD(c_re, c_im, c, , );
+        LOAD(d_re, d_im, d, , );
+        BUTTERFLY_OF_FOUR;
+        STORE(x0, y0, a, , );
+        STORE(x1, y1, b, , );
+        STORE(x2, y2, c, , );
+        STORE(x3, y3, d, , );
+        a += 4;
+#endif
     }
 }
 
@@ -108,17 +196,49 @@ void edgeemo_fft(const edgeemo_tables *t, edgeemo_work *work)
 {
     int32_t m = t->fft / 2, length = m / 4;
     const edgeemo_turns *turns = t->turns + m / 4;
-    for (; length >= 4; length /= 4) {
-        quarter_blocks(turns, work->z, m, length);
+    for (; length > 4; length /= 4) {
+        first_column(work->z, m, length);
+        turn_columns(turns, work->z, m, length, 1, length / 4);
         turns += length / 4;
     }
-    if (length == 2)
+    if (length == 4)
+        last_fours(work->z, m);
+    else
         halve_pairs(work->z, m);
+}
+
+/* The complex FFT took even samples as real and odd ones as imaginary parts. With Z its result,
+ * E = Z[k] + conj Z[M-k] and O = (Z[k] - conj Z[M-k]) / i are twice the FFTs of the even and of
+ * the odd samples; E + w O is twice bin k of the signal, and E - w O twice the conjugate of bin
+ * M-k, so that a pair shares its products. */
+/* Bins first..last and their partners, all within one quarter. */
+static EDGEEMO_APART void split_bins(const edgeemo_tables *t, edgeemo_work *work, int32_t first,
+                                     int32_t last)
+{
+    int32_t quarter = t->fft / 8, half = first >= quarter, r = first - half * quarter;
+    const real_complex *from = work->z + t->quarters[half];
+    const real_complex *mirror = work->z + t->quarters[3 - half];
+    const edgeemo_complex *w = t->split + first;
+    const uint16_t *place = t->place + r, *mirrored = t->place + quarter - r;
+    real *high = work->power + t->fft / 2 - first, *end = work->power + last;
+    for (real *low = work->power + first; low < end; low++, high--) {
+        const real_complex *p = from + *place++, *q = mirror + *mirrored--;
+        LOAD(p_re, p_im, p, "s0", "s1");
+        LOAD(q_re, q_im, q, "s2", "s3");
+        LOAD_FLOATS_NEXT(w_re, w_im, w, "s4", "s5");
+        real e_re = p_re + q_re, e_im = p_im - q_im;
+        real o_re = p_im + q_im, o_im = q_re - p_re;
+        real wo_re = o_re * w_re - o_im * w_im, wo_im = o_re * w_im + o_im * w_re;
+        real a_re = e_re + wo_re, a_im = e_im + wo_im;
+        real b_re = e_re - wo_re, b_im = e_im - wo_im;
+        *low = a_re * a_re + a_im * a_im;
+        *high = b_re * b_re + b_im * b_im;
+    }
 }
 
 /* Root by Newton's method on 1/sqrt(x): three steps from the usual guess reach float's last
  * bits, and + - * give the same bits everywhere. 0 gives 0. */
-static real root(real x)
+static inline real root(real x)
 {
     union {
         real value;
@@ -130,21 +250,11 @@ static real root(real x)
     return x * y.value;
 }
 
-/* The complex FFT took even samples as real and odd ones as imaginary parts. With Z its result,
- * E = Z[k] + conj Z[M-k] and O = (Z[k] - conj Z[M-k]) / i are twice the FFTs of the even and of
- * the odd samples; E + w O is twice bin k of the signal, and E - w O twice the conjugate of bin
- * M-k, so that a pair shares its products. */
-#define SPLIT(p, q, w, low, high)                                                \
-    do {                                                                         \
-        real e_re = p##_re + q##_re, e_im = p##_im - q##_im;                     \
-        real o_re = p##_im + q##_im, o_im = q##_re - p##_re;                     \
-        real wo_re = o_re * w##_re - o_im * w##_im;                              \
-        real wo_im = o_re * w##_im + o_im * w##_re;                              \
-        real l_re = e_re + wo_re, l_im = e_im + wo_im;                           \
-        real h_re = e_re - wo_re, h_im = e_im - wo_im;                           \
-        *(low) = l_re * l_re + l_im * l_im;                                      \
-        *(high) = h_re * h_re + h_im * h_im;                                     \
-    } while (0)
+static EDGEEMO_APART void take_roots(real *power, int32_t count)
+{
+    for (real *end = power + count; power < end; power++)
+        *power = root(*power);
+}
 
 void edgeemo_spectrum(const edgeemo_tables *t, edgeemo_work *work)
 {
@@ -156,24 +266,8 @@ void edgeemo_spectrum(const edgeemo_tables *t, edgeemo_work *work)
     power[m] = 4.0f * (odd * odd);
     real_complex middle = z[t->quarters[2]];
     power[m / 2] = 4.0f * (middle.re * middle.re + middle.im * middle.im);
-    real p_re = z[t->quarters[1]].re, p_im = z[t->quarters[1]].im;
-    real q_re = z[t->quarters[3]].re, q_im = z[t->quarters[3]].im;
-    float w_re = t->split[1].re, w_im = t->split[1].im;
-    SPLIT(p, q, w, power + quarter, power + m - quarter);
-    for (int32_t r = 1; r < quarter; r++) {
-        /* Bins r and r + M/4, with their partners M-r and M-r - M/4. */
-        const real_complex *from = z + t->place[r], *partner = z + t->place[quarter - r];
-        const edgeemo_complex *w = t->split + 2 * r;
-        LOAD(p_re, p_im, from, "s0", "s1");
-        LOAD(q_re, q_im, partner + t->quarters[3], "s2", "s3");
-        float w_re = w[0].re, w_im = w[0].im;
-        SPLIT(p, q, w, power + r, power + m - r);
-        LOAD(p2_re, p2_im, from + t->quarters[1], "s4", "s5");
-        LOAD(q2_re, q2_im, partner + t->quarters[2], "s6", "s7");
-        float w2_re = w[1].re, w2_im = w[1].im;
-        SPLIT(p2, q2, w2, power + r + quarter, power + m - r - quarter);
-    }
+    for (int32_t half = 0; half < 2; half++) /* bin 0 has no partner */
+        split_bins(t, work, half * quarter + !half, (half + 1) * quarter);
     if (t->spectrum == EDGEEMO_SPECTRUM_MAGNITUDE)
-        for (int32_t k = 0; k <= m; k++)
-            power[k] = root(power[k]);
+        take_roots(power, m + 1);
 }

@@ -56,85 +56,82 @@ int32_t edgeemo_frontend_frames(const edgeemo_frontend *fe, int32_t n)
     return n < missing(fe) ? 0 : 1 + (n - missing(fe)) / fe->tables->hop;
 }
 
-static void one_frame(edgeemo_frontend *fe, float *out)
-{
-    edgeemo_begin(fe->tables, fe->history, &fe->work);
-    edgeemo_fft(fe->tables, &fe->work);
-    edgeemo_spectrum(fe->tables, &fe->work);
-    edgeemo_mel(fe->tables, &fe->work, out);
-    edgeemo_log(fe->tables, out);
-}
-
-/* After a frame: keep what the next one shares with it. */
-static void advance(edgeemo_frontend *fe)
-{
-    int32_t kept = fe->tables->window - fe->tables->hop;
-    if (kept > 0) {
-        memmove(fe->history, fe->history + fe->tables->hop, (size_t)kept * sizeof(float));
-        fe->filled = kept;
-    } else {
-        fe->filled = 0;
-        fe->skip = -kept;
-    }
-}
-
-static void copy_in(float *to, const float *floats, const int16_t *shorts, int32_t n)
-{
-    if (floats)
-        memcpy(to, floats, (size_t)n * sizeof(float));
-    else
-        for (int32_t i = 0; i < n; i++)
-            to[i] = (float)shorts[i] * (1.0f / 32768.0f);
-}
-
 static int32_t smaller(int32_t a, int32_t b)
 {
     return a < b ? a : b;
 }
 
-/* Both kinds of push; one of floats and shorts is NULL. */
-static int32_t push(edgeemo_frontend *fe, const float *floats, const int16_t *shorts, int32_t n,
-                    float *frames, int32_t room, int32_t *taken)
+/* How many of n samples a push may take: no sample that would complete a frame beyond the room.
+ * EDGEEMO_ERR_ARG if an argument is of no use. */
+static int32_t takeable(const edgeemo_frontend *fe, const void *samples, int32_t n,
+                        const float *frames, int32_t room)
 {
-    if (!fe || !taken || n < 0 || room < 0 || (n > 0 && !floats && !shorts)
-        || (room > 0 && !frames))
+    if (!fe || n < 0 || room < 0 || (n > 0 && !samples) || (room > 0 && !frames))
         return EDGEEMO_ERR_ARG;
-    /* Take no sample that would complete a frame beyond the room. */
     int64_t limit = missing(fe) + (int64_t)room * fe->tables->hop - 1;
-    if (n > limit)
-        n = (int32_t)limit;
-    if (floats && edgeemo_first_bad_sample(floats, n) >= 0)
-        return EDGEEMO_ERR_VALUE;
-    int32_t count = 0, at = 0;
-    while (at < n) {
-        int32_t skipped = smaller(fe->skip, n - at);
-        fe->skip -= skipped;
-        at += skipped;
-        int32_t copied = smaller(fe->tables->window - fe->filled, n - at);
-        if (copied > 0) {
-            copy_in(fe->history + fe->filled, floats ? floats + at : NULL,
-                    shorts ? shorts + at : NULL, copied);
-            fe->filled += copied;
-            at += copied;
-        }
-        if (fe->filled == fe->tables->window) {
-            one_frame(fe, frames + (size_t)count * (size_t)fe->tables->bands);
-            count++;
-            advance(fe);
-        }
-    }
-    *taken = n;
-    return count;
+    return n > limit ? (int32_t)limit : n;
+}
+
+/* Drop samples between frames, of n; gives how many. */
+static int32_t drop(edgeemo_frontend *fe, int32_t n)
+{
+    int32_t dropped = smaller(fe->skip, n);
+    fe->skip -= dropped;
+    return dropped;
+}
+
+/* After n more samples in the history: if it is full, the frame, and what the next one shares
+ * with it moves to the front. Returns the frames made, 0 or 1. */
+static EDGEEMO_APART int32_t finish(edgeemo_frontend *fe, int32_t n, float *out)
+{
+    const edgeemo_tables *t = fe->tables;
+    fe->filled += n;
+    if (fe->filled < t->window)
+        return 0;
+    edgeemo_begin(t, fe->history, &fe->work);
+    edgeemo_fft(t, &fe->work);
+    edgeemo_spectrum(t, &fe->work);
+    edgeemo_mel(t, &fe->work, out);
+    edgeemo_log(t, out);
+    int32_t kept = t->window - t->hop;
+    if (kept > 0)
+        memmove(fe->history, fe->history + t->hop, (size_t)kept * sizeof(float));
+    fe->filled = kept > 0 ? kept : 0;
+    fe->skip = fe->filled - kept;
+    return 1;
 }
 
 int32_t edgeemo_frontend_push(edgeemo_frontend *fe, const float *samples, int32_t n,
                               float *frames, int32_t room, int32_t *taken)
 {
-    return push(fe, samples, NULL, n, frames, room, taken);
+    n = takeable(fe, samples, n, frames, room);
+    if (n < 0 || !taken)
+        return EDGEEMO_ERR_ARG;
+    if (edgeemo_first_bad_sample(samples, n) >= 0)
+        return EDGEEMO_ERR_VALUE;
+    int32_t count = 0;
+    for (int32_t at = drop(fe, n), size; at < n; at += size + drop(fe, n - at - size)) {
+        size = smaller(fe->tables->window - fe->filled, n - at);
+        memcpy(fe->history + fe->filled, samples + at, (size_t)size * sizeof(float));
+        count += finish(fe, size, frames + (size_t)count * (size_t)fe->tables->bands);
+    }
+    *taken = n;
+    return count;
 }
 
 int32_t edgeemo_frontend_push_i16(edgeemo_frontend *fe, const int16_t *samples, int32_t n,
                                   float *frames, int32_t room, int32_t *taken)
 {
-    return push(fe, NULL, samples, n, frames, room, taken);
+    n = takeable(fe, samples, n, frames, room);
+    if (n < 0 || !taken)
+        return EDGEEMO_ERR_ARG;
+    int32_t count = 0;
+    for (int32_t at = drop(fe, n), size; at < n; at += size + drop(fe, n - at - size)) {
+        size = smaller(fe->tables->window - fe->filled, n - at);
+        for (int32_t i = 0; i < size; i++)
+            fe->history[fe->filled + i] = (float)samples[at + i] * (1.0f / 32768.0f);
+        count += finish(fe, size, frames + (size_t)count * (size_t)fe->tables->bands);
+    }
+    *taken = n;
+    return count;
 }

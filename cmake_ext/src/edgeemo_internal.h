@@ -4,6 +4,13 @@
 
 #include "edgeemo.h"
 
+/* A function that stays a function: one copy of its code, and its stack only while it runs. */
+#ifdef __GNUC__
+#define EDGEEMO_APART __attribute__((noinline))
+#else
+#define EDGEEMO_APART
+#endif
+
 /* The stages compute with `real`: a float, one frame at a time. batch/edgeemo_batch.c compiles
  * the same sources with EDGEEMO_LANES frames side by side; lanes never mix, so the bits are the
  * same. The compiler's own vectors know + - * and shifts; the rest is below. */
@@ -60,10 +67,10 @@ struct edgeemo_tables {
     float floor, log_scale;
     const float *shape;           /* [window, and a 0 if that is odd] */
     const edgeemo_turns *turns;   /* for each stage of length L = M, M/4, .. 8: [L/4] */
-    const edgeemo_complex *split; /* [M/4][2] e^(-2 pi i k / N) for k = r and k = r + M/4 */
+    const edgeemo_complex *split; /* [M/2] e^(-2 pi i k / N), from complex to real */
     const float *rise;            /* [M+1] weight of bin k in the triangle that rises over it */
     const float *norm;            /* [bands] factor of each band, for four times the power */
-    const uint16_t *place;        /* [M/4] where the FFT leaves bin k */
+    const uint16_t *place;        /* [M/4+1] where the FFT leaves bin k */
     const uint16_t *edge;         /* [bands+2] first bin at or above each corner of the triangles */
     uint16_t quarters[4];         /* bin k + i M/4 lies at place[k] + quarters[i] */
 };

@@ -45,9 +45,10 @@ static real natural_log(real x)
 
 void edgeemo_log(const edgeemo_tables *t, real *values)
 {
-    for (int32_t b = 0; b < t->bands; b++) {
-        real x = t->floor_mode == EDGEEMO_FLOOR_ADD ? values[b] + t->floor
-                                                    : real_at_least(values[b], t->floor);
-        values[b] = natural_log(x) * t->log_scale;
+    float low = t->floor, scale = t->log_scale;
+    int32_t add = t->floor_mode == EDGEEMO_FLOOR_ADD;
+    for (real *value = values; value < values + t->bands; value++) {
+        real x = add ? *value + low : real_at_least(*value, low);
+        *value = natural_log(x) * scale;
     }
 }

@@ -132,7 +132,7 @@ static layout lay_out(const edgeemo_feature_spec *spec)
     l.split = append(&end, m / 2, sizeof(edgeemo_complex));
     l.rise = append(&end, m + 1, sizeof(float));
     l.norm = append(&end, spec->bands, sizeof(float));
-    l.place = append(&end, m / 4, sizeof(uint16_t));
+    l.place = append(&end, m / 4 + 1, sizeof(uint16_t));
     l.edge = append(&end, spec->bands + 2, sizeof(uint16_t));
     l.end = end;
     return l;
@@ -155,11 +155,10 @@ edgeemo_tables *edgeemo_make_tables(void *memory, const edgeemo_feature_spec *sp
     int32_t m = spec->fft / 2;
     make_window(shape, spec->window);
     make_turns(turns, m);
-    for (int32_t r = 0; r < m / 4; r++) {
-        split[2 * r] = turn(r, spec->fft);
-        split[2 * r + 1] = turn(r + m / 4, spec->fft);
-        place[r] = place_of(r, m);
-    }
+    for (int32_t k = 0; k < m / 2; k++)
+        split[k] = turn(k, spec->fft);
+    for (int32_t k = 0; k <= m / 4; k++)
+        place[k] = place_of(k, m);
     make_mel(rise, edge, norm, spec);
     edgeemo_tables *t = memory;
     *t = (edgeemo_tables){
