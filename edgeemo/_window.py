@@ -76,7 +76,9 @@ def open_windows(session: Session, window: int, hop: int) -> Windows:
     card = session.card
     if card.input == "samples" or card.features.prenorm != "none":
         return _SampleWindows(session, window)
-    if hasattr(session.backend, "incremental"):
+    # The engine goes on frame by frame with any causal model, other runtimes with one-hop files.
+    goes_on = hasattr(session.backend, "incremental")
+    if goes_on and (card.hop or session.backend.name == "c"):
         return _StateWindows(session, window, hop)
     return _FrameWindows(session, window, hop)
 
