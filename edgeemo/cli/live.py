@@ -38,7 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     sources.add_argument(
         "--camera", metavar="N", help="number of a camera, or none (default: 0, if there is one)"
     )
-    sources.add_argument("--wav", metavar="F", type=Path, help="a sound file in place of the microphone")
+    sources.add_argument(
+        "--wav", metavar="F", type=Path, help="a sound file in place of the microphone"
+    )
     sources.add_argument(
         "--video", metavar="F", type=Path,
         help="a video file in place of the camera; its sound, in place of the microphone, needs "
@@ -78,6 +80,7 @@ def run(args: argparse.Namespace) -> int:
     """
     views = _views(args)
     engine = _engine(args)
+    engine.state.recording = str(args.record.resolve()) if args.record else None
     # A terminal that is closed and a service that is stopped end as cleanly as Ctrl-C.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)

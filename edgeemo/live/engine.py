@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from edgeemo.errors import EdgeemoError
+from edgeemo.faces import Faces
 from edgeemo.fusion import STALE_SECONDS, Fusion
 from edgeemo.live.sides import (
     Event,
-    Finder,
     PictureSource,
     SoundSource,
     Worker,
@@ -97,7 +97,7 @@ class Engine:
     def __init__(
         self,
         voice: tuple[Callable[[], SoundSource], Stream] | None,
-        face: tuple[Callable[[], PictureSource], Finder] | None,
+        face: tuple[Callable[[], PictureSource], Faces] | None,
         models: dict[str, str],
         *,
         required: Collection[str] = (),
@@ -193,11 +193,11 @@ class Engine:
     def _open_face(self, stack: ExitStack) -> Iterator[Event] | None:
         if self._face is None:
             return None
-        make, finder = self._face
+        make, faces = self._face
         source = stack.enter_context(make())
         self._sources.append(source)
         self.state.sources["face"] = source.name
-        return face_events(source, finder)
+        return face_events(source, faces)
 
     def _stop(self) -> None:
         self._stopping.set()

@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeemo.errors import EdgeemoError
+from edgeemo.faces import Faces, Tracked
 from edgeemo.live.state import Block, Picture
 from edgeemo.smoothing import Smoother, Smoothing
 from edgeemo.stream import Stream
@@ -27,6 +27,7 @@ RATE = 16_000
 FACE_SMOOTHING_SECONDS = 0.5
 """Time constant of a face's smoothing; the voice's is its stream's."""
 
+_LOYALTY = 1.3  # so much larger must another face be
 _FASTER = 0.95  # of a picture's time: clocks of cameras jitter
 
 
@@ -73,13 +74,6 @@ class PictureSource(AbstractContextManager["PictureSource"], Protocol):
 
     def stop(self) -> None:
         """End the iteration; may be called from another thread."""
-
-
-class Finder(Protocol):
-    """Faces in pictures; `edgeemo.faces.Faces` is one."""
-
-    def find(self, image: NDArray[np.uint8]) -> list[Emotion]:
-        """An estimate with a box for each face."""
 
 
 class Worker(threading.Thread):
@@ -138,49 +132,37 @@ def _estimates(found: list[Emotion], begun: float, arrived: float) -> Iterator[E
         yield Event("voice", moved.end, arrived, moved)
 
 
-def face_events(source: PictureSource, finder: Finder) -> Iterator[Event]:
-    """Pictures with their faces, at most PICTURES_A_SECOND, the largest face first and smoothed."""
-    smooth = MainFace()
+def face_events(source: PictureSource, faces: Faces) -> Iterator[Event]:
+    """Pictures with their faces, at most PICTURES_A_SECOND, the one that counts first."""
+    follower, main = faces.follower(), MainFace()
     following = -1.0
     for seconds, image in source:
         arrived = time.perf_counter()
         if seconds < following:
             continue
         following = seconds + _FASTER / PICTURES_A_SECOND
-        found = [replace(face, start=seconds, end=seconds) for face in finder.find(image)]
-        faces = smooth.push(sorted(found, key=_area, reverse=True))
-        yield Event("face", seconds, arrived, Picture(image, seconds, faces))
+        found = main.push(follower.push(seconds, image))
+        yield Event("face", seconds, arrived, Picture(image, seconds, found))
 
 
 class MainFace:
-    """Smooths the largest face for as long as it stays in its place."""
+    """Chooses the face that counts, the largest, and smooths it for as long as it is the same."""
 
     def __init__(self) -> None:
         self._smoother = Smoother(Smoothing(seconds=FACE_SMOOTHING_SECONDS))
-        self._last: Emotion | None = None
+        self._id: int | None = None
 
-    def push(self, faces: list[Emotion]) -> tuple[Emotion, ...]:
-        """The same faces, the first one smoothed if it is where the last first one was."""
+    def push(self, faces: list[Tracked]) -> tuple[Emotion, ...]:
+        """Estimates of the faces of a picture, that of the chosen one first and smoothed."""
         if not faces:
             return ()
-        main, *others = faces
-        if self._last is not None and not _overlap(self._last, main):
+        main, *others = sorted(faces, key=self._size, reverse=True)
+        if main.id != self._id:
             self._smoother.reset()
-        self._last = main
-        return (self._smoother.push(main), *others)
+        self._id = main.id
+        return (self._smoother.push(main.emotion), *(face.emotion for face in others))
 
-
-def _area(face: Emotion) -> int:
-    if face.box is None:
-        return 0
-    left, top, right, bottom = face.box
-    return (right - left) * (bottom - top)
-
-
-def _overlap(one: Emotion, other: Emotion) -> bool:
-    """Whether the middle of one face lies in the box of the other."""
-    if one.box is None or other.box is None:
-        return False
-    left, top, right, bottom = one.box
-    x, y = (other.box[0] + other.box[2]) / 2, (other.box[1] + other.box[3]) / 2
-    return left <= x <= right and top <= y <= bottom
+    def _size(self, face: Tracked) -> float:
+        left, top, right, bottom = face.emotion.box or (0, 0, 0, 0)
+        # Two faces of one size must not take turns.
+        return (right - left) * (bottom - top) * (_LOYALTY if face.id == self._id else 1.0)

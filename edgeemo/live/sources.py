@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgeemo.errors import BadInput
-from edgeemo.live.sides import Finder, PictureSource, SoundSource
+from edgeemo.live.sides import PictureSource, SoundSource
+
+if TYPE_CHECKING:
+    from edgeemo.faces import Faces
 
 NONE = "none"
 """What stands for no device."""
@@ -86,7 +90,7 @@ class Chosen:
         return lambda: camera(number), self.camera is not None
 
 
-def finder(model: str | None, backend: str | None) -> tuple[Finder, str]:
+def finder(model: str | None, backend: str | None) -> tuple[Faces, str]:
     """What finds faces and judges them.
 
     Args:

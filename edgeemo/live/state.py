@@ -78,7 +78,8 @@ class State:
         cpu: share of one core that the process took in the last second, or None before that.
         overruns: times that sound was lost.
         muted_seconds: sound up to now that is exactly 0.
-        gone: by side why it ended.
+        gone: by side why it ended, or why it never began.
+        recording: the folder that is written to, or None.
     """
 
     sources: dict[str, str] = field(default_factory=dict)
@@ -97,6 +98,7 @@ class State:
     overruns: int = 0
     muted_seconds: float = 0.0
     gone: dict[str, str] = field(default_factory=dict)
+    recording: str | None = None
 
     def heard(self, block: Block) -> None:
         """Take a block's level and time."""

@@ -75,8 +75,8 @@ def screen(state: State, width: int, height: int) -> Text:
 
     Args:
         state: what to show.
-        width, height: of the terminal, in columns and lines; rows that have no room are left out
-            from the end.
+        width: of the terminal, in columns.
+        height: of the terminal, in lines; rows that have no room are left out from the end.
     """
     from rich.text import Text
 
@@ -156,14 +156,17 @@ def _ignored(state: State, width: int) -> Iterator[Text]:
 def _status(state: State, width: int) -> Iterator[Text]:
     from rich.text import Text
 
-    parts = [f"{side} {model}" for side, model in state.models.items() if side in state.sources]
+    parts = [f"from {' and '.join(state.estimate.sides) or 'nothing'}"]
+    parts += [f"{side} {model}" for side, model in state.models.items() if side in state.sources]
     if state.latencies:
         worst = 1000 * max(state.latencies)
         parts.append(f"latency {1000 * (state.latency or 0):.0f} ms, worst {worst:.0f}")
     if state.cpu is not None:
         parts.append(f"{100 * state.cpu:.0f} % of one core")
     yield Text("")
-    yield Text(" · ".join([f"from {' and '.join(state.estimate.sides) or 'nothing'}", *parts])[:width])
+    yield Text(
+        " · ".join([f"from {' and '.join(state.estimate.sides) or 'nothing'}", *parts])[:width]
+    )
 
 
 def _words(width: int) -> Iterator[Text]:

@@ -17,6 +17,7 @@ from edgeemo.live.sides import RATE
 from edgeemo.live.state import Block, Item, State
 from edgeemo.types import DIMENSIONS
 
+_HEAD = " time  arousal  dominance  valence  class            sides\n"
 SOUND, ESTIMATES = "sound.wav", "estimates.jsonl"
 """Names of the files of a recording."""
 
@@ -42,7 +43,9 @@ class Lines:
 
     def __init__(self, out: TextIO, as_json: bool) -> None:
         self._out, self._json = out, as_json
-        self._head = "" if as_json else " time  arousal  dominance  valence  class            sides\n"
+        self._head = (
+            "" if as_json else " time  arousal  dominance  valence  class            sides\n"
+        )
 
     def __enter__(self) -> Lines:
         return self
@@ -53,7 +56,9 @@ class Lines:
     def show(self, state: State, item: Item) -> None:
         """Write an estimate; other items have no line."""
         if isinstance(item, Fused):
-            line = json.dumps(row(state, item), ensure_ascii=False) if self._json else _columns(item)
+            line = (
+                json.dumps(row(state, item), ensure_ascii=False) if self._json else _columns(item)
+            )
             self._out.write(f"{self._head}{line}\n")
             self._out.flush()  # a reader at the other end of a pipe sees each one at once
             self._head = ""
@@ -102,16 +107,20 @@ class Recording:
             scaled = np.clip(np.rint(item.samples * 32768), -32768, 32767).astype("<i2")
             self._wave().writeframes(scaled.tobytes())
         elif isinstance(item, Fused):
-            self._lines.write(json.dumps(row(state, item), ensure_ascii=False) + "\n")
+            self._lines.write(_json(state, item) + "\n")
             self._lines.flush()
 
     def _wave(self) -> wave.Wave_write:
         if self._sound is None:
-            self._sound = wave.open(str(self._folder / SOUND), "wb")
+            self._sound = wave.open(str(self._folder / SOUND), "wb")  # noqa: SIM115
             self._sound.setnchannels(1)
             self._sound.setsampwidth(2)
             self._sound.setframerate(RATE)
         return self._sound
+
+
+def _json(state: State, estimate: Fused) -> str:
+    return json.dumps(row(state, estimate), ensure_ascii=False)
 
 
 def _columns(estimate: Fused) -> str:
@@ -121,9 +130,7 @@ def _columns(estimate: Fused) -> str:
     sides = " and ".join(estimate.sides) or ", ".join(
         f"{side}: {why}" for side, why in estimate.ignored.items() if why != "nothing yet"
     )
-    return (
-        f"{estimate.end:5.2f}  {cells[0]:>7}  {cells[1]:>9}  {cells[2]:>7}  {best:<15}  {sides}"
-    )
+    return f"{estimate.end:5.2f}  {cells[0]:>7}  {cells[1]:>9}  {cells[2]:>7}  {best:<15}  {sides}"
 
 
 def _rounded(value: float | None) -> float | None:
