@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from edgeemo.audio import SUFFIXES, read_audio
 from edgeemo.card import (
     INTENDED_USE,
+    INTENDED_USE_FACE,
     MISUSE,
     NOT_VALIDATED_FOR,
+    NOT_VALIDATED_FOR_FACE,
     SCHEMA,
     Calibration,
     Card,
@@ -24,6 +26,7 @@ from edgeemo.card import (
     Window,
 )
 from edgeemo.features import SPECS
+from edgeemo.images import FACE96
 from edgeemo.types import CLASSES, DIMENSIONS
 
 SPEECH = Path(__file__).parents[2] / "edgeemo" / "speech"
@@ -92,3 +95,56 @@ def artifacts(card: Card, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
 @pytest.fixture(scope="session")
 def artifact(artifacts: dict[str, Path]) -> Path:
     return artifacts["features"]
+
+
+DATA = Path(__file__).parents[1] / "data"
+
+
+@pytest.fixture(scope="session")
+def face_card(card: Card) -> Card:
+    return replace(
+        card, name="tiny-face", task="face", input="image", spec=FACE96, window=Window(0.0, 0.0),
+        outputs=(Output("adv", ("arousal", "valence")), Output("probs", CLASSES)),
+        intended_use=INTENDED_USE_FACE, not_validated_for=NOT_VALIDATED_FOR_FACE,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def face_artifact(face_card: Card, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network without training: what it says means nothing, but depends on every pixel."""
+    onnx = pytest.importorskip("onnx")
+    from onnx import helper, numpy_helper
+
+    from edgeemo.backends._onnx_file import CARD_KEY, digest
+    from edgeemo.card import to_json
+
+    rng = np.random.default_rng(5)
+    weights = {
+        "kernel": rng.normal(0, 0.3, (16, 1, 8, 8)), "a": rng.normal(0, 1, (16, 2)),
+        "b": rng.normal(0, 1, (16, 8)),
+    }  # fmt: skip
+    nodes = [
+        helper.make_node("Transpose", ["image"], ["planes"], perm=[0, 3, 1, 2]),
+        helper.make_node("Conv", ["planes", "kernel"], ["maps"], strides=[8, 8]),
+        helper.make_node("Relu", ["maps"], ["on"]),
+        helper.make_node("GlobalAveragePool", ["on"], ["mean"]),
+        helper.make_node("Flatten", ["mean"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "a"], ["raw"]),
+        helper.make_node("Sigmoid", ["raw"], ["adv"]),
+        helper.make_node("MatMul", ["flat", "b"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["probs"]),
+    ]
+    floats = onnx.TensorProto.FLOAT
+    graph = helper.make_graph(
+        nodes, "face", [helper.make_tensor_value_info("image", floats, [1, 96, 96, 1])],
+        [helper.make_tensor_value_info("adv", floats, [1, 2]),
+         helper.make_tensor_value_info("probs", floats, [1, 8])],
+        [numpy_helper.from_array(w.astype(np.float32), name) for name, w in weights.items()],
+    )  # fmt: skip
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    text = to_json(replace(face_card, digest=digest(model.SerializeToString())))
+    entry = model.metadata_props.add()
+    entry.key, entry.value = CARD_KEY, text
+    path: Path = tmp_path_factory.mktemp("faces") / "tiny-face.onnx"
+    path.write_bytes(model.SerializeToString())
+    return path
