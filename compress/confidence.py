@@ -16,8 +16,12 @@ WITHIN = 0.15
 """How near an estimate must lie on each dimension to count as right. Two raters of EmoTale differ
 by about as much from the mean of three (standard deviation .10)."""
 
-PENALTY = 10.0
-"""Of the squared weights: a few hundred clips must not teach seventy weights their noise."""
+PENALTIES = (30.0, 100.0, 300.0, 1000.0)
+"""Of the squared weights: a few hundred clips must not teach seventy weights their noise. Which
+one is chosen on people whom a fit has not seen, and never on those whom it is judged on."""
+
+PARTS = 5
+"""Parts of the people; each is judged by a fit on the others."""
 
 Vectors = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -51,15 +55,16 @@ def fit_confidence(
         The regression fitted on all rows, and [N] confidences, those of a person from a fit
         without that person (of rows without one: from a fit on all).
     """
-    names = sorted(set(people) - {""})
     who = np.array(people)
-    # Five parts of people: each is judged by a fit on the other four.
-    part = np.array([names.index(p) % min(5, len(names)) if p else -1 for p in people])
-    said = _probability(inputs, _fit(inputs, near))
-    for i in range(min(5, len(names))):
-        said[part == i] = _probability(inputs[part == i], _fit(inputs[part != i], near[part != i]))
+    part = _parts(who)
+    fit = _best_fit(inputs, near, who)
+    said = _probability(inputs, fit)
+    for i in range(part.max() + 1):
+        rest = part != i
+        held_out = _best_fit(inputs[rest], near[rest], who[rest])
+        said[~rest] = _probability(inputs[~rest], held_out)
     judged = clean & (who != "")
-    center, scale, weights, bias = _fit(inputs, near)
+    center, scale, weights, bias = fit
     return Confidence(
         meaning=f"probability that arousal, dominance and valence all lie within {WITHIN:g} of "
         f"{whose}; sound that is not speech counts as a miss",
@@ -122,11 +127,32 @@ def _hum(n: int, rng: np.random.Generator) -> Sound:
 _Fit = tuple[Vectors, Vectors, Vectors, float]
 
 
-def _fit(inputs: Vectors, near: Flags) -> _Fit:
+def _parts(who: NDArray[np.str_]) -> NDArray[np.int64]:
+    """Part of each row's person; -1 for rows of nobody, which are in every fit."""
+    names = sorted(set(who.tolist()) - {""})
+    count = min(PARTS, len(names))
+    return np.array([names.index(p) % count if p else -1 for p in who.tolist()])
+
+
+def _best_fit(inputs: Vectors, near: Flags, who: NDArray[np.str_]) -> _Fit:
+    """The fit whose penalty does best on people left out, by the likelihood."""
+    part = _parts(who)
+    losses = []
+    for penalty in PENALTIES:
+        loss = 0.0
+        for i in range(part.max() + 1):
+            fit = _fit(inputs[part != i], near[part != i], penalty)
+            p = np.clip(_probability(inputs[part == i], fit), 1e-6, 1 - 1e-6)
+            loss -= float(np.log(np.where(near[part == i], p, 1 - p)).sum())
+        losses.append(loss)
+    return _fit(inputs, near, PENALTIES[int(np.argmin(losses))])
+
+
+def _fit(inputs: Vectors, near: Flags, strength: float) -> _Fit:
     """Newton's method on the penalised likelihood: center, scale, weights, bias."""
     center, scale = inputs.mean(0), np.maximum(inputs.std(0), 1e-3)
     x = np.concatenate([terms(inputs, center, scale), np.ones((len(inputs), 1))], axis=1)
-    penalty = np.diag([*np.full(x.shape[1] - 1, PENALTY), 1e-6])
+    penalty = np.diag([*np.full(x.shape[1] - 1, strength), 1e-6])
     w = np.zeros(x.shape[1])
     for _ in range(30):
         p = 1 / (1 + np.exp(-np.clip(x @ w, -30, 30)))

@@ -1,19 +1,21 @@
-"""A person's or a device's own zero, and a head fitted to one's own labels: one file each.
+"""A person's or a device's own level, and a head fitted to one's own labels: one file each.
 
-A model that has never heard you takes a voice that is high or loud by nature for an excited one.
-Half a minute of calm speech tells where you begin (`from_calm`); labelled clips of your own tell
-more (`from_labels`). Both give a `Baseline`: a correction of the model's outputs that is kept in
-one small JSON file, used by `Session.predict` and `Session.stream`, and gone when that is deleted.
-It holds no sound, but it tells a little about a voice: treat the file as personal data.
+A model takes a voice that is loud in the recording for an excited one; but how loud it is in the
+recording says as much about microphone, distance and habit. Half a minute of calm speech tells
+that level, and sound is brought to the level at which the models learned calm speech (`from_calm`).
+Labelled clips of your own tell more (`from_labels`): a correction of the outputs. Both give a
+`Baseline`: one small JSON file, used by `Session.predict` and `Session.stream`, and gone when it
+is deleted. It holds no sound, but it tells a little about a voice: treat it as personal data.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,60 +31,66 @@ if TYPE_CHECKING:
     from edgeemo.session import Session
 
 LEAST_SECONDS = 30.0
-"""Speech that `from_calm` asks for. A single clip made estimates worse, not better, for people
-whom the model had never heard (benchmarks/baseline.py)."""
+"""Speech that `from_calm` asks for: a level from one or two clips is half chance."""
 
-LEAST_CLIPS = 12
-"""Labelled clips that `from_labels` asks for."""
+LEAST_CLIPS = 20
+"""Labelled clips that `from_labels` asks for; 12 gained nothing (benchmarks/baseline.py)."""
 
-CALM = (0.36, 0.37, 0.40)
-"""Arousal, dominance, valence that listeners hear in neutral speech: means over EmoTale's neutral
-clips, 14 speakers, three raters."""
+CALM_DB = -35.9
+"""Level of calm speech where the models learned ratings: mean over the 14 speakers of EmoTale of
+the mean power of their neutral speech, dB of full scale."""
 
-SHARE = 0.5
-"""How far calm speech is moved to CALM. Calm speech of one person is not exactly neutral, and half
-a minute is a small sample."""
+MOST_DB = 40.0
+"""Largest change of level; calm speech that needs more was hardly recorded."""
 
-RIDGE = 30.0
+RIDGE = 100.0
 """Weight of "change nothing" against the labels, in clips."""
 
-_PIECE_SECONDS = 3.0  # what a stream looks at
 _MOST_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """A correction of one model's arousal, dominance and valence.
+    """What is changed for one person or device.
 
     Attributes:
         schema: version of this layout, 1.
-        model: name of the model that it is for.
-        digest: of that model; another file, even of the same name, needs its own.
-        kind: "calm" (from calm speech) or "labelled" (from labelled clips).
-        offset: what is added to each dimension.
-        matrix: [3][n] or empty; times the model's outputs in the order of the card, added too.
+        kind: "calm" (a level, for any model of speech) or "labelled" (a head, for one model).
+        gain_db: by how much sound is made louder before anything else, dB.
+        model: name of the model that a head is for; empty for a level.
+        digest: of that model; another file, even of the same name, needs its own head.
+        offset: what is added to arousal, dominance, valence; empty for a level.
+        matrix: [3][n]; times the model's outputs in the order of the card, added too; or empty.
         seconds: speech that it was made from.
-        clips: pieces of sound that it was made from.
+        clips: sounds that it was made from.
     """
 
     schema: Literal[1]
+    kind: Literal["calm", "labelled"]
+    gain_db: float
     model: str
     digest: str
-    kind: Literal["calm", "labelled"]
     offset: tuple[float, ...]
     matrix: tuple[tuple[float, ...], ...]
     seconds: float
     clips: int
 
     def __post_init__(self) -> None:
-        """Check lengths.
+        """Check lengths and ranges.
 
         Raises:
-            BadInput: there are not three of each.
+            BadInput: the gain is out of range, or there are not three of each number.
         """
+        if not -MOST_DB <= self.gain_db <= MOST_DB:
+            raise BadInput(f"gain_db is {self.gain_db:g}; expected at most {MOST_DB:g} in size")
+        rows = 3 if self.kind == "labelled" else 0
         widths = {len(row) for row in self.matrix}
-        if len(self.offset) != 3 or len(self.matrix) not in (0, 3) or len(widths) > 1:
-            raise BadInput("baseline: expected 3 offsets and 0 or 3 rows of one length")
+        if len(self.offset) != rows or len(self.matrix) != rows or len(widths) > 1:
+            raise BadInput(f"expected {rows} offsets and {rows} rows of one length")
+
+    def level(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Samples at the level of the person; the same for any cut into blocks."""
+        return samples * np.float32(10 ** (self.gain_db / 20))
 
     def apply(
         self, outputs: Mapping[str, NDArray[np.float32]], card: Card
@@ -96,14 +104,19 @@ class Baseline:
         Raises:
             BadInput: the baseline is of another model.
         """
+        if self.kind == "calm":
+            return dict(outputs)
         if card.digest != self.digest:
             raise BadInput(
-                f"the baseline was made for another file of {self.model}, this is {card.name}; "
-                "make it again with: edgeemo calibrate"
+                f"the baseline's head was fitted to another file ({self.model}) than this one "
+                f"({card.name}); make it again with: edgeemo calibrate --labels"
             )
-        shift = np.array(self.offset)
-        if self.matrix:
-            shift = shift + np.array(self.matrix) @ _row(outputs, card)
+        row = _row(outputs, card)
+        if len(row) != len(self.matrix[0]):
+            raise BadInput(
+                f"the baseline's head takes {len(self.matrix[0])} outputs, not {len(row)}"
+            )
+        shift = np.array(self.offset) + np.array(self.matrix) @ row
         return {**outputs, "adv": (outputs["adv"] + shift).astype(np.float32)}
 
     def save(self, path: str | Path) -> None:
@@ -132,33 +145,40 @@ def load_baseline(path: str | Path) -> Baseline:
         raise BadInput(f"{path}: not a baseline: {error}") from None
 
 
-def from_calm(session: Session, sounds: Iterable[NDArray[np.float32]]) -> Baseline:
+def from_calm(sounds: Iterable[NDArray[np.float32]], rate: int = 16_000) -> Baseline:
     """A baseline from calm speech of one person, or of whoever uses one device.
 
     Args:
-        session: of the model that it is for.
-        sounds: samples at the model's rate, [n] float32; LEAST_SECONDS of speech in all.
+        sounds: samples, [n] float32, -1..1; LEAST_SECONDS of speech in all.
+        rate: their sample rate, Hz.
 
     Raises:
-        BadInput: less speech than that, or the model gives no dimensions.
+        BadInput: less speech than that, or so quiet that it was hardly recorded.
     """
-    _need_dimensions(session)
-    sounds = list(sounds)
-    seconds = sum(speech_seconds(x, session.card.features.sample_rate) for x in sounds)
+    found = [speech_power(x, rate) for x in sounds]
+    seconds = sum(s for s, _ in found)
     if seconds < LEAST_SECONDS:
         raise BadInput(
             f"{seconds:.1f} s of speech; a baseline needs at least {LEAST_SECONDS:g} s of calm "
-            "speech: less makes estimates worse, not better"
+            "speech: a level from less is chance"
         )
-    rows = [row for x in sounds for row in _pieces(session, x)]
-    return replace(calm(session.card, rows), seconds=round(seconds, 2))
+    gain = calm_gain(found)
+    if abs(gain) > MOST_DB:
+        raise BadInput(
+            f"calm speech would have to be changed by {gain:.0f} dB; expected at most "
+            f"{MOST_DB:g}: set the microphone's level, and record again"
+        )
+    return Baseline(1, "calm", round(gain, 2), "", "", (), (), round(seconds, 2), len(found))
 
 
-def calm(card: Card, rows: Sequence[Mapping[str, NDArray[np.float32]]]) -> Baseline:
-    """The baseline of a model's outputs on pieces of calm speech, however few."""
-    heard = np.mean([np.clip(row["adv"], 0, 1) for row in rows], axis=0, dtype=np.float64)
-    offset = SHARE * (np.array(CALM) - heard)
-    return _baseline(card, "calm", offset, np.zeros((0, 0)), len(rows))
+def calm_gain(found: Sequence[tuple[float, float]]) -> float:
+    """dB that bring calm speech to CALM_DB.
+
+    Args:
+        found: of each sound what `speech_power` gives; some speech in all.
+    """
+    energy = sum(seconds * power for seconds, power in found)
+    return CALM_DB - 10 * math.log10(energy / sum(seconds for seconds, _ in found))
 
 
 def from_labels(
@@ -191,10 +211,10 @@ def from_labels(
     rate = session.card.features.sample_rate
     rows = [_whole(session, x) for x in clips]
     seconds = sum(len(x) for x in clips) / rate
-    return replace(labelled(session.card, rows, truth), seconds=round(seconds, 2))
+    return replace(fit_head(session.card, rows, truth), seconds=round(seconds, 2))
 
 
-def labelled(
+def fit_head(
     card: Card, rows: Sequence[Mapping[str, NDArray[np.float32]]], truth: NDArray[np.float64]
 ) -> Baseline:
     """The correction of a model's outputs that fits labels [N, 3], however few."""
@@ -207,38 +227,23 @@ def labelled(
     spread = 0.1  # outputs move by about so much; it puts the penalty into their units
     gram = z.T @ z + RIDGE * spread**2 * np.eye(x.shape[1])
     matrix = np.linalg.solve(gram, z.T @ (miss - miss.mean(0))).T
-    return _baseline(card, "labelled", offset - matrix @ center, matrix, len(rows))
+    numbers = tuple(round(float(v), 6) for v in offset - matrix @ center)
+    table = tuple(tuple(round(float(v), 6) for v in row) for row in matrix)
+    return Baseline(1, "labelled", 0.0, card.name, card.digest, numbers, table, 0.0, len(rows))
 
 
-def speech_seconds(samples: NDArray[np.float32], rate: int) -> float:
-    """Seconds in which the energy gate hears speech."""
+def speech_power(samples: NDArray[np.float32], rate: int) -> tuple[float, float]:
+    """Seconds in which the energy gate hears speech, and their mean power (1 is full scale)."""
     gate = EnergyGate(rate)
-    return float(gate.push(samples).sum()) * gate.block / rate
-
-
-def _baseline(
-    card: Card, kind: Literal["calm", "labelled"], offset: NDArray[Any], matrix: NDArray[Any],
-    clips: int,
-) -> Baseline:  # fmt: skip
-    rows = tuple(tuple(round(float(v), 6) for v in row) for row in matrix)
-    numbers = tuple(round(float(v), 6) for v in offset)
-    return Baseline(1, card.name, card.digest, kind, numbers, rows, 0.0, clips)
+    speech = gate.push(samples)
+    blocks = samples[: len(speech) * gate.block].astype(np.float64).reshape(-1, gate.block)
+    spoken = blocks[speech]
+    power = float(np.mean(spoken**2)) if len(spoken) else 0.0
+    return len(spoken) * gate.block / rate, power
 
 
 def _row(outputs: Mapping[str, NDArray[np.float32]], card: Card) -> NDArray[np.float64]:
     return np.concatenate([outputs[o.name].astype(np.float64) for o in card.outputs])
-
-
-def _pieces(
-    session: Session, samples: NDArray[np.float32]
-) -> Iterable[Mapping[str, NDArray[np.float32]]]:
-    """Outputs of pieces as long as a stream's window, of those in which somebody speaks."""
-    rate = session.card.features.sample_rate
-    size = round(_PIECE_SECONDS * rate)
-    for i in range(0, max(1, len(samples) - size // 2), size):
-        piece = samples[i : i + size]
-        if speech_seconds(piece, rate) >= 0.5:
-            yield _whole(session, piece)
 
 
 def _whole(session: Session, samples: NDArray[np.float32]) -> Mapping[str, NDArray[np.float32]]:

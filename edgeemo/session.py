@@ -63,15 +63,15 @@ class Session:
                 `card.window.min_seconds`. A face: uint8 [height, width, 3], RGB.
             rate: of speech: sample rate in Hz, None for 16000. Another rate than the model's is
                 resampled (extra "audio").
-            baseline: of the person who speaks, made by `edgeemo calibrate` for this model.
+            baseline: of the person who speaks, made by `edgeemo calibrate`.
             box: of a face: left, top, right, bottom in pixels; None if the whole picture is the
                 face (`edgeemo.faces` finds faces in pictures).
 
         Returns:
             Arousal, dominance, valence in 0..1 and class probabilities, as far as the model has
-            them; `confidence` is the calibrated probability of the likeliest class (0 for a model
-            without classes). Speech has `start` 0 and `end` the clip's length in seconds, a face
-            its `box` in whole pixels.
+            them; `confidence` is the probability that `card.calibration.confidence` tells; for a
+            model whose card has none, that of the likeliest class (0 without classes). Speech has
+            `start` 0 and `end` the clip's length in seconds, a face its `box` in whole pixels.
 
         Raises:
             BadInput: wrong rank, dtype, rate or box, a sample that is not finite or far beyond
@@ -98,6 +98,8 @@ class Session:
     def _speech(self, samples: ArrayLike, rate: int, baseline: Baseline | None) -> Emotion:
         spec = self.card.features
         clip = checked(samples, rate)
+        if baseline is not None:
+            clip = baseline.level(as_float(clip))
         seconds = len(clip) / rate
         if rate != spec.sample_rate:
             clip = require("soxr", "audio").resample(clip, rate, spec.sample_rate)
@@ -126,7 +128,7 @@ class Session:
             smoothing: how; None gives each window's own estimate.
             gate: tells where somebody speaks: "energy", "silero" (extra "live"), an object of
                 one's own (`edgeemo.gate.Gate`), or None for estimates everywhere.
-            baseline: of the person who speaks, made by `edgeemo calibrate` for this model.
+            baseline: of the person who speaks, made by `edgeemo calibrate`.
             abstain: 0..1; where the confidence is lower the numbers are absent.
 
         Raises:
@@ -157,7 +159,13 @@ class Session:
         Raises:
             BadInput: the baseline is of another model.
         """
-        outputs = [out for out, _ in found]
+        outputs: list[Mapping[str, NDArray[np.float32]]] = []
+        sure: list[float] = []
+        fitted = self.card.calibration.confidence
+        for out, given in found:
+            outputs.append(out)
+            if fitted is not None:
+                sure.append(fitted.of(out, given))
         mean = {name: np.mean([o[name] for o in outputs], axis=0)[0] for name in outputs[0]}
         if baseline is not None:
             mean = baseline.apply(mean, self.card)
@@ -171,7 +179,7 @@ class Session:
             dominance=adv.get("dominance"),
             valence=adv.get("valence"),
             classes=classes,
-            confidence=max(classes.values(), default=0.0),
+            confidence=float(np.mean(sure)) if sure else max(classes.values(), default=0.0),
             expression=max(classes, key=classes.__getitem__, default=None),
         )
 

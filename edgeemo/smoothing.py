@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 
 from edgeemo.errors import BadInput
-from edgeemo.types import DIMENSIONS, Emotion
+from edgeemo.types import Emotion
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,9 @@ class Smoother:
         classes = {k: _mix(last.classes.get(k), v, new) for k, v in emotion.classes.items()}
         self._last = replace(
             emotion,
-            **{d: _optional_mix(getattr(last, d), getattr(emotion, d), new) for d in DIMENSIONS},
+            arousal=_optional_mix(last.arousal, emotion.arousal, new),
+            dominance=_optional_mix(last.dominance, emotion.dominance, new),
+            valence=_optional_mix(last.valence, emotion.valence, new),
             classes=classes,
             confidence=_mix(last.confidence, emotion.confidence, new),
             expression=self._expression(last.expression, classes),

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from edgeemo._window import Windows, open_windows
 from edgeemo.errors import BadInput, require
 from edgeemo.gate import Gate, SpeechShare, open_gate
+from edgeemo.session import PIECE_SECONDS, as_float, checked
 from edgeemo.smoothing import Smoother, Smoothing
 from edgeemo.types import Emotion
 
@@ -62,6 +63,7 @@ class Stream:
         abstain: float,
     ) -> None:
         spec = session.card.features
+        checked(np.zeros(0, np.float32), rate)
         self._session, self._baseline, self._abstain = session, baseline, abstain
         if not 0 <= abstain <= 1:
             raise BadInput(f"abstain is {abstain!r}; expected a confidence, 0 to 1")
@@ -113,9 +115,9 @@ class Stream:
                 is closed, or another thread is inside.
         """
         with self._alone():
-            from edgeemo.session import as_float, checked
-
             block = as_float(checked(samples, self._rate))
+            if self._baseline is not None:
+                block = self._baseline.level(block)
             if self._resample is not None:
                 block = self._resample.resample_chunk(block)
             return list(self._take(block))
@@ -220,8 +222,6 @@ class Stream:
 
 def _frames(name: str, seconds: float, session: Session) -> int:
     """Samples of a time that must be a whole number of the model's frames, up to a minute."""
-    from edgeemo.session import PIECE_SECONDS
-
     spec = session.card.features
     step = spec.hop / spec.sample_rate
     count = round(seconds / step) if math.isfinite(seconds) else 0

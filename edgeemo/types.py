@@ -34,7 +34,8 @@ class Emotion:
         classes: probability by class name, summing to 1; empty where the model gives none.
         expression: the class to show: the likeliest one; in a smoothed stream it gives way only
             to one that is clearly likelier. None without classes.
-        confidence: 0..1, calibrated as the model's card says.
+        confidence: 0..1, the probability that the model's card tells (`calibration.confidence`);
+            without one, that of the likeliest class. 0 where nobody speaks.
         speech: True if somebody speaks, False if nobody does, None if not judged.
         start: seconds from the first sample.
         end: seconds from the first sample.

@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a table of rated clips: path, arousal, dominance, valence (0..1)",
     )
     parser.add_argument("--model", default=DEFAULT, metavar="M",
-                        help="model that it is for (default: %(default)s)")  # fmt: skip
+                        help="model of --labels (default: %(default)s)")  # fmt: skip
     parser.add_argument("--backend", help="what runs the model (default: by its ending)")
     parser.add_argument("--device", metavar="D", help="number or name of the microphone")
     parser.add_argument(
@@ -52,30 +52,28 @@ def run(args: argparse.Namespace) -> int:
     """Make the file."""
     from edgeemo.baseline import from_calm, from_labels
 
-    session = load(args.model, args.backend)
     if args.labels is not None:
         if args.paths:
             raise BadInput("give sound files or --labels, not both")
+        session = load(args.model, args.backend)
         clips, labels = _labelled(args.labels, session)
         made = from_labels(session, clips, labels)
     else:
-        sounds = _files(args.paths, session) if args.paths else _spoken(args.device)
-        made = from_calm(session, sounds)
+        made = from_calm(_files(args.paths) if args.paths else _spoken(args.device))
     made.save(args.output)
-    moved = ", ".join(f"{d} {v:+.2f}" for d, v in zip(DIMENSIONS, made.offset, strict=True))
-    what = f"calm speech moves by: {moved}" if made.kind == "calm" else "a head of your own"
-    print(f"{args.output}: {made.kind}, {made.seconds:.0f} s in {made.clips} pieces; {what}")
+    what = f"level {made.gain_db:+.1f} dB" if made.kind == "calm" else f"a head for {made.model}"
+    print(f"{args.output}: {what}, from {made.seconds:.0f} s in {made.clips} sounds")
     return 0
 
 
-def _files(paths: list[str], session: Session) -> Iterator[NDArray[np.float32]]:
+def _files(paths: list[str]) -> Iterator[NDArray[np.float32]]:
     from edgeemo.audio import read_audio
     from edgeemo.inputs import files
 
     for file in files(paths, ("sound",)):
         if file.error:
             raise BadInput(f"{file.path}: {file.error}")
-        yield read_audio(file.path, session.card.features.sample_rate)
+        yield read_audio(file.path)
 
 
 def _labelled(table: Path, session: Session) -> tuple[list[NDArray[np.float32]], list[list[float]]]:

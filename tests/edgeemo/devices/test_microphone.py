@@ -1,0 +1,195 @@
+"""Real capture through PortAudio and ALSA, from a device that plays what a test speaks."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import edgeemo
+from edgeemo.audio import read_audio
+from edgeemo.devices import microphone as module
+from edgeemo.devices import sound_file
+from edgeemo.devices._portaudio import Input
+from edgeemo.devices.microphone import Microphone
+from edgeemo.errors import BadInput, DeviceLost
+
+Clip = NDArray[np.float32]
+Speak = Callable[[Clip], None]
+CAPTURE = Path(__file__).with_name("capture.py")
+QUIET = np.zeros(16000, np.float32)
+
+
+def capture(folder: Path, rate: int, seconds: float, *more: str) -> dict[str, Any]:
+    config = folder / "asoundrc"
+    config.write_text(config.read_text().replace("RATE", str(rate)))
+    run = subprocess.run(
+        [sys.executable, str(CAPTURE), str(seconds), *more],
+        cwd=folder, env=os.environ | {"ALSA_CONFIG_PATH": str(config)},
+        capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    assert run.stderr == "", "the libraries under PortAudio are kept quiet"
+    result: dict[str, Any] = json.loads(run.stdout)
+    result["heard"] = np.load(folder / "heard.npy")
+    return result
+
+
+@pytest.fixture(scope="module")
+def sentence(speech_files: list[Path]) -> Clip:
+    """As 16-bit sound, the way it goes through the pipe."""
+    sound = np.concatenate([read_audio(speech_files[0]), read_audio(speech_files[1])])
+    return (np.round(sound * 32767) / 32768).astype(np.float32)
+
+
+@pytest.mark.parametrize("library", ["pyaudio", "sounddevice"])
+def test_what_is_played_in_comes_out_as_predict_says(
+    pipe: tuple[Path, Speak], sentence: Clip, library: str
+) -> None:
+    folder, speak = pipe
+    speak(np.concatenate([sentence * np.float32(32768 / 32767), QUIET, QUIET]))
+    found = capture(folder, 16000, len(sentence) / 16000, library)
+    assert found["library"] == ("_PyAudio" if library == "pyaudio" else "_SoundDevice")
+    assert (found["overruns"], found["repaired"]) == (0, 0)
+    n = len(sentence)
+    assert np.array_equal(found["heard"][:n], sentence)
+    session = edgeemo.load("wav2small-stream")
+    inside = [e for e in found["estimates"] if e["end"] * 16000 <= n]
+    assert len(inside) == n // 4000 - 3
+    for e in inside:
+        want = session.predict(sentence[round(e["start"] * 16000) : round(e["end"] * 16000)])
+        assert (e["arousal"], e["valence"]) == (want.arousal, want.valence)
+
+
+def test_any_rate_of_the_device_becomes_16_khz(pipe: tuple[Path, Speak], sentence: Clip) -> None:
+    import soxr
+
+    folder, speak = pipe
+    fast = soxr.resample(sentence, 16000, 44100)
+    speak(np.concatenate([np.clip(fast, -1, 1), QUIET, QUIET, QUIET]))
+    found = capture(folder, 44100, len(sentence) / 16000, "sounddevice")
+    assert found["rate"] == 44100
+    n = len(sentence)
+    miss = found["heard"][:n] - sentence
+    # What the two resamplers cannot carry lies above 7.3 kHz.
+    assert np.sqrt(np.mean(miss**2)) < 0.05 * np.sqrt(np.mean(sentence**2))
+
+
+def test_a_device_that_falls_silent_for_good_is_lost(pipe: tuple[Path, Speak]) -> None:
+    folder, speak = pipe
+    speak(QUIET)
+    found = capture(folder, 16000, 5, "sounddevice")
+    assert found["kind"] == "DeviceLost" and "still plugged in" in found["error"]
+    assert len(found["heard"]) >= 12000 and not found["heard"].any()
+
+
+def test_a_device_that_is_not_there(pipe: tuple[Path, Speak]) -> None:
+    folder, _ = pipe
+    found = capture(folder, 16000, 1, "sounddevice", "Nose")
+    assert found["kind"] == "BadInput"
+    assert "no microphone 'Nose'; there is: " in found["error"] and "default" in found["error"]
+    (folder / "asoundrc").write_text("")
+    for library in ("sounddevice", "pyaudio"):
+        found = capture(folder, 16000, 1, library)
+        assert found["kind"] == "DeviceLost" and "no microphone" in found["error"]
+
+
+def test_a_device_that_refuses(pipe: tuple[Path, Speak]) -> None:
+    """A sound card that is gone, or that another program holds, fails in its open."""
+    folder, _ = pipe
+    config = folder / "asoundrc"
+    # The pipe is taken away after the list was made: what PortAudio then opens is not there.
+    config.write_text(config.read_text() + '\npcm.gone { type file slave.pcm { type null } '
+                      'file "/dev/null" infile "/nowhere/pipe" format "raw" }\n')  # fmt: skip
+    for library in ("sounddevice", "pyaudio"):
+        found = capture(folder, 16000, 1, library, "gone")
+        assert found["kind"] in ("DeviceLost", "BadInput"), found
+
+
+class Recorded:
+    """A library whose device gives the blocks that a test hands it."""
+
+    def __init__(self, active: bool = True) -> None:
+        self.alive, self.closed, self.channels = active, False, 0
+
+    def open(self, device: Input, channels: int, frames: int, take: Any) -> Any:
+        if channels < device.channels:
+            raise DeviceLost("all channels or none")
+        self.take, self.channels = take, channels
+        return self
+
+    def active(self) -> bool:
+        return self.alive
+
+    def close(self) -> None:
+        self.closed = True
+
+    def end(self) -> None:
+        """Nothing to give back."""
+
+
+def test_nan_becomes_silence_and_channels_one() -> None:
+    library = Recorded()
+    with Microphone(library, Input(0, "two", 2, 16000)) as sound:  # type: ignore[arg-type]
+        assert library.channels == 2
+        library.take(np.float32([[0.5, 0.1], [np.nan, 0], [np.inf, 0], [9, 9]]), False)
+        library.take(np.zeros((800, 2), np.float32), False)
+        reader = iter(sound)
+        assert next(reader).tolist() == pytest.approx([0.3, 0, 0, 1])
+        assert sound.repaired == 2 and sound.muted_seconds == 0
+        next(reader)
+        assert sound.muted_seconds == 0.05
+    assert library.closed
+    assert list(reader) == []
+
+
+def test_a_slow_reader_loses_the_oldest_and_it_is_counted() -> None:
+    library = Recorded()
+    with Microphone(library, Input(0, "one", 1, 16000)) as sound:  # type: ignore[arg-type]
+        for i in range(230):
+            library.take(np.full((800, 1), i / 1000, np.float32), i == 7)
+        assert sound.overruns == 31  # 30 blocks beyond ten seconds, and one that the system lost
+        assert next(iter(sound))[0] == np.float32(0.03)
+
+
+def test_unplugged_is_noticed_at_once() -> None:
+    library = Recorded()
+    with Microphone(library, Input(0, "one", 1, 16000)) as sound:  # type: ignore[arg-type]
+        library.take(np.ones((800, 1), np.float32), False)
+        library.alive = False
+        reader = iter(sound)
+        next(reader)  # what was heard before is not lost
+        begun = time.monotonic()
+        with pytest.raises(DeviceLost, match="microphone one gives no more sound"):
+            next(reader)
+        assert time.monotonic() - begun < module.LOST_SECONDS
+
+
+def test_it_must_be_entered() -> None:
+    closed = Microphone(Recorded(), Input(0, "one", 1, 16000))  # type: ignore[arg-type]
+    with pytest.raises(BadInput, match="with edgeemo"):
+        next(iter(closed))
+
+
+def test_a_file_in_its_place(speech_files: list[Path]) -> None:
+    want = read_audio(speech_files[0])
+    with sound_file(speech_files[0], fast=True) as sound:
+        blocks = list(sound)
+    assert np.array_equal(np.concatenate(blocks), want)
+    assert {len(b) for b in blocks[:-1]} == {800}
+    begun = time.monotonic()
+    with sound_file(speech_files[0]) as sound:
+        for i, _ in enumerate(sound):
+            if i == 5:
+                sound.stop()
+    assert 0.25 <= time.monotonic() - begun < 3 and i == 5
+    with pytest.raises(BadInput, match="no such file"):
+        sound_file("absent.wav")
