@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from edgeemo.errors import BadInput, require
 from edgeemo.faces.boxes import Face, as_square, distinct
 from edgeemo.images import Pixels, checked, grey
@@ -16,7 +18,7 @@ CASCADE = "haarcascade_frontalface_default.xml"
 SMALLEST = 36
 """Pixels: the cascade's boxes are no smaller; as for BlazeFace, a fiftieth of a large picture."""
 
-_NEIGHBOURS = 8  # hits that must agree; fewer find faces in leaves
+_NEIGHBOURS = 6  # hits that must agree; fewer find faces in leaves
 _GROW, _LIFT = 1.01, -0.03  # to the boxes of BlazeFace; benchmarks/detection.py
 
 
@@ -49,7 +51,7 @@ class Haar:
         )
         return distinct([
             Face(as_square((x, y, x + w, y + h), _GROW, _LIFT), 1 / (1 + math.exp(-weight)))
-            for (x, y, w, h), weight in zip(boxes, weights, strict=True)
+            for (x, y, w, h), weight in zip(np.array(boxes).tolist(), weights, strict=True)
         ])  # fmt: skip
 
     def follow(self, image: Pixels, known: Iterable[Face]) -> list[Face]:
