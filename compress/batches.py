@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from edgeemo.compress import pictures
 from edgeemo.compress.labelled import Labelled, Ragged
-from edgeemo.compress.recipe import RegularPart
+from edgeemo.compress.recipe import LookPart, RegularPart
 from edgeemo.compress.students.base import time_mask
 from edgeemo.features import FeatureSpec
+from edgeemo.images import ImageSpec
 
 POOL = 4
 """Batches that are sorted by length together: less padding, and still mixed corpora."""
@@ -26,7 +28,7 @@ class Batch:
     """B rows. Targets that a row does not have are NaN; see Labelled for the meaning of each.
 
     Attributes:
-        features: float32 [B, T, bands]; 0 on padding.
+        features: float32 [B, T, bands]; 0 on padding. Faces: [B, size, size, channels].
         lengths: int64 [B].
         embedding: float32 [B, E], zero mean and unit variance over the training rows, or None.
         tokens: float32 [B, T', K], likewise, or None.
@@ -96,11 +98,15 @@ class Batches:
         return [parts[i] for i in torch.randperm(len(parts), generator=generator)]
 
     def batch(
-        self, rows: Tensor, regular: RegularPart | None = None,
+        self, rows: Tensor, how: RegularPart | LookPart | None = None,
         generator: torch.Generator | None = None,
     ) -> Batch:  # fmt: skip
-        """Assemble rows; with `regular` and a generator, cut and changed at random."""
+        """Assemble rows; with `how` (for faces a LookPart) and a generator, changed at random."""
         rows = rows.to(self.device)
+        if isinstance(self.spec, ImageSpec):
+            look = how if isinstance(how, LookPart) else None
+            return self._faces(rows, self.spec, look, generator)
+        regular = how if isinstance(how, RegularPart) else None
         lengths = self._features.lengths[rows]
         start = torch.zeros_like(lengths)
         if regular is not None and generator is not None and regular.crop < 1:
@@ -111,6 +117,12 @@ class Batches:
         if regular is not None and generator is not None:
             features = self._change(features, lengths, regular, generator)
         tokens, token_lengths = self._cut_tokens(rows, start, lengths)
+        return self._assemble(rows, features, lengths, tokens, token_lengths)
+
+    def _assemble(
+        self, rows: Tensor, features: Tensor, lengths: Tensor, tokens: Tensor | None,
+        token_lengths: Tensor,
+    ) -> Batch:  # fmt: skip
         return Batch(
             features=features, lengths=lengths,
             embedding=None if self._embedding is None else self._embedding[rows],
@@ -118,11 +130,27 @@ class Batches:
             **{name: held[rows] for name, held in self._plain.items()},
         )  # fmt: skip
 
+    def _faces(
+        self, rows: Tensor, spec: ImageSpec, look: LookPart | None,
+        generator: torch.Generator | None,
+    ) -> Batch:  # fmt: skip
+        lengths = self._features.lengths[rows]
+        flat = self._features.gather(rows, torch.zeros_like(lengths), lengths)
+        faces = flat.view(len(rows), spec.size, spec.size, spec.channels)
+        if look is None or generator is None:
+            faces = pictures.normalise(faces, spec)
+            return self._assemble(rows, faces, lengths, None, torch.zeros_like(lengths))
+        faces = pictures.change(faces, spec, look, generator)
+        batch = self._assemble(rows, faces, lengths, None, torch.zeros_like(lengths))
+        mixes = torch.rand(2, generator=generator)
+        return _mixed(batch, float(mixes[1]) / 2) if float(mixes[0]) < look.mixup_p else batch
+
     def _cut_tokens(
         self, rows: Tensor, start: Tensor, lengths: Tensor
     ) -> tuple[Tensor | None, Tensor]:
         if self._tokens is None:
             return None, torch.zeros_like(lengths)
+        assert isinstance(self.spec, FeatureSpec)  # faces have no tokens
         ratio = self.spec.hop / self.spec.sample_rate * self.token_rate
         first = (start * ratio).round().long().minimum(self._tokens.lengths[rows] - 1)
         count = (lengths * ratio).round().long().clamp(min=1)
@@ -134,6 +162,7 @@ class Batches:
         self, x: Tensor, lengths: Tensor, regular: RegularPart, generator: torch.Generator
     ) -> Tensor:
         mask = time_mask(lengths, x.shape[1])[..., None]
+        assert isinstance(self.spec, FeatureSpec)
         if regular.gain_db > 0 and self.spec.prenorm == "none":
             shift = (2 * torch.rand(len(x), generator=generator) - 1) * regular.gain_db
             x = x + (shift * decibel(self.spec)).to(x.device)[:, None, None]
@@ -176,6 +205,25 @@ class _Block:
         ]  # fmt: skip
         held = torch.cat(picked).float()
         return held.mean(0), held.std(0).clamp(min=1e-3)
+
+
+def _mixed(batch: Batch, share: float) -> Batch:
+    """Each row with `share` of the row that stands opposite, and of what was said about it.
+
+    Nobody has seen the mixture, but votes and probabilities of both are what a net should say.
+    Where one of the two has no votes, the mixture has none.
+    """
+
+    def mix(x: Tensor) -> Tensor:
+        return torch.lerp(x, x.flip(0), share)
+
+    return replace(
+        batch, features=mix(batch.features), adv=mix(batch.adv), probs=mix(batch.probs),
+        votes=mix(batch.votes), votes_weight=mix(batch.votes_weight),
+        human_adv=torch.full_like(batch.human_adv, torch.nan),
+        intervals=torch.full_like(batch.intervals, torch.nan),
+        embedding=None if batch.embedding is None else mix(batch.embedding),
+    )  # fmt: skip
 
 
 def decibel(spec: FeatureSpec) -> float:

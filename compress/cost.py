@@ -1,4 +1,4 @@
-"""What a student costs: parameters, and multiply-accumulates for a second of sound."""
+"""What a student costs: parameters, and multiply-accumulates of a second of sound or a face."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from edgeemo.compress.students.base import Student
+from edgeemo.images import ImageSpec
 
 
 def parameters(student: nn.Module) -> int:
@@ -15,8 +16,10 @@ def parameters(student: nn.Module) -> int:
     return sum(p.numel() for p in student.parameters())
 
 
-def macs(student: Student, frames: int) -> int:
+def macs(student: Student, frames: int = 0) -> int:
     """Multiply-accumulates of convolutions and linear maps for one clip of `frames` frames.
+
+    For a student of faces they are those of one picture, and `frames` means nothing.
 
     The front end is not counted: edgeemo's C code makes the features, by FFT.
     """
@@ -34,7 +37,7 @@ def macs(student: Student, frames: int) -> int:
     device = next(student.parameters()).device
     try:
         with torch.inference_mode():
-            student.eval()(torch.zeros(1, frames, student.spec.bands, device=device), None)
+            student.eval()(torch.zeros(input_shape(student, frames), device=device), None)
     finally:
         student.train(training)
         for hook in hooks:
@@ -42,8 +45,16 @@ def macs(student: Student, frames: int) -> int:
     return total
 
 
+def input_shape(student: Student, frames: int) -> tuple[int, ...]:
+    """Shape of one input: [1, frames, bands], or [1, size, size, channels] of a picture."""
+    spec = student.spec
+    if isinstance(spec, ImageSpec):
+        return (1, spec.size, spec.size, spec.channels)
+    return (1, frames, spec.bands)
+
+
 def macs_per_second(student: Student, seconds: int = 10) -> float:
-    """Multiply-accumulates for each second of sound inside a long clip.
+    """Multiply-accumulates for each second of sound inside a long clip; of one picture of a face.
 
     Args:
         student: on any device.
@@ -53,6 +64,8 @@ def macs_per_second(student: Student, seconds: int = 10) -> float:
         The slope between a clip of `seconds` and one of twice that, so that work done once a clip
         (heads) and at its borders does not count.
     """
+    if isinstance(student.spec, ImageSpec):
+        return macs(student)
     rate = student.spec.sample_rate / student.spec.hop
     short, long = round(seconds * rate), round(2 * seconds * rate)
     # A multiple of 32 frames: pools and strides then divide both clips without remainder.

@@ -16,7 +16,7 @@ from edgeemo.card import Calibration, Metric, Source, Window
 from edgeemo.compress import augment, parallel
 from edgeemo.compress.cost import macs_per_second, parameters
 from edgeemo.compress.data.clips import Clip, DataSet
-from edgeemo.compress.data.splits import split_by_speaker
+from edgeemo.compress.data.splits import split_as_published
 from edgeemo.compress.evaluate import (
     Figures,
     Predictions,
@@ -31,12 +31,14 @@ from edgeemo.compress.metrics import fit_temperature, softmax
 from edgeemo.compress.recipe import Recipe
 from edgeemo.compress.report import write_report
 from edgeemo.compress.run import SCHEMA, Facts, Held, Run, weights_licence
+from edgeemo.compress.start import begin_with
 from edgeemo.compress.student_heads import embedded, with_heads
 from edgeemo.compress.students.base import Student, make_student, save_student
-from edgeemo.compress.teachers.base import Teacher
+from edgeemo.compress.teachers.base import Teacher, task_of
 from edgeemo.compress.training import Fitted, fit, seeded_student
 from edgeemo.errors import BadData, BadRecipe
 from edgeemo.features import SPECS, log_mel
+from edgeemo.images import ImageSpec, normalise
 from edgeemo.types import DIMENSIONS
 
 PARITY = 200
@@ -81,6 +83,7 @@ def distil(
         BadData: too few people, a constant teacher, data that changed since the run began.
     """
     recipe = run.recipe
+    check_task(recipe, data, teacher)
     student = new_student(recipe)
     parts = label_parts(run, data, teacher, student, cache, progress)
     fitted = fit(student, parts.train, parts.valid, recipe, run.folder,
@@ -123,14 +126,33 @@ def complete(
     return facts
 
 
+def check_task(recipe: Recipe, data: DataSet, teacher: Teacher) -> None:
+    """Refuse a recipe for faces with data or a teacher for speech, and the other way round.
+
+    Raises:
+        BadRecipe: the message says which of the three is the odd one.
+    """
+    for what, task in ((f"the data {data.name!r}", data.task),
+                       (f"the teacher {teacher.name!r}", task_of(teacher))):  # fmt: skip
+        if task != recipe.task:
+            raise BadRecipe(
+                f"$.task: the recipe {recipe.name!r} is for {recipe.task}, {what} for {task}"
+            )
+
+
 def new_student(recipe: Recipe) -> Student:
-    """The recipe's student with first weights drawn from the recipe's seed.
+    """The recipe's student with first weights drawn from the recipe's seed, or from its `start`.
 
     Raises:
         BadRecipe: no such student or option, or it expects other features than the recipe says.
+        BadArtifact: `start` cannot be read.
     """
     part = recipe.student
     student = seeded_student(lambda: make_student(part.name, **dict(part.options)), recipe.seed)
+    if (recipe.task == "face") != isinstance(student.spec, ImageSpec):
+        raise BadRecipe(f"$.student.name: {part.name} is not a student for {recipe.task}")
+    if part.start:
+        begin_with(student, Path(part.start))
     if part.features and SPECS.get(part.features) != student.spec:
         expected = next((n for n, spec in SPECS.items() if spec == student.spec), "its own")
         raise BadRecipe(
@@ -151,7 +173,7 @@ def label_parts(
     recipe = run.recipe
     part = recipe.data
     shares = (1 - part.valid - part.test, part.valid, part.test)
-    split = split_by_speaker(data.clips, recipe.seed, shares)
+    split = split_as_published(data.clips, recipe.seed, shares)
     _keep_split(run, split)
     labeller = Labeller(
         teacher, student.spec, recipe, cache or run.folder.parent / "labels", progress
@@ -194,10 +216,7 @@ def _facts(recipe: Recipe, data: DataSet, teacher: Teacher, fitted: Fitted, part
         student=recipe.student.name,
         options=dict(recipe.student.options),
         spec=student.spec,
-        window=Window(
-            receptive_seconds=student.spec.seconds(student.receptive),
-            min_seconds=student.spec.seconds(max(student.stride, 8)),
-        ),
+        window=_window(student),
         teachers=teachers,
         data=sources,
         licence=weights_licence(sources, teachers),
@@ -210,6 +229,17 @@ def _facts(recipe: Recipe, data: DataSet, teacher: Teacher, fitted: Fitted, part
         seed=recipe.seed,
         clips=counts,
         skipped=sum(p.skipped for p in (parts.train, parts.valid, parts.test)),
+    )
+
+
+def _window(student: Student) -> Window:
+    """What a token sees and the shortest clip; a picture has no time."""
+    spec = student.spec
+    if isinstance(spec, ImageSpec):
+        return Window(receptive_seconds=0.0, min_seconds=0.0)
+    return Window(
+        receptive_seconds=spec.seconds(student.receptive),
+        min_seconds=spec.seconds(max(student.stride, 8)),
     )
 
 
@@ -228,6 +258,8 @@ def _metrics(said: Predictions, parts: Parts, name: str) -> list[Metric]:
     test = parts.test
     people = len({clip.speaker for clip in test.clips})
     where = f"{name}: {len(test)} clips of {people} people whom the student had not heard"
+    if isinstance(test.spec, ImageSpec):
+        where = f"{name}: {len(test)} faces that the student had not seen"
     figures: Figures = agreement(said, test)
     ceiling = human_ceiling(test)
     out = []
@@ -239,8 +271,12 @@ def _metrics(said: Predictions, parts: Parts, name: str) -> list[Metric]:
                    human_ceiling=_round(ceiling.get(d)) if human else None)
             for d in DIMENSIONS if d in found
         ]  # fmt: skip
-    if "uar" in figures:
-        out.append(Metric(where, "unweighted average recall", "classes", round(figures["uar"], 4)))
+    for key, measure in (
+        ("uar", "unweighted average recall"), ("accuracy", "accuracy on the class most voted for"),
+        ("votes_kl", "Kullback-Leibler divergence from the votes"),
+    ):  # fmt: skip
+        if key in figures:
+            out.append(Metric(where, measure, "classes", round(figures[key], 4)))
     return out
 
 
@@ -255,15 +291,14 @@ def _held(student: Student, parts: Parts, recipe: Recipe, temperature: float) ->
         step = max(1, len(rows) // max(1, PARITY - len(found)))
         for i in range(0, len(rows), step):
             if len(found) < PARITY:
-                clip = rows.clips[i]
-                samples = augment.crop(clip.samples(), recipe.data.clip_seconds, None)
-                found.append((clip, samples, log_mel(samples, student.spec), rows, i))
+                samples, features = _inputs(rows, i, recipe)
+                found.append((rows.clips[i], samples, features, rows, i))
     adv, probs = [], []
     student = student.cpu().eval()
     with torch.inference_mode():
         for _, _, features, _, _ in found:
             said = student(torch.from_numpy(features)[None], None)
-            adv.append(said.adv[0].numpy())
+            adv.append(said.adv[0].numpy())  # [D]
             probs.append(softmax(said.logits[0].double().numpy() / temperature))
     return Held(
         ids=tuple(clip.id for clip, *_ in found),
@@ -275,3 +310,13 @@ def _held(student: Student, parts: Parts, recipe: Recipe, temperature: float) ->
         teacher_probs=np.stack([rows.probs[i] for *_, rows, i in found]),
         human_adv=np.stack([rows.human_adv[i] for *_, rows, i in found]),
     )
+
+
+def _inputs(rows: Labelled, i: int, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
+    """Samples (none for a face) and exact features of a row."""
+    spec = rows.spec
+    if isinstance(spec, ImageSpec):
+        face = rows.features[i].reshape(spec.size, spec.size, spec.channels)
+        return np.zeros(0, np.float32), normalise(face, spec)
+    samples = augment.crop(rows.clips[i].samples(), recipe.data.clip_seconds, None)
+    return samples, log_mel(samples, spec)

@@ -27,7 +27,7 @@ Figures = dict[str, Any]
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a student says: adv float64 [N, 3], logits float64 [N, 8]."""
+    """What a student says: adv float64 [N, 3] (NaN: it does not), logits float64 [N, 8]."""
 
     adv: NDArray[np.float64]
     logits: NDArray[np.float64]
@@ -39,7 +39,8 @@ def predict(student: Student, rows: Labelled | Batches, batch: int = 64) -> Pred
     held = rows if isinstance(rows, Batches) else Batches(rows, device)
     # Sorted by length there is hardly any padding; the results go back to their rows.
     order = held.lengths.cpu().argsort(stable=True)
-    adv = np.zeros((len(held), len(DIMENSIONS)))
+    adv = np.full((len(held), len(DIMENSIONS)), np.nan)
+    columns = [DIMENSIONS.index(name) for name in student.dimensions]
     logits = np.zeros((len(held), len(CLASSES)))
     training = student.training
     student.eval()
@@ -47,7 +48,7 @@ def predict(student: Student, rows: Labelled | Batches, batch: int = 64) -> Pred
         for part in torch.split(order, batch):
             found = held.batch(part)
             said = student(found.features, found.lengths)
-            adv[part.numpy()] = said.adv.double().cpu().numpy()
+            adv[part.numpy()[:, None], columns] = said.adv.double().cpu().numpy()
             logits[part.numpy()] = said.logits.double().cpu().numpy()
     student.train(training)
     return Predictions(adv, logits)
@@ -58,15 +59,17 @@ def agreement(said: Predictions, rows: Labelled) -> Figures:
 
     Returns:
         Nested by name: "ccc" (arousal, dominance, valence, mean) against the teacher, "mse",
-        "spread" (sd over the teacher's), "kl" (to the teacher's classes), "human.ccc", "uar" (on
-        the class with the most votes) and "calibration_error"; what has no reference is absent.
+        "spread" (sd over the teacher's), "kl" (to the teacher's classes), "votes_kl" (to the
+        annotators'), "human.ccc", "accuracy" and "uar" (on the class with the most votes) and
+        "calibration_error"; what has no reference is absent.
     """
     out: Figures = {}
-    taught = np.isfinite(rows.adv).all(1)
+    both = np.isfinite(said.adv) & np.isfinite(rows.adv)
+    taught = both[:, both.any(0)].all(1) & both.any()
     if taught.sum() > 1:
         x, y = said.adv[taught], rows.adv[taught].astype(np.float64)
         out["ccc"] = ccc_by_dimension(x, y)
-        out["mse"] = float(np.mean((x - y) ** 2))
+        out["mse"] = float(np.nanmean((x - y) ** 2))
         out["spread"] = spread_by_dimension(x, y)
     human = ccc_by_dimension(said.adv, rows.human_adv)
     if human:
@@ -74,16 +77,23 @@ def agreement(said: Predictions, rows: Labelled) -> Figures:
     probs = softmax(said.logits)
     known = np.isfinite(rows.probs).all(1)
     if known.any():
-        theirs = rows.probs[known].astype(np.float64) + 1e-6
-        out["kl"] = float(np.mean(np.sum(theirs * np.log(theirs / (probs[known] + 1e-6)), axis=1)))
+        out["kl"] = divergence(rows.probs[known], probs[known])
     truth = top_class(rows.votes)
     if (truth >= 0).any():
         guess = probs.argmax(1)
         voted = truth >= 0
+        out["votes_kl"] = divergence(rows.votes[voted], probs[voted])
+        out["accuracy"] = float(np.mean(guess[voted] == truth[voted]))
         out["uar"] = _uar(guess[voted], truth[voted])
         sure = probs.max(1)[voted]
         out["calibration_error"] = calibration_error(sure, guess[voted] == truth[voted])
     return out
+
+
+def divergence(reference: NDArray[Any], estimate: NDArray[Any]) -> float:
+    """Mean Kullback-Leibler divergence from the reference to the estimate, both [N, 8], in nats."""
+    theirs = reference.astype(np.float64) + 1e-6
+    return float(np.mean(np.sum(theirs * np.log(theirs / (estimate + 1e-6)), axis=1)))
 
 
 def top_class(votes: NDArray[np.float32]) -> NDArray[np.int64]:

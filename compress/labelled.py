@@ -13,6 +13,7 @@ from edgeemo.compress.data.clips import Clip
 from edgeemo.compress.data.intervals import interval
 from edgeemo.errors import BadInput
 from edgeemo.features import FeatureSpec
+from edgeemo.images import ImageSpec
 from edgeemo.types import CLASSES, DIMENSIONS
 
 Floats = NDArray[np.float32]
@@ -23,17 +24,17 @@ class Ragged:
     """N arrays of different length and one width, in one block that selections share.
 
     Attributes:
-        values: float16 [sum of lengths, K].
+        values: float16 [sum of lengths, K]; uint8 for pictures, whose rows are its rows.
         starts: int64 [N], first row of each array.
         lengths: int64 [N].
     """
 
-    values: NDArray[np.float16]
+    values: NDArray[Any]
     starts: NDArray[np.int64]
     lengths: NDArray[np.int64]
 
     @classmethod
-    def of(cls, arrays: list[NDArray[np.float16]]) -> Ragged:
+    def of(cls, arrays: list[NDArray[Any]]) -> Ragged:
         """Put arrays [T_i, K] behind each other."""
         lengths = np.array([len(a) for a in arrays], np.int64)
         starts = np.concatenate([[0], lengths.cumsum()[:-1]]).astype(np.int64)
@@ -42,7 +43,7 @@ class Ragged:
     def __len__(self) -> int:
         return len(self.starts)
 
-    def __getitem__(self, i: int) -> NDArray[np.float16]:
+    def __getitem__(self, i: int) -> NDArray[Any]:
         """Array i, [T_i, K], a view."""
         return self.values[self.starts[i] : self.starts[i] + self.lengths[i]]
 
@@ -64,9 +65,11 @@ class Labelled:
         copy: int [N], 0 is the clip as it is.
         partner: str [N], group of the second clip that is heard in the row, or "". Such a row
             belongs to both groups where people must be kept apart.
-        features: log-mel of each row, float16.
-        level: float32 [N], mean of the row's logmel40: how loud it is, natural log.
-        adv: float32 [N, 3], the teacher's; what students are trained on.
+        features: log-mel of each row, float16; or the face as `edgeemo.images.cut` gives it, uint8
+            [size, size * channels].
+        level: float32 [N], mean of the row's logmel40: how loud it is, natural log; NaN for faces.
+        adv: float32 [N, 3], the teacher's; what students are trained on. A teacher of faces gives
+            no dominance: that column is NaN.
         probs: float32 [N, 8], the teacher's.
         embedding: float16 [N, E] or None, the teacher's.
         tokens: the teacher's, at `token_rate` a second, or None.
@@ -77,7 +80,7 @@ class Labelled:
         skipped: clips that could not be read or were too short.
     """
 
-    spec: FeatureSpec
+    spec: FeatureSpec | ImageSpec
     clips: NDArray[np.object_]
     copy: NDArray[np.int64]
     partner: NDArray[np.str_]

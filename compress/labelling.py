@@ -1,4 +1,4 @@
-"""Pseudo-labels: a teacher hears each copy of each clip once; the rest is reading.
+"""Pseudo-labels: a teacher hears or sees each copy of each clip once; the rest is reading.
 
 Labels and features lie in Parquet shards. A row's address is the sha256 of all it depends on, so
 rows are found again by any run, and an interrupted labelling goes on where it was.
@@ -30,6 +30,7 @@ from edgeemo.compress.recipe import Recipe
 from edgeemo.compress.teachers.base import Teacher, TeacherOutput, check_teacher, concatenate
 from edgeemo.errors import BadData, BadInput
 from edgeemo.features import SPECS, FeatureSpec, log_mel
+from edgeemo.images import ImageSpec, Pixels, cut
 from edgeemo.types import CLASSES, DIMENSIONS
 
 LOG = logging.getLogger("edgeemo")
@@ -60,9 +61,11 @@ class Job:
 
 @dataclass(frozen=True)
 class _Prepared:
+    """What the teacher gets (samples, or the picture of a face), and what the student will."""
+
     job: Job
-    samples: Floats
-    features: NDArray[np.float16]
+    given: Floats | Pixels
+    features: NDArray[Any]
     level: float
     used: str
 
@@ -81,7 +84,7 @@ class Labeller:
     def __init__(
         self,
         teacher: Teacher,
-        spec: FeatureSpec,
+        spec: FeatureSpec | ImageSpec,
         recipe: Recipe,
         cache: Path,
         progress: Progress | None = None,
@@ -89,6 +92,9 @@ class Labeller:
         self.teacher, self.spec, self.recipe = teacher, spec, recipe
         # A folder each for what never mixes keeps the list of addresses short.
         key = _sha([teacher.digest, _schema.write(spec)])[:16]
+        face = isinstance(spec, ImageSpec)
+        self._width = spec.size * spec.channels if isinstance(spec, ImageSpec) else spec.bands
+        self._dtype: type[Any] = np.uint8 if face else np.float16
         self.folder = cache / key
         self.progress = progress or (lambda what, done, total: None)
 
@@ -187,14 +193,19 @@ class Labeller:
 
     def _prepare(self, job: Job) -> _Prepared | None:
         try:
-            samples, used = self._copy(job)
-            features = log_mel(samples, self.spec)
-            if len(features) < _SHORTEST_FRAMES:
-                raise BadInput(f"{len(samples)} samples are too short")
+            if isinstance(self.spec, ImageSpec):
+                return _look(job, self.spec)
+            return self._hear(job, self.spec)
         except BadInput as error:
             LOG.warning("skipped %s, copy %d: %s", job.clip.id, job.copy, error)
             return None
-        plain = features if self.spec == SPECS["logmel40"] else log_mel(samples)
+
+    def _hear(self, job: Job, spec: FeatureSpec) -> _Prepared:
+        samples, used = self._copy(job)
+        features = log_mel(samples, spec)
+        if len(features) < _SHORTEST_FRAMES:
+            raise BadInput(f"{len(samples)} samples are too short")
+        plain = features if spec == SPECS["logmel40"] else log_mel(samples)
         level = float(plain.mean()) if len(plain) else float("nan")
         return _Prepared(job, samples, features.astype(np.float16), level, used)
 
@@ -215,13 +226,13 @@ class Labeller:
     def _ask(self, ready: list[_Prepared]) -> tuple[TeacherOutput | None, list[_Prepared]]:
         """The teacher's answer, and the clips that it is about."""
         try:
-            return self.teacher.label([p.samples for p in ready]), ready
+            return self.teacher.label([p.given for p in ready]), ready
         except BadInput:
             # One clip that the teacher cannot take (too short) must not cost the shard.
             said, heard = [], []
             for p in ready:
                 try:
-                    said.append(self.teacher.label([p.samples]))
+                    said.append(self.teacher.label([p.given]))
                     heard.append(p)
                 except BadInput as error:
                     LOG.warning("skipped %s, copy %d: %s", p.job.clip.id, p.job.copy, error)
@@ -310,7 +321,9 @@ class Labeller:
             clips=clips,
             copy=np.array([job.copy for job in jobs], np.int64),
             partner=np.array([row["partner"] for row in found], dtype=str),
-            features=Ragged.of([_halves(row["features"], self.spec.bands) for row in found]),
+            features=Ragged.of(
+                [_halves(row["features"], self._width, self._dtype) for row in found]
+            ),
             level=np.array([row["level"] for row in found], np.float32),
             adv=np.array([row["adv"] for row in found], np.float32),
             probs=np.array([row["probs"] for row in found], np.float32),
@@ -361,9 +374,20 @@ def _floats(values: Floats | None, n: int, width: int) -> Any:
     )
 
 
-def _halves(data: bytes, width: int) -> NDArray[np.float16]:
-    halves: NDArray[np.float16] = np.frombuffer(data, np.float16)
-    return halves.reshape(-1, width)
+def _halves(data: bytes, width: int, dtype: type[Any] = np.float16) -> NDArray[Any]:
+    return np.frombuffer(data, dtype).reshape(-1, width)
+
+
+def _look(job: Job, spec: ImageSpec) -> _Prepared:
+    """A face as it is; changes of pictures are cheap and made anew at each step of training."""
+    image = job.clip.image()
+    face = cut(image, job.clip.box, spec)
+    # The teacher sees the box alone, as sharp as it is.
+    shown = image
+    if job.clip.box is not None:
+        left, top, right, bottom = (max(0, round(v)) for v in job.clip.box)
+        shown = image[top:bottom, left:right]
+    return _Prepared(job, shown, face.reshape(spec.size, -1), float("nan"), "")
 
 
 def _sha(value: Any) -> str:

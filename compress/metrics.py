@@ -16,17 +16,18 @@ def ccc_by_dimension(estimate: ArrayLike, reference: ArrayLike) -> dict[str, flo
 
     Args:
         estimate: [N, 3], arousal, dominance, valence.
-        reference: [N, 3]; a row with NaN is left out.
+        reference: [N, 3]; where one of the two is NaN the row is left out of that dimension.
 
     Returns:
-        The three values by name, and "mean"; empty when fewer than 2 rows are known.
+        The values by name, and "mean"; a dimension with fewer than 2 rows is absent.
     """
     x, y = np.asarray(estimate, np.float64), np.asarray(reference, np.float64)
-    known = np.isfinite(y).all(axis=1)
-    if known.sum() < 2:
-        return {}
-    values = {d: ccc(x[known, i], y[known, i]) for i, d in enumerate(DIMENSIONS)}
-    return values | {"mean": float(np.mean(list(values.values())))}
+    known = np.isfinite(x) & np.isfinite(y)
+    values = {
+        d: ccc(x[known[:, i], i], y[known[:, i], i])
+        for i, d in enumerate(DIMENSIONS) if known[:, i].sum() > 1
+    }  # fmt: skip
+    return values | {"mean": float(np.mean(list(values.values())))} if values else {}
 
 
 def spread_by_dimension(estimate: ArrayLike, reference: ArrayLike) -> dict[str, float]:
@@ -35,8 +36,9 @@ def spread_by_dimension(estimate: ArrayLike, reference: ArrayLike) -> dict[str, 
     A tiny student shrinks towards the mean; 1 is no shrinking.
     """
     x, y = np.asarray(estimate, np.float64), np.asarray(reference, np.float64)
+    known = np.isfinite(x).all(0) & np.isfinite(y).all(0)
     ratio = x.std(axis=0) / np.maximum(y.std(axis=0), 1e-9)
-    return dict(zip(DIMENSIONS, map(float, ratio), strict=True))
+    return {d: float(r) for d, r, k in zip(DIMENSIONS, ratio, known, strict=True) if k}
 
 
 def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -10,8 +10,11 @@ from torch import Tensor, nn
 
 from edgeemo.compress import losses
 from edgeemo.compress.batches import Batch, Batches
+from edgeemo.compress.data.intervals import centres
 from edgeemo.compress.recipe import DistilPart
 from edgeemo.compress.students.base import Student, StudentOutput
+from edgeemo.features import FeatureSpec
+from edgeemo.types import DIMENSIONS
 
 
 class Objective(nn.Module):
@@ -24,6 +27,7 @@ class Objective(nn.Module):
     """
 
     penalty: Tensor
+    centres: Tensor
 
     def __init__(self, student: Student, rows: Batches, part: DistilPart) -> None:
         super().__init__()
@@ -40,11 +44,14 @@ class Objective(nn.Module):
         if batch.tokens is not None:
             self.tokens = nn.Linear(output.tokens.shape[2], batch.tokens.shape[2])
         # Student tokens in one of the teacher's.
-        spec = student.spec
-        rate = spec.sample_rate / spec.hop / student.stride
+        spec, rate = student.spec, 0.0
+        if isinstance(spec, FeatureSpec):
+            rate = spec.sample_rate / spec.hop / student.stride
         self._ratio = rate / rows.token_rate if rows.token_rate else 1.0
         self._lag = part.token_lag * rate
+        self._columns = [DIMENSIONS.index(name) for name in student.dimensions]
         self.register_buffer("penalty", losses.pair_penalty(rows.votes.cpu()))
+        self.register_buffer("centres", torch.tensor(centres())[:, self._columns])
 
     def forward(
         self, output: StudentOutput, batch: Batch, weights: Mapping[str, float]
@@ -62,8 +69,13 @@ class Objective(nn.Module):
         return total, {name: value.detach() for name, value in parts.items()}
 
     def _targets(self, output: StudentOutput, batch: Batch) -> tuple[Tensor, Tensor]:
-        known = ~batch.adv.isnan().any(1)
-        return output.adv[known], batch.adv[known]
+        return self._known(output, batch.adv)
+
+    def _known(self, output: StudentOutput, target: Tensor) -> tuple[Tensor, Tensor]:
+        """Rows whose target has all of the student's dimensions."""
+        target = target[:, self._columns]
+        known = ~target.isnan().any(1)
+        return output.adv[known], target[known]
 
     def _ccc(self, output: StudentOutput, batch: Batch) -> Tensor | None:
         x, y = self._targets(output, batch)
@@ -75,8 +87,7 @@ class Objective(nn.Module):
 
     def _human(self, output: StudentOutput, batch: Batch) -> Tensor | None:
         """1 - CCC, and MSE, to annotators' means where clips have them."""
-        known = ~batch.human_adv.isnan().any(1)
-        x, y = output.adv[known], batch.human_adv[known]
+        x, y = self._known(output, batch.human_adv)
         return losses.ccc_loss(x, y) + ((x - y) ** 2).mean() if len(x) > 1 else None
 
     def _spread(self, output: StudentOutput, batch: Batch) -> Tensor | None:
@@ -90,7 +101,10 @@ class Objective(nn.Module):
         return losses.votes_loss(output.logits, batch.votes, batch.votes_weight)
 
     def _interval(self, output: StudentOutput, batch: Batch) -> Tensor:
-        return losses.interval_loss(output.adv, batch.intervals)
+        return losses.interval_loss(output.adv, batch.intervals[:, self._columns])
+
+    def _tie(self, output: StudentOutput, batch: Batch) -> Tensor:
+        return losses.tie_loss(output.adv, output.logits, self.centres)
 
     def _pair(self, output: StudentOutput, batch: Batch) -> Tensor:
         return losses.pair_loss(output.logits, self.penalty)

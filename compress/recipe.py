@@ -23,6 +23,7 @@ LOSSES = (
     "kl",
     "votes",
     "interval",
+    "tie",
     "pair",
     "embedding",
     "tokens",
@@ -32,12 +33,13 @@ LOSSES = (
 
 @dataclass(frozen=True)
 class DataPart:
-    """What is heard.
+    """What is heard or seen.
 
     Attributes:
         clip_seconds: longer clips are cut, shorter ones are masked.
         valid: share of the speakers that chooses the checkpoint.
-        test: share of the speakers that nothing is chosen on.
+        test: share of the speakers that nothing is chosen on; not asked where the makers of a
+            corpus of faces put some of it aside.
     """
 
     clip_seconds: float = 4.0
@@ -112,6 +114,49 @@ class AugmentPart:
 
 
 @dataclass(frozen=True)
+class LookPart:
+    """Changes of pictures of faces at each step. Each `*_p` is a probability; 0 changes nothing.
+
+    Attributes:
+        mirror_p: left and right change places.
+        turn_degrees: largest turn, either way.
+        zoom: largest change of size, as a share.
+        stretch: largest change of width against height, as a share.
+        shift: largest move, as a share of the side.
+        light: largest change of exposure and contrast (natural log) and, a third of it, brightness.
+        side: largest light from one side, as a share of white.
+        tint: largest change of each colour against the others (natural log), with 3 channels.
+        blur_p, noise_p: blur over 3 pixels; noise of up to 5 % of white.
+        erase_p, erase_share: a grey rectangle, and its longest side as a share of the picture's.
+        mixup_p: pictures of a batch are mixed in pairs, and what people and teacher said of them.
+    """
+
+    mirror_p: float = 0.5
+    turn_degrees: float = 12.0
+    zoom: float = 0.12
+    stretch: float = 0.06
+    shift: float = 0.06
+    light: float = 0.3
+    side: float = 0.2
+    tint: float = 0.15
+    blur_p: float = 0.15
+    noise_p: float = 0.2
+    erase_p: float = 0.25
+    erase_share: float = 0.35
+    mixup_p: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("mirror_p", "blur_p", "noise_p", "erase_p", "mixup_p"):
+            _between(f"look.{name}", getattr(self, name), 0, 1)
+        _between("look.turn_degrees", self.turn_degrees, 0, 90)
+        for name in ("zoom", "stretch", "shift"):
+            _between(f"look.{name}", getattr(self, name), 0, 0.5)
+        for name in ("light", "side", "tint"):
+            _between(f"look.{name}", getattr(self, name), 0, 2)
+        _between("look.erase_share", self.erase_share, 0.1, 1)
+
+
+@dataclass(frozen=True)
 class StudentPart:
     """Who learns.
 
@@ -119,11 +164,15 @@ class StudentPart:
         name: a registered student.
         features: name of the spec that the student expects, checked; empty leaves it to it.
         options: keyword arguments of the student's class.
+        start: file whose weights it begins with as far as names and shapes are the same: a
+            student.pt, or weights as others published them, where the student knows how to read
+            them; empty draws them from the seed.
     """
 
     name: str
     features: str = ""
     options: Mapping[str, float] = field(default_factory=dict)
+    start: str = ""
 
 
 @dataclass(frozen=True)
@@ -289,12 +338,13 @@ class Recipe:
     student: StudentPart
     distil: DistilPart
     name: str = "run"
-    task: Literal["speech"] = "speech"
+    task: Literal["speech", "face"] = "speech"
     seed: int = 1
     data: DataPart = field(default_factory=DataPart)
     teacher: TeacherPart = field(default_factory=TeacherPart)
     augment: AugmentPart = field(default_factory=AugmentPart)
     regular: RegularPart = field(default_factory=RegularPart)
+    look: LookPart = field(default_factory=LookPart)
     stop: StopPart = field(default_factory=StopPart)
     heads: HeadsPart | None = None
 

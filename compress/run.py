@@ -33,6 +33,7 @@ from edgeemo.compress.recipe import Recipe, dump_recipe, load_recipe
 from edgeemo.compress.students.base import Student, load_student
 from edgeemo.errors import BadArtifact, BadData, BadInput
 from edgeemo.features import FeatureSpec
+from edgeemo.images import ImageSpec
 
 RUNS = Path("runs")
 """Where runs lie unless a command says otherwise."""
@@ -52,10 +53,10 @@ class Facts:
     Attributes:
         schema: version of this layout.
         name: of the model.
-        task: "speech".
+        task: "speech" or "face".
         student: registered name of the student.
         options: it was made with.
-        spec: features that it expects.
+        spec: features or pictures that it expects.
         window: span of a token, shortest clip.
         teachers: whose labels it learned.
         data: corpora that it heard.
@@ -64,7 +65,7 @@ class Facts:
         ceiling: CCC of one annotator against the others on the test speakers; empty if unknown.
         calibration: temperature of the classes, fitted on the valid speakers.
         parameters: trained numbers.
-        macs_per_second: without the front end.
+        macs_per_second: without the front end; of one picture for a student of faces.
         best_epoch: whose weights these are.
         seed: of the run.
         clips: labelled clips of each part.
@@ -76,7 +77,7 @@ class Facts:
     task: str
     student: str
     options: Mapping[str, float]
-    spec: FeatureSpec
+    spec: FeatureSpec | ImageSpec
     window: Window
     teachers: tuple[Source, ...]
     data: tuple[Source, ...]
@@ -98,9 +99,10 @@ class Held:
 
     Attributes:
         ids: of the clips.
-        samples: float32 [n] each, at the spec's rate.
-        features: float32 [frames, bands] each, made from the samples by edgeemo.log_mel.
-        adv: float32 [N, 3], the student's.
+        samples: float32 [n] each, at the spec's rate; empty for faces.
+        features: float32 [frames, bands] each, made from the samples by edgeemo.log_mel; or
+            [size, size, channels] of a face.
+        adv: float32 [N, D], the student's dimensions.
         probs: float32 [N, 8], the student's, with the calibrated temperature.
         teacher_adv: float32 [N, 3], NaN where there is none.
         teacher_probs: float32 [N, 8], likewise.

@@ -192,7 +192,8 @@ def _step(
     weights: Mapping[str, float],
 ) -> dict[str, Tensor]:  # fmt: skip
     mine = picked[parallel.rank() :: parallel.world()]
-    batch = rows.batch(mine, recipe.regular, generator)
+    how = recipe.look if recipe.task == "face" else recipe.regular
+    batch = rows.batch(mine, how, generator)
     output = state.student(batch.features, batch.lengths)
     loss: Tensor
     parts: dict[str, Tensor]

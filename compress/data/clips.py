@@ -1,4 +1,4 @@
-"""A clip of speech with what is known about it, and a set of clips."""
+"""A clip of speech or the picture of a face with what is known about it, and a set of them."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeemo.audio import read_audio
 from edgeemo.errors import BadData, BadInput
+from edgeemo.images import Pixels
+from edgeemo.pictures import read_picture
 from edgeemo.types import CLASSES
 
 RATE = 16000
@@ -61,20 +63,36 @@ class Span:
 
 
 @dataclass(frozen=True)
+class Blob:
+    """An encoded picture that lies inside its label file, and so in memory already."""
+
+    data: bytes = field(repr=False)
+
+    def read(self) -> bytes:
+        """The bytes."""
+        return self.data
+
+
+@dataclass(frozen=True)
 class Clip:
-    """One clip of speech. Labels that nobody gave are None.
+    """One clip of speech, or one picture of a face. Labels that nobody gave are None.
 
     Attributes:
         id: relative path with "/", unique in its data set.
         corpus: name of the corpus.
-        speaker: "corpus/name"; the same person has the same name in every copy of a corpus.
-        span: where the encoded sound lies.
+        speaker: "corpus/name" of who speaks or is seen; the same person has the same name in every
+            copy of a corpus. Where nobody knows, each picture counts as a person of its own.
+        span: where the encoded sound or picture lies.
+        task: "speech" or "face".
+        box: of the face: left, top, right, bottom in pixels; None if the picture is the face.
+        part: where those who made the corpus put it: "train", "valid", "test", or "" (nowhere).
         sex: "F" or "M".
         language: ISO 639-1 code.
         text_id: which sentence was spoken.
         emotion: the category given to the clip (in acted corpora: the one acted), one of CLASSES
             or a further word of `emotions.WORDS` such as "calm" or "boredom".
-        adv: mean arousal, dominance, valence of human raters, each 0..1.
+        adv: mean arousal, dominance, valence of human raters, each 0..1, or NaN for one that nobody
+            rated.
         adv_sd: population standard deviation between the raters, the same order and unit.
         votes: share of the votes by class name, summing to 1 over CLASSES, classes without a vote
             left out. Without single votes the category counts as one; None if none names a class.
@@ -89,7 +107,7 @@ class Clip:
     id: str
     corpus: str
     speaker: str
-    span: Span
+    span: Span | Blob
     sex: str | None = None
     language: str | None = None
     text_id: str | None = None
@@ -102,6 +120,9 @@ class Clip:
     licence: str = "not stated"
     group: str = ""
     tags: Mapping[str, str] = field(default_factory=dict, hash=False)
+    task: Literal["speech", "face"] = "speech"
+    box: tuple[float, float, float, float] | None = None
+    part: str = ""
 
     def __post_init__(self) -> None:
         """Fill `group`, and refuse votes that are no distribution over CLASSES."""
@@ -118,18 +139,27 @@ class Clip:
         Raises:
             BadInput: the sound is missing, broken, empty, too long or not finite.
         """
-        if self.span.size is None and self.span.offset == 0:
+        if isinstance(self.span, Span) and self.span.size is None and self.span.offset == 0:
             return read_audio(self.span.path, RATE)
         return read_audio(io.BytesIO(self.span.read()), RATE, name=self.id)
 
+    def image(self) -> Pixels:
+        """Decode the picture: uint8 [height, width, 3], RGB, upright.
+
+        Raises:
+            BadInput: the picture is missing, broken or too large.
+        """
+        return read_picture(self.span.read(), self.id)
+
     def digest(self) -> str:
-        """sha256 of the encoded bytes, 64 hex digits: the clip's name in caches of labels."""
-        return hashlib.sha256(self.span.read()).hexdigest()
+        """sha256 of the encoded bytes and the box, 64 hex digits: its name in caches of labels."""
+        box = b"" if self.box is None else repr(tuple(map(float, self.box))).encode()
+        return hashlib.sha256(self.span.read() + box).hexdigest()
 
 
 @dataclass(frozen=True)
 class DataSet:
-    """Clips under a name. Iterable, with a length.
+    """Clips or faces under a name, all of one task. Iterable, with a length.
 
     Attributes:
         name: for reports, for example the folder's name.
@@ -140,12 +170,19 @@ class DataSet:
     clips: tuple[Clip, ...]
 
     def __post_init__(self) -> None:
-        """Sort the clips and refuse two with one id."""
+        """Sort the clips; refuse two with one id, and sound beside faces."""
         clips = tuple(sorted(self.clips, key=lambda clip: clip.id))
         for before, clip in pairwise(clips):
             if before.id == clip.id:
                 raise BadData(f"{self.name}: two clips are called {clip.id!r}; rename one")
+        if len({clip.task for clip in clips}) > 1:
+            raise BadData(f"{self.name}: holds sound and faces; open them by themselves")
         object.__setattr__(self, "clips", clips)
+
+    @property
+    def task(self) -> Literal["speech", "face"]:
+        """What all clips are for."""
+        return self.clips[0].task if self.clips else "speech"
 
     def __len__(self) -> int:
         return len(self.clips)

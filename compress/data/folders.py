@@ -9,27 +9,31 @@ from pathlib import Path
 from edgeemo.audio import SUFFIXES
 from edgeemo.compress.data.clips import LOG, Clip, DataSet, Span
 from edgeemo.compress.data.corpora import read_named_corpus
+from edgeemo.compress.data.faces import plain_faces, read_faces, read_tables
 from edgeemo.compress.data.iemocap import find_summaries, read_iemocap
 from edgeemo.compress.data.known import licence_of
 from edgeemo.compress.data.labels import read_labels
 from edgeemo.compress.data.msp_podcast import find_consensus, read_msp_podcast
 from edgeemo.compress.data.shards import find_shards, read_shards
 from edgeemo.errors import BadData
+from edgeemo.pictures import SUFFIXES as PICTURES
 
 
 def open_dataset(path: str | Path) -> DataSet:
-    """Read the labels of a data set; the sound itself is read clip by clip, later.
+    """Read the labels of a data set; sound and pictures are read one by one, later.
 
     Understood, in this order:
       - a folder with `labels.csv` (see `labels`);
       - tar shards in WebDataset's layout: one file, or a folder of them (see `shards`);
       - MSP-Podcast and IEMOCAP, by their label files;
+      - FER+, FER2013, AffectNet, RAF-DB, and folders of faces called by expressions (see `faces`);
       - RAVDESS, CREMA-D, Emo-DB, EmoTale, nEMO, TESS, by the names of their files (see `corpora`);
       - a folder whose subfolders are such data sets: their union, ids "corpus/...";
-      - a plain folder of sound files, without labels: the folder a file lies in is its speaker.
+      - a plain folder of sound files, without labels: the folder a file lies in is its speaker;
+      - a plain folder of pictures, each of which is a face.
 
     Args:
-        path: the folder, or one tar file.
+        path: the folder, or one tar file, or one Parquet table of faces.
 
     Raises:
         BadData: nothing there, no sound in it, or faulty labels (file and line are named).
@@ -38,6 +42,8 @@ def open_dataset(path: str | Path) -> DataSet:
     if not folder.exists():
         raise BadData(f"{folder}: no such file or folder; give a folder of sound files")
     name = folder.resolve().name
+    if folder.suffix == ".parquet" and folder.is_file():
+        return DataSet(folder.stem, tuple(read_tables([folder], folder.resolve().parent.name)))
     if folder.is_file():
         if not find_shards(folder):
             raise BadData(f"{folder}: is a file; expected a folder, or a tar file of samples")
@@ -46,9 +52,12 @@ def open_dataset(path: str | Path) -> DataSet:
     if clips is None:
         clips = _read_union(folder)
     if clips is None:
-        clips = list(_read_plain(folder, name))
+        clips = list(_read_plain(folder, name)) or list(plain_faces(folder, name))
     if not clips:
-        raise BadData(f"{folder}: holds no sound; expected files that end in {', '.join(SUFFIXES)}")
+        raise BadData(
+            f"{folder}: holds no sound and no pictures; "
+            f"expected files that end in {', '.join((*SUFFIXES, *PICTURES))}"
+        )
     return DataSet(name, tuple(clips))
 
 
@@ -62,7 +71,9 @@ def _read_corpus(folder: Path, name: str) -> list[Clip] | None:
         return list(read_msp_podcast(folder))
     if find_summaries(folder):
         return list(read_iemocap(folder))
-    return read_named_corpus(folder, _sounds(folder))
+    if (named := read_named_corpus(folder, _sounds(folder))) is not None:
+        return named
+    return read_faces(folder, name)
 
 
 def _read_union(folder: Path) -> list[Clip] | None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
+from edgeemo.types import CLASSES
+
 Triple = tuple[float, float, float]
 Interval = tuple[tuple[float, float], tuple[float, float], tuple[float, float]]
 
@@ -62,3 +64,9 @@ def interval(emotion: str) -> Interval | None:
     pairs = zip(expected.centre, expected.half, strict=True)
     a, d, v = ((max(0.0, c - h), min(1.0, c + h)) for c, h in pairs)
     return a, d, v
+
+
+def centres() -> list[list[float]]:
+    """Middle of arousal, dominance and valence of each of CLASSES; NaN for contempt, not known."""
+    unknown = [float("nan")] * 3
+    return [list(EXPECTED[name].centre) if name in EXPECTED else unknown for name in CLASSES]

@@ -24,17 +24,23 @@ class Known:
 
 
 KNOWN: Mapping[str, Known] = {
+    "affectnet": Known("research use, by agreement with the University of Denver"),
     "ased": Known("research use; no licence stated"),
     "cremad": Known("ODbL 1.0 and DbCL 1.0"),
     "emodb": Known("research use; no licence stated"),
     # The whole sentences of the same ten people.
     "emodb_full": Known("CC0 1.0", people="emodb"),
     "emotale": Known("research use; no licence stated"),
+    # Votes are MIT; the pictures were collected from the web for a challenge in 2013.
+    "fer2013": Known("research use; rights in the pictures not settled"),
+    "ferplus": Known("votes MIT; pictures research use, rights not settled"),
     "iemocap": Known("research use, by agreement with USC"),
     "kread": Known("CC BY-NC-ND 4.0", one_group=True),
     "librispeech": Known("CC BY 4.0"),
+    "london": Known("CC BY 4.0"),
     "msp_podcast": Known("research use, by agreement with UT Dallas"),
     "nemo": Known("CC BY-NC-SA 4.0"),
+    "rafdb": Known("research use, by agreement with its makers"),
     "ravdess": Known("CC BY-NC-SA 4.0"),
     "ravdess_full": Known("CC BY-NC-SA 4.0", people="ravdess"),
     # Emotional and neutral recordings of two of the speakers carry different codes.

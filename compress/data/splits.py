@@ -55,6 +55,49 @@ def split_by_speaker(
     return tuple(_flat(part) for part in parts)
 
 
+def split_as_published(
+    clips: Sequence[Clip], seed: int, shares: Sequence[float]
+) -> tuple[list[Clip], list[Clip], list[Clip]]:
+    """Train, valid and test; what the makers of a corpus put aside stays aside.
+
+    Their "test", or their "valid" where there is no test, is the test part; of a group that is in
+    several parts the test keeps none that another part has, and one clip of what is left. The
+    share for valid is then taken from the rest, unless they made a "valid" too. A corpus without
+    parts is split by group.
+
+    Args:
+        clips: any.
+        seed: which of the possible splits.
+        shares: wanted share of the clips for train, valid and test.
+
+    Raises:
+        BadInput: as split_by_speaker.
+    """
+    named = {clip.part for clip in clips}
+    held = next((part for part in ("test", "valid") if part in named), "")
+    if not held or named == {held}:
+        train, valid, test = split_by_speaker(clips, seed, shares)
+        return train, valid, test
+    rest = [clip for clip in clips if clip.part != held]
+    test = _strangers((clip for clip in clips if clip.part == held), rest)
+    if held == "test" and "valid" in named:
+        train = [clip for clip in rest if clip.part != "valid"]
+        return train, _strangers((c for c in rest if c.part == "valid"), train), test
+    train, valid = split_by_speaker(rest, seed, (1 - shares[1], shares[1]))
+    return train, valid, test
+
+
+def _strangers(clips: Iterable[Clip], known: Iterable[Clip]) -> list[Clip]:
+    """One clip of each group that is not among the known."""
+    seen = {clip.group for clip in known}
+    found = []
+    for clip in clips:
+        if clip.group not in seen:
+            seen.add(clip.group)
+            found.append(clip)
+    return found
+
+
 def speaker_folds(clips: Iterable[Clip], k: int, seed: int) -> list[tuple[list[Clip], list[Clip]]]:
     """Folds for cross-validation: each group is held out exactly once.
 

@@ -78,6 +78,14 @@ class Student(nn.Module):
         Called once before training. A student whose first layer normalises by itself ignores it.
         """
 
+    def from_published(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Weights as others published them, by the names that they have in this student.
+
+        Raises:
+            BadArtifact: this student knows no such weights.
+        """
+        raise BadArtifact(f"no published weights are known for {self.name}")
+
     @property
     def head_layers(self) -> tuple[nn.Linear, ...]:
         """Linear layers, with ReLU between, from the embedding to the outputs; not the outputs."""

@@ -69,6 +69,7 @@ class Conv(nn.Module):
         self.act = act or nn.Identity()
 
     def forward(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """The layer's result, and how much of each row is clip."""
         # A kernel of one frame cannot see the padding beside a clip.
         x = _masked(x, lengths) if self.kernel > 1 else x
         x = F.pad(x, self.ahead) if self.ahead else x
@@ -122,6 +123,7 @@ class Block(nn.Module):
         self.shortcut = stride == 1 and inside == outside
 
     def forward(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """The block's result, and how much of each row is clip."""
         y = x
         for layer in self.layers:
             if isinstance(layer, _Squeeze):

@@ -1,6 +1,7 @@
 """A model file (ONNX or TorchScript) as a teacher, once it is known what its outputs mean.
 
-Clips run one by one: nothing is known about how a foreign graph treats padding.
+Clips run one by one: nothing is known about how a foreign graph treats padding. So do pictures:
+many graphs are exported for one.
 """
 
 from __future__ import annotations
@@ -10,14 +11,22 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeemo.compress.teachers import _classes, _weights
-from edgeemo.compress.teachers.base import Floats, TeacherOutput, check_clips, label_in_batches
+from edgeemo.compress.teachers.base import (
+    Floats,
+    TeacherOutput,
+    check_clips,
+    check_faces,
+    concatenate,
+    label_in_batches,
+)
 from edgeemo.errors import BadArtifact, BadInput, require
+from edgeemo.images import ImageSpec, Pixels, preprocess
 from edgeemo.types import DIMENSIONS
 
 Arrays = list[NDArray[Any]]
@@ -36,10 +45,21 @@ class Graph(Protocol):
 
 @dataclass(frozen=True)
 class Pick:
-    """One output of a graph: by name, or by index where `name` is empty."""
+    """One output of a graph: by name, or by index where `name` is empty.
+
+    Attributes:
+        first, count: the numbers of it that are meant; a count of 0 takes all from the first on.
+    """
 
     name: str = ""
     index: int = 0
+    first: int = 0
+    count: int = 0
+
+    def numbers(self, outputs: Arrays, names: Sequence[str]) -> NDArray[Any]:
+        """The meant numbers of the output of one clip, flat."""
+        flat = self.take(outputs, names).reshape(-1)
+        return flat[self.first : self.first + self.count if self.count else None]
 
     def take(self, outputs: Arrays, names: Sequence[str]) -> NDArray[Any]:
         """The array (BadArtifact where there is no such output)."""
@@ -58,14 +78,14 @@ class Dimensions:
 
     Attributes:
         pick: the output.
-        order: where arousal, dominance and valence stand in it.
+        order: where arousal, dominance and valence stand in it; None for one that is not given.
         width: numbers in the output.
         low: what 0 is on the model's scale.
         high: what 1 is on the model's scale.
     """
 
     pick: Pick
-    order: tuple[int, int, int]
+    order: tuple[int | None, int | None, int | None]
     width: int
     low: float = 0.0
     high: float = 1.0
@@ -89,38 +109,51 @@ class GraphTeacher:
         licence: of its weights.
         digest: sha256 over model file and settings.
         graph: the model.
-        prepare: a clip to the model's input, with a first axis of 1.
-        shortest: fewest samples it takes.
+        prepare: a clip or a face to the model's input, with a first axis of 1.
+        shortest: fewest samples it takes; not asked for faces.
         dimensions: how to read A, D, V; None for a model of classes.
         categories: how to read classes; None for a model without.
         embedding: the output that is one vector a clip; None for a model without.
+        task: "speech" or "face".
+        mirror: a face is seen as it is and mirrored, and the two answers are averaged.
     """
 
     name: str
     licence: str
     digest: str
     graph: Graph
-    prepare: Callable[[Floats], Floats]
+    prepare: Callable[[Any], Floats]
     shortest: int
     dimensions: Dimensions | None = None
     categories: Categories | None = None
     embedding: Pick | None = None
+    task: Literal["speech", "face"] = "speech"
+    mirror: bool = False
 
-    def label(self, clips: Sequence[Floats]) -> TeacherOutput:
+    def label(self, clips: Sequence[Floats] | Sequence[Pixels]) -> TeacherOutput:
         """See `Teacher.label`."""
+        if self.task == "face":
+            return concatenate([self._see(face) for face in check_faces(clips)])
         return label_in_batches(check_clips(clips, self.shortest), self._run, 0.0)
 
-    def _run(self, clips: list[Floats]) -> TeacherOutput:
+    def _see(self, face: Pixels) -> TeacherOutput:
+        one = self._run([face])
+        return mean_of([one, self._run([face[:, ::-1]])]) if self.mirror else one
+
+    def _run(self, clips: list[Any]) -> TeacherOutput:
         (clip,) = clips
         outputs, names = self.graph.run(self.prepare(clip)), self.graph.names
         adv = probs = embedding = None
         if self.dimensions is not None:
             what = self.dimensions
-            row = self._row(what.pick.take(outputs, names), what.width)
-            scaled = (row[:, list(what.order)] - what.low) / (what.high - what.low)
-            adv = scaled.astype(np.float32)
+            row = self._row(what.pick.numbers(outputs, names), what.width)
+            adv = np.full((1, len(DIMENSIONS)), np.nan, np.float32)
+            for i, place in enumerate(what.order):
+                if place is not None:
+                    adv[0, i] = (row[0, place] - what.low) / (what.high - what.low)
         if self.categories is not None:
-            row = self._row(self.categories.pick.take(outputs, names), len(self.categories.places))
+            row = self._row(self.categories.pick.numbers(outputs, names),
+                            len(self.categories.places))  # fmt: skip
             probs = _classes.to_classes(row, self.categories.places, self.categories.values)
         if self.embedding is not None:
             vector = self.embedding.take(outputs, names)
@@ -141,19 +174,45 @@ class GraphTeacher:
         return value.reshape(1, width).astype(np.float64)
 
 
-def order_of(names: Sequence[str]) -> tuple[int, int, int]:
+def order_of(
+    names: Sequence[str], wanted: Sequence[str] = DIMENSIONS
+) -> tuple[int | None, int | None, int | None]:
     """Where arousal, dominance and valence stand among `names` ("-" for what is not used).
+
+    Args:
+        names: of the model's numbers, in its order.
+        wanted: dimensions that must be there; the others give None.
 
     Raises:
         BadArtifact: a dimension is missing or there twice, or a name is none of them.
     """
-    if sorted(name for name in names if name != "-") != sorted(DIMENSIONS):
+    if sorted(name for name in names if name != "-") != sorted(wanted):
         raise BadArtifact(
-            f"order {list(names)}: expected each of {list(DIMENSIONS)} once, in the order of the "
+            f"order {list(names)}: expected each of {list(wanted)} once, in the order of the "
             'model\'s output, and "-" for numbers that are something else'
         )
-    arousal, dominance, valence = (list(names).index(dimension) for dimension in DIMENSIONS)
-    return arousal, dominance, valence
+    a, d, v = (list(names).index(name) if name in wanted else None for name in DIMENSIONS)
+    return a, d, v
+
+
+def mean_of(outputs: Sequence[TeacherOutput]) -> TeacherOutput:
+    """The mean of what was said of the same clips in several ways."""
+
+    def mean(name: str) -> Any:
+        given = [getattr(o, name) for o in outputs]
+        return None if given[0] is None else np.mean(given, axis=0, dtype=np.float32)
+
+    return TeacherOutput(adv=mean("adv"), probs=mean("probs"), embedding=mean("embedding"))
+
+
+def face_input(spec: ImageSpec, layout: Literal["nchw", "nhwc"]) -> Callable[[Pixels], Floats]:
+    """A face to a model's input: `edgeemo.images.preprocess`, channels first or last."""
+
+    def prepare(face: Pixels) -> Floats:
+        taken = preprocess(face, None, spec)
+        return np.ascontiguousarray(taken.transpose(0, 3, 1, 2)) if layout == "nchw" else taken
+
+    return prepare
 
 
 def open_graph(path: Path, kind: str, device: str, input_name: str = "") -> Graph:

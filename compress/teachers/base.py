@@ -1,8 +1,9 @@
 """What every teacher gives: the protocol, its checked output, and the checks before training.
 
-A teacher takes clips (float32, mono, 16 kHz) and gives arousal, dominance, valence in 0..1, in that
-order, and probabilities of expression classes where it has them. Adapters convert; nothing
-downstream knows in which order or on which scale a published model speaks.
+A teacher takes clips (float32, mono, 16 kHz) or pictures of faces (uint8 [height, width, 3], RGB)
+and gives arousal, dominance, valence in 0..1, in that order, and probabilities of expression
+classes where it has them. Adapters convert; nothing downstream knows in which order or on which
+scale a published model speaks.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeemo.errors import BadData, BadInput
+from edgeemo.images import Pixels, checked
 from edgeemo.types import CLASSES, DIMENSIONS
 
 Floats = NDArray[np.float32]
@@ -35,7 +37,8 @@ class TeacherOutput:
 
     Attributes:
         adv: float32 [N, 3], order arousal, dominance, valence, scaled to 0..1 and not clipped
-            (a regression may say 1.03); None where the teacher has classes only.
+            (a regression may say 1.03); None where the teacher has classes only. A dimension that
+            the teacher does not give at all is NaN in every row.
         probs: float32 [N, 8] over `edgeemo.types.CLASSES`, rows sum to 1; None without classes.
         embedding: float32 [N, E], one vector a clip; None where the teacher gives none.
         tokens: N arrays, float16 [T_i, K], features over time; None where there are none.
@@ -63,7 +66,13 @@ class TeacherOutput:
         if len(set(sizes.values())) != 1:
             raise BadData(f"a teacher gave different numbers of clips: {sizes}")
         if self.adv is not None:
-            _check_array("adv", self.adv, len(DIMENSIONS), DIMENSIONS)
+            given = self.adv
+            if given.ndim == 2 and given.shape[1] == len(DIMENSIONS) and len(given):
+                absent = np.isnan(given).all(axis=0)
+                if absent.all():
+                    raise BadData("a teacher gave NaN for all dimensions; expected None")
+                given = np.where(absent, np.float32(0), given)
+            _check_array("adv", given, len(DIMENSIONS), DIMENSIONS)
         if self.probs is not None:
             _check_array("probs", self.probs, len(CLASSES), CLASSES)
             _check_probabilities(self.probs)
@@ -118,6 +127,27 @@ class Teacher(Protocol):
         """
 
 
+def task_of(teacher: Teacher) -> str:
+    """What a teacher labels: "speech", or "face" where it says so by an attribute `task`."""
+    return str(getattr(teacher, "task", "speech"))
+
+
+def check_faces(images: Sequence[Any]) -> list[Pixels]:
+    """Refuse pictures that no teacher can label.
+
+    Raises:
+        BadInput: none, or one is not uint8 [height, width, 3]; the message names it.
+    """
+    if len(images) == 0:
+        raise BadInput("label() got no pictures; give at least one")
+    for index, image in enumerate(images):
+        try:
+            checked(image)
+        except BadInput as error:
+            raise BadInput(f"picture {index}: {error}") from None
+    return list(images)
+
+
 def check_clips(clips: Sequence[Any], shortest: int = 1) -> list[Floats]:
     """Refuse clips that no teacher can label.
 
@@ -161,7 +191,7 @@ def check_teacher(outputs: TeacherOutput | Sequence[TeacherOutput], name: str = 
     if adv:
         spread = np.concatenate(adv).astype(np.float64).std(axis=0)
         for dimension, sd in zip(DIMENSIONS, spread, strict=True):
-            if not sd >= CONSTANT_SD:  # "not >=" is true for NaN as well
+            if not sd >= CONSTANT_SD and not _absent(adv, dimension):  # "not >=": NaN as well
                 raise BadData(
                     f"{name}: {dimension} has a standard deviation of {sd:.2g} over {clips} clips; "
                     f"a teacher must vary by {CONSTANT_SD:g} or more: check its weights and input"
@@ -174,6 +204,12 @@ def check_teacher(outputs: TeacherOutput | Sequence[TeacherOutput], name: str = 
                 f"{name}: {words} a standard deviation of {sd:.2g} over {clips} clips; a teacher "
                 f"must vary by {CONSTANT_SD:g} or more: check weights and input"
             )
+
+
+def _absent(adv: Sequence[Floats], dimension: str) -> bool:
+    """Whether a teacher never gives that dimension."""
+    column = DIMENSIONS.index(dimension)
+    return all(bool(np.isnan(part[:, column]).all()) for part in adv)
 
 
 def label_in_batches(

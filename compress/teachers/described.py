@@ -18,6 +18,20 @@
     names = ["angry", "happy", "neutral", "sad"]
     values = "logits"                 # or "probabilities"
 
+A teacher of faces has [image] in place of [input], and [adv] needs no dominance:
+
+    [image]
+    size = 224
+    channels = 3
+    layout = "nchw"                   # or "nhwc"
+    mean = [0.485, 0.456, 0.406]      # of values in 0..1
+    std = [0.229, 0.224, 0.225]
+    mirror = true                     # the mean of the face and its mirror image
+    [adv]
+    first = 8                         # the numbers of the output behind the eighth
+    order = ["valence", "arousal"]
+    low = -1.0
+
 An ensemble averages its members, each dimension and the classes over those that give them:
 
     schema = 1
@@ -45,7 +59,9 @@ from edgeemo import _schema
 from edgeemo.compress.teachers import _classes, _graph, _weights
 from edgeemo.compress.teachers.base import RATE, Floats, Teacher
 from edgeemo.compress.teachers.ensemble import Ensemble
-from edgeemo.errors import BadArtifact, BadRecipe
+from edgeemo.errors import BadArtifact, BadInput, BadRecipe
+from edgeemo.images import ImageSpec, Pixels
+from edgeemo.types import DIMENSIONS
 
 T = TypeVar("T")
 
@@ -89,12 +105,36 @@ class InputTable:
 
 
 @dataclass(frozen=True)
+class ImageTable:
+    """The picture of a face that the model takes.
+
+    Attributes:
+        size, channels, mean, std: see `edgeemo.images.ImageSpec`.
+        layout: the axes after the first: channels first or last.
+        mirror: average over the face and its mirror image.
+        name: of the model's input, where an ONNX file is to be checked for it.
+    """
+
+    size: int
+    channels: Literal[1, 3] = 3
+    mean: tuple[float, ...] = (0.5, 0.5, 0.5)
+    std: tuple[float, ...] = (0.5, 0.5, 0.5)
+    layout: Literal["nchw", "nhwc"] = "nchw"
+    mirror: bool = True
+    name: str = ""
+
+
+@dataclass(frozen=True)
 class AdvTable:
-    """Arousal, dominance, valence: which output, in which order ("-" skips), on which scale."""
+    """Arousal, dominance, valence: which output, in which order ("-" skips), on which scale.
+
+    `first` is where they begin in an output that holds more.
+    """
 
     order: tuple[str, ...]
     output: str = ""
     index: int = 0
+    first: int = 0
     low: float = 0.0
     high: float = 1.0
 
@@ -105,12 +145,16 @@ class AdvTable:
 
 @dataclass(frozen=True)
 class ClassesTable:
-    """Class probabilities: which output, whose names in which order, and what the values are."""
+    """Class probabilities: which output, whose names in which order, and what the values are.
+
+    `first` is where they begin in an output that holds more.
+    """
 
     names: tuple[str, ...]
     values: Literal["probabilities", "logits"]
     output: str = ""
     index: int = 0
+    first: int = 0
 
 
 @dataclass(frozen=True)
@@ -130,7 +174,8 @@ class ModelFile:
     name: str
     licence: str
     model: str
-    input: InputTable = InputTable()
+    input: InputTable | None = None
+    image: ImageTable | None = None
     adv: AdvTable | None = None
     classes: ClassesTable | None = None
     embedding: EmbeddingTable | None = None
@@ -193,34 +238,51 @@ def _read(cls: type[T], values: Mapping[str, Any], path: Path) -> T:
 def _model(file: ModelFile, text: str, path: Path, device: str) -> Teacher:
     if file.adv is None and file.classes is None:
         raise BadRecipe(f"{path}: neither [adv] nor [classes]; a teacher gives at least one")
+    if file.image is not None and file.input is not None:
+        raise BadRecipe(f"{path}: [input] and [image]; a teacher listens or looks, not both")
+    heard, seen = file.input or InputTable(), file.image
     try:
-        dimensions, categories = _dimensions(file.adv), _categories(file.classes)
-        prepare = _preparation(file.input)
-    except (BadRecipe, BadArtifact) as error:
+        dimensions = _dimensions(file.adv, face=seen is not None)
+        categories = _categories(file.classes)
+        prepare = _preparation(heard) if seen is None else _face_preparation(seen)
+    except (BadRecipe, BadArtifact, BadInput) as error:
         raise BadRecipe(f"{path}: {error}") from None
     model = _weights.confined(path.parent, file.model)
     return _graph.GraphTeacher(
         name=file.name,
         licence=file.licence,
         digest=_weights.digest([model], ["described", text]),
-        graph=_graph.open_graph(model, file.kind, device, file.input.name),
+        graph=_graph.open_graph(model, file.kind, device, (seen or heard).name),
         prepare=prepare,
-        shortest=file.input.shortest,
+        shortest=heard.shortest,
         dimensions=dimensions,
         categories=categories,
         embedding=None if file.embedding is None else _pick(file.embedding),
+        task="speech" if seen is None else "face",
+        mirror=seen is not None and seen.mirror,
     )
 
 
 def _pick(table: AdvTable | ClassesTable | EmbeddingTable) -> _graph.Pick:
-    return _graph.Pick(table.output, table.index)
+    if isinstance(table, EmbeddingTable):
+        return _graph.Pick(table.output, table.index)
+    count = len(table.order if isinstance(table, AdvTable) else table.names)
+    # Without `first` the output must hold just these numbers; that is checked when it is read.
+    return _graph.Pick(table.output, table.index, table.first, count if table.first else 0)
 
 
-def _dimensions(table: AdvTable | None) -> _graph.Dimensions | None:
+def _dimensions(table: AdvTable | None, face: bool) -> _graph.Dimensions | None:
     if table is None:
         return None
-    order = _graph.order_of(table.order)
+    # Teachers of faces know no dominance, save for a few.
+    wanted = [d for d in DIMENSIONS if not face or d != "dominance" or d in table.order]
+    order = _graph.order_of(table.order, wanted)
     return _graph.Dimensions(_pick(table), order, len(table.order), table.low, table.high)
+
+
+def _face_preparation(table: ImageTable) -> Callable[[Pixels], Floats]:
+    spec = ImageSpec(table.size, table.channels, table.mean, table.std)
+    return _graph.face_input(spec, table.layout)
 
 
 def _categories(table: ClassesTable | None) -> _graph.Categories | None:

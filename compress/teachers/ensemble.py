@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgeemo.compress.teachers._weights import digest
-from edgeemo.compress.teachers.base import Floats, Teacher, TeacherOutput
+from edgeemo.compress.teachers.base import Floats, Teacher, TeacherOutput, task_of
+from edgeemo.errors import BadRecipe
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,18 @@ class Ensemble:
     name: str
     members: tuple[Teacher, ...]
     weights: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        tasks = {task_of(member) for member in self.members}
+        if len(tasks) > 1:
+            raise BadRecipe(
+                f"{self.name}: members for {' and '.join(sorted(tasks))}; give one task"
+            )
+
+    @property
+    def task(self) -> str:
+        """What all members label."""
+        return task_of(self.members[0])
 
     @property
     def licence(self) -> str:

@@ -21,6 +21,7 @@ from edgeemo.compress.teachers import (
     audonnx,
     described,
     emotion2vec,
+    hsemotion,
     odyssey,
     voxprofile,
 )
@@ -124,6 +125,8 @@ def recognise(folder: Path) -> Loader:
         return described.load
     if (folder / "model.yaml").is_file():
         return audonnx.load
+    if any(f.stem.startswith(hsemotion.STEMS) for f in folder.glob("*.onnx")):
+        return hsemotion.load
     if not (folder / "config.json").is_file():
         raise BadArtifact(
             f"{folder}: no teacher.toml, model.yaml or config.json in it; see docs/teachers.md"
@@ -176,6 +179,16 @@ def _load_builtin(_folder: Path, device: str) -> Teacher:
     return cast(Teacher, builtin.load(device))
 
 
+def _load_builtin_face(_folder: Path, device: str) -> Teacher:
+    builtin_face = importlib.import_module("edgeemo.compress.teachers.builtin_face")
+    return cast(Teacher, builtin_face.load(device))
+
+
+def _load_votes(_folder: Path, _device: str) -> Teacher:
+    votes = importlib.import_module("edgeemo.compress.teachers.votes")
+    return cast(Teacher, votes.Votes())
+
+
 def _not_found(source: str) -> str:
     near = get_close_matches(source, _TEACHERS, 1)
     hint = f"did you mean {near[0]!r}?" if near else "known teachers: " + ", ".join(_TEACHERS)
@@ -197,6 +210,31 @@ for _known in (
         fetch="",
         order="arousal, dominance, valence",
         scale="0..1",
+    ),
+    Known(
+        name="builtin-face",
+        loader=_load_builtin_face,
+        licence="shipped with edgeemo; its card tells",
+        fetch="",
+        order="classes only",
+        scale="softmax of eight classes",
+    ),
+    Known(
+        name="none-face",
+        loader=_load_votes,
+        licence="no weights: students learn from people's votes alone",
+        fetch="",
+        order="nothing",
+        scale="-",
+    ),
+    Known(
+        name=hsemotion.NAME,
+        loader=hsemotion.load,
+        licence=hsemotion.LICENCE,
+        fetch="get an ONNX file of https://github.com/sb-ai-lab/EmotiEffLib "
+        "(models/affectnet_emotions/onnx) and put it into {folder}, its name unchanged",
+        order="valence, arousal (files called _mtl); eight classes by alphabet",
+        scale="-1..1",
     ),
     Known(
         name=audeering.NAME,

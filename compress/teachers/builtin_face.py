@@ -1,0 +1,38 @@
+"""The built-in teacher of faces: an EfficientNet-Lite0 that learned the votes of FER+.
+
+It was made by `edgeemo distill --recipe face-teacher`, is shipped as an artifact like any other,
+and sees each face as it is and mirrored.
+"""
+
+from __future__ import annotations
+
+from edgeemo.backends._onnx_file import read_onnx
+from edgeemo.compress.teachers import _graph
+from edgeemo.models import ZOO
+from edgeemo.types import CLASSES
+
+NAME = "builtin-face"
+FILE = ZOO / "teacher-face.onnx"
+
+
+def load(device: str = "cpu") -> _graph.GraphTeacher:
+    """The shipped teacher of faces.
+
+    Raises:
+        BadArtifact: the shipped file is damaged.
+        MissingExtra: onnxruntime is not installed.
+    """
+    card = read_onnx(FILE).card
+    return _graph.GraphTeacher(
+        name=NAME,
+        licence=card.licence,
+        digest=card.digest,
+        graph=_graph.open_graph(FILE, "onnx", device),
+        prepare=_graph.face_input(card.image, "nhwc"),
+        shortest=0,
+        categories=_graph.Categories(
+            _graph.Pick("probs"), list(range(len(CLASSES))), "probabilities"
+        ),
+        task="face",
+        mirror=True,
+    )
