@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from importlib.util import find_spec
 from pathlib import Path
 
 from edgeemo.backends import BACKENDS
@@ -27,7 +29,7 @@ class Model:
     Attributes:
         name: what `edgeemo.load` takes.
         path: the file.
-        format: key of BACKENDS.
+        format: "onnx" or "tflite".
         bytes: size of the file.
         card: its card, checked.
     """
@@ -54,13 +56,19 @@ def shipped() -> tuple[Model, ...]:
     return tuple(_model(path) for path in sorted(_files(), key=_order))
 
 
-def resolve(name_or_path: str | Path) -> Path:
+def resolve(name_or_path: str | Path, backend: str | None = None) -> Path:
     """The file of a shipped model's name, or the path itself.
 
-    A string without a folder and without the ending of a model file is a name.
+    A string without a folder and without the ending of a model file is a name. A model may be
+    shipped in several formats: the backend picks the file.
+
+    Args:
+        name_or_path: what `edgeemo.load` takes.
+        backend: key of BACKENDS, or None for the first one that is installed here.
 
     Raises:
-        BadInput: no shipped model of that name; the message lists the nearest.
+        BadInput: no shipped model of that name (the message lists the nearest), or it is not
+            shipped for that backend.
         BadArtifact: a path at which there is no file.
     """
     path = Path(name_or_path)
@@ -68,18 +76,39 @@ def resolve(name_or_path: str | Path) -> Path:
         if not path.exists():
             raise BadArtifact(f"{path}: no such file")
         return path
-    found = {p.stem: p for p in _files()}
+    found: dict[str, list[Path]] = {}
+    for file in _files():
+        found.setdefault(file.stem, []).append(file)
     if path.name in found:
-        return found[path.name]
+        return _pick(found[path.name], backend)
     near = get_close_matches(path.name, found, 3, 0.4) or sorted(found)
     raise BadInput(
         f"no model {path.name!r}; there is: {', '.join(near) or 'none'} "
-        "(`edgeemo models` lists them; a path ends in .onnx)"
+        "(`edgeemo models` lists them; a path ends in {' or '.join(_endings())})"
     )
 
 
+def _pick(files: list[Path], backend: str | None) -> Path:
+    """The file for a backend; without one, for the first backend that is installed."""
+    by_ending = {f.suffix: f for f in files}
+    if backend in BACKENDS:
+        if BACKENDS[backend] not in by_ending:
+            names = ", ".join(f.name for f in files)
+            raise BadInput(f"{files[0].stem} is not shipped for the backend {backend}, only {names}")
+        return by_ending[BACKENDS[backend]]
+    for name, packages in _PACKAGES.items():
+        if BACKENDS.get(name) in by_ending and any(map(find_spec, packages)):
+            return by_ending[BACKENDS[name]]
+    # Nothing can run it: opening it tells which package is missing.
+    return files[0]
+
+
+def _endings() -> tuple[str, ...]:
+    return tuple(dict.fromkeys(BACKENDS.values()))
+
+
 def _files() -> list[Path]:
-    return [p for ending in sorted(set(BACKENDS.values())) for p in ZOO.glob(f"*{ending}")]
+    return [p for ending in _endings() for p in ZOO.glob(f"*{ending}")]
 
 
 def _order(path: Path) -> tuple[bool, str]:
@@ -87,6 +116,11 @@ def _order(path: Path) -> tuple[bool, str]:
 
 
 def _model(path: Path) -> Model:
+    if path.suffix == ".tflite":
+        from edgeemo.backends._tflite_file import read_tflite
+
+        checked = read_tflite(path)
+        return Model(path.stem, path, "tflite", checked.bytes, checked.card)
     from edgeemo.backends._onnx_file import read_onnx
 
     found = read_onnx(path)

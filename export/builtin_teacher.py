@@ -13,10 +13,8 @@
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import sys
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -26,7 +24,6 @@ import torch
 from torch import Tensor, nn
 
 from edgeemo._files import write_bytes
-from edgeemo.backends._onnx_file import CARD_KEY, check, digest
 from edgeemo.card import (
     INTENDED_USE,
     MISUSE,
@@ -38,7 +35,6 @@ from edgeemo.card import (
     Quantization,
     Source,
     Window,
-    to_json,
 )
 from edgeemo.card import SCHEMA as CARD_SCHEMA
 from edgeemo.compress.data import DataSet, open_dataset, shipped_speech
@@ -48,7 +44,8 @@ from edgeemo.compress.recipe import HeadsPart, Recipe, load_recipe
 from edgeemo.compress.teachers.builtin import FILE, LONGEST_SECONDS, TrunkTeacher
 from edgeemo.compress.teachers.heads import Heads, fit_heads
 from edgeemo.compress.teachers.whisper_trunk import WhisperTrunk, read_ctranslate2
-from edgeemo.export.graph import onnx, shrink
+from edgeemo.export.graph import shrink, trace
+from edgeemo.export.onnx_writer import sealed
 from edgeemo.features import LOGMEL40, WHISPER80, FeatureSpec, log_mel
 from edgeemo.types import CLASSES, DIMENSIONS
 
@@ -114,19 +111,10 @@ def make_trunk(whisper: Path) -> TrunkModel:
 
 def graph(model: nn.Module, names: list[str]) -> Any:
     """The model as ONNX, "features" [1, frames, 80] to `names`; weights stay int8 in it."""
-    buffer = io.BytesIO()
-    with warnings.catch_warnings(), torch.no_grad():
-        # The tracing exporter is deprecated; its warnings are about the free time axis.
-        warnings.simplefilter("ignore")
-        torch.onnx.export(
-            model, (torch.zeros(1, 200, WHISPER80.bands),), buffer,  # type: ignore[arg-type]
-            dynamo=False, opset_version=17, input_names=["features"], output_names=names,
-            dynamic_axes={"features": {1: "time"}, "tokens": {1: "token"}},
-            # Folding would write the weights as float32.
-            do_constant_folding=False,
-        )  # fmt: skip
-    made = onnx.load_from_string(buffer.getvalue())
-    made.ir_version = 10
+    example = torch.zeros(1, 200, WHISPER80.bands)
+    axes = {"features": {1: "time"}, "tokens": {1: "token"}}
+    # Folding would write the weights as float32.
+    made = trace(model, (example,), ["features"], names, axes, fold=False)
     shrink(made)
     return made
 
@@ -150,14 +138,9 @@ def teacher_file(
         quantization=Quantization(), teachers=(_WHISPER,), data=sources, licence=LICENCE,
         metrics=metrics, calibration=Calibration(), parameters=_numbers(base) + _numbers(heads),
         macs_per_second=_macs_per_second(base), arena_bytes=None, intended_use=INTENDED_USE,
-        misuse=MISUSE, not_validated_for=NOT_VALIDATED_FOR,
-        digest=digest(model.SerializeToString(deterministic=True)), min_edgeemo="0.1.0",
+        misuse=MISUSE, not_validated_for=NOT_VALIDATED_FOR, digest="0" * 64, min_edgeemo="0.1.0",
     )  # fmt: skip
-    entry = model.metadata_props.add()
-    entry.key, entry.value = CARD_KEY, to_json(card)
-    made: bytes = model.SerializeToString(deterministic=True)
-    check(made)
-    return made
+    return sealed(model, card)
 
 
 def head_rows(

@@ -191,7 +191,7 @@ def loaded(writer: Writer, data: bytes) -> Iterator[Backend]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"candidate{writer.ending}"
         path.write_bytes(data)
-        yield open_backend(path)
+        yield open_backend(path, writer.format)
 
 
 def _place(
@@ -200,7 +200,7 @@ def _place(
     """Write under a temporary name, reload, compare, and move into place if it passes."""
     with replacing(path) as temporary:
         temporary.write_bytes(data)
-        backend = open_backend(temporary)
+        backend = open_backend(temporary, writer.format)
         parity = compare(backend, clips, limits, facts.ceiling, _level(facts))
         if parity.faults:
             raise ParityFailed(

@@ -81,7 +81,7 @@ def step_model(step: Step) -> Any:
 
 def convert(module: nn.Module, examples: tuple[Tensor, ...]) -> Any:
     """A module as the objects of a float TFLite model."""
-    with _quiet():
+    with quiet():
         litert = require("litert_torch", "export")
         return unpack(litert.convert(module, examples).model_content())
 
@@ -293,7 +293,7 @@ def _time_axis(shape: Any) -> int:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Without the progress that the converter's libraries print, and the handler they install."""
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level

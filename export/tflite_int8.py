@@ -17,7 +17,7 @@ from edgeemo.errors import BadArtifact, require
 from edgeemo.export.int8 import Watch
 from edgeemo.export.ranges import Range
 from edgeemo.export.streaming import Step
-from edgeemo.export.tflite_graph import check_operators, layer_of, name_of
+from edgeemo.export.tflite_graph import check_operators, layer_of, name_of, quiet
 from edgeemo.export.tflite_pack import pack, schema, unpack
 from edgeemo.export.twins import match, noise, step_inputs
 from edgeemo.export.writer import Int8
@@ -79,7 +79,8 @@ def quantize(model: Any, how: Int8, twins: Twins) -> Any:
                "max": np.float32(found.high).reshape(shape)}
         for name, (found, shape) in _ranges(copy, how, twins).items()
     }  # fmt: skip
-    made = quantizer.quantize(table, enable_progress_report=False)
+    with quiet():
+        made = quantizer.quantize(table, enable_progress_report=False)
     int8 = unpack(bytes(made.quantized_model))
     check_whole(int8)
     return int8

@@ -138,7 +138,8 @@ def _models() -> list[Report]:
     from edgeemo import models
 
     try:
-        names = [model.name for model in models.shipped()]
+        # A model that is shipped in two formats is one model.
+        names = list(dict.fromkeys(model.name for model in models.shipped()))
     except EdgeemoError as error:
         return [{"name": str(models.ZOO), "error": _one_line(error), "broken": True}]
     return [{"name": name} | _loaded(name) for name in names]
