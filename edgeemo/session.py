@@ -202,7 +202,7 @@ def load(name_or_path: str | Path, backend: str | None = None) -> Session:
     Args:
         name_or_path: name of a shipped model (`edgeemo models` lists them), or the path of a
             file made by `edgeemo export`.
-        backend: name of a backend ("onnx"), or None to choose by the file.
+        backend: name of a backend ("onnx", "tflite", "c"), or None to choose by the file.
 
     Returns:
         A session whose `repr` tells what goes in and what comes out.
@@ -214,7 +214,7 @@ def load(name_or_path: str | Path, backend: str | None = None) -> Session:
     """
     from edgeemo.models import resolve
 
-    path = resolve(name_or_path)
+    path = resolve(name_or_path, backend)
     return Session(open_backend(path, backend), path)
 
 
