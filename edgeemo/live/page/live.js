@@ -38,7 +38,7 @@ function prepared(id, width = $(id).clientWidth, height = $(id).clientHeight) {
 
 function drawPlane() {
   const [c, width, height] = prepared("plane");
-  const side = Math.min(width, height) - 44;
+  const side = Math.min(width, height) - 50;
   const left = (width - side) / 2, top = (height - side) / 2;
   const x = (valence) => left + valence * side, y = (arousal) => top + (1 - arousal) * side;
   c.strokeStyle = colour("line");
@@ -101,7 +101,7 @@ function drawTrace() {
     c.textAlign = "right";
     c.fillText(value.toString(), left - 7, y(value) + 4);
   }
-  for (const ago of [60, 45, 30, 15, 0]) {
+  for (const ago of width > 420 ? [60, 45, 30, 15, 0] : [60, 30, 0]) {
     c.textAlign = ago === 60 ? "left" : ago === 0 ? "right" : "center";
     c.fillText(ago ? `${ago} s ago` : "now", x(now - ago), height - 5);
   }
@@ -206,6 +206,7 @@ function showLevel({ seconds, level }) {
 function showEstimate(now) {
   showLevel(now);
   const { dimensions, classes, expression, confidence, sides, speech } = now;
+  document.body.classList.toggle("blind", !("face" in now.sources));
   $("source").textContent = [...new Set(Object.values(now.sources))].join(" and ");
   $("headline").textContent = expression ?? "–";
   $("detail").textContent = sides.length
