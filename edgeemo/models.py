@@ -94,7 +94,9 @@ def _pick(files: list[Path], backend: str | None) -> Path:
     if backend in BACKENDS:
         if BACKENDS[backend] not in by_ending:
             names = ", ".join(f.name for f in files)
-            raise BadInput(f"{files[0].stem} is not shipped for the backend {backend}, only {names}")
+            raise BadInput(
+                f"{files[0].stem} is not shipped for the backend {backend}, only {names}"
+            )
         return by_ending[BACKENDS[backend]]
     for name, packages in _PACKAGES.items():
         if BACKENDS.get(name) in by_ending and any(map(find_spec, packages)):

@@ -5,15 +5,17 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from edgeemo.compress.cost import input_shape
 from edgeemo.compress.students import Student
 from edgeemo.errors import require
+from edgeemo.images import ImageSpec
 from edgeemo.export.frontend import LogMelGraph
 from edgeemo.export.streaming import Step
 
@@ -24,7 +26,7 @@ onnx: Any = require("onnx", "export")
 
 
 class Outputs(nn.Module):
-    """The student with the outputs of an artifact: adv [1, 3] and probs [1, 8]."""
+    """The student with the outputs of an artifact: adv [1, dimensions] and probs [1, 8]."""
 
     def __init__(self, student: Student, temperature: float) -> None:
         super().__init__()
@@ -38,14 +40,22 @@ class Outputs(nn.Module):
 def student_graph(student: Student, temperature: float, frames: int = 200) -> Any:
     """The student as an ONNX model: "features" [1, frames, bands] to "adv" and "probs".
 
+    A student of faces takes "image" [1, size, size, channels].
+
     Args:
         student: in evaluation mode, on the CPU.
         temperature: what class logits are divided by before the softmax.
         frames: length of the example; the axis is free in the graph.
     """
-    example = torch.zeros(1, frames, student.spec.bands)
+    example, name = torch.zeros(input_shape(student, frames)), input_name(student)
+    free = {} if name == "image" else {name: {1: "time"}}
     model = Outputs(student, temperature).eval()
-    return trace(model, (example,), ["features"], ["adv", "probs"], {"features": {1: "time"}})
+    return trace(model, (example,), [name], ["adv", "probs"], free)
+
+
+def input_name(student: Student) -> Literal["image", "features"]:
+    """What the input of an artifact is called."""
+    return "image" if isinstance(student.spec, ImageSpec) else "features"
 
 
 def step_graph(step: Step) -> Any:

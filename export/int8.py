@@ -48,17 +48,18 @@ class Watch:
         self._session = ort.InferenceSession(wide.SerializeToString(), options,
                                              providers=["CPUExecutionProvider"])  # fmt: skip
         self._names = [o.name for o in wide.graph.output]
+        self._first = model.graph.input[0].name
 
     def run(
         self, clip: NDArray[np.float32], **others: NDArray[np.float32]
     ) -> dict[str, NDArray[np.float32]]:
-        """Activations by name, inputs among them, for features [1, frames, bands].
+        """Activations by name, inputs among them, for features [1, frames, bands] or an image.
 
         Args:
-            clip: the features.
+            clip: the features, or the image.
             **others: the other inputs, if the graph has any.
         """
-        given = {"features": clip} | others
+        given = {self._first: clip} | others
         values = self._session.run(self._names, given)
         return dict(zip(self._names, values, strict=True)) | given
 

@@ -15,22 +15,28 @@ from edgeemo._files import replacing
 from edgeemo.backends import Backend, open_backend
 from edgeemo.card import (
     INTENDED_USE,
+    INTENDED_USE_FACE,
     MISUSE,
     NOT_VALIDATED_FOR,
+    NOT_VALIDATED_FOR_FACE,
     Card,
     Output,
     Quantization,
 )
 from edgeemo.card import SCHEMA as CARD_SCHEMA
 from edgeemo.compress.run import Facts, Run
+from edgeemo.compress.students import Student
+from edgeemo.compress.students import make_student
 from edgeemo.errors import BadData, BadInput, ParityFailed
 from edgeemo.export.int8 import Watch
 from edgeemo.export.onnx_writer import OnnxWriter, float_graph
 from edgeemo.export.parity import Limits, Parity, ParitySet, compare, shifts, table
 from edgeemo.export.ranges import RULES
+from edgeemo.export.runtimes import Runtime, cut, matrix, on_runtimes
 from edgeemo.export.tflite_writer import TfliteWriter
 from edgeemo.export.writer import Int8, Trained, Writer
-from edgeemo.types import CLASSES, DIMENSIONS
+from edgeemo.images import ImageSpec
+from edgeemo.types import CLASSES
 
 WRITERS: Mapping[str, Writer] = {w.format: w for w in (OnnxWriter(), TfliteWriter())}
 COMING = {"c": "C"}
@@ -43,6 +49,9 @@ GOOD = 0.995
 
 FAINT = 0.1
 """Features that vary by less, in natural logarithms, hold no sound."""
+
+FEW = 16
+"""Clips that each runtime is given: TensorFlow Lite Micro is slow on a large machine."""
 
 RANKED = 64
 """Clips that ranges are read from, and as many on which candidates are ranked."""
@@ -60,6 +69,7 @@ class ExportResult:
         bytes: its size.
         card: the card inside.
         parity: how it compares with the float student.
+        runtimes: the file on each runtime that reads it.
     """
 
     path: Path
@@ -67,6 +77,7 @@ class ExportResult:
     bytes: int
     card: Card
     parity: Parity
+    runtimes: tuple[Runtime, ...]
 
 
 def export_run(
@@ -117,20 +128,24 @@ def export_run(
         kind = ("-waveform" if waveform else "") + ("-hop" if hop else "")
         name = card.name + kind + ("-int8" if int8 else "-float")
         path = (out or run / "export") / (name + writer.ending)
-        results.append(_place(path, writer, writer.write(trained, how), judged, limits, facts))
+        data = writer.write(trained, how)
+        results.append(_place(path, writer, data, judged, limits, facts, student))
     return results
 
 
 def make_card(facts: Facts) -> Card:
-    """The card of a run's student; the writer sets input, quantization and digest."""
+    """The card of a run's student; the writer sets quantization and digest."""
+    face = isinstance(facts.spec, ImageSpec)
+    given = make_student(facts.student, **facts.options).dimensions
     return Card(
-        schema=CARD_SCHEMA, name=facts.name, task="speech", input="features", spec=facts.spec,
-        window=facts.window,
-        outputs=(Output("adv", DIMENSIONS), Output("probs", CLASSES)),
+        schema=CARD_SCHEMA, name=facts.name, task="face" if face else "speech",
+        input="image" if face else "features", spec=facts.spec, window=facts.window,
+        outputs=(Output("adv", given), Output("probs", CLASSES)),
         quantization=Quantization(), teachers=facts.teachers, data=facts.data,
         licence=facts.licence, metrics=facts.metrics, calibration=facts.calibration,
         parameters=facts.parameters, macs_per_second=facts.macs_per_second, arena_bytes=None,
-        intended_use=INTENDED_USE, misuse=MISUSE, not_validated_for=NOT_VALIDATED_FOR,
+        intended_use=INTENDED_USE_FACE if face else INTENDED_USE, misuse=MISUSE,
+        not_validated_for=NOT_VALIDATED_FOR_FACE if face else NOT_VALIDATED_FOR,
         digest="0" * 64, min_edgeemo=MIN_EDGEEMO,
     )  # fmt: skip
 
@@ -195,18 +210,19 @@ def loaded(writer: Writer, data: bytes) -> Iterator[Backend]:
 
 
 def _place(
-    path: Path, writer: Writer, data: bytes, clips: ParitySet, limits: Limits, facts: Facts
-) -> ExportResult:
+    path: Path, writer: Writer, data: bytes, clips: ParitySet, limits: Limits, facts: Facts,
+    student: Student,
+) -> ExportResult:  # fmt: skip
     """Write under a temporary name, reload, compare, and move into place if it passes."""
     with replacing(path) as temporary:
         temporary.write_bytes(data)
         backend = open_backend(temporary, writer.format)
         parity = compare(backend, clips, limits, facts.ceiling, _level(facts))
-        if parity.faults:
-            raise ParityFailed(
-                f"{path.name} is not written: {'; '.join(parity.faults)}\n{table(parity)}"
-            )
-    return ExportResult(path, writer.format, len(data), backend.card, parity)
+        rows = on_runtimes(temporary, backend, cut(student, clips.take(slice(0, FEW))))
+        faults = [*parity.faults, *(fault for row in rows for fault in row.faults)]
+        if faults:
+            raise ParityFailed(f"{path.name} is not written: {'; '.join(faults)}\n{table(parity)}")
+    return ExportResult(path, writer.format, len(data), backend.card, parity, rows)
 
 
 def _level(facts: Facts) -> dict[str, float]:
@@ -217,6 +233,9 @@ def _level(facts: Facts) -> dict[str, float]:
         if metric.measure.startswith("ccc") and metric.baseline is not None:
             found[metric.of] = metric.baseline
     return found
+
+
+_EXAMPLE = {"speech": "wav", "face": "jpg"}
 
 
 def row(result: ExportResult) -> dict[str, Any]:
@@ -231,6 +250,7 @@ def row(result: ExportResult) -> dict[str, Any]:
         "quantization": asdict(card.quantization),
         "digest": card.digest,
         "parity": parity,
+        "runtimes": [asdict(r) for r in result.runtimes],
     }
 
 
@@ -246,6 +266,7 @@ def text(result: ExportResult) -> str:
         f"{result.bytes} bytes ({how}), {card.parameters} parameters, "
         f"{card.work}\n"
         f"{table(result.parity)}\n"
+        f"{matrix(result.runtimes)}\n"
         f"licence: {card.licence}\n"
-        f"use it: edgeemo predict --model {result.path} FILE.wav"
+        f"use it: edgeemo predict --model {result.path} FILE.{_EXAMPLE[card.task]}"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -45,8 +45,9 @@ class ParitySet:
 
     Attributes:
         samples: float32 [n] each, at the spec's rate.
-        features: float32 [frames, bands] each, from `edgeemo.log_mel`.
-        adv: float32 [N, 3], the float student's.
+        features: float32 [frames, bands] each, from `edgeemo.log_mel`; or faces, [size, size,
+            channels] each, from `edgeemo.images.normalise`.
+        adv: float32 [N, D], the float student's dimensions.
         probs: float32 [N, 8], the float student's, calibrated.
         teacher: float32 [N, 3], NaN where the teacher gives no dimensions.
         human: float32 [N, 3], means of annotators, NaN where there are none.
@@ -152,17 +153,20 @@ def compare(
     found = [backend.run(x) for x in inputs(backend.card.input, clips)]
     adv = np.concatenate([f["adv"] for f in found])
     probs = np.concatenate([f["probs"] for f in found])
+    given = next(o.labels for o in backend.card.outputs if o.name == "adv")
+    columns = [DIMENSIONS.index(name) for name in given]
+    teacher, human = clips.teacher[:, columns], clips.human[:, columns]
     apart = float(max(np.abs(adv - clips.adv).max(), np.abs(probs - clips.probs).max()))
     parity = Parity(
         clips=len(clips),
-        taught=int(_known(clips.teacher).sum()),
-        rated=int(_known(clips.human).sum()),
-        agreement=_by_dimension(adv, clips.adv),
+        taught=int(_known(teacher).sum()),
+        rated=int(_known(human).sum()),
+        agreement=_by_dimension(adv, clips.adv, given),
         largest=apart,
-        float_teacher=_by_dimension(clips.adv, clips.teacher),
-        file_teacher=_by_dimension(adv, clips.teacher),
-        float_human=_by_dimension(clips.adv, clips.human),
-        file_human=_by_dimension(adv, clips.human),
+        float_teacher=_by_dimension(clips.adv, teacher, given),
+        file_teacher=_by_dimension(adv, teacher, given),
+        float_human=_by_dimension(clips.adv, human, given),
+        file_human=_by_dimension(adv, human, given),
         ceiling=dict(ceiling or {}),
         level=dict(level or {}),
         same_class=float(np.mean(probs.argmax(1) == clips.probs.argmax(1))),
@@ -189,7 +193,7 @@ def shifts(backend: Backend, clips: ParitySet) -> dict[str, Floats]:
 
 def inputs(kind: str, clips: ParitySet) -> list[Floats]:
     """What a model of that input takes, with the batch axis."""
-    return [x[np.newaxis] for x in (clips.features if kind == "features" else clips.samples)]
+    return [x[np.newaxis] for x in (clips.samples if kind == "samples" else clips.features)]
 
 
 def table(parity: Parity) -> str:
@@ -205,7 +209,7 @@ def table(parity: Parity) -> str:
     ]
     shown = [(head, figures) for head, figures in columns if figures]
     lines = ["CCC        " + "  ".join(f"{head:>13}" for head, _ in shown)]
-    for name in DIMENSIONS:
+    for name in parity.agreement:
         cells = (f"{f[name]:13.4f}" if name in f else f"{'-':>13}" for _, f in shown)
         lines.append(f"{name:<11}" + "  ".join(cells))
     lines.append(
@@ -215,11 +219,13 @@ def table(parity: Parity) -> str:
     return "\n".join(lines)
 
 
-def _by_dimension(estimates: NDArray[Any], labels: NDArray[Any]) -> dict[str, float]:
+def _by_dimension(
+    estimates: NDArray[Any], labels: NDArray[Any], names: Sequence[str]
+) -> dict[str, float]:
     known = _known(labels)
     if known.sum() < 2:
         return {}
-    return {d: ccc(estimates[known, i], labels[known, i]) for i, d in enumerate(DIMENSIONS)}
+    return {d: ccc(estimates[known, i], labels[known, i]) for i, d in enumerate(names)}
 
 
 def _known(labels: NDArray[Any]) -> NDArray[np.bool_]:

@@ -18,9 +18,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from edgeemo.compress.cost import input_shape
 from edgeemo.compress.students import Student
 from edgeemo.errors import BadArtifact, require
-from edgeemo.export.graph import Outputs
+from edgeemo.export.graph import Outputs, input_name
 from edgeemo.export.streaming import Step, StepPicture
 from edgeemo.export.tflite_pack import schema, unpack
 
@@ -59,9 +60,11 @@ def student_model(student: Student, temperature: float, frames: int = FRAMES) ->
     Returns:
         The model's objects; names of inner values tell the layer.
     """
-    example = torch.zeros(1, frames, student.spec.bands, 1)
-    model = convert(_Picture(Outputs(student, temperature)).eval(), (example,))
-    name_ends(model, ["features"], ["adv", "probs"])
+    outputs, shape = Outputs(student, temperature), input_shape(student, frames)
+    if input_name(student) == "features":
+        outputs, shape = _Picture(outputs), (*shape, 1)
+    model = convert(outputs.eval(), (torch.zeros(shape),))
+    name_ends(model, [input_name(student)], ["adv", "probs"])
     tidy(model)
     return model
 

@@ -41,8 +41,12 @@ def find_twins(model: Any, watch: Watch, step: Step | None = None) -> dict[str, 
     """
     data = pack(unpack(pack(model, names=True)), names=True)
     graph = model.subgraphs[0]
-    _, frames, bands, _ = (int(n) for n in graph.tensors[graph.inputs[0]].shape)
-    clip = noise(frames, bands)
+    shape = tuple(int(n) for n in graph.tensors[graph.inputs[0]].shape)
+    name = graph.tensors[graph.inputs[0]].name.decode()
+    if name == "image":
+        face = np.random.default_rng(0).normal(0, 1, shape).astype(np.float32)
+        return match(_activations(data, {name: face}), watch.run(face))
+    clip = noise(*shape[:-1])
     given = {"features": clip[..., None]}
     if step is not None:
         token = _activations(data, given | _last(step_inputs(step)))[TOKEN]
@@ -71,9 +75,7 @@ def quantize(model: Any, how: Int8, twins: Twins) -> Any:
         _shift(copy, output, shift)
     with_quantizer = require("ai_edge_quantizer.quantizer", "export")
     recipe = require("ai_edge_quantizer.recipe", "export")
-    quantizer = with_quantizer.Quantizer(
-        bytearray(pack(copy, names=True)), recipe.static_wi8_ai8()
-    )
+    quantizer = with_quantizer.Quantizer(bytearray(pack(copy, names=True)), recipe.static_wi8_ai8())
     table = {
         name: {"min": np.float32(found.low).reshape(shape),
                "max": np.float32(found.high).reshape(shape)}

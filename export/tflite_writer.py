@@ -18,6 +18,7 @@ from edgeemo.export.streaming import Step
 from edgeemo.export.tflite_graph import check_operators, step_model, student_model
 from edgeemo.export.tflite_int8 import WEIGHT_BITS, find_twins, quantize
 from edgeemo.export.tflite_pack import pack, unpack
+from edgeemo.export.tflm import Micro
 from edgeemo.export.writer import Int8, Trained
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the oldest date that a ZIP can hold: same content, same bytes
@@ -42,7 +43,11 @@ class TfliteWriter:
             rule = int8.ranges.rule + (", biases corrected" if int8.shifts else "")
             kind = Quantization("int8", rule, WEIGHT_BITS)
         check_operators(model)
-        return sealed(pack(model), replace(trained.card, quantization=kind, hop=hop))
+        flat = pack(model)
+        # A microcontroller that cannot run it is told of now, and the memory that it needs.
+        arena = Micro(flat).arena().total if int8 is not None else None
+        card = replace(trained.card, quantization=kind, hop=hop, arena_bytes=arena)
+        return sealed(flat, card)
 
 
 @lru_cache(maxsize=4)
@@ -75,8 +80,3 @@ def sealed(model: bytes, card: Card) -> bytes:
     # What the runtime would refuse on loading must not be written.
     check(data)
     return data
-
-
-def model_of(data: bytes) -> Any:
-    """The flatbuffer of a file, as objects."""
-    return unpack(check(data).model)

@@ -9,12 +9,16 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeemo.backends._hops import MEAN, NEXT, STATE, TOKEN, Hops
+from edgeemo.backends._tflite_file import read_tflite
 from edgeemo.errors import BadArtifact, require
 from edgeemo.export.tflite_pack import unpack
 
@@ -49,7 +53,7 @@ class Micro:
     """
 
     def __init__(self, model: bytes) -> None:
-        runtime = require("tflite_micro.runtime", "export")
+        runtime = require("tflite_micro", "export").runtime
         graph = unpack(model).subgraphs[0]
         self.inputs = [graph.tensors[i].name.decode() for i in graph.inputs]
         self.outputs = [graph.tensors[i].name.decode() for i in graph.outputs]
@@ -84,6 +88,79 @@ class Micro:
             raise BadArtifact(f"TensorFlow Lite Micro tells no arena: {text[:200]!r}")
         sizes = {name: int(size) for name, size in found}
         return Arena(sizes["head"], sizes["tail"])
+
+
+class MicroBackend:
+    """An int8 file in TensorFlow Lite Micro, behind the same interface as the runtime's backends.
+
+    Args:
+        path: of a file written by TfliteWriter.
+
+    Attributes:
+        name: "tflm".
+        card: the card of the file, checked.
+    """
+
+    name = "tflm"
+
+    def __init__(self, path: Path) -> None:
+        checked = read_tflite(path)
+        self.card = checked.card
+        self._micro = Micro(checked.model)
+        graph = unpack(checked.model).subgraphs[0]
+        self._tensors = {graph.tensors[i].name.decode(): graph.tensors[i]
+                         for i in [*graph.inputs, *graph.outputs]}  # fmt: skip
+
+    def arena(self) -> Arena:
+        """Memory that the model takes."""
+        return self._micro.arena()
+
+    def run(self, values: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+        """Outputs by name. A whole-clip file takes the frames that it was written for, no others.
+
+        Raises:
+            BadArtifact: another number of frames, or it cannot be run.
+        """
+        if self.card.hop:
+            whole = self.incremental()
+            whole.push(values[0])
+            return whole.outputs()
+        found = self._micro.run({self.card.input: self._stored(self.card.input, values)})
+        return {o.name: self._floats(o.name, found[o.name]) for o in self.card.outputs}
+
+    def incremental(self) -> Hops:
+        """A stream of its own, for one-hop files."""
+        start = {n: self._stored(n, np.zeros(self._tensors[n].shape, np.float32))
+                 for n in self._micro.inputs if n.startswith(STATE)}  # fmt: skip
+        shape = self.card.features.bands, int(self._tensors[MEAN].shape[-1])
+        return Hops(self._step, start, self.card.hop, shape)
+
+    def _step(
+        self, features: NDArray[np.float32], mean: NDArray[np.float32],
+        states: Mapping[str, NDArray[Any]],
+    ) -> tuple[dict[str, NDArray[np.float32]], Mapping[str, NDArray[Any]]]:  # fmt: skip
+        given = {self.card.input: self._stored(self.card.input, features),
+                 MEAN: self._stored(MEAN, mean), **states}  # fmt: skip
+        found = self._micro.run(given)
+        names = [*(o.name for o in self.card.outputs), TOKEN]
+        after = {n: found[n.replace(STATE, NEXT)] for n in states}
+        return {n: self._floats(n, found[n]) for n in names}, after
+
+    def _stored(self, name: str, values: NDArray[np.float32]) -> NDArray[np.int8]:
+        tensor = self._tensors[name]
+        scale, zero = tensor.quantization.scale[0], tensor.quantization.zeroPoint[0]
+        if values.size != np.prod(tensor.shape):
+            raise BadArtifact(f"{name} has {values.shape}; the file is for {list(tensor.shape)}")
+        whole = np.clip(np.rint(values / np.float32(scale)) + zero, -128, 127)
+        return whole.astype(np.int8).reshape(tensor.shape)
+
+    def _floats(self, name: str, values: NDArray[np.int8]) -> NDArray[np.float32]:
+        found = self._tensors[name].quantization
+        return (values.astype(np.float32) - found.zeroPoint[0]) * np.float32(found.scale[0])
+
+    def step_of(self, name: str) -> float:
+        """What one integer of an output is worth."""
+        return float(self._tensors[name].quantization.scale[0])
 
 
 class _stderr:

@@ -111,7 +111,6 @@ class OnnxBackend:
         if outputs[: len(promised)] != promised:
             raise BadArtifact(f"{self._path}: outputs {outputs}; the card promises {promised}")
 
-
     def _check_step(self, inputs: set[str]) -> None:
         """A step has a next state for each state, a mean and a token."""
         outputs = {o.name for o in self._session.get_outputs()}

@@ -1,0 +1,151 @@
+"""The parity matrix: one student on each runtime that reads its files.
+
+Everything is compared on clips of one length, because TensorFlow Lite Micro takes no other than the
+one a file was written for.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from edgeemo.backends import Backend
+from edgeemo.backends.tflite import TfliteBackend
+from edgeemo.compress.students import Student
+from edgeemo.export.parity import ParitySet
+from edgeemo.export.tflite_graph import FRAMES
+from edgeemo.export.tflm import MicroBackend
+from edgeemo.metrics import ccc
+from edgeemo.types import DIMENSIONS
+
+STEPS = 1.0
+"""Largest difference of TensorFlow Lite Micro from LiteRT's reference kernels, in integers."""
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """A file on one runtime.
+
+    Attributes:
+        runtime: what ran it, and which kernels.
+        clips: number of clips.
+        ccc: with the float student, by dimension.
+        rmse: of the dimensions.
+        largest: largest difference of a dimension.
+        steps: largest difference from LiteRT's reference kernels in integers of the output, for
+            TensorFlow Lite Micro.
+        arena: bytes of tensors and of structures, for TensorFlow Lite Micro.
+        bytes: of the file.
+        milliseconds: median for a clip, features made before.
+        faults: why the file is refused; empty if it is not.
+    """
+
+    runtime: str
+    clips: int
+    ccc: Mapping[str, float]
+    rmse: float
+    largest: float
+    steps: float | None
+    arena: tuple[int, int] | None
+    bytes: int
+    milliseconds: float
+    faults: tuple[str, ...] = ()
+
+
+def cut(student: Student, clips: ParitySet) -> tuple[list[Floats], Floats]:
+    """Features of FRAMES frames, and what the float student makes of them.
+
+    Shorter clips are said again until they are long enough.
+    """
+    features = [np.resize(f, (FRAMES, student.spec.bands)) for f in clips.features]
+    with torch.inference_mode():
+        adv = [student(torch.from_numpy(f)[None], None).adv[0].numpy() for f in features]
+    return features, np.stack(adv)
+
+
+def on_runtimes(
+    path: Path, backend: Backend, cuts: tuple[list[Floats], Floats]
+) -> tuple[Runtime, ...]:
+    """A file on each runtime that reads it.
+
+    Args:
+        path: the file.
+        backend: it is loaded in.
+        cuts: from `cut`.
+    """
+    if backend.card.input == "samples":
+        return ()  # a file with the front end inside: the same graph behind it
+    features, wanted = cuts
+    size, kind = path.stat().st_size, backend.card.quantization.kind
+    names = {"onnx": "onnxruntime", "tflite": "LiteRT XNNPACK"}
+    row, _ = _measure(f"{names[backend.name]} {_kind(kind)}", backend, features, wanted, size)
+    if not isinstance(backend, TfliteBackend) or kind != "int8":
+        return (row,)
+    reference, judged = _measure("LiteRT reference int8", TfliteBackend(path, reference=True),
+                                 features, wanted, size)  # fmt: skip
+    micro = MicroBackend(path)
+    return row, reference, _micro(micro, features, wanted, judged, size)
+
+
+def _kind(kind: str) -> str:
+    return "float" if kind == "none" else kind
+
+
+def _micro(
+    micro: MicroBackend, features: list[Floats], wanted: Floats, judged: Floats, size: int
+) -> Runtime:
+    row, found = _measure("TFLM int8", micro, features, wanted, size)
+    steps = float(np.abs(found - judged).max() / micro.step_of("adv"))
+    arena, faults = micro.arena(), ()
+    if steps > STEPS + 1e-3:
+        faults = (f"TensorFlow Lite Micro differs from LiteRT's reference kernels by {steps:.3g} "
+                  f"integers; the limit is {STEPS:g}",)  # fmt: skip
+    return Runtime(row.runtime, row.clips, row.ccc, row.rmse, row.largest, steps,
+                   (arena.tensors, arena.structures), size, row.milliseconds, faults)  # fmt: skip
+
+
+def _measure(
+    name: str, backend: Backend, features: Sequence[Floats], wanted: Floats, size: int
+) -> tuple[Runtime, Floats]:
+    adv, seconds = [], []
+    backend.run(features[0][np.newaxis])  # the first call makes room for this length
+    for clip in features:
+        start = time.perf_counter()
+        found = backend.run(clip[np.newaxis])
+        seconds.append(time.perf_counter() - start)
+        adv.append(found["adv"][0])
+    got = np.stack(adv)
+    apart = got - wanted
+    agreement = {d: ccc(got[:, i], wanted[:, i]) for i, d in enumerate(DIMENSIONS)}
+    row = Runtime(name, len(features), agreement, float(np.sqrt(np.mean(apart**2))),
+                  float(np.abs(apart).max()), None, None, size,
+                  1000 * statistics.median(seconds))  # fmt: skip
+    return row, got
+
+
+def matrix(rows: Sequence[Runtime]) -> str:
+    """The rows as text; times as ratios to the fastest."""
+    if not rows:
+        return "no runtime takes sound of a fixed length"
+    fastest = min(r.milliseconds for r in rows)
+    heads = ("arousal", "dominance", "valence", "RMSE", "largest", "steps", "time")
+    lines = [f"{'runtime':<24}" + "".join(f"{head:>11}" for head in heads)
+             + f"{'bytes':>9}  arena (tensors + structures)"]  # fmt: skip
+    for r in rows:
+        lost = "".join(f"{1 - r.ccc[d]:11.4f}" for d in DIMENSIONS)
+        steps = f"{r.steps:11.1f}" if r.steps is not None else f"{'-':>11}"
+        arena = f"{r.arena[0]} + {r.arena[1]}" if r.arena else "-"
+        lines.append(f"{r.runtime:<24}{lost}{r.rmse:11.4f}{r.largest:11.4f}{steps}"
+                     f"{r.milliseconds / fastest:11.2f}{r.bytes:9}  {arena}")  # fmt: skip
+    lines.append(f"CCC lost against the float student on {rows[0].clips} clips of {FRAMES} frames; "
+                 f"time 1 is {fastest:.2f} ms a clip")  # fmt: skip
+    return "\n".join(lines)
