@@ -4,8 +4,9 @@
 
 Counted on whole photographs (nine groups, six of one person, three without a person) and on the
 136 portraits of the London set. A face is found if the centre of a box lies within half a side of
-the centre of the labelled one; a further box is a false face. Processor time; set OMP_NUM_THREADS=1. The last
-columns are for the follow mode, on a frame of 640 x 480 with one face that is known already.
+the centre of the labelled one; a further box is a false face. Processor time, so set
+OMP_NUM_THREADS=1. The row 640x480 is for one frame, as a picture and in the follow mode of video.
+MediaPipe needs an environment of its own; the file keeps the rows of detectors that do not run.
 """
 
 from __future__ import annotations

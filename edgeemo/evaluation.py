@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
@@ -22,11 +23,13 @@ class Judged:
     """A clip with estimate and labels.
 
     Attributes:
-        id: of the clip.
-        speaker: who speaks.
+        id: of the clip or picture.
+        speaker: who speaks or is seen.
         estimate: the model's.
         adv: annotators' mean arousal, dominance, valence, or None.
         emotion: the class that is taken for true, or None.
+        votes: shares of the annotators' votes by class, or None.
+        groups: what is known of the person, for example {"sex": "F"}.
     """
 
     id: str
@@ -34,6 +37,8 @@ class Judged:
     estimate: Emotion
     adv: tuple[float, float, float] | None
     emotion: str | None
+    votes: Mapping[str, float] | None = None
+    groups: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def guess(self) -> str | None:
@@ -69,7 +74,11 @@ def figures(rows: Sequence[Judged]) -> list[Figure]:
     found = []
     rated = [r for r in rows if r.adv is not None]
     for i, name in enumerate(DIMENSIONS):
-        usable = [r for r in rated if getattr(r.estimate, name) is not None]
+        # A dimension may have been rated by nobody: then its label is NaN.
+        usable = [
+            r for r in rated
+            if getattr(r.estimate, name) is not None and r.adv and math.isfinite(r.adv[i])
+        ]  # fmt: skip
         found += _figure("ccc", name, usable, partial(_ccc, i))
     named = [r for r in rows if r.emotion is not None and r.guess in r.estimate.classes]
     return found + _figure("uar", "classes", named, _uar)

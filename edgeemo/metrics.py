@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -67,3 +68,20 @@ def uar(estimates: Sequence[str], labels: Sequence[str]) -> float:
         found = [e == name for e, label in zip(estimates, labels, strict=True) if label == name]
         recalls.append(sum(found) / len(found))
     return sum(recalls) / len(recalls)
+
+
+def kl_divergence(votes: Mapping[str, float], estimate: Mapping[str, float]) -> float:
+    """How far an estimate is from the votes: sum of votes * log(votes / estimate), in nats.
+
+    Args:
+        votes: shares by class, summing to 1.
+        estimate: probabilities by class; one under 1e-7 counts as 1e-7.
+
+    Returns:
+        0 or more; 0 only if they agree.
+    """
+    return sum(
+        share * math.log(share / max(estimate.get(name, 0.0), 1e-7))
+        for name, share in votes.items()
+        if share > 0
+    )

@@ -10,10 +10,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgeemo import confusion
 from edgeemo._files import write_text
+from edgeemo.confusion import Confusion
 from edgeemo.errors import BadData, BadInput
 from edgeemo.evaluation import Figure, Judged, figures, to_csv, to_svg
-from edgeemo.models import DEFAULT
+from edgeemo.models import DEFAULT, FACE_DEFAULT
 from edgeemo.session import Session, load
 
 if TYPE_CHECKING:
@@ -21,9 +23,13 @@ if TYPE_CHECKING:
 
 HELP = (
     "Compare a model with labels: CCC of arousal, dominance, valence with annotators' means, UAR "
-    "of the classes, over all clips and by speaker. Say of a figure whether the model was trained "
-    "on these speakers."
+    "of the classes, over all clips and by speaker; of the classes also accuracy, recalls, the "
+    "divergence from the votes, and accuracy by group of people. Say of a figure whether the "
+    "model was trained on these people."
 )
+
+_GROUPS = ("sex", "ethnicity", "age", "language")
+_YOUNG = (25, 35)  # ages up to here make a group each; the rest is the third
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,11 +37,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "path", metavar="PATH", help="a folder with labels.csv, or a corpus as it is distributed"
     )
-    parser.add_argument("--model", default=DEFAULT, metavar="M",
-                        help="name or file (default: %(default)s)")  # fmt: skip
+    parser.add_argument(
+        "--model", metavar="M", help="name or file (default: the shipped one of the data's task)"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object a measure")
     parser.add_argument("--csv", type=Path, metavar="F", help="write a line a clip to F")
     parser.add_argument("--plot", type=Path, metavar="F.svg", help="draw estimates over labels")
+    parser.add_argument(
+        "--confusion", type=Path, metavar="F",
+        help="confusion matrix and recalls: a picture if F ends in .svg, numbers if in .csv",
+    )  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> int:
@@ -44,10 +55,14 @@ def run(args: argparse.Namespace) -> int:
 
     if args.plot is not None and args.plot.suffix != ".svg":
         raise BadInput(f"{args.plot}: pictures are written as SVG; name a file that ends in .svg")
-    session = load(args.model)
+    if args.confusion is not None and args.confusion.suffix not in (".svg", ".csv"):
+        raise BadInput(f"{args.confusion}: name a file that ends in .svg or .csv")
     data = open_dataset(args.path)
+    session = load(args.model or (FACE_DEFAULT if data.task == "face" else DEFAULT))
+    if session.card.task != data.task:
+        raise BadInput(f"{args.path} is for models of {data.task}; {session.card.name} is not one")
     rows = list(judge(session, data))
-    found = figures(rows)
+    found, matrix = figures(rows), confusion.confusion(rows)
     if not found:
         raise BadData(
             f"{args.path}: nothing to compare with: fewer than 2 usable clips have arousal, "
@@ -57,7 +72,10 @@ def run(args: argparse.Namespace) -> int:
         write_text(args.csv, to_csv(rows))
     if args.plot is not None:
         write_text(args.plot, to_svg(rows))
-    for line in _json(found, session, data) if args.json else _text(found, session, data):
+    if args.confusion is not None:
+        _write_confusion(matrix, args.confusion)
+    lines = _json if args.json else _text
+    for line in lines(found, matrix, session, data):
         print(line)
     skipped = len(data) - len(rows)
     if skipped:
@@ -66,33 +84,89 @@ def run(args: argparse.Namespace) -> int:
 
 
 def judge(session: Session, data: DataSet) -> Iterator[Judged]:
-    """Estimates of all clips that can be read and are long enough."""
-    from edgeemo.compress.data import RATE, readable
+    """Estimates of all clips or pictures that can be used."""
+    from edgeemo.compress.data import RATE
 
-    for clip, samples in readable(data):
+    for clip in data:
         try:
-            estimate = session.predict(samples, RATE)
+            if clip.task == "face":
+                estimate = session.predict(clip.image(), box=clip.box)
+            else:
+                estimate = session.predict(clip.samples(), RATE)
         except BadInput as error:
             print(f"edgeemo: skipped {clip.id}: {error}", file=sys.stderr)
             continue
-        yield Judged(clip.id, clip.speaker, estimate, clip.adv, _truth(clip))
+        yield Judged(
+            clip.id, clip.speaker, estimate, clip.adv, _truth(clip), clip.votes, _groups(clip)
+        )
 
 
 def _truth(clip: Clip) -> str | None:
-    """The class with the most votes; None for no votes or a tie."""
+    """The class with the most votes; None for no votes, a tie, or if most named no class."""
     votes = clip.votes or {}
-    best = [name for name, share in votes.items() if share == max(votes.values())]
-    return best[0] if len(best) == 1 else None
+    top = max(votes.values(), default=0.0)
+    best = [name for name, share in votes.items() if share == top]
+    return best[0] if len(best) == 1 and (1 - clip.other) * top > clip.other else None
 
 
-def _json(found: list[Figure], session: Session, data: DataSet) -> Iterator[str]:
+def _groups(clip: Clip) -> dict[str, str]:
+    known = {"sex": clip.sex, "language": clip.language} | dict(clip.tags)
+    found = {name: str(known[name]) for name in _GROUPS if known.get(name)}
+    try:
+        age = float(found.get("age", ""))
+    except ValueError:
+        found.pop("age", None)
+        return found
+    young, middle = _YOUNG
+    found["age"] = (
+        f"to {young}" if age <= young else f"{young + 1} to {middle}" if age <= middle
+        else f"over {middle}"
+    )  # fmt: skip
+    return found
+
+
+def _write_confusion(matrix: Confusion | None, path: Path) -> None:
+    if matrix is None:
+        raise BadData(f"{path}: not written: nothing in the data has a class that the model gives")
+    write = confusion.to_svg if path.suffix == ".svg" else confusion.to_csv
+    write_text(path, write(matrix))
+
+
+def _json(
+    found: list[Figure], matrix: Confusion | None, session: Session, data: DataSet
+) -> Iterator[str]:
+    head = {"model": session.card.name, "data": data.name}
     for figure in found:
-        yield json.dumps({"model": session.card.name, "data": data.name} | asdict(figure))
+        yield json.dumps(head | asdict(figure))
+    if matrix is None:
+        return
+    count = int(matrix.counts.sum())
+    yield json.dumps(head | {"measure": "accuracy", "of": "classes", "clips": count,
+                             "value": matrix.accuracy})  # fmt: skip
+    if matrix.kl is not None:
+        yield json.dumps(head | {"measure": "kl", "of": "votes", "clips": matrix.voted,
+                                 "value": matrix.kl})  # fmt: skip
+    for name, (recall, total) in matrix.recall.items():
+        yield json.dumps(head | {"measure": "recall", "of": name, "clips": total, "value": recall})
+    for group in matrix.groups:
+        yield json.dumps(head | {"measure": "accuracy", "of": f"{group.by} {group.name}",
+                                 "clips": group.count, "value": group.accuracy})  # fmt: skip
 
 
-def _text(found: list[Figure], session: Session, data: DataSet) -> Iterator[str]:
+def _text(
+    found: list[Figure], matrix: Confusion | None, session: Session, data: DataSet
+) -> Iterator[str]:
     yield f"{session.card.name} on {data.name}: {len(data)} clips, {len(data.speakers)} speakers"
     yield f"{'':16}{'all clips':>10}{'speakers':>10}{'mean':>8}{'sd':>8}{'worst':>8}"
     for f in found:
         each = [f"{v:8.3f}" if v is not None else f"{'-':>8}" for v in (f.mean, f.spread, f.worst)]
         yield f"{f.measure.upper()} {f.of:<12}{f.value:10.3f}{f.speakers:10d}{''.join(each)}"
+    if matrix is None:
+        return
+    kl = "" if matrix.kl is None else f", KL to the votes {matrix.kl:.3f} nats of {matrix.voted}"
+    yield f"classes: accuracy {matrix.accuracy:.3f} of {matrix.counts.sum()}{kl}"
+    recalls = (f"{name} {recall:.2f} of {n}" for name, (recall, n) in matrix.recall.items())
+    yield f"recall: {', '.join(recalls)}"
+    for by in dict.fromkeys(group.by for group in matrix.groups):
+        shown = (f"{g.name} {g.accuracy:.2f} of {g.count}" for g in matrix.groups if g.by == by)
+        yield f"accuracy by {by}: {', '.join(shown)}"

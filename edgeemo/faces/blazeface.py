@@ -12,14 +12,14 @@ MediaPipe 0.10.21.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeemo.errors import require
-from edgeemo.faces.boxes import Face, as_square, distinct, in_picture
+from edgeemo.faces.boxes import Face, as_square, distinct, in_picture, is_among
 from edgeemo.images import ImageSpec, Pixels, checked, cut, normalise
 
 FILE = Path(__file__).parent / "face_detection_short_range.tflite"
@@ -70,7 +70,7 @@ class BlazeFace:
         smallest = max(SMALLEST, max(height, width) / 50)
         return self._look_twice(image, squares(width, height, smallest))
 
-    def follow(self, image: Pixels, known: Iterable[Face]) -> list[Face]:
+    def follow(self, image: Pixels, known: Sequence[Face]) -> list[Face]:
         """Faces of the next frame of a video: a few looks in place of many.
 
         The whole frame, each known face that this does not show, and one tile; the tiles take
@@ -82,19 +82,23 @@ class BlazeFace:
         found = self._look(image, whole, SURE)
         if tiles:
             self._turn = (self._turn + 1) % len(tiles)
-            found += self._look_twice(image, [tiles[self._turn]])
+            found += self._look_twice(image, [tiles[self._turn]], [*found, *known])
         for face in known:
-            if len(distinct([*found, face])) > len(distinct(found)):
+            if not is_among(face, found):
                 found += self._look(image, _around(face), FIRST)
         return distinct(in_picture(found, image))
 
-    def _look_twice(self, image: Pixels, where: Iterable[Square]) -> list[Face]:
-        """Faces of several squares, each seen again in the middle of one of its own."""
+    def _look_twice(
+        self, image: Pixels, where: Iterable[Square], known: Sequence[Face] = ()
+    ) -> list[Face]:
+        """Faces of several squares that are not known, each seen again in one of its own."""
         first = [face for square in where for face in self._look(image, square, FIRST)]
         found = []
         for face in distinct(in_picture(first, image)):
+            if is_among(face, known):
+                continue
             again = self._look(image, _around(face), SURE)
-            found += [f for f in again if len(distinct([f, face])) == 1]
+            found += [f for f in again if is_among(f, [face])]
         return distinct(in_picture(found, image))
 
     def _look(self, image: Pixels, square: Square, score: float) -> list[Face]:

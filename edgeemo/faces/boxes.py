@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from edgeemo.images import Pixels
@@ -53,20 +54,18 @@ def overlap(a: Face, b: Face) -> float:
     return shared / (_area(a) + _area(b) - shared)
 
 
-def distinct(faces: list[Face], most: int | None = None) -> list[Face]:
-    """The best of each group of boxes that show one face, the best first.
-
-    Args:
-        faces: in any order.
-        most: keep no more than this many.
-    """
+def distinct(faces: Iterable[Face]) -> list[Face]:
+    """The best of each group of boxes that show one face, the best first."""
     kept: list[Face] = []
     for face in sorted(faces, key=lambda f: -f.score):
-        if len(kept) == most:
-            break
-        if all(not _same(face, other) for other in kept):
+        if not is_among(face, kept):
             kept.append(face)
     return kept
+
+
+def is_among(face: Face, others: Iterable[Face]) -> bool:
+    """Whether one of the boxes shows the same face."""
+    return any(_same(face, other) for other in others)
 
 
 def in_picture(faces: list[Face], image: Pixels) -> list[Face]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Protocol
@@ -35,7 +35,7 @@ class Detector(Protocol):
         """
         ...
 
-    def follow(self, image: Pixels, known: Iterable[Face]) -> list[Face]:
+    def follow(self, image: Pixels, known: Sequence[Face]) -> list[Face]:
         """The faces of a frame of a video, fast.
 
         Args:
@@ -55,7 +55,7 @@ class Whole:
         height, width = checked(image).shape[:2]
         return [Face((0.0, 0.0, float(width), float(height)), 1.0)]
 
-    def follow(self, image: Pixels, known: Iterable[Face]) -> list[Face]:
+    def follow(self, image: Pixels, known: Sequence[Face]) -> list[Face]:
         """As `find`."""
         return self.find(image)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,6 @@ class Haar:
             for (x, y, w, h), weight in zip(np.array(boxes).tolist(), weights, strict=True)
         ])  # fmt: skip
 
-    def follow(self, image: Pixels, known: Iterable[Face]) -> list[Face]:
+    def follow(self, image: Pixels, known: Sequence[Face]) -> list[Face]:
         """As `find`."""
         return self.find(image)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -51,6 +51,6 @@ class MediaPipe:
             found.append(Face(square, float(score)))
         return distinct(found)
 
-    def follow(self, image: Pixels, known: Iterable[Face]) -> list[Face]:
+    def follow(self, image: Pixels, known: Sequence[Face]) -> list[Face]:
         """As `find`."""
         return self.find(image)
