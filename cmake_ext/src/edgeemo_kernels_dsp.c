@@ -2,8 +2,9 @@
  *
  * Two int8 values of a word become a pair of int16 by one instruction (sxtb16), and one smlad
  * multiplies two pairs. Inputs are widened once for all outputs, in the order 0 2 | 1 3 in which
- * sxtb16 gives the weights, too; no byte is moved. Two positions by two outputs share loads:
- * 16 products are 16 instructions.
+ * sxtb16 gives the weights, too; no byte is moved. Two positions by two outputs share loads: 16
+ * products are 16 instructions; one position by four outputs: 21. Inner loops are in assembler,
+ * because the compiler runs out of registers by its own order.
  */
 #include "edgeemo_kernels.h"
 
@@ -11,152 +12,235 @@
 #include <arm_acle.h>
 #include <string.h>
 
-static inline int16x2_t odd_bytes(uint32_t word)
-{
-    int16x2_t pair;
-    __asm__("sxtb16 %0, %1, ror #8" : "=r"(pair) : "r"(word));
-    return pair;
-}
-
-static inline int16x2_t even_bytes(uint32_t word)
-{
-    return __sxtb16((int8x4_t)word);
-}
-
-/* Any address: the cores that this is for load words from all. */
-static inline uint32_t load(const int8_t *from)
-{
-    uint32_t word;
-    memcpy(&word, from, 4);
-    return word;
-}
-
 /* Words of a patch: even and odd pair of position 0, even and odd pair of position 1, and so on. */
 static void pack(const edgeemo_dense *d, const int8_t *from, int32_t n, int32_t at,
                  int32_t position, void *patches)
 {
     (void)d;
-    int16x2_t *to = (int16x2_t *)patches + at + 2 * position;
+    int32_t *to = (int32_t *)patches + at + 2 * position;
     for (const int8_t *end = from + n; from < end; from += 4, to += 4) {
-        uint32_t word = load(from);
-        to[0] = even_bytes(word);
-        to[1] = odd_bytes(word);
+        int32_t word, odd;
+        memcpy(&word, from, 4); /* any address: these cores load words from all */
+        __asm__("sxtb16 %0, %1, ror #8" : "=r"(odd) : "r"(word));
+        to[0] = __sxtb16(word);
+        to[1] = odd;
     }
 }
 
-/* Four inputs, two outputs, two positions. */
-#define STEP(first, second)                                   \
-    do {                                                      \
-        int16x2_t x0 = x[0], x1 = x[1], y0 = x[2], y1 = x[3]; \
-        x += 4;                                               \
-        uint32_t word_ = load(first);                         \
-        int16x2_t even_ = even_bytes(word_), odd_ = odd_bytes(word_); \
-        a0 = __smlad(even_, x0, a0);                          \
-        b0 = __smlad(even_, y0, b0);                          \
-        a0 = __smlad(odd_, x1, a0);                           \
-        b0 = __smlad(odd_, y1, b0);                           \
-        word_ = load(second);                                 \
-        even_ = even_bytes(word_), odd_ = odd_bytes(word_);   \
-        a1 = __smlad(even_, x0, a1);                          \
-        b1 = __smlad(even_, y0, b1);                          \
-        a1 = __smlad(odd_, x1, a1);                           \
-        b1 = __smlad(odd_, y1, b1);                           \
-    } while (0)
-
-static void two_by_two(const edgeemo_dense *d, const int8_t *w, const int16x2_t *x, int32_t o,
-                       int32_t outputs, int8_t *const *to)
+/* A sum that has its bias, to int8. */
+static inline int32_t narrowed(const edgeemo_rescale *r, int32_t acc, int32_t multiplier)
 {
-    int32_t a0 = 0, a1 = 0, b0 = 0, b1 = 0;
-    int32_t blocks = d->inputs / 16, rest = d->inputs % 16;
-    w += (o & 2) * 16;
-    for (; blocks > 0; blocks--, w += 64) {
-        STEP(w, w + 16);
-        STEP(w + 4, w + 20);
-        STEP(w + 8, w + 24);
-        STEP(w + 12, w + 28);
-    }
-    w += (o & 2) * (rest - 16);
-    for (int32_t k = 0; k < rest; k += 4)
-        STEP(w + k, w + rest + k);
-    to[0][o] = edgeemo_rescaled(&d->rescale, o, a0);
-    to[1][o] = edgeemo_rescaled(&d->rescale, o, b0);
-    if (o + 1 < outputs) {
-        to[0][o + 1] = edgeemo_rescaled(&d->rescale, o + 1, a1);
-        to[1][o + 1] = edgeemo_rescaled(&d->rescale, o + 1, b1);
-    }
+    int32_t high = edgeemo_high_word((int32_t)((uint32_t)acc << r->pre), multiplier);
+    __asm__("ssat %0, #8, %1" : "=r"(high) : "r"((high + r->plus) >> r->shift));
+    return high;
 }
 
-/* Four inputs, one output; x0 and x1 are there. */
-#define STEP_ONE(acc, from)                     \
-    do {                                        \
-        uint32_t word_ = load(from);            \
-        acc = __smlad(even_bytes(word_), x0, acc); \
-        acc = __smlad(odd_bytes(word_), x1, acc);  \
-    } while (0)
-
-static void four_by_one(const edgeemo_dense *d, const int8_t *w, const int16x2_t *x, int32_t o,
-                        int8_t *to)
+static inline int32_t limited(const edgeemo_rescale *r, int32_t value)
 {
-    int32_t acc[4], a0 = 0, a1 = 0, a2 = 0, a3 = 0, rest = d->inputs % 16;
-    for (int32_t blocks = d->inputs / 16; blocks > 0; blocks--, w += 64)
-        for (int32_t k = 0; k < 16; k += 4, x += 4) {
-            int16x2_t x0 = x[0], x1 = x[1];
-            STEP_ONE(a0, w + k);
-            STEP_ONE(a1, w + 16 + k);
-            STEP_ONE(a2, w + 32 + k);
-            STEP_ONE(a3, w + 48 + k);
-        }
+    return value < r->low ? r->low : value > r->high ? r->high : value;
+}
+
+static inline int32_t has_limits(const edgeemo_rescale *r)
+{
+    return r->low > -128 || r->high < 127;
+}
+
+/* Weights of one output, at an offset from w: two pairs times x (and y). */
+#define ONE(acc, offset)                \
+    "ldr %[u], [%[w], #" offset "]\n"   \
+    "sxtb16 %[v], %[u]\n"               \
+    "sxtb16 %[u], %[u], ror #8\n"       \
+    "smlad %[" acc "], %[v], %[x0], %[" acc "]\n" \
+    "smlad %[" acc "], %[u], %[x1], %[" acc "]\n"
+#define TWO(a, b, offset)               \
+    "ldr %[u], [%[w], #" offset "]\n"   \
+    "sxtb16 %[v], %[u]\n"               \
+    "sxtb16 %[u], %[u], ror #8\n"       \
+    "smlad %[" a "], %[v], %[x0], %[" a "]\n" \
+    "smlad %[" b "], %[v], %[y0], %[" b "]\n" \
+    "smlad %[" a "], %[u], %[x1], %[" a "]\n" \
+    "smlad %[" b "], %[u], %[y1], %[" b "]\n"
+
+/* Four inputs of one position, four outputs; of two positions, two outputs. */
+#define FOUR_BY_ONE(o0, o1, o2, o3)           \
+    "ldrd %[x0], %[x1], [%[x]], #16\n"        \
+    ONE("a0", o0) ONE("a1", o1) ONE("a2", o2) ONE("a3", o3)
+#define TWO_BY_TWO(o0, o1)                    \
+    "ldrd %[x0], %[x1], [%[x]], #8\n"         \
+    "ldrd %[y0], %[y1], [%[x]], #8\n"         \
+    TWO("a0", "b0", o0) TWO("a1", "b1", o1)
+
+/* What is left of a group behind its whole blocks: 4, 8 or 12 inputs an output, by four. Each step
+ * brings the weights of one output; w moves on by `rest`. */
+static inline int32_t rest_of(const int8_t *w, const int32_t *x, int32_t rest, int32_t acc)
+{
     for (int32_t k = 0; k < rest; k += 4, x += 4) {
-        int16x2_t x0 = x[0], x1 = x[1];
-        STEP_ONE(a0, w + k);
-        STEP_ONE(a1, w + rest + k);
-        STEP_ONE(a2, w + 2 * rest + k);
-        STEP_ONE(a3, w + 3 * rest + k);
+        int32_t word, odd;
+        memcpy(&word, w + k, 4);
+        __asm__("sxtb16 %0, %1, ror #8" : "=r"(odd) : "r"(word));
+        acc = __smlad(__sxtb16(word), x[0], acc);
+        acc = __smlad(odd, x[1], acc);
     }
-    acc[0] = a0, acc[1] = a1, acc[2] = a2, acc[3] = a3;
-    for (int32_t i = 0; i < 4 && o + i < d->outputs; i++)
-        to[o + i] = edgeemo_rescaled(&d->rescale, o + i, acc[i]);
+    return acc;
+}
+
+/* Outputs o.. (four, fewer at the end) of one position. */
+static inline void four_by_one(const edgeemo_dense *d, const edgeemo_rescale *r, const int8_t *w,
+                               const int32_t *x, int32_t o, int8_t *to)
+{
+    int32_t a0 = 0, a1 = 0, a2 = 0, a3 = 0, x0, x1, u, v;
+    for (const int8_t *end = w + d->inputs / 16 * 64; w < end; w += 64)
+        __asm__ volatile(FOUR_BY_ONE("0", "16", "32", "48") FOUR_BY_ONE("4", "20", "36", "52")
+                             FOUR_BY_ONE("8", "24", "40", "56") FOUR_BY_ONE("12", "28", "44", "60")
+                         : [a0] "+r"(a0), [a1] "+r"(a1), [a2] "+r"(a2), [a3] "+r"(a3),
+                           [x] "+r"(x), [x0] "=&r"(x0), [x1] "=&r"(x1), [u] "=&r"(u),
+                           [v] "=&r"(v)
+                         : [w] "r"(w)
+                         : "memory");
+    int32_t rest = d->inputs % 16;
+    if (rest) {
+        a0 = rest_of(w, x, rest, a0);
+        a1 = rest_of(w + rest, x, rest, a1);
+        a2 = rest_of(w + 2 * rest, x, rest, a2);
+        a3 = rest_of(w + 3 * rest, x, rest, a3);
+    }
+    const int32_t *c = r->channels + 2 * o;
+    if (o + 4 > d->outputs) {
+        const int32_t acc[4] = {a0, a1, a2, a3};
+        for (int32_t i = 0; o + i < d->outputs; i++)
+            to[o + i] = (int8_t)limited(r, narrowed(r, acc[i] + c[2 * i], c[2 * i + 1]));
+        return;
+    }
+    a0 = narrowed(r, a0 + c[0], c[1]);
+    a1 = narrowed(r, a1 + c[2], c[3]);
+    a2 = narrowed(r, a2 + c[4], c[5]);
+    a3 = narrowed(r, a3 + c[6], c[7]);
+    if (has_limits(r)) {
+        a0 = limited(r, a0);
+        a1 = limited(r, a1);
+        a2 = limited(r, a2);
+        a3 = limited(r, a3);
+    }
+    to += o;
+    to[0] = (int8_t)a0, to[1] = (int8_t)a1, to[2] = (int8_t)a2, to[3] = (int8_t)a3;
+}
+
+/* Outputs o and o + 1 of a group, the first or the second two, of two positions. */
+static inline void two_by_two(const edgeemo_dense *d, const edgeemo_rescale *r, const int8_t *w,
+                              const int32_t *x, int32_t o, int8_t *const *to)
+{
+    int32_t a0 = 0, a1 = 0, b0 = 0, b1 = 0, x0, x1, y0, y1, u, v;
+    int32_t second = o & 2, rest = d->inputs % 16;
+    const int8_t *end = w + d->inputs / 16 * 64;
+    for (w += 16 * second, end += 16 * second; w < end; w += 64)
+        __asm__ volatile(TWO_BY_TWO("0", "16") TWO_BY_TWO("4", "20") TWO_BY_TWO("8", "24")
+                             TWO_BY_TWO("12", "28")
+                         : [a0] "+r"(a0), [a1] "+r"(a1), [b0] "+r"(b0), [b1] "+r"(b1),
+                           [x] "+r"(x), [x0] "=&r"(x0), [x1] "=&r"(x1), [y0] "=&r"(y0),
+                           [y1] "=&r"(y1), [u] "=&r"(u), [v] "=&r"(v)
+                         : [w] "r"(w)
+                         : "memory");
+    if (rest) {
+        w += second * (rest - 16);
+        a0 = rest_of(w, x, rest, a0);
+        a1 = rest_of(w + rest, x, rest, a1);
+        b0 = rest_of(w, x + 2, rest, b0);
+        b1 = rest_of(w + rest, x + 2, rest, b1);
+    }
+    const int32_t *c = r->channels + 2 * o;
+    int8_t *first = to[0] + o, *other = to[1] + o;
+    a0 = narrowed(r, a0 + c[0], c[1]);
+    b0 = narrowed(r, b0 + c[0], c[1]);
+    if (o + 1 == d->outputs) {
+        *first = (int8_t)limited(r, a0);
+        *other = (int8_t)limited(r, b0);
+        return;
+    }
+    a1 = narrowed(r, a1 + c[2], c[3]);
+    b1 = narrowed(r, b1 + c[2], c[3]);
+    if (has_limits(r)) {
+        a0 = limited(r, a0);
+        a1 = limited(r, a1);
+        b0 = limited(r, b0);
+        b1 = limited(r, b1);
+    }
+    first[0] = (int8_t)a0, first[1] = (int8_t)a1;
+    other[0] = (int8_t)b0, other[1] = (int8_t)b1;
 }
 
 static void dense(const edgeemo_dense *d, const void *patches, int32_t count, int8_t *const *to)
 {
-    const int8_t *w = d->weights;
-    for (int32_t o = 0; o < d->outputs; o += 4, w += 4 * d->inputs) {
-        if (count == 1) {
-            four_by_one(d, w, patches, o, to[0]);
-            continue;
-        }
-        two_by_two(d, w, patches, o, d->outputs, to);
-        if (o + 2 < d->outputs)
-            two_by_two(d, w, patches, o + 2, d->outputs, to);
+    /* Copies: what is stored through int8_t might, for the compiler, change them. */
+    const edgeemo_dense own = *d;
+    const int8_t *w = own.weights;
+    if (count == 1) {
+        for (int32_t o = 0; o < own.outputs; o += 4, w += 4 * own.inputs)
+            four_by_one(&own, &own.rescale, w, patches, o, to[0]);
+        return;
     }
+    for (int32_t o = 0; o < own.outputs; o += 2, w += (o & 2) ? 0 : 4 * own.inputs)
+        two_by_two(&own, &own.rescale, w, patches, o, to);
 }
 
 static void depthwise(const edgeemo_depthwise *d, const int8_t *const *taps, int8_t *to)
 {
-    int32_t width = (d->channels + 3) / 4 * 4, c = 0;
-    for (; c + 4 <= d->channels; c += 4) {
-        const int16x2_t *w = (const int16x2_t *)(const void *)d->weights + c;
-        int32_t acc0 = 0, acc1 = 0, acc2 = 0, acc3 = 0;
-        for (int32_t t = 0; t < d->pairs; t++, w += width) {
-            uint32_t a = load(taps[2 * t] + c), b = load(taps[2 * t + 1] + c);
-            uint32_t ae = (uint32_t)even_bytes(a), ao = (uint32_t)odd_bytes(a);
-            uint32_t be = (uint32_t)even_bytes(b), bo = (uint32_t)odd_bytes(b);
-            acc0 = __smlad((int16x2_t)((ae & 0xffffu) | (be << 16)), w[0], acc0);
-            acc1 = __smlad((int16x2_t)((ao & 0xffffu) | (bo << 16)), w[1], acc1);
-            acc2 = __smlad((int16x2_t)((be & 0xffff0000u) | (ae >> 16)), w[2], acc2);
-            acc3 = __smlad((int16x2_t)((bo & 0xffff0000u) | (ao >> 16)), w[3], acc3);
+    const edgeemo_rescale r = d->rescale;
+    int32_t channels = d->channels, width = (channels + 3) / 4 * 4, c = 0;
+    const int32_t *weights = (const void *)d->weights; /* pairs, aligned to four bytes */
+    const int8_t *const *end = taps + 2 * d->pairs;
+    for (; c + 4 <= channels; c += 4) {
+        const int32_t *w = weights + c, *bias = r.channels + 2 * c;
+        int32_t a0 = bias[0], a1 = bias[2], a2 = bias[4], a3 = bias[6], a, b, e, f, s, t;
+        for (const int8_t *const *tap = taps; tap < end; w += width)
+            __asm__ volatile("ldrd %[a], %[b], [%[tap]], #8\n"
+                             "ldr %[a], [%[a], %[c]]\n"
+                             "ldr %[b], [%[b], %[c]]\n"
+                             "sxtb16 %[e], %[a]\n"
+                             "sxtb16 %[f], %[b]\n"
+                             "sxtb16 %[a], %[a], ror #8\n"
+                             "sxtb16 %[b], %[b], ror #8\n"
+                             "pkhbt %[t], %[e], %[f], lsl #16\n"
+                             "pkhtb %[f], %[f], %[e], asr #16\n"
+                             "pkhbt %[e], %[a], %[b], lsl #16\n"
+                             "pkhtb %[b], %[b], %[a], asr #16\n"
+                             "ldrd %[a], %[s], [%[w]]\n"
+                             "smlad %[a0], %[t], %[a], %[a0]\n"
+                             "smlad %[a1], %[e], %[s], %[a1]\n"
+                             "ldrd %[a], %[s], [%[w], #8]\n"
+                             "smlad %[a2], %[f], %[a], %[a2]\n"
+                             "smlad %[a3], %[b], %[s], %[a3]\n"
+                             : [a0] "+r"(a0), [a1] "+r"(a1), [a2] "+r"(a2), [a3] "+r"(a3),
+                               [tap] "+r"(tap), [a] "=&r"(a), [b] "=&r"(b), [e] "=&r"(e),
+                               [f] "=&r"(f), [s] "=&r"(s), [t] "=&r"(t)
+                             : [c] "r"(c), [w] "r"(w)
+                             : "memory");
+        a0 = narrowed(&r, a0, bias[1]);
+        a1 = narrowed(&r, a1, bias[3]);
+        a2 = narrowed(&r, a2, bias[5]);
+        a3 = narrowed(&r, a3, bias[7]);
+        if (has_limits(&r)) {
+            a0 = limited(&r, a0);
+            a1 = limited(&r, a1);
+            a2 = limited(&r, a2);
+            a3 = limited(&r, a3);
         }
-        to[c] = edgeemo_rescaled(&d->rescale, c, acc0);
-        to[c + 1] = edgeemo_rescaled(&d->rescale, c + 1, acc1);
-        to[c + 2] = edgeemo_rescaled(&d->rescale, c + 2, acc2);
-        to[c + 3] = edgeemo_rescaled(&d->rescale, c + 3, acc3);
+        to[c] = (int8_t)a0, to[c + 1] = (int8_t)a1;
+        to[c + 2] = (int8_t)a2, to[c + 3] = (int8_t)a3;
     }
     edgeemo_depthwise_from(d, taps, c, to);
 }
 
+static void add(const edgeemo_sum *s, const int8_t *a, const int8_t *b, int32_t n, int8_t *to)
+{
+    const edgeemo_sum own = *s;
+    for (int32_t i = 0; i < n; i++) {
+        int32_t sum = a[i] * own.m0 + b[i] * own.m1 + own.plus;
+        to[i] = edgeemo_clamp(own.zero + (sum >> own.shift), own.low, own.high);
+    }
+}
+
 const edgeemo_kernels edgeemo_kernels_dsp = {
-    "dsp", 2, pack, dense, depthwise, edgeemo_add_portable, edgeemo_accumulate_portable,
+    "dsp", 2, pack, dense, depthwise, add, edgeemo_accumulate_portable,
 };
 
 #else
