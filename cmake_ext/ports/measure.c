@@ -1,7 +1,8 @@
 /* measure.c: what a frame costs on a board: instructions by stage, and stack.
  *
  * Reads `spec` (an edgeemo_feature_spec) and `clip` (float32) from the working folder, writes the
- * lines `name number` to `measured`: ticks of cortex_m.h for each region, bytes of stack. */
+ * lines `name number` to `measured`: ticks of cortex_m.h for each region, bytes of state, tables
+ * and stack. */
 #include <string.h>
 
 #include "cortex_m.h"
@@ -98,6 +99,8 @@ int main(void)
     edgeemo_frontend_push(fe, clip, spec.window, frames, 1, &taken); /* then a hop is a frame */
     COUNT("pushes", pushes());
     COUNT("pushes_i16", pushes_i16());
+    tell("state", (uint32_t)edgeemo_frontend_state_size(fe->tables));
+    tell("tables", (uint32_t)edgeemo_tables_size(&spec));
     push = no_push;
     uint32_t caller = cortex_m_stack(one_push);
     push = edgeemo_frontend_push;

@@ -42,26 +42,42 @@
 /* The four values a, b, c, d that lie a quarter of a block apart become the four bins modulo 4;
  * the last three are still to be turned, so as to be the input of a smaller FFT. The arguments
  * are b + d and (b - d) / i. */
-#define BUTTERFLY(odd_re, odd_im, rot_re, rot_im)    \
-    real sum_re = a_re + c_re, sum_im = a_im + c_im; \
-    real dif_re = a_re - c_re, dif_im = a_im - c_im; \
-    real x0 = sum_re + (odd_re), y0 = sum_im + (odd_im); \
-    real x1 = dif_re + (rot_re), y1 = dif_im + (rot_im); \
-    real x2 = sum_re - (odd_re), y2 = sum_im - (odd_im); \
-    real x3 = dif_re - (rot_re), y3 = dif_im - (rot_im)
-#define BUTTERFLY_OF_FOUR BUTTERFLY(b_re + d_re, b_im + d_im, b_im - d_im, d_re - b_re)
-#define BUTTERFLY_OF_THREE BUTTERFLY(b_re, b_im, b_im, -b_re) /* d is 0 */
+#define BUTTERFLY(type, odd_re, odd_im, rot_re, rot_im)      \
+    type sum_re = a_re + c_re, sum_im = a_im + c_im;         \
+    type dif_re = a_re - c_re, dif_im = a_im - c_im;         \
+    type x0 = sum_re + (odd_re), y0 = sum_im + (odd_im);     \
+    type x1 = dif_re + (rot_re), y1 = dif_im + (rot_im);     \
+    type x2 = sum_re - (odd_re), y2 = sum_im - (odd_im);     \
+    type x3 = dif_re - (rot_re), y3 = dif_im - (rot_im)
+#define BUTTERFLY_OF_FOUR(type) \
+    BUTTERFLY(type, b_re + d_re, b_im + d_im, b_im - d_im, d_re - b_re)
+#define BUTTERFLY_OF_THREE(type) BUTTERFLY(type, b_re, b_im, b_im, -b_re) /* d is 0 */
 
 #define TURNED_RE(n) x##n * w##n##_re - y##n * w##n##_im
 #define TURNED_IM(n) x##n * w##n##_im + y##n * w##n##_re
 
-/* One stage in columns first.. of every block of `length`. The same turns serve all blocks, hence
- * the order of the loops. */
-static EDGEEMO_APART void turn_columns(const edgeemo_turns *turns, real_complex *z, int32_t m, int32_t length,
-                         int32_t first, int32_t last)
+/* The complex FFT took even samples as real and odd ones as imaginary parts. With Z its result,
+ * E = Z[k] + conj Z[M-k] and O = (Z[k] - conj Z[M-k]) / i are twice the FFTs of the even and of
+ * the odd samples; E + w O is twice bin k of the signal, and E - w O twice the conjugate of bin
+ * M-k, so that a pair shares its products. */
+#define PAIR_OF_BINS(type)                                                         \
+    type e_re = p_re + q_re, e_im = p_im - q_im;                                   \
+    type o_re = p_im + q_im, o_im = q_re - p_re;                                   \
+    type wo_re = o_re * w_re - o_im * w_im, wo_im = o_re * w_im + o_im * w_re;     \
+    type a_re = e_re + wo_re, a_im = e_im + wo_im;                                 \
+    type b_re = e_re - wo_re, b_im = e_im - wo_im
+
+#if EDGEEMO_HELIUM
+#include "edgeemo_helium.h"
+#endif
+
+/* Columns 1..last of every block of `length`. The same turns serve all blocks, hence the order of
+ * the loops. */
+static EDGEEMO_APART void turn_columns(const edgeemo_turns *turns, real_complex *z, int32_t m,
+                                       int32_t length, int32_t last)
 {
     int32_t quarter = length / 4;
-    for (int32_t j = first; j < last; j++) {
+    for (int32_t j = 1; j < last; j++) {
         float w1_re = turns[j].by1.re, w1_im = turns[j].by1.im;
         float w2_re = turns[j].by2.re, w2_im = turns[j].by2.im;
         float w3_re = turns[j].by3.re, w3_im = turns[j].by3.im;
@@ -71,7 +87,7 @@ static EDGEEMO_APART void turn_columns(const edgeemo_turns *turns, real_complex 
             LOAD(b_re, b_im, b, "s2", "s3");
             LOAD(c_re, c_im, c, "s4", "s5");
             LOAD(d_re, d_im, d, "s6", "s7");
-            BUTTERFLY_OF_FOUR;
+            BUTTERFLY_OF_FOUR(real);
             STORE(x0, y0, a, "s0", "s1");
             STORE(TURNED_RE(1), TURNED_IM(1), b, "s2", "s3");
             STORE(TURNED_RE(2), TURNED_IM(2), c, "s4", "s5");
@@ -80,7 +96,7 @@ static EDGEEMO_APART void turn_columns(const edgeemo_turns *turns, real_complex 
     }
 }
 
-/* The first column, whose turns are all 1. */
+/* Column 0, whose turns are all 1. */
 static EDGEEMO_APART void first_column(real_complex *z, int32_t m, int32_t length)
 {
     int32_t quarter = length / 4;
@@ -90,7 +106,7 @@ static EDGEEMO_APART void first_column(real_complex *z, int32_t m, int32_t lengt
         LOAD(b_re, b_im, b, "s2", "s3");
         LOAD(c_re, c_im, c, "s4", "s5");
         LOAD(d_re, d_im, d, "s6", "s7");
-        BUTTERFLY_OF_FOUR;
+        BUTTERFLY_OF_FOUR(real);
         STORE(x0, y0, a, "s0", "s1");
         STORE(x1, y1, b, "s2", "s3");
         STORE(x2, y2, c, "s4", "s5");
@@ -98,6 +114,7 @@ static EDGEEMO_APART void first_column(real_complex *z, int32_t m, int32_t lengt
     }
 }
 
+#if !EDGEEMO_HELIUM
 /* Columns from `first` on, of a frame that fills the first three quarters there, not the last. */
 static EDGEEMO_APART void window_columns(const edgeemo_tables *t, const real *frame, real_complex *z,
                            int32_t first)
@@ -122,31 +139,63 @@ static EDGEEMO_APART void window_columns(const edgeemo_tables *t, const real *fr
         LOAD_FLOATS_NEXT(w1_re, w1_im, w, "s16", "s17");
         LOAD_FLOATS_NEXT(w2_re, w2_im, w, "s18", "s19");
         LOAD_FLOATS_NEXT(w3_re, w3_im, w, "s20", "s21");
-        BUTTERFLY_OF_THREE;
+        BUTTERFLY_OF_THREE(real);
         STORE_NEXT(x0, y0, a, "s0", "s1");
         STORE_NEXT(TURNED_RE(1), TURNED_IM(1), b, "s2", "s3");
         STORE_NEXT(TURNED_RE(2), TURNED_IM(2), c, "s4", "s5");
         STORE_NEXT(TURNED_RE(3), TURNED_IM(3), d, "s6", "s7");
     }
 }
+#endif
 
-void edgeemo_begin(const edgeemo_tables *t, const real *frame, edgeemo_work *work)
+/* Columns 0..last of one stage. */
+static void quarter_blocks(const edgeemo_turns *turns, real_complex *z, int32_t m, int32_t length,
+                           int32_t last)
 {
-    int32_t m = t->fft / 2, quarter = m / 4, pairs = (t->window + 1) / 2;
-    int32_t four = pairs >= 3 * quarter ? pairs - 3 * quarter : quarter; /* columns */
-    for (int32_t column = 0; column < four; column++)
-        for (int32_t n = column; n < m; n += quarter) {
+#if EDGEEMO_HELIUM
+    if (last % 4 == 0) {
+        helium_columns(turns, z, m, length, last);
+        return;
+    }
+#endif
+    first_column(z, m, length);
+    turn_columns(turns, z, m, length, last);
+}
+
+/* Columns 0..last of the windowed frame, zeros behind its end. */
+static EDGEEMO_APART void fill_columns(const edgeemo_tables *t, const real *frame,
+                                       real_complex *z, int32_t last)
+{
+    int32_t m = t->fft / 2, pairs = (t->window + 1) / 2;
+    for (int32_t column = 0; column < last; column++)
+        for (int32_t n = column; n < m; n += m / 4) {
             real re = {0}, im = {0};
             if (n < pairs) {
                 re = frame[2 * n] * t->shape[2 * n];
                 im = frame[2 * n + 1] * t->shape[2 * n + 1];
             }
-            work->z[n] = (real_complex){re, im};
+            z[n].re = re;
+            z[n].im = im;
         }
-    turn_columns(t->turns, work->z, m, m, 0, four);
-    window_columns(t, frame, work->z, four);
 }
 
+void edgeemo_begin(const edgeemo_tables *t, const real *frame, edgeemo_work *work)
+{
+    int32_t m = t->fft / 2, quarter = m / 4, more = (t->window + 1) / 2 - 3 * quarter;
+    /* In columns from `four` on, the frame fills three quarters and not the last. */
+    int32_t four = more < 0 ? quarter : (more + 3) / 4 * 4;
+    if (four > 0) {
+        fill_columns(t, frame, work->z, four);
+        quarter_blocks(t->turns, work->z, m, m, four);
+    }
+#if EDGEEMO_HELIUM
+    helium_window(t, frame, work->z, four);
+#else
+    window_columns(t, frame, work->z, four);
+#endif
+}
+
+#if !EDGEEMO_HELIUM
 /* The last stage, if its blocks have four values: they are neighbours, and nothing is turned. */
 static EDGEEMO_APART void last_fours(real_complex *z, int32_t m)
 {
@@ -159,7 +208,7 @@ static EDGEEMO_APART void last_fours(real_complex *z, int32_t m)
                 : "=t"(a_re), "=t"(a_im), "=t"(b_re), "=t"(b_im), "=t"(c_re), "=t"(c_im),
                   "=t"(d_re), "=t"(d_im)
                 : "r"(a) : "memory");
-        BUTTERFLY_OF_FOUR;
+        BUTTERFLY_OF_FOUR(real);
         a_re = x0, a_im = y0, b_re = x1, b_im = y1;
         c_re = x2, c_im = y2, d_re = x3, d_im = y3;
         __asm__ volatile("vstmia %0!, {s0-s7}"
@@ -173,7 +222,7 @@ static EDGEEMO_APART void last_fours(real_complex *z, int32_t m)
         LOAD(b_re, b_im, b, , );
         LOAD(c_re, c_im, c, , );
         LOAD(d_re, d_im, d, , );
-        BUTTERFLY_OF_FOUR;
+        BUTTERFLY_OF_FOUR(real);
         STORE(x0, y0, a, , );
         STORE(x1, y1, b, , );
         STORE(x2, y2, c, , );
@@ -182,6 +231,7 @@ static EDGEEMO_APART void last_fours(real_complex *z, int32_t m)
 #endif
     }
 }
+#endif
 
 static void halve_pairs(real_complex *z, int32_t m)
 {
@@ -197,20 +247,21 @@ void edgeemo_fft(const edgeemo_tables *t, edgeemo_work *work)
     int32_t m = t->fft / 2, length = m / 4;
     const edgeemo_turns *turns = t->turns + m / 4;
     for (; length > 4; length /= 4) {
-        first_column(work->z, m, length);
-        turn_columns(turns, work->z, m, length, 1, length / 4);
+        quarter_blocks(turns, work->z, m, length, length / 4);
         turns += length / 4;
     }
-    if (length == 4)
-        last_fours(work->z, m);
-    else
+    if (length == 2)
         halve_pairs(work->z, m);
+#if EDGEEMO_HELIUM
+    else
+        helium_fours(work->z, m);
+#else
+    else
+        last_fours(work->z, m);
+#endif
 }
 
-/* The complex FFT took even samples as real and odd ones as imaginary parts. With Z its result,
- * E = Z[k] + conj Z[M-k] and O = (Z[k] - conj Z[M-k]) / i are twice the FFTs of the even and of
- * the odd samples; E + w O is twice bin k of the signal, and E - w O twice the conjugate of bin
- * M-k, so that a pair shares its products. */
+#if !EDGEEMO_HELIUM
 /* Bins first..last and their partners, all within one quarter. */
 static EDGEEMO_APART void split_bins(const edgeemo_tables *t, edgeemo_work *work, int32_t first,
                                      int32_t last)
@@ -226,15 +277,12 @@ static EDGEEMO_APART void split_bins(const edgeemo_tables *t, edgeemo_work *work
         LOAD(p_re, p_im, p, "s0", "s1");
         LOAD(q_re, q_im, q, "s2", "s3");
         LOAD_FLOATS_NEXT(w_re, w_im, w, "s4", "s5");
-        real e_re = p_re + q_re, e_im = p_im - q_im;
-        real o_re = p_im + q_im, o_im = q_re - p_re;
-        real wo_re = o_re * w_re - o_im * w_im, wo_im = o_re * w_im + o_im * w_re;
-        real a_re = e_re + wo_re, a_im = e_im + wo_im;
-        real b_re = e_re - wo_re, b_im = e_im - wo_im;
+        PAIR_OF_BINS(real);
         *low = a_re * a_re + a_im * a_im;
         *high = b_re * b_re + b_im * b_im;
     }
 }
+#endif
 
 /* Root by Newton's method on 1/sqrt(x): three steps from the usual guess reach float's last
  * bits, and + - * give the same bits everywhere. 0 gives 0. */
@@ -267,7 +315,11 @@ void edgeemo_spectrum(const edgeemo_tables *t, edgeemo_work *work)
     real_complex middle = z[t->quarters[2]];
     power[m / 2] = 4.0f * (middle.re * middle.re + middle.im * middle.im);
     for (int32_t half = 0; half < 2; half++) /* bin 0 has no partner */
+#if EDGEEMO_HELIUM
+        helium_split(t, work, half * quarter + !half, (half + 1) * quarter);
+#else
         split_bins(t, work, half * quarter + !half, (half + 1) * quarter);
+#endif
     if (t->spectrum == EDGEEMO_SPECTRUM_MAGNITUDE)
         take_roots(power, m + 1);
 }

@@ -4,6 +4,13 @@
 
 #include "edgeemo.h"
 
+/* Arm's vector unit: some stages have a form for it. Not for the lanes, which have their own. */
+#if defined __ARM_FEATURE_MVE && __ARM_FEATURE_MVE & 2 && !defined EDGEEMO_LANES
+#define EDGEEMO_HELIUM 1
+#else
+#define EDGEEMO_HELIUM 0
+#endif
+
 /* A function that stays a function: one copy of its code, and its stack only while it runs. */
 #ifdef __GNUC__
 #define EDGEEMO_APART __attribute__((noinline))

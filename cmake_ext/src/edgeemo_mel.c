@@ -1,6 +1,35 @@
 /* edgeemo_mel.c: sums of bins under the mel triangles, and their logarithm. */
 #include "edgeemo_internal.h"
 
+#if EDGEEMO_HELIUM
+#include <arm_mve.h>
+
+/* Lane i takes the bins between corners i and i+1, one after the other; four bands at a time, as
+ * many steps as the widest has bins. The falling sums wait in work->z. */
+void edgeemo_mel(const edgeemo_tables *t, edgeemo_work *work, float *out)
+{
+    float *fallen = &work->z[0].re;
+    for (int32_t i = 0; i <= t->bands; i += 4) {
+        mve_pred16_t in = vctp32q((uint32_t)(t->bands + 1 - i));
+        uint32x4_t bin = vldrhq_z_u32(t->edge + i, in), end = vldrhq_z_u32(t->edge + i + 1, in);
+        float32x4_t rising = vdupq_n_f32(0), falling = rising;
+        for (mve_pred16_t some; (some = vcmphiq_u32(end, bin)) != 0; bin = vaddq_n_u32(bin, 1)) {
+            /* Behind its last bin a lane adds zeros. */
+            float32x4_t power = vldrwq_gather_shifted_offset_z_f32(work->power, bin, some);
+            float32x4_t part = power * vldrwq_gather_shifted_offset_z_f32(t->rise, bin, some);
+            rising += part;
+            falling += power - part;
+        }
+        vstrwq_p_f32(out + i, rising, vctp32q((uint32_t)(t->bands - i)));
+        vstrwq_p_f32(fallen + i, falling, in);
+    }
+    for (int32_t b = 0; b < t->bands; b += 4) {
+        mve_pred16_t in = vctp32q((uint32_t)(t->bands - b));
+        float32x4_t sum = vldrwq_z_f32(out + b, in) + vldrwq_z_f32(fallen + b + 1, in);
+        vstrwq_p_f32(out + b, sum * vldrwq_z_f32(t->norm + b, in), in);
+    }
+}
+#else
 /* Between corner i and corner i+1, triangle i rises and triangle i-1 falls. */
 void edgeemo_mel(const edgeemo_tables *t, edgeemo_work *work, real *out)
 {
@@ -19,28 +48,52 @@ void edgeemo_mel(const edgeemo_tables *t, edgeemo_work *work, real *out)
     }
 }
 
+#endif
+
 /* ln x for normal x > 0, within 1e-6 of the truth plus half a bit of the result.
  *
  * x = 2^e m with m in [sqrt(1/2), sqrt(2)), and ln m = (m - 1) P(m - 1). P is the polynomial of
  * degree 6 with the smallest relative error against log1p(f) / f there (least squares, weights
  * raised where the error is largest until it is level: 1.1e-6), rounded to float. */
+#define LN(type, f, e)                       \
+    type p = f * 0x1.e743bep-4f - 0x1.7e515ap-3f; \
+    p = p * f + 0x1.a3c3cep-3f;              \
+    p = p * f - 0x1.fe26ccp-3f;              \
+    p = p * f + 0x1.5523fcp-2f;              \
+    p = p * f - 0x1.000176p-1f;              \
+    p = p * f + 0x1.000010p+0f;              \
+    p = e * 0x1.62e430p-1f + f * p
+enum { ROUND_UP = 0x3f800000 - 0x3f3504f3 }; /* makes the shift round at sqrt(1/2) */
+
+#if EDGEEMO_HELIUM
+void edgeemo_log(const edgeemo_tables *t, float *values)
+{
+    const float32x4_t low = vdupq_n_f32(t->floor);
+    int32_t add = t->floor_mode == EDGEEMO_FLOOR_ADD;
+    for (int32_t left = t->bands; left > 0; left -= 4, values += 4) {
+        mve_pred16_t in = vctp32q((uint32_t)left);
+        float32x4_t x = vldrwq_z_f32(values, in);
+        x = add ? x + low : vpselq_f32(low, x, vcmpltq_f32(x, low));
+        uint32x4_t bits = vreinterpretq_u32_f32(x);
+        int32x4_t whole = vreinterpretq_s32_u32((bits + ROUND_UP) >> 23) - 127;
+        bits -= vreinterpretq_u32_s32(whole << 23);
+        float32x4_t f = vreinterpretq_f32_u32(bits) - 1.0f, e = vcvtq_f32_s32(whole);
+        LN(float32x4_t, f, e);
+        vstrwq_p_f32(values, p * t->log_scale, in);
+    }
+}
+#else
 static real natural_log(real x)
 {
     union {
         real value;
         real_bits bits;
     } m = {x};
-    /* The bias makes the shift round at sqrt(1/2). */
-    real_ints e = (real_ints)((m.bits - 0x3f3504f3u + 0x3f800000u) >> 23) - 127;
-    m.bits -= (real_bits)e << 23;
-    real f = m.value - 1.0f;
-    real p = f * 0x1.e743bep-4f - 0x1.7e515ap-3f;
-    p = p * f + 0x1.a3c3cep-3f;
-    p = p * f - 0x1.fe26ccp-3f;
-    p = p * f + 0x1.5523fcp-2f;
-    p = p * f - 0x1.000176p-1f;
-    p = p * f + 0x1.000010p+0f;
-    return real_of(e) * 0x1.62e430p-1f + f * p;
+    real_ints whole = (real_ints)((m.bits + (uint32_t)ROUND_UP) >> 23) - 127;
+    m.bits -= (real_bits)whole << 23;
+    real f = m.value - 1.0f, e = real_of(whole);
+    LN(real, f, e);
+    return p;
 }
 
 void edgeemo_log(const edgeemo_tables *t, real *values)
@@ -52,3 +105,4 @@ void edgeemo_log(const edgeemo_tables *t, real *values)
         *value = natural_log(x) * scale;
     }
 }
+#endif

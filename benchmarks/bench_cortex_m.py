@@ -1,0 +1,118 @@
+"""What does a frame of logmel40 cost on Cortex-M boards: instructions, bytes, stack?
+
+    python benchmarks/bench_cortex_m.py
+
+prints a table and writes benchmarks/results/cortex_m.json. Needs arm-none-eabi-gcc and
+qemu-system-arm. Counts are exact (SysTick under QEMU's -icount) and belong to one compiler
+version; they are instructions, not cycles. tests/cmake_ext/test_budget.py compares them with
+cmake_ext/budget.toml.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+C = ROOT / "cmake_ext"
+RESULT = ROOT / "benchmarks" / "results" / "cortex_m.json"
+PARTS = ("fft", "frontend", "init", "math", "mel", "samples", "spec", "tables")
+STAGES = ("begin", "fft", "spectrum", "mel", "log")
+FLAGS = "-std=c99 -O2 -ffp-contract=off -mthumb -mfloat-abi=hard -ffunction-sections".split()
+# Name: machine of QEMU, ticks of SysTick per instruction of 64 ns, processor.
+BOARDS = {
+    "Cortex-M4F": ("mps2-an386", 1.6, ("-mcpu=cortex-m4", "-mfpu=fpv4-sp-d16")),
+    "Cortex-M33": ("mps2-an505", 1.28, ("-mcpu=cortex-m33", "-mfpu=fpv5-sp-d16")),
+    "Cortex-M55": ("mps3-an547", 2.048, ("-mcpu=cortex-m55", "-fno-if-conversion2")),
+}
+# What runs for each frame; the rest is set-up, or for whole clips.
+STREAM = re.compile(
+    r"edgeemo_(begin|fft|spectrum|mel|log)$|(first_column|turn_columns|window_columns|fill_columns"
+    r"|last_fours|halve_pairs|split_bins|take_roots|helium_\w+)(\.\w+)*$"
+)
+
+
+def spec_bytes() -> bytes:
+    """LOGMEL40 as an edgeemo_feature_spec in memory, made by the header itself."""
+    with tempfile.TemporaryDirectory() as folder:
+        source, program = Path(folder) / "spec.c", Path(folder) / "spec"
+        source.write_text(
+            '#include <stdio.h>\n#include "edgeemo.h"\nint main(void) {\n'
+            "    edgeemo_feature_spec spec = EDGEEMO_LOGMEL40;\n"
+            "    return fwrite(&spec, sizeof spec, 1, stdout) != 1;\n}\n"
+        )
+        subprocess.run(["gcc", f"-I{C / 'include'}", source, "-o", program], check=True)
+        return subprocess.run([program], check=True, capture_output=True).stdout
+
+
+def code_bytes(elf: Path) -> int:
+    """Bytes of the functions that run for each frame."""
+    listing = subprocess.run(
+        ["arm-none-eabi-nm", "-S", elf], check=True, capture_output=True, text=True
+    ).stdout
+    rows = [line.split() for line in listing.splitlines()]
+    return sum(int(row[1], 16) for row in rows if len(row) == 4 and STREAM.search(row[3]))
+
+
+def measure(board: str) -> dict[str, int]:
+    """Instructions a frame by stage and by push of 10 ms; bytes of code, memory and stack."""
+    machine, ticks, flags = BOARDS[board]
+    ports = C / "ports"
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "spec").write_bytes(spec_bytes())
+        clip = np.load(ROOT / "tests" / "golden" / "logmel40.npz")["clip"]
+        (folder / "clip").write_bytes((clip[:8000] / 32768).astype("<f4").tobytes())
+        sources = [C / "src" / f"edgeemo_{part}.c" for part in PARTS]
+        sources += [ports / f"{n}.c" for n in ("measure", "cortex_m", "start", "host_semihosting")]
+        subprocess.run(
+            ["arm-none-eabi-gcc", *FLAGS, *flags, "-nostartfiles", "--specs=nano.specs",
+             "--specs=nosys.specs", "-Wl,--gc-sections", *(f"-I{C / f}" for f in ("include", "src",
+             "ports")), *sources, "-L", ports, "-T", ports / f"{machine}.ld",
+             "-o", folder / "program"], check=True,
+        )  # fmt: skip
+        subprocess.run(
+            ["timeout", "60", "qemu-system-arm", "-M", machine, "-nographic", "-monitor", "none",
+             "-serial", "none", "-semihosting-config", "enable=on,target=native", "-icount",
+             "shift=6", "-kernel", folder / "program"], check=True, cwd=folder,
+        )  # fmt: skip
+        lines = (folder / "measured").read_text().split("\n")[:-1]
+        told = {key: int(value) for key, value in (line.split() for line in lines)}
+        code = code_bytes(folder / "program")
+
+    def count(region: str) -> int:
+        return round((told[region] - told["nothing"]) / ticks)
+
+    loop = count("loop_of_2000")
+    assert abs(loop - 2000) <= 5, f"a loop of 2000 instructions counts as {loop}: no -icount?"
+    stages = {stage: count(stage) for stage in STAGES}
+    return {
+        **stages, "stages": sum(stages.values()), "push": count("pushes") // 10,
+        "push_i16": count("pushes_i16") // 10, "code": code, "tables": told["tables"],
+        "state": told["state"], "stack": told["stack"],
+    }  # fmt: skip
+
+
+def main() -> None:
+    results = {board: measure(board) for board in BOARDS}
+    print(f"{'':10}" + "".join(f"{board:>12}" for board in results))
+    for key in next(iter(results.values())):
+        print(f"{key:10}" + "".join(f"{row[key]:12}" for row in results.values()))
+    gcc = subprocess.run(["arm-none-eabi-gcc", "--version"], capture_output=True, text=True).stdout
+    found = {
+        "protocol": "logmel40; instructions a frame (begin to log: stages; push: 10 ms of samples "
+        "with all that belongs to it); bytes of code a frame runs, tables, state, stack",
+        "compiler": gcc.split("\n")[0] + ", " + " ".join(FLAGS),
+        "command": "python benchmarks/bench_cortex_m.py",
+        "boards": results,
+    }
+    RESULT.write_text(json.dumps(found, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

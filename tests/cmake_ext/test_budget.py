@@ -1,0 +1,34 @@
+"""What the front end costs on Cortex-M boards, exactly, against cmake_ext/budget.toml."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SLACK = 1.02
+BUDGET = tomllib.loads((ROOT / "cmake_ext" / "budget.toml").read_text())
+
+_spec = importlib.util.spec_from_file_location("cortex_m", ROOT / "benchmarks/bench_cortex_m.py")
+assert _spec is not None and _spec.loader is not None
+cortex_m = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(cortex_m)
+
+
+@pytest.mark.parametrize("board", BUDGET)
+def test_costs_are_within_the_budget(board: str) -> None:
+    for tool in ("arm-none-eabi-gcc", "qemu-system-arm"):
+        if shutil.which(tool) is None:
+            pytest.skip(f"{tool} is not installed; .ci/run installs it when run by root")
+    costs = cortex_m.measure(board)
+    assert set(BUDGET[board]) == set(costs)
+    over = {k: (v, BUDGET[board][k]) for k, v in costs.items() if v > SLACK * BUDGET[board][k]}
+    assert not over, f"cost and budget: {over}"
+
+
+def test_every_board_has_a_budget() -> None:
+    assert set(BUDGET) == set(cortex_m.BOARDS)
