@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import edgeemo
+from edgeemo.errors import BadInput
+from edgeemo.faces import Faces, Tracked
+from edgeemo.faces.windows import windows
+from edgeemo.images import preprocess
+from edgeemo.pictures import read_picture
+from edgeemo.types import CLASSES, Emotion
+from edgeemo.video import Video
+
+DATA = Path(__file__).parents[2] / "data"
+
+
+def test_session_gives_what_the_graph_gives(face_artifact: Path) -> None:
+    import onnxruntime
+
+    session = edgeemo.load(face_artifact)
+    image = read_picture(DATA / "faces" / "single_lisa1.jpg")
+    box = (48.4, 171.6, 537.0, 661.0)
+    found = session.predict(image, box=box)
+    peer = onnxruntime.InferenceSession(face_artifact, providers=["CPUExecutionProvider"])
+    adv, probs = peer.run(None, {"image": preprocess(image, box, session.card.image)})
+    assert [found.arousal, found.valence] == pytest.approx(adv[0].tolist(), abs=1e-6)
+    assert list(found.classes.values()) == pytest.approx(probs[0].tolist(), abs=1e-6)
+    assert found.dominance is None and list(found.classes) == list(CLASSES)
+    assert found.box == (48, 172, 537, 661) and found.end == 0
+    assert session.predict(image).classes != found.classes
+    assert session.predict(image).box is None
+
+
+def test_tasks_do_not_mix(face_artifact: Path, artifact: Path) -> None:
+    face, speech = edgeemo.load(face_artifact), edgeemo.load(artifact)
+    image = np.zeros((48, 48, 3), np.uint8)
+    with pytest.raises(BadInput, match="takes faces"):
+        face.predict(image, 16000)
+    with pytest.raises(BadInput, match="takes speech"):
+        speech.predict(np.zeros(16000, np.float32), box=(0, 0, 1, 1))
+    with pytest.raises(BadInput, match="the picture is float32"):
+        face.predict(np.zeros(16000, np.float32))
+    with pytest.raises(BadInput, match="not of faces"):
+        Faces(speech)
+    assert "96 px grey" in repr(face) and "a face" in repr(face)
+
+
+def test_find_estimates_each_face(face_artifact: Path) -> None:
+    session = edgeemo.load(face_artifact)
+    one = read_picture(DATA / "faces" / "london" / "001_happiness.jpg")
+    two = np.concatenate([one, read_picture(DATA / "faces" / "london" / "017_neutral.jpg")], axis=1)
+    faces = Faces(session)
+    found = faces.find(two)
+    assert len(found) == 2
+    for emotion in found:
+        assert emotion.box is not None
+    centres = sorted((e.box[0] + e.box[2]) / 2 for e in found if e.box)
+    assert centres[0] < 256 < centres[1]
+    assert faces.find(read_picture(DATA / "faces" / "none_fox.jpg")) == []
+
+
+def test_without_detector_the_picture_is_the_face(face_artifact: Path) -> None:
+    session = edgeemo.load(face_artifact)
+    image = np.random.default_rng(0).integers(0, 256, (60, 50, 3), dtype=np.uint8)
+    (found,) = Faces(session, "none").find(image)
+    assert found == replace(session.predict(image), box=(0, 0, 50, 60))
+
+
+def test_a_video_gives_each_frame_and_each_second(face_artifact: Path) -> None:
+    faces = Faces(edgeemo.load(face_artifact))
+    with Video(DATA / "video" / "grid_pwij3p.mpg") as video:
+        frames = list(faces.track(video.frames()))
+    assert len(frames) == 75 and all(len(found) == 1 for _, found in frames)
+    assert all(found[0].emotion.end == at for at, found in frames)
+    seconds = list(windows(frames))
+    assert [w.emotion.start for w in seconds] == pytest.approx([0, 1, 2])
+    assert [w.emotion.end for w in seconds] == pytest.approx([0.96, 1.96, 2.96])
+    each = [found[0].emotion.valence or 0 for _, found in frames[:25]]
+    assert seconds[0].emotion.valence == pytest.approx(np.mean(each))
+    assert sum(seconds[0].emotion.classes.values()) == pytest.approx(1)
+
+
+def test_windows_keep_faces_apart() -> None:
+    def seen(number: int, at: float, valence: float) -> Tracked:
+        return Tracked(number, Emotion(None, None, valence, {"anger": valence}, start=at, end=at))
+
+    frames = [
+        (0.0, [seen(1, 0.0, 0.2), seen(2, 0.0, 0.8)]), (0.5, [seen(1, 0.5, 0.4)]), (1.5, []),
+        (2.2, [seen(2, 2.2, 0.6)]),
+    ]  # fmt: skip
+    found = [(w.id, w.emotion.valence, w.emotion.start, w.emotion.end) for w in windows(frames)]
+    assert found == [(1, pytest.approx(0.3), 0.0, 0.5), (2, 0.8, 0.0, 0.0), (2, 0.6, 2.2, 2.2)]
+    assert next(iter(windows(frames))).emotion.arousal is None
