@@ -1,0 +1,80 @@
+"""Files that stand in for devices, and the command as a process."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import soundfile
+from numpy.typing import NDArray
+
+from edgeemo.audio import read_audio
+
+FACES = Path(__file__).parents[2] / "data" / "faces"
+COMMAND = (sys.executable, "-m", "edgeemo", "live")
+
+
+@pytest.fixture(scope="session")
+def clip(speech_files: list[Path]) -> Path:
+    """Some 2 s of speech."""
+    return next(p for p in speech_files if p.name == "1001_DFA_ANG_XX.flac")
+
+
+@pytest.fixture(scope="session")
+def long_clip(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A minute: speech, and at its end 5 s of nothing but faint noise."""
+    speech = np.tile(read_audio(clip), 25)[: 55 * 16_000]
+    noise = np.random.default_rng(1).normal(0, 1e-4, 5 * 16_000)
+    path = tmp_path_factory.mktemp("sound") / "minute.wav"
+    soundfile.write(path, np.concatenate([speech, noise]), 16_000)
+    return path
+
+
+@pytest.fixture(scope="session")
+def picture() -> NDArray[np.uint8]:
+    """One face, RGB, 320 x 240."""
+    image = cv2.imread(str(FACES / "single_lisa1.jpg"))
+    height = round(image.shape[0] * 320 / image.shape[1])
+    image = cv2.resize(image, (320, height))[:240]
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+@pytest.fixture(scope="session")
+def silent_video(picture: NDArray[np.uint8], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """4 s at 25 pictures a second, without sound; in the last second there is no face."""
+    path = tmp_path_factory.mktemp("video") / "face.avi"
+    height, width = picture.shape[:2]
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 25, (width, height))
+    assert writer.isOpened()
+    for number in range(100):
+        shown = picture if number < 75 else np.full_like(picture, 90)
+        writer.write(cv2.cvtColor(shown, cv2.COLOR_RGB2BGR))
+    writer.release()
+    return path
+
+
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def start() -> Start:
+    """Starts the command with arguments; what is left of it at the end is killed."""
+    running: list[subprocess.Popen[str]] = []
+
+    def begin(*arguments: str | Path) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [*COMMAND, *map(str, arguments)],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        running.append(process)
+        return process
+
+    yield begin
+    for process in running:
+        process.kill()
+        process.communicate()

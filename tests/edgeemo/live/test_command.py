@@ -1,0 +1,228 @@
+"""`edgeemo live` as people and programs start it: files, JSON, the ways in which it ends."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import soundfile
+
+import edgeemo
+from edgeemo import cli
+from edgeemo.audio import read_audio
+from edgeemo.types import CLASSES, DIMENSIONS
+
+from .conftest import Start
+
+Capture = pytest.CaptureFixture[str]
+KEYS = [*DIMENSIONS, "classes", "confidence", "start", "end"]
+
+
+def lines(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def fast(capsys: Capture, *arguments: str | Path) -> list[dict[str, Any]]:
+    assert cli.main(["live", "--fast", "--json", *map(str, arguments)]) == 0
+    return lines(capsys.readouterr().out)
+
+
+def test_json_is_what_the_stream_gives(clip: Path, capsys: Capture) -> None:
+    found = fast(capsys, "--wav", clip)
+    with edgeemo.load("wav2small-stream").stream() as stream:
+        expected = [*stream.push(read_audio(clip)), *stream.flush()]
+    assert len(found) == len(expected) > 5
+    for row, emotion in zip(found, expected, strict=True):
+        assert list(row) == ["path", *KEYS, "speech", "sides"]
+        assert row["path"] == str(clip) and row["sides"] == ["voice"] and row["speech"] is True
+        assert row["classes"] == {n: round(emotion.classes[n], 4) for n in CLASSES}
+        for name in (*DIMENSIONS, "confidence", "start", "end"):
+            assert row[name] == round(getattr(emotion, name), 4)
+
+
+def test_real_speed_gives_the_same(clip: Path, capsys: Capture) -> None:
+    expected = fast(capsys, "--wav", clip)
+    assert cli.main(["live", "--json", "--wav", str(clip)]) == 0
+    out, err = capsys.readouterr()
+    assert lines(out) == expected
+    assert "from the last sample to the shown estimate: median" in err
+
+
+def test_nothing_is_claimed_in_silence(long_clip: Path, capsys: Capture) -> None:
+    last = fast(capsys, "--wav", long_clip)[-1]
+    assert last["speech"] is False and last["sides"] == [] and last["classes"] == {}
+    assert [last[name] for name in DIMENSIONS] == [None] * 3
+
+
+def test_lines_for_people_where_there_is_no_terminal(clip: Path, capsys: Capture) -> None:
+    assert cli.main(["live", "--fast", "--wav", str(clip)]) == 0
+    out, err = capsys.readouterr()
+    head, first, *_ = out.splitlines()
+    assert head.split() == ["time", "arousal", "dominance", "valence", "class", "sides"]
+    assert first.split()[0] == "1.00" and first.split()[-1] == "voice"
+    assert "face: no camera in use" in err
+
+
+def test_pictures_alone(silent_video: Path, face_artifact: Path, capsys: Capture) -> None:
+    arguments = ["--video", silent_video, "--microphone", "none", "--face-model", face_artifact]
+    found = fast(capsys, *arguments)
+    faces = [row for row in found if row["sides"]]
+    assert {tuple(row["sides"]) for row in faces} == {("face",)}
+    assert len(faces) > 8 and all(row["end"] - found[0]["end"] < 4.1 for row in found)
+    # Four a second, of twelve pictures a second in which a face is looked for.
+    steps = np.diff([row["end"] for row in found])
+    assert np.all((steps > 0.23) & (steps < 0.35))
+    left, top, right, bottom = faces[0]["box"]
+    assert 0 <= left < right <= 320 and 0 <= top < bottom <= 240
+    assert found[-1]["sides"] == [] or found[-1]["end"] < 4  # nobody in the last second
+
+
+def test_a_video_with_its_sound(
+    clip: Path, silent_video: Path, face_artifact: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    """Against the same sound and pictures as two files."""
+    program = shutil.which("ffmpeg")
+    if program is None:
+        pytest.skip("ffmpeg is not installed")
+    video = tmp_path / "-talking.mkv"  # a name that looks like an option
+    subprocess.run(
+        [program, "-loglevel", "error", "-i", silent_video, "-i", clip, "-c:v", "copy",
+         "-c:a", "pcm_s16le", f"file:{video}"], check=True,
+    )  # fmt: skip
+    model = ("--face-model", face_artifact)
+    found = fast(capsys, f"--video={video}", *model)
+    apart = fast(capsys, "--video", silent_video, "--wav", clip, *model)
+    assert {tuple(row["sides"]) for row in found} >= {("voice", "face"), ("face",)}
+    assert [{**row, "path": ""} for row in found] == [{**row, "path": ""} for row in apart]
+    both = next(row for row in found if len(row["sides"]) == 2)
+    assert both["speech"] is True and "box" in both
+    # The face in a voice's estimate is one of that time.
+    assert all(r["end"] == round(r["end"] * 4) / 4 for r in found if "voice" in r["sides"][:1])
+
+
+def test_a_video_without_sound_is_pictures(
+    silent_video: Path, face_artifact: Path, capsys: Capture
+) -> None:
+    arguments = ["live", "--fast", "--json", "--video", str(silent_video)]
+    assert cli.main([*arguments, "--face-model", str(face_artifact)]) == 1
+    out, err = capsys.readouterr()
+    assert {"face"} in [set(row["sides"]) for row in lines(out)]
+    assert "voice: " in err and "sound" in err
+
+
+def test_a_recording_is_what_was_heard(clip: Path, tmp_path: Path, capsys: Capture) -> None:
+    folder = tmp_path / "new" / "folder"
+    found = fast(capsys, "--wav", clip, "--record", folder)
+    sound, rate = soundfile.read(folder / "sound.wav", dtype="float32")
+    assert rate == 16_000
+    assert np.max(np.abs(sound - read_audio(clip))) <= 1 / 65536
+    assert lines((folder / "estimates.jsonl").read_text()) == found
+    assert cli.main(["live", "--fast", "--wav", str(clip), "--record", str(folder)]) == 2
+    assert "is not an empty folder" in capsys.readouterr().err
+
+
+def test_it_says_where_it_records(clip: Path, tmp_path: Path, capsys: Capture) -> None:
+    assert cli.main(["live", "--fast", "--wav", str(clip), "--record", str(tmp_path / "r")]) == 0
+    assert f"recording to {tmp_path / 'r'}" in capsys.readouterr().err
+
+
+def test_nothing_is_kept_unless_asked_for(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.chdir(home)
+    for name in ("HOME", "TMPDIR", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(name, str(home))
+    fast(capsys, "--wav", clip)
+    assert list(home.rglob("*")) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_is_a_clean_end(long_clip: Path, start: Start, number: signal.Signals) -> None:
+    process = start("--wav", long_clip, "--json")
+    assert process.stdout is not None
+    first = json.loads(process.stdout.readline())
+    assert first["end"] == 1.0
+    process.send_signal(number)
+    out, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert all(json.loads(line) for line in out.splitlines())
+    assert "estimates; " in err and "Traceback" not in err and "interrupted" not in err
+
+
+def test_a_reader_that_leaves_ends_it(long_clip: Path, start: Start) -> None:
+    process = start("--wav", long_clip, "--json")
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(20) == 1
+    assert process.stderr is not None and process.stderr.read() == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--wav", "a.wav", "--microphone", "1"], "leave out --microphone"),
+        (["--video", "a.mp4", "--camera", "0"], "leave out --camera"),
+        (["--fast"], "--fast is for files"),
+        (["--wav", "a.wav", "--fast", "--camera", "0"], "--fast is for files"),
+        (["--microphone", "none"], "no model for faces|there is no|camera"),
+        (["--microphone", "none", "--camera", "none"], "nothing to listen to"),
+        (["--wav", "absent.wav"], "absent.wav: no such file"),
+        (["--wav", "a.wav", "--camera", "front"], "expected a number from 0"),
+        (["--wav", "a.wav", "--model", "absent.onnx"], "no such file"),
+        (["--web", "70000"], "70000"),
+    ],
+)
+def test_what_does_not_go_is_one_line(
+    arguments: list[str], message: str, tmp_path: Path, capsys: Capture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    import re
+
+    monkeypatch.chdir(tmp_path)
+    soundfile.write("a.wav", np.zeros(16_000, np.float32), 16_000)
+    Path("a.mp4").write_bytes(b"\0\0\0\x18ftypisom")
+    assert cli.main(["live", *arguments]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1 and re.search(message, err)
+
+
+def test_broken_sound_ends_it_with_its_error(tmp_path: Path, capsys: Capture) -> None:
+    (tmp_path / "b.wav").write_bytes(b"RIFF but broken")
+    assert cli.main(["live", "--json", "--wav", str(tmp_path / "b.wav")]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and "cannot be read as sound" in err.splitlines()[-1]
+
+
+def test_a_port_that_is_taken(clip: Path, capsys: Capture) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        assert cli.main(["live", "--wav", str(clip), "--web", str(port)]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1
+    assert f"port {port} is taken" in err and "--web 0" in err
+
+
+def test_the_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from edgeemo import cli\n"
+        "try: cli.main(['live', '--help'])\n"
+        "except SystemExit: print('HEAVY', {'rich', 'cv2', 'onnxruntime'} & set(sys.modules))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "HEAVY set()" in run.stdout and "Nothing leaves the machine" in run.stdout
+
+
+def test_opencv_reads_what_the_tests_made(silent_video: Path) -> None:
+    assert int(cv2.VideoCapture(str(silent_video)).get(cv2.CAP_PROP_FRAME_COUNT)) == 100
