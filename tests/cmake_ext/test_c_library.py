@@ -12,7 +12,7 @@ import pytest
 
 C = Path(__file__).resolve().parents[2] / "cmake_ext"
 SOURCES = sorted((C / "src").glob("*.c"))
-BATCH = C / "batch" / "edgeemo_batch.c"
+BATCH = sorted((C / "batch").glob("*.c"))
 Build = Callable[..., Path]  # conftest.py
 
 STRICT = [
@@ -26,7 +26,7 @@ STRICT = [
 ]
 
 
-@pytest.mark.parametrize("source", [*SOURCES, BATCH], ids=lambda path: path.name)
+@pytest.mark.parametrize("source", [*SOURCES, *BATCH], ids=lambda path: path.name)
 @pytest.mark.parametrize("level", ["-O0", "-O2", "-Os"])
 def test_firmware_flags_give_no_warning(source: Path, level: str, tmp_path: Path) -> None:
     include = [f"-I{C / 'include'}", f"-I{C / 'src'}"]
@@ -79,7 +79,7 @@ def test_every_public_function_is_in_the_header_and_has_the_prefix(tmp_path: Pat
 
 
 def test_random_bytes_break_no_invariant(build: Build) -> None:
-    files = [C / "fuzz" / "frontend.c", C / "fuzz" / "main.c", BATCH]
+    files = [C / "fuzz" / "frontend.c", C / "fuzz" / "main.c", *BATCH]
     program = build("sanitizers", *files)
     done = subprocess.run([str(program), "1500", "1"], check=True, capture_output=True, text=True)
     assert done.stdout == "1500 runs\n"
