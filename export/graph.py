@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from edgeemo.compress.cost import input_shape
 from edgeemo.compress.students import Student
 from edgeemo.errors import require
-from edgeemo.images import ImageSpec
 from edgeemo.export.frontend import LogMelGraph
 from edgeemo.export.streaming import Step
+from edgeemo.images import ImageSpec
 
 OPSET = 17
 IR_VERSION = 8  # what opset 17 came with; older runtimes read it
@@ -33,6 +33,7 @@ class Outputs(nn.Module):
         self.student, self.temperature = student, temperature
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Features of a clip, or a face, to adv and probs."""
         found = self.student(features, None)
         return found.adv, torch.softmax(found.logits / self.temperature, dim=-1)
 
@@ -48,7 +49,7 @@ def student_graph(student: Student, temperature: float, frames: int = 200) -> An
         frames: length of the example; the axis is free in the graph.
     """
     example, name = torch.zeros(input_shape(student, frames)), input_name(student)
-    free = {} if name == "image" else {name: {1: "time"}}
+    free: dict[str, dict[int, str]] = {} if name == "image" else {name: {1: "time"}}
     model = Outputs(student, temperature).eval()
     return trace(model, (example,), [name], ["adv", "probs"], free)
 
@@ -66,6 +67,7 @@ def step_graph(step: Step) -> Any:
 def frontend_graph(student: Student) -> Any:
     """The student's front end as an ONNX model: "samples" [1, n] to "features"."""
     spec = student.spec
+    assert not isinstance(spec, ImageSpec)
     example = torch.zeros(1, spec.window + 20 * spec.hop)
     # Folding would turn the small tables of the front end into the big matrices they stand for.
     return trace(LogMelGraph(spec).eval(), (example,), ["samples"], ["features"],

@@ -25,8 +25,7 @@ from edgeemo.card import (
 )
 from edgeemo.card import SCHEMA as CARD_SCHEMA
 from edgeemo.compress.run import Facts, Run
-from edgeemo.compress.students import Student
-from edgeemo.compress.students import make_student
+from edgeemo.compress.students import Student, make_student
 from edgeemo.errors import BadData, BadInput, ParityFailed
 from edgeemo.export.int8 import Watch
 from edgeemo.export.onnx_writer import OnnxWriter, float_graph

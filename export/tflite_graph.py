@@ -60,7 +60,8 @@ def student_model(student: Student, temperature: float, frames: int = FRAMES) ->
     Returns:
         The model's objects; names of inner values tell the layer.
     """
-    outputs, shape = Outputs(student, temperature), input_shape(student, frames)
+    outputs: nn.Module = Outputs(student, temperature)
+    shape = input_shape(student, frames)
     if input_name(student) == "features":
         outputs, shape = _Picture(outputs), (*shape, 1)
     model = convert(outputs.eval(), (torch.zeros(shape),))

@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     from edgeemo.compress.run import Facts, Run
 
 HELP = (
-    "Label speech with a teacher, train a student on the labels, evaluate it on people whom it "
-    "has not heard. Leaves a run folder; without arguments the demo recipe on the speech that "
-    "comes with edgeemo."
+    "Label speech or faces with a teacher, train a student on the labels, evaluate it on people "
+    "whom it has not met. Leaves a run folder; without arguments the demo recipe on the speech "
+    "that comes with edgeemo."
 )
+
+_RECIPES = {"speech": "demo", "face": "mobilenetv3-small-face"}
 
 _PLAIN_SECONDS = 10.0  # between two lines of progress where there is no terminal
 
@@ -35,9 +37,11 @@ class _Show(Protocol):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of this command."""
     add = parser.add_argument
-    add("--recipe", default="demo", metavar="R", help="name or .toml file (default: %(default)s)")
-    add("--data", metavar="D", help="folder of sound or of corpora (default: the shipped speech)")
-    add("--task", choices=["speech"], default="speech", help="faces come with a later version")
+    add("--recipe", metavar="R",
+        help="name or .toml file (default: demo, for faces mobilenetv3-small-face)")  # fmt: skip
+    add("--data", metavar="D", help="folder of sound, of faces or of corpora "
+        "(default: the shipped speech; no faces are shipped)")  # fmt: skip
+    add("--task", choices=["speech", "face"], help="default: the recipe's")
     add("--teacher", metavar="T", help="name, file or folder; overrides the recipe's")
     add("--out", type=Path, metavar="RUN", help="new folder of the run (default: runs/NAME-001)")
     add("--resume", type=Path, metavar="RUN", help="go on with an interrupted run")
@@ -73,7 +77,7 @@ def _distil(args: argparse.Namespace) -> tuple[Run, Facts]:
     recipe = begun.recipe
     new_student(recipe)  # a wrong name must not cost the labelling
     teacher = load_teacher(recipe.teacher.name, args.device)
-    data = _data(begun.given.get("data"))
+    data = _data(begun.given.get("data"), recipe)
     if parallel.rank() == 0:
         print(f"{begun.folder}: {recipe.student.name} learns {teacher.name} on {data!r}",
               file=sys.stderr)  # fmt: skip
@@ -92,20 +96,22 @@ def _distil(args: argparse.Namespace) -> tuple[Run, Facts]:
 def _begun(args: argparse.Namespace) -> Run:
     """A new run, made by the first process for all."""
     from edgeemo.compress import parallel
-    from edgeemo.compress.distil import new_student
+    from edgeemo.compress.distil import check_task, new_student
     from edgeemo.compress.recipe import load_recipe
     from edgeemo.compress.run import Run, new_folder
     from edgeemo.compress.teachers import load_teacher
 
-    recipe: Recipe = load_recipe(args.recipe)
+    recipe: Recipe = load_recipe(args.recipe or _RECIPES[args.task or "speech"])
+    if args.task not in (None, recipe.task):
+        raise BadInput(f"--task {args.task}: the recipe {recipe.name!r} is for {recipe.task}")
     if args.teacher:
         # Absolute, because a run may be resumed from elsewhere.
         path = Path(args.teacher)
         name = str(path.resolve()) if path.exists() else args.teacher
         recipe = replace(recipe, teacher=replace(recipe.teacher, name=name))
-    load_teacher(recipe.teacher.name, args.device)
+    teacher = load_teacher(recipe.teacher.name, args.device)
     new_student(recipe)
-    _data(args.data)  # a wrong path must not leave a run behind
+    check_task(recipe, _data(args.data, recipe), teacher)  # what is wrong must not leave a run
     folder = Path(parallel.from_first(str(args.out or new_folder(recipe.name))))
     if parallel.rank() == 0:
         given = {"data": args.data and str(Path(args.data).resolve()),
@@ -127,9 +133,11 @@ def _resumed(args: argparse.Namespace) -> Run:
     return found
 
 
-def _data(path: str | None) -> DataSet:
+def _data(path: str | None, recipe: Recipe) -> DataSet:
     from edgeemo.compress.data import open_dataset, shipped_speech
 
+    if path is None and recipe.task == "face":
+        raise BadInput("no faces are shipped; give a corpus, for example FER+: --data FERPLUS")
     return open_dataset(path) if path else shipped_speech()
 
 
@@ -194,9 +202,10 @@ def _json(run: Run, facts: Facts) -> str:
 
 
 def _text(run: Run, facts: Facts) -> str:
+    each = "face" if facts.task == "face" else "second of audio"
     lines = [
         f"{facts.name}: {facts.parameters:,} parameters, "
-        f"{facts.macs_per_second / 1e6:.1f} M MAC a second of audio",
+        f"{facts.macs_per_second / 1e6:.1f} M MAC a {each}",
     ]
     if facts.metrics:
         lines.append(f"On {facts.metrics[0].test_set}:")

