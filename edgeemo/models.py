@@ -21,6 +21,13 @@ DEFAULT = "wav2small-stream"
 FACE_DEFAULT = "mobilenetv3-small-face"
 """The model that commands use for faces when none is named."""
 
+_PACKAGES: Mapping[str, tuple[str, ...]] = {
+    "c": ("numpy",),
+    "onnx": ("onnxruntime",),
+    "tflite": ("ai_edge_litert", "tflite_runtime"),
+}
+"""What each backend needs, any one of them; the order in which backends are preferred."""
+
 
 @dataclass(frozen=True)
 class Model:
@@ -91,7 +98,7 @@ def resolve(name_or_path: str | Path, backend: str | None = None) -> Path:
 def _pick(files: list[Path], backend: str | None) -> Path:
     """The file for a backend; without one, for the first backend that is installed."""
     by_ending = {f.suffix: f for f in files}
-    if backend in BACKENDS:
+    if backend is not None and backend in BACKENDS:
         if BACKENDS[backend] not in by_ending:
             names = ", ".join(f.name for f in files)
             raise BadInput(

@@ -23,7 +23,6 @@ from edgeemo.export.parity import ParitySet
 from edgeemo.export.tflite_graph import FRAMES
 from edgeemo.export.tflm import MicroBackend
 from edgeemo.metrics import ccc
-from edgeemo.types import DIMENSIONS
 
 STEPS = 1.0
 """Largest difference of TensorFlow Lite Micro from LiteRT's reference kernels, in integers."""
@@ -62,11 +61,13 @@ class Runtime:
 
 
 def cut(student: Student, clips: ParitySet) -> tuple[list[Floats], Floats]:
-    """Features of FRAMES frames, and what the float student makes of them.
+    """Features of FRAMES frames (or faces), and what the float student makes of them.
 
     Shorter clips are said again until they are long enough.
     """
-    features = [np.resize(f, (FRAMES, student.spec.bands)) for f in clips.features]
+    features = list(clips.features)
+    if clips.features[0].ndim == 2:
+        features = [np.resize(f, (FRAMES, *f.shape[1:])) for f in features]
     with torch.inference_mode():
         adv = [student(torch.from_numpy(f)[None], None).adv[0].numpy() for f in features]
     return features, np.stack(adv)
@@ -105,7 +106,8 @@ def _micro(
 ) -> Runtime:
     row, found = _measure("TFLM int8", micro, features, wanted, size)
     steps = float(np.abs(found - judged).max() / micro.step_of("adv"))
-    arena, faults = micro.arena(), ()
+    arena = micro.arena()
+    faults: tuple[str, ...] = ()
     if steps > STEPS + 1e-3:
         faults = (f"TensorFlow Lite Micro differs from LiteRT's reference kernels by {steps:.3g} "
                   f"integers; the limit is {STEPS:g}",)  # fmt: skip
@@ -125,7 +127,8 @@ def _measure(
         adv.append(found["adv"][0])
     got = np.stack(adv)
     apart = got - wanted
-    agreement = {d: ccc(got[:, i], wanted[:, i]) for i, d in enumerate(DIMENSIONS)}
+    adv_output = next(o for o in backend.card.outputs if o.name == "adv")
+    agreement = {d: ccc(got[:, i], wanted[:, i]) for i, d in enumerate(adv_output.labels)}
     row = Runtime(name, len(features), agreement, float(np.sqrt(np.mean(apart**2))),
                   float(np.abs(apart).max()), None, None, size,
                   1000 * statistics.median(seconds))  # fmt: skip
@@ -137,15 +140,15 @@ def matrix(rows: Sequence[Runtime]) -> str:
     if not rows:
         return "no runtime takes sound of a fixed length"
     fastest = min(r.milliseconds for r in rows)
-    heads = ("arousal", "dominance", "valence", "RMSE", "largest", "steps", "time")
+    heads = (*rows[0].ccc, "RMSE", "largest", "steps", "time")
     lines = [f"{'runtime':<24}" + "".join(f"{head:>11}" for head in heads)
              + f"{'bytes':>9}  arena (tensors + structures)"]  # fmt: skip
     for r in rows:
-        lost = "".join(f"{1 - r.ccc[d]:11.4f}" for d in DIMENSIONS)
+        lost = "".join(f"{1 - r.ccc[d]:11.4f}" for d in r.ccc)
         steps = f"{r.steps:11.1f}" if r.steps is not None else f"{'-':>11}"
         arena = f"{r.arena[0]} + {r.arena[1]}" if r.arena else "-"
         lines.append(f"{r.runtime:<24}{lost}{r.rmse:11.4f}{r.largest:11.4f}{steps}"
                      f"{r.milliseconds / fastest:11.2f}{r.bytes:9}  {arena}")  # fmt: skip
-    lines.append(f"CCC lost against the float student on {rows[0].clips} clips of {FRAMES} frames; "
+    lines.append(f"CCC lost against the float student on {rows[0].clips} clips of one length; "
                  f"time 1 is {fastest:.2f} ms a clip")  # fmt: skip
     return "\n".join(lines)

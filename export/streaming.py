@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from edgeemo.backends._hops import MEAN, NEXT, STATE, TOKEN
 from edgeemo.compress.students import Student
 from edgeemo.errors import BadInput
+from edgeemo.features import FeatureSpec
 
 
 class Step(nn.Module):
@@ -23,6 +24,7 @@ class Step(nn.Module):
 
     Attributes:
         hop: frames of a step.
+        bands: of a frame.
         states: shapes of the states, [1, channels, frames, bands] each.
         pooled: width of token and mean.
 
@@ -39,10 +41,11 @@ class Step(nn.Module):
         self.student, self.temperature, self.hop = deepcopy(student), temperature, student.stride
         # Layers that pad with the past say by how many frames.
         layers = [m for m in self.student.modules() if getattr(m, "past", 0)]
-        if not layers:
+        if not layers or not isinstance(student.spec, FeatureSpec):
             raise BadInput(
                 f"{student.name} looks ahead, so it has no steps; wav2small-stream is causal"
             )
+        self.bands = student.spec.bands
         self._given: dict[nn.Module, Tensor] = {}
         self._kept: dict[nn.Module, Tensor] = {}
         self._layers = [(layer, int(layer.past)) for layer in layers]  # type: ignore[arg-type]
@@ -67,8 +70,7 @@ class Step(nn.Module):
 
     def examples(self) -> tuple[Tensor, ...]:
         """Inputs for tracing."""
-        bands = self.student.spec.bands
-        return (torch.zeros(1, self.hop, bands), torch.zeros(1, self.pooled),
+        return (torch.zeros(1, self.hop, self.bands), torch.zeros(1, self.pooled),
                 *(torch.zeros(shape) for shape in self.states))  # fmt: skip
 
     def forward(self, features: Tensor, mean: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
@@ -99,12 +101,14 @@ class Step(nn.Module):
         hooks = [layer.register_forward_pre_hook(lambda m, given: seen.update({m: given[0]}))
                  for layer in student.modules() if getattr(layer, "past", 0)]  # fmt: skip
         with torch.no_grad():
-            found = student(torch.zeros(1, self.hop, student.spec.bands), None)
+            found = student(torch.zeros(1, self.hop, self.bands), None)
         for hook in hooks:
             hook.remove()
-        shapes = [(1, x.shape[1], past, x.shape[3])
-                  for x, (_, past) in zip(seen.values(), self._layers, strict=True)]  # fmt: skip
-        return shapes, found.embedding.shape[1]
+        shapes: list[tuple[int, ...]] = [
+            (1, x.shape[1], past, x.shape[3])
+            for x, (_, past) in zip(seen.values(), self._layers, strict=True)
+        ]
+        return shapes, int(found.embedding.shape[1])
 
 
 class StepPicture(nn.Module):

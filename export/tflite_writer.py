@@ -6,7 +6,6 @@ import io
 import zipfile
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any
 
 from edgeemo.backends._tflite_file import CARD_NAME, check, digest
 from edgeemo.card import Card, Quantization, to_json

@@ -152,11 +152,12 @@ class MicroBackend:
         if values.size != np.prod(tensor.shape):
             raise BadArtifact(f"{name} has {values.shape}; the file is for {list(tensor.shape)}")
         whole = np.clip(np.rint(values / np.float32(scale)) + zero, -128, 127)
-        return whole.astype(np.int8).reshape(tensor.shape)
+        return np.asarray(whole, np.int8).reshape(tensor.shape)
 
     def _floats(self, name: str, values: NDArray[np.int8]) -> NDArray[np.float32]:
         found = self._tensors[name].quantization
-        return (values.astype(np.float32) - found.zeroPoint[0]) * np.float32(found.scale[0])
+        scaled = (values.astype(np.float32) - found.zeroPoint[0]) * np.float32(found.scale[0])
+        return np.asarray(scaled, np.float32)
 
     def step_of(self, name: str) -> float:
         """What one integer of an output is worth."""

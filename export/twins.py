@@ -61,7 +61,7 @@ def step_ranges(model: Any, step: Step, whole: Any, table: RangeTable) -> RangeT
         whole: the student's own graph, whose names the table has.
         table: ranges by names of the whole graph.
     """
-    clip = noise(step.hop, step.student.spec.bands)
+    clip = noise(step.hop, step.bands)
     watch = Watch(model)
     token = watch.run(clip, **step_inputs(step))[TOKEN]
     ours = watch.run(clip, **step_inputs(step, token))

@@ -139,14 +139,15 @@ def _stored(values: NDArray[np.float32], detail: Mapping[str, Any]) -> NDArray[A
     scale, zero = detail["quantization"]
     if detail["dtype"] == np.float32:
         return values
-    return np.clip(np.rint(values / np.float32(scale)) + zero, -128, 127).astype(np.int8)
+    whole = np.clip(np.rint(values / np.float32(scale)) + zero, -128, 127)
+    return np.asarray(whole, np.int8)
 
 
 def _floats(values: NDArray[Any], detail: Mapping[str, Any]) -> NDArray[np.float32]:
     scale, zero = detail["quantization"]
     if detail["dtype"] == np.float32:
         return np.asarray(values, np.float32)
-    return (values.astype(np.float32) - zero) * np.float32(scale)
+    return np.asarray((values.astype(np.float32) - zero) * np.float32(scale), np.float32)
 
 
 def _start(model: bytes, path: Path, reference: bool) -> Any:
