@@ -46,7 +46,7 @@ def find_twins(model: Any, watch: Watch, step: Step | None = None) -> dict[str, 
     if name == "image":
         face = np.random.default_rng(0).normal(0, 1, shape).astype(np.float32)
         return match(_activations(data, {name: face}), watch.run(face))
-    clip = noise(*shape[:-1])
+    clip = noise(*shape[1:3])
     given = {"features": clip[..., None]}
     if step is not None:
         token = _activations(data, given | _last(step_inputs(step)))[TOKEN]
