@@ -75,6 +75,17 @@ def fit_confidence(
     ), said  # fmt: skip
 
 
+def with_negatives(
+    inputs: Vectors, near: Flags, people: Sequence[str], others: Vectors
+) -> tuple[Vectors, Flags, list[str]]:
+    """Rows of speech followed by rows of what is not speech, which count as misses of nobody."""
+    return (
+        np.concatenate([inputs, others]),
+        np.concatenate([near, np.zeros(len(others), np.bool_)]),
+        [*people, *[""] * len(others)],
+    )
+
+
 def reliability(said: Vectors, near: Flags, bins: int = 5) -> list[tuple[float, float, int]]:
     """Mean confidence, share that came true, and count, of equally filled bins."""
     order = np.argsort(said, kind="stable")
@@ -83,13 +94,12 @@ def reliability(said: Vectors, near: Flags, bins: int = 5) -> list[tuple[float, 
 
 
 def not_speech(count: int, rng: np.random.Generator, seconds: float = 3.0) -> list[Sound]:
-    """Sounds on which every estimate is wrong: noises, hum, and simple music, in turn."""
+    """Sounds on which every estimate is wrong: white, pink, brown noise and hum, in turn."""
     kinds = [
         lambda n: coloured_noise(n, 0.0, rng),
         lambda n: coloured_noise(n, 1.0, rng),
         lambda n: coloured_noise(n, 2.0, rng),
         lambda n: _hum(n, rng),
-        lambda n: music(n, rng),
     ]
     found = []
     for i in range(count):

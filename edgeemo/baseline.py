@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from edgeemo.session import Session
 
 LEAST_SECONDS = 30.0
-"""Speech that `from_calm` asks for: a level from one or two clips is half chance."""
+"""Speech that `from_calm` asks for. On EmoTale, recorded in one sitting, a single neutral clip did
+as well (benchmarks/baseline.py); in life one sentence is one mood at one distance."""
 
 LEAST_CLIPS = 20
 """Labelled clips that `from_labels` asks for; 12 gained nothing (benchmarks/baseline.py)."""
@@ -160,7 +161,7 @@ def from_calm(sounds: Iterable[NDArray[np.float32]], rate: int = 16_000) -> Base
     if seconds < LEAST_SECONDS:
         raise BadInput(
             f"{seconds:.1f} s of speech; a baseline needs at least {LEAST_SECONDS:g} s of calm "
-            "speech: a level from less is chance"
+            "speech: less shows one mood at one distance"
         )
     gain = calm_gain(found)
     if abs(gain) > MOST_DB:

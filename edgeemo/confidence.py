@@ -75,6 +75,10 @@ class Confidence:
                 f"the card's confidence takes {len(self.center)} values, the model gives "
                 f"{len(found)}; export it again"
             )
+        return self.probability(found)
+
+    def probability(self, found: NDArray[np.float64]) -> float:
+        """The confidence for what `describe` gives, [n]."""
         logit = terms(found, np.array(self.center), np.array(self.scale)) @ self.weights + self.bias
         return float(1 / (1 + np.exp(-np.clip(logit, -30, 30))))
 

@@ -5,8 +5,7 @@
 
 #define BLOCKS_A_SECOND 100
 #define RISE 1.0046158f      /* 2 dB a second in steps of 10 ms */
-#define FIRST_FLOOR 1e-5f    /* -50 dB: a sound that begins with speech has not shown its floor */
-#define LEAST_FLOOR 1e-10f   /* digital silence must not make the next rustle a voice */
+#define LEAST_FLOOR 3e-7f    /* -65 dB: digital silence must not make the next rustle a voice */
 #define TURN 628.3185f       /* 2 pi 100 Hz */
 #define NOTHING 1e-15f       /* squares of smaller values are too slow on some processors */
 
@@ -39,7 +38,7 @@ static uint8_t judge(edgeemo_gate *gate)
     if (!gate->begun) {
         gate->begun = 1;
         gate->energy = square;
-        gate->floor = square < FIRST_FLOOR ? square : FIRST_FLOOR;
+        gate->floor = square; /* if this is speech, its first short gap shows the true floor */
     }
     gate->energy += 0.5f * (square - gate->energy);
     gate->floor *= RISE;

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeemo.devices._quiet import quiet
 from edgeemo.errors import DeviceLost, require
 
 Take = Callable[[NDArray[np.float32], bool], None]
@@ -84,7 +83,7 @@ def open_library() -> Library:
 class _PyAudio:
     def __init__(self) -> None:
         self._module: Any = require("pyaudio", "pyaudio")
-        with _quiet():
+        with quiet():
             self._port = self._module.PyAudio()
 
     def inputs(self) -> list[Input]:
@@ -114,7 +113,7 @@ class _PyAudio:
             return None, int(module.paContinue)
 
         try:
-            with _quiet():
+            with quiet():
                 stream = self._port.open(
                     device.rate, channels, module.paFloat32, input=True,
                     input_device_index=device.index, frames_per_buffer=frames,
@@ -131,7 +130,7 @@ class _PyAudio:
 class _SoundDevice:
     def __init__(self) -> None:
         try:
-            with _quiet():
+            with quiet():
                 self._module: Any = require("sounddevice", "live")
         except OSError as error:
             raise DeviceLost(
@@ -155,7 +154,7 @@ class _SoundDevice:
             take(data, bool(status.input_overflow))
 
         try:
-            with _quiet():
+            with quiet():
                 stream = self._module.InputStream(
                     samplerate=device.rate, channels=channels, dtype="float32",
                     device=device.index, blocksize=frames, callback=callback,
@@ -181,19 +180,3 @@ def _refused(device: Input, error: Exception) -> DeviceLost:
         f"microphone {device.index} ({device.name}) cannot be opened: {reason}; "
         "is another program using it?"
     )
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Standard error pointed at nothing: ALSA and JACK print pages about devices nobody asked for.
-
-    What matters comes as an exception.
-    """
-    kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nothing, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nothing)

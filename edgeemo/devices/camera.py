@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeemo.devices._quiet import quiet
 from edgeemo.errors import BadInput, DeviceLost, require
 
 Image = NDArray[np.uint8]
@@ -212,10 +213,5 @@ def video_file(path: str | Path, *, fast: bool = False) -> VideoFile:
 
 def _open(source: int | str) -> Any:
     cv2: Any = require("cv2", "vision")
-    # OpenCV prints its own warnings about devices that are not there; ours says it once.
-    level = cv2.getLogLevel()
-    cv2.setLogLevel(0)
-    try:
+    with quiet():
         return cv2.VideoCapture(source)
-    finally:
-        cv2.setLogLevel(level)

@@ -24,7 +24,7 @@ from edgeemo.types import Emotion
 Clip = NDArray[np.float32]
 RATE = 16000
 
-FEW = settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+FEW = settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +101,7 @@ def test_any_hop_and_window(
     except BadInput as error:
         assert "needs at least" in str(error)
         return
-    found = streamed(stream, blocks(sound[: 5 * RATE], sizes))
+    found = streamed(stream, blocks(sound[: 3 * RATE], sizes))
     for e in found[:: max(1, len(found) // 10)]:
         assert e.end - e.start <= window / 100 + 1e-9
         piece = sound[round(e.start * RATE) : round(e.end * RATE)]
@@ -138,10 +138,9 @@ def test_two_states_give_the_window_that_they_claim(
     session = edgeemo.load(artifact)
     session.backend.incremental = Sums  # type: ignore[attr-defined]
     session.backend.name = "c"  # the engine goes on frame by frame
-    sound = np.concatenate([sound, sound])
     stream = session.stream(window_seconds=window, smoothing=None, gate=gate)
     found = [e for e in streamed(stream, blocks(sound, sizes)) if e.speech is not False]
-    assert len(found) > 20
+    assert len(found) > 10
     for e in found:
         state = Sums()
         state.push(log_mel(sound[round(e.start * RATE) : round(e.end * RATE)]))
@@ -282,7 +281,7 @@ def test_bad_samples_leave_the_stream_as_it_was(artifact: Path, sound: Clip) -> 
 
 def test_an_hour_leaves_memory_flat_and_time_exact(artifact: Path, sound: Clip) -> None:
     """An hour in minutes of sound; what is kept after it is what was kept after two minutes."""
-    stream = edgeemo.load(artifact).stream(hop_seconds=1.0, gate="energy")
+    stream = edgeemo.load(artifact).stream(hop_seconds=5.0)
     minute = np.resize(sound, 60 * RATE)
     tracemalloc.start()
     kept = []

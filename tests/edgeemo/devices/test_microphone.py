@@ -17,16 +17,15 @@ from numpy.typing import NDArray
 
 import edgeemo
 from edgeemo.audio import read_audio
-from edgeemo.devices import microphone as module
 from edgeemo.devices import sound_file
 from edgeemo.devices._portaudio import Input
-from edgeemo.devices.microphone import Microphone
+from edgeemo.devices.microphone import LOST_SECONDS, Microphone
 from edgeemo.errors import BadInput, DeviceLost
 
 Clip = NDArray[np.float32]
 Speak = Callable[[Clip], None]
 CAPTURE = Path(__file__).with_name("capture.py")
-QUIET = np.zeros(16000, np.float32)
+QUIET = np.zeros(6 * 16000, np.float32)  # ALSA asks for seconds at once
 
 
 def capture(folder: Path, rate: int, seconds: float, *more: str) -> dict[str, Any]:
@@ -39,6 +38,7 @@ def capture(folder: Path, rate: int, seconds: float, *more: str) -> dict[str, An
     )  # fmt: skip
     assert run.stderr == "", "the libraries under PortAudio are kept quiet"
     result: dict[str, Any] = json.loads(run.stdout)
+
     result["heard"] = np.load(folder / "heard.npy")
     return result
 
@@ -46,7 +46,7 @@ def capture(folder: Path, rate: int, seconds: float, *more: str) -> dict[str, An
 @pytest.fixture(scope="module")
 def sentence(speech_files: list[Path]) -> Clip:
     """As 16-bit sound, the way it goes through the pipe."""
-    sound = np.concatenate([read_audio(speech_files[0]), read_audio(speech_files[1])])
+    sound = read_audio(speech_files[0])
     return (np.round(sound * 32767) / 32768).astype(np.float32)
 
 
@@ -55,7 +55,7 @@ def test_what_is_played_in_comes_out_as_predict_says(
     pipe: tuple[Path, Speak], sentence: Clip, library: str
 ) -> None:
     folder, speak = pipe
-    speak(np.concatenate([sentence * np.float32(32768 / 32767), QUIET, QUIET]))
+    speak(np.concatenate([sentence * np.float32(32768 / 32767), QUIET]))
     found = capture(folder, 16000, len(sentence) / 16000, library)
     assert found["library"] == ("_PyAudio" if library == "pyaudio" else "_SoundDevice")
     assert (found["overruns"], found["repaired"]) == (0, 0)
@@ -74,7 +74,7 @@ def test_any_rate_of_the_device_becomes_16_khz(pipe: tuple[Path, Speak], sentenc
 
     folder, speak = pipe
     fast = soxr.resample(sentence, 16000, 44100)
-    speak(np.concatenate([np.clip(fast, -1, 1), QUIET, QUIET, QUIET]))
+    speak(np.concatenate([np.clip(fast, -1, 1), QUIET]))
     found = capture(folder, 44100, len(sentence) / 16000, "sounddevice")
     assert found["rate"] == 44100
     n = len(sentence)
@@ -86,9 +86,9 @@ def test_any_rate_of_the_device_becomes_16_khz(pipe: tuple[Path, Speak], sentenc
 def test_a_device_that_falls_silent_for_good_is_lost(pipe: tuple[Path, Speak]) -> None:
     folder, speak = pipe
     speak(QUIET)
-    found = capture(folder, 16000, 5, "sounddevice")
+    found = capture(folder, 16000, 20, "sounddevice")
     assert found["kind"] == "DeviceLost" and "still plugged in" in found["error"]
-    assert len(found["heard"]) >= 12000 and not found["heard"].any()
+    assert len(found["heard"]) >= 16000 and not found["heard"].any()
 
 
 def test_a_device_that_is_not_there(pipe: tuple[Path, Speak]) -> None:
@@ -170,7 +170,7 @@ def test_unplugged_is_noticed_at_once() -> None:
         begun = time.monotonic()
         with pytest.raises(DeviceLost, match="microphone one gives no more sound"):
             next(reader)
-        assert time.monotonic() - begun < module.LOST_SECONDS
+        assert time.monotonic() - begun < LOST_SECONDS
 
 
 def test_it_must_be_entered() -> None:

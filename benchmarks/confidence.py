@@ -1,0 +1,173 @@
+"""What is the confidence a probability of, how well calibrated is it, and does it fall off speech?
+
+    python benchmarks/confidence.py --data CORPORA [--crossval runs/crossval] [--ship FILE ...]
+
+The estimates are those of crossval's int8 files on EmoTale speakers whom they never heard, as
+recorded, in noise, and from afar in a room; beside them sounds that are not speech. The regression
+is judged on people whom it has not seen either. Music is in no fit that is judged on it.
+--ship puts the regression, fitted on all of it, into the cards of the named ONNX files.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from _heldout import FOLDS, Rated, heldout, outputs
+
+from edgeemo._files import write_text
+from edgeemo.card import from_json, to_json
+from edgeemo.compress import plots
+from edgeemo.compress.augment import add_at_snr, coloured_noise, reverberate
+from edgeemo.compress.confidence import (
+    fit_confidence,
+    is_near,
+    music,
+    not_speech,
+    reliability,
+    with_negatives,
+)
+from edgeemo.confidence import Confidence, describe
+
+RESULTS = Path(__file__).parent / "results"
+ROWS_NOISE, ROWS_MUSIC = 280, 70
+
+
+@dataclass(frozen=True)
+class Row:
+    """One estimate: the regression's inputs, whether it was near, of whom, in which sound."""
+
+    inputs: np.ndarray[Any, Any]
+    near: bool
+    speaker: str
+    sound: str
+
+
+def rows_of(clip: Rated, rng: np.random.Generator) -> list[Row]:
+    """A clip as recorded and in three worse ways."""
+    x = clip.samples()
+    noise = coloured_noise(len(x), float(rng.choice([0.0, 1.0, 2.0])), rng)
+    far = reverberate(x, 0.8, rng) * np.float32(0.1)
+    made = {
+        "as recorded": x,
+        "noise, 10 dB": add_at_snr(x, noise, 10),
+        "noise, 0 dB": add_at_snr(x, noise, 0),
+        "far": add_at_snr(far, coloured_noise(len(x), 1.0, rng), 10),
+    }
+    found = []
+    for name, sound in made.items():
+        out, values = outputs(clip.session, np.clip(sound, -1, 1).astype(np.float32))
+        near = bool(is_near(out["adv"], clip.label[np.newaxis])[0])
+        found.append(Row(describe(out, values[0]), near, clip.speaker, name))
+    return found
+
+
+def off_speech(clips: list[Rated], rng: np.random.Generator) -> tuple[Any, Any]:
+    """Inputs for noises, and for music, by all folds' models in turn."""
+    sessions = [next(c.session for c in clips if c.fold == i) for i in range(FOLDS)]
+
+    def inputs(sounds: list[Any]) -> Any:
+        pairs = (outputs(sessions[i % FOLDS], x) for i, x in enumerate(sounds))
+        return np.array([describe(out, values[0]) for out, values in pairs])
+
+    tunes = [music(48000, rng) for _ in range(ROWS_MUSIC)]
+    tunes = [x * np.float32(10 ** (rng.uniform(-40, -15) / 20) / np.std(x)) for x in tunes]
+    return inputs(not_speech(ROWS_NOISE, rng)), inputs([np.clip(x, -1, 1) for x in tunes])
+
+
+def main() -> None:
+    """Fit, judge, print, write; ship if told to."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="folder of corpora")
+    parser.add_argument("--crossval", type=Path, default=Path("runs/crossval"))
+    parser.add_argument("--ship", type=Path, nargs="*", default=[], metavar="FILE.onnx")
+    args = parser.parse_args()
+    rng = np.random.default_rng(5)
+    clips = heldout(args.data, args.crossval)
+    rows = [row for clip in clips for row in rows_of(clip, rng)]
+    noise, tunes = off_speech(clips, rng)
+    people = len({c.speaker for c in clips})
+    on = f"EmoTale, {len(clips)} clips of {people} people in 4 sounds, {len(noise)} noises"
+    made, said = judge(rows, noise, on)
+    result = summary(rows, made, said, tunes)
+    write_text(RESULTS / "confidence.json", json.dumps(result, indent=1) + "\n")
+    clean = np.array([r.sound == "as recorded" for r in rows])
+    points = reliability(said[clean], np.array([r.near for r in rows])[clean])
+    write_text(RESULTS / "confidence.svg", plots.scatter(
+        "reliability, people not trained on", *zip(*((p, s) for p, s, _ in points), strict=True),
+        "confidence", "share that came true") + "\n")  # fmt: skip
+    print(json.dumps(result, indent=1))
+    if args.ship:
+        everything, _ = judge(rows, np.concatenate([noise, tunes]), f"{on}, {len(tunes)} tunes")
+        # Its figures are those of the fit without music: that one was judged on music too.
+        everything = replace(everything, calibration_error=made.calibration_error)
+        for path in args.ship:
+            ship(path, everything)
+
+
+def judge(rows: list[Row], others: Any, on: str) -> tuple[Confidence, Any]:
+    """The regression, and what it says of `rows`, each by a fit without that person."""
+    inputs, near, who = with_negatives(
+        np.array([r.inputs for r in rows]), np.array([r.near for r in rows]),
+        [r.speaker for r in rows], others,
+    )  # fmt: skip
+    clean = np.array([r.sound == "as recorded" for r in rows] + [False] * len(others))
+    made, said = fit_confidence(inputs, near, who, clean, "the annotators' mean", on)
+    return made, said[: len(rows)]
+
+
+def summary(rows: list[Row], made: Confidence, said: Any, tunes: Any) -> dict[str, Any]:
+    """Figures by sound, reliability, and what abstaining brings."""
+    near, sound = np.array([r.near for r in rows]), np.array([r.sound for r in rows])
+    clean = sound == "as recorded"
+    on_music = [made.probability(x) for x in tunes]
+    by_sound = {
+        name: {"confidence": float(said[sound == name].mean()),
+               "came true": float(near[sound == name].mean())}
+        for name in dict.fromkeys(sound.tolist())
+    }  # fmt: skip
+    by_sound["music (in no fit)"] = {"confidence": float(np.mean(on_music)), "came true": 0.0}
+    order = np.argsort(-said[clean])
+    hits = near[clean][order]
+    kept = {
+        f"{share:.0%} most confident": float(hits[: int(len(hits) * share)].mean())
+        for share in (1.0, 0.75, 0.5, 0.25)
+    }
+    return _rounded({
+        "command": "python benchmarks/confidence.py", "meaning": made.meaning,
+        "fitted on": made.fitted_on, "calibration error": made.calibration_error,
+        "by sound": by_sound, "came true among the": kept,
+        "reliability (confidence, came true, clips)": reliability(said[clean], near[clean]),
+    })  # fmt: skip
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _rounded(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_rounded(v) for v in value]
+    return round(value, 4) if isinstance(value, float) else value
+
+
+def ship(path: Path, made: Confidence) -> None:
+    """Put the regression into the card of an ONNX artifact; its digest is of the rest."""
+    import onnx
+
+    from edgeemo.backends._onnx_file import CARD_KEY
+
+    model = onnx.load(path)
+    for entry in model.metadata_props:
+        if entry.key == CARD_KEY:
+            card = from_json(entry.value)
+            new = replace(card.calibration, confidence=made)
+            entry.value = to_json(replace(card, calibration=new))
+    path.write_bytes(model.SerializeToString())
+    print(f"{path}: confidence in its card")
+
+
+if __name__ == "__main__":
+    main()
