@@ -73,16 +73,19 @@ class BlazeFace:
     def follow(self, image: Pixels, known: Sequence[Face]) -> list[Face]:
         """Faces of the next frame of a video: a few looks in place of many.
 
-        The whole frame, each known face that this does not show, and one tile; the tiles take
-        turns, so that a small face is found after some frames.
+        The whole frame and its tiles take turns, so that a new face is found after some frames, a
+        large one after two at most; known faces that this does not show are looked for where they
+        were.
         """
         image = checked(image)
         height, width = image.shape[:2]
         whole, *tiles = squares(width, height, max(SMALLEST, max(height, width) / 50))
-        found = self._look(image, whole, SURE)
-        if tiles:
-            self._turn = (self._turn + 1) % len(tiles)
-            found += self._look_twice(image, [tiles[self._turn]], [*found, *known])
+        self._turn += 1
+        if tiles and self._turn % 2:
+            tile = tiles[self._turn // 2 % len(tiles)]
+            found = self._look_twice(image, [tile], known)
+        else:
+            found = self._look(image, whole, SURE)
         for face in known:
             if not is_among(face, found):
                 found += self._look(image, _around(face), FIRST)

@@ -40,7 +40,7 @@ def test_a_folder_gives_a_line_a_face_and_goes_on_after_faults(
     shutil.copy(DATA / "faces" / "none_fox.jpg", tmp_path / "c.jpg")
     pair = np.concatenate([cv2.imread(str(LONDON / f"{n}_neutral.jpg")) for n in ("017", "001")], 1)
     cv2.imwrite(str(tmp_path / "d.png"), pair)
-    (tmp_path / "e.png").write_bytes(b"\x89PNG")
+    (tmp_path / "e.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     (tmp_path / "f.wav").write_bytes(b"sound is not looked for with this model")
     video = (DATA / "video" / "grid_pwij3p.mpg").read_bytes()
     (tmp_path / "g.mpg").write_bytes(video[: len(video) // 3])

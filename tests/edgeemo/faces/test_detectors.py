@@ -111,7 +111,7 @@ def test_following_finds_what_finding_finds() -> None:
         assert max(overlap(face.moved(5, 6), other) for other in found) > 0.75
     # Without knowledge one tile a frame finds them all after some frames.
     seen: list[Face] = []
-    for _ in range(len(squares(640, 480, 40)) - 1):
+    for _ in range(2 * len(squares(640, 480, 40))):
         seen = detector.follow(canvas, seen)
     assert len(seen) == 4
 

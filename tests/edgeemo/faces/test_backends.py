@@ -1,0 +1,40 @@
+"""The same picture gives the same emotion on every backend that a shipped model has a file for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from edgeemo.backends import BACKENDS
+from edgeemo.models import ZOO
+from edgeemo.pictures import read_picture
+from edgeemo.session import Session, load
+
+LONDON = Path(__file__).parents[2] / "data" / "faces" / "london"
+CLOSE = 0.06  # int8 files of two formats round in other places
+
+
+def sessions() -> dict[str, list[Session]]:
+    """By name, each shipped model of faces on each backend."""
+    found: dict[str, list[Session]] = {}
+    for path in sorted(ZOO.glob("*-face*")):
+        for backend, ending in BACKENDS.items():
+            # The engine in C is for speech.
+            if path.suffix == ending and backend != "c":
+                found.setdefault(path.stem, []).append(load(path, backend))
+    return found
+
+
+def test_backends_agree_on_real_faces() -> None:
+    pictures = [read_picture(file) for file in sorted(LONDON.glob("*.jpg"))]
+    assert len(pictures) == 12
+    for name, loaded in sessions().items():
+        assert {s.card.task for s in loaded} == {"face"}, name
+        values = [[list(s.predict(p).classes.values()) for p in pictures] for s in loaded]
+        for other in values[1:]:
+            apart = np.abs(np.array(values[0]) - np.array(other))
+            assert apart.max() < CLOSE, name
+            assert apart.mean() < CLOSE / 10, name
+        # The limit would notice another picture.
+        assert np.abs(np.array(values[0]) - np.roll(values[0], 1, axis=0)).max() > CLOSE, name
