@@ -92,7 +92,7 @@ def test_the_command(labelled: Path, artifact: Path, tmp_path: Path, capsys: Cap
     assert [(f["measure"], f["of"]) for f in found[:4]] == [
         ("ccc", "arousal"), ("ccc", "dominance"), ("ccc", "valence"), ("uar", "classes")
     ]  # fmt: skip
-    assert all(f["clips"] == 20 and f["speakers"] == 2 for f in found)
+    assert all(f["clips"] == 20 and f["speakers"] == 2 for f in found[:4])
     assert "1 of 21 clips were skipped" in err
     assert len((tmp_path / "o.csv").read_text().splitlines()) == 21
     ET.parse(tmp_path / "o.svg")
