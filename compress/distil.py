@@ -31,6 +31,7 @@ from edgeemo.compress.metrics import fit_temperature, softmax
 from edgeemo.compress.recipe import Recipe
 from edgeemo.compress.report import write_report
 from edgeemo.compress.run import SCHEMA, Facts, Held, Run, weights_licence
+from edgeemo.compress.smaller import made_smaller
 from edgeemo.compress.start import begin_with
 from edgeemo.compress.student_heads import embedded, with_heads
 from edgeemo.compress.students.base import Student, make_student, save_student
@@ -95,6 +96,7 @@ def distil(
         )
         if parallel.rank() == 0:
             save_student(fitted.student, run.folder / "student.pt")
+    fitted = made_smaller(run, fitted, parts.train, parts.valid, device=device, progress=progress)
     return complete(run, data, teacher, fitted, parts)
 
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from edgeemo.compress.students.base import Student, take_shapes
 from edgeemo.errors import BadRecipe
+from edgeemo.images import ImageSpec
 
 _FRAMES = 32  # of the trial's input: one token of the students that shrink time most
 _ROWS = 256  # channels that are tried at once
@@ -60,20 +61,26 @@ def remove_channels(student: Student, share: float, clips: Sequence[Tensor]) -> 
     Raises:
         BadRecipe: at that share no channel goes.
     """
+    return without(student, choose_channels(student, share, clips))
+
+
+def choose_channels(
+    student: Student, share: float, clips: Sequence[Tensor]
+) -> list[tuple[Group, Tensor]]:
+    """Each group with the numbers of the channels that stay; see `remove_channels`."""
     moved = _contributions(student, clips)
-    keep: dict[str, Tensor] = {}
-    found = find_groups(student)
-    for group in found:
+    kept: list[tuple[Group, Tensor]] = []
+    for group in find_groups(student):
         weight = torch.zeros(group.size, dtype=torch.float64)
         for name, columns in group.readers.items():
             weight += columns.double() @ moved[name]
-        left = _left(group.size, share)
-        keep[group.makers[0]] = weight.argsort(descending=True, stable=True)[:left].sort().values
-    if all(len(keep[g.makers[0]]) == g.size for g in found):
+        order = weight.argsort(descending=True, stable=True)
+        kept.append((group, order[: _left(group.size, share)].sort().values))
+    if all(len(keep) == group.size for group, keep in kept):
         raise BadRecipe(
             f"$.prune.share: {share:g} takes no channel of {student.name}; give a larger share"
         )
-    return _without(student, [(g, keep[g.makers[0]]) for g in found])
+    return kept
 
 
 def find_groups(student: Student) -> list[Group]:
@@ -102,9 +109,7 @@ def _meet(one: Group, two: Group) -> bool:
 
 def _agree(one: Group, two: Group) -> bool:
     shared = one.readers.keys() & two.readers.keys()
-    return one.size == two.size and all(
-        torch.equal(one.readers[r], two.readers[r]) for r in shared
-    )
+    return one.size == two.size and all(torch.equal(one.readers[r], two.readers[r]) for r in shared)
 
 
 class _Trial:
@@ -130,7 +135,7 @@ class _Trial:
                     module.weight.abs_().div_(module.weight[:1].numel() * module.weight.mean())
                 elif _carries(module):
                     module.bias.fill_(2)  # inside a ReLU6, so that no channel is silent
-            self.example = torch.randn(1, _FRAMES, student.spec.bands, dtype=torch.float64)
+            self.example = torch.randn(_example(student), dtype=torch.float64)
             self._watch()
             self.student(self.example, None)
         self.before = dict(self.read)
@@ -210,6 +215,13 @@ class _Trial:
         return found.expand(len(self.channels), -1)
 
 
+def _example(student: Student) -> tuple[int, ...]:
+    spec = student.spec
+    if isinstance(spec, ImageSpec):
+        return (1, _FRAMES, _FRAMES, spec.channels)
+    return (1, _FRAMES, spec.bands)
+
+
 _KNOWN = (nn.Conv1d, nn.Conv2d, nn.Linear, nn.BatchNorm1d, nn.BatchNorm2d)
 
 
@@ -280,8 +292,8 @@ def _left(size: int, share: float) -> int:
     return max(step, round(size * (1 - share) / step) * step)
 
 
-def _without(student: Student, kept: Sequence[tuple[Group, Tensor]]) -> Student:
-    """A copy with the weights of the kept channels alone."""
+def without(student: Student, kept: Sequence[tuple[Group, Tensor]]) -> Student:
+    """A copy with the weights of the kept channels alone, marked as pruned."""
     state = {k: v.clone() for k, v in student.state_dict().items()}
     columns: dict[str, Tensor] = {}
     for group, keep in kept:

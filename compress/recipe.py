@@ -326,12 +326,55 @@ class StopPart:
 
 
 @dataclass(frozen=True)
+class PrunePart:
+    """What is taken away after training, and how the rest learns to do without.
+
+    Attributes:
+        kind: "channels" takes whole channels out of the layers: less work, a smaller file.
+            "weights" sets the smallest weights of each layer to 0 (NNCF); the file and the work
+            stay as they are, and only a runtime that skips zeros gains by it.
+        share: of the channels or of the weights.
+        epochs: of training afterwards, with the weights of `distil.loss`.
+        lr: peak of that training.
+    """
+
+    kind: Literal["channels", "weights"] = "channels"
+    share: float = 0.25
+    epochs: int = 8
+    lr: float = 1e-3
+
+    def __post_init__(self) -> None:
+        _between("prune.share", self.share, 0.01, 0.95)
+        _between("prune.epochs", self.epochs, 1, 100_000)
+        _between("prune.lr", self.lr, 1e-8, 1)
+
+
+@dataclass(frozen=True)
+class QatPart:
+    """Training with the rounding of int8 at the very end (NNCF).
+
+    Attributes:
+        epochs: with the weights of `distil.loss`.
+        lr: peak; small, because the student has learned all but the rounding.
+    """
+
+    epochs: int = 4
+    lr: float = 1e-4
+
+    def __post_init__(self) -> None:
+        _between("qat.epochs", self.epochs, 1, 100_000)
+        _between("qat.lr", self.lr, 1e-8, 1)
+
+
+@dataclass(frozen=True)
 class Recipe:
     """A run, completely. Every random choice derives from `seed`.
 
     Attributes:
         heads: after training, replace the student's heads by ones trained on its embedding, which
             is held still; without the table the heads stay as they came out of training.
+        prune: then take channels or weights away; without the table all stay.
+        qat: at last train with the rounding of int8; without the table only export rounds.
     """
 
     schema: int
@@ -347,6 +390,8 @@ class Recipe:
     look: LookPart = field(default_factory=LookPart)
     stop: StopPart = field(default_factory=StopPart)
     heads: HeadsPart | None = None
+    prune: PrunePart | None = None
+    qat: QatPart | None = None
 
     def __post_init__(self) -> None:
         if self.schema != SCHEMA:

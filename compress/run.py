@@ -5,6 +5,7 @@ environment.json     versions, machine, and what the command was given
 split.json           speakers of train, valid and test
 metrics.jsonl        a line an epoch
 checkpoints/last.pt  to go on from
+ranges.json          of activations, where training with the rounding of int8 has learned them
 student.pt           averaged weights of the best epoch
 parity/parity.npz    held-out inputs with what student, teacher and humans said
 run.json             facts for the card; there only when the run is finished
@@ -244,6 +245,29 @@ class Run:
                 adv=held.adv, probs=held.probs, teacher_adv=held.teacher_adv,
                 teacher_probs=held.teacher_probs, human_adv=held.human_adv,
             )  # fmt: skip
+
+    def ranges(self) -> dict[str, tuple[float, float]]:
+        """Learned ranges of activations, by the student's own names; empty if none were learned.
+
+        Raises:
+            BadArtifact: the file is damaged.
+        """
+        path = self.folder / "ranges.json"
+        if not path.exists():
+            return {}
+        found = _read_json(path)
+        for name, pair in found.items():
+            numbers = isinstance(pair, list) and len(pair) == 2
+            if not (numbers and all(isinstance(v, float) for v in pair) and pair[0] < pair[1]):
+                raise BadArtifact(
+                    f"{path}: {name}: expected [smallest, largest], got {pair!r:.40}; make it "
+                    f"again with: edgeemo distill --resume {self.folder}"
+                )
+        return {name: (pair[0], pair[1]) for name, pair in found.items()}
+
+    def write_ranges(self, ranges: Mapping[str, tuple[float, float]]) -> None:
+        """Keep learned ranges for export."""
+        write_text(self.folder / "ranges.json", _json({k: list(v) for k, v in ranges.items()}))
 
     def finish(self, facts: Facts) -> None:
         """Write the facts, and remember this run as the last one of its folder's folder."""

@@ -152,7 +152,11 @@ def _start(student: Student, rows: Batches, recipe: Recipe) -> _State:
     groups = [
         {"params": [p for _, p in named if p.ndim > 1],
          "weight_decay": recipe.distil.weight_decay},
-        {"params": [p for _, p in named if p.ndim <= 1], "weight_decay": 0.0},
+        {"params": [p for _, p in named if p.ndim <= 1 and not hasattr(p, "pace")],
+         "weight_decay": 0.0},
+        # Parameters with a size of their own: their steps are as many times the rate.
+        *({"params": [p], "weight_decay": 0.0, "pace": p.pace}
+          for _, p in named if hasattr(p, "pace")),
     ]  # fmt: skip
     optimizer = torch.optim.AdamW([g for g in groups if g["params"]], lr=recipe.distil.lr)
     return _State(student, copy.deepcopy(student), objective, optimizer)
@@ -177,7 +181,7 @@ def _epoch(
     for number, picked in enumerate(order):
         lr = peak * rate_at((state.epoch - first) * len(order) + number, stage, part.warmup)
         for group in state.optimizer.param_groups:
-            group["lr"] = lr
+            group["lr"] = lr * group.get("pace", 1.0)
         for name, value in _step(state, rows, picked, generator, recipe, weights).items():
             sums.setdefault(name, []).append(value)
         if progress is not None:

@@ -28,6 +28,7 @@ from edgeemo.compress.run import Facts, Run
 from edgeemo.compress.students import Student, make_student
 from edgeemo.errors import BadData, BadInput, ParityFailed
 from edgeemo.export.int8 import Watch
+from edgeemo.export.learned import learned_table
 from edgeemo.export.onnx_writer import OnnxWriter, float_graph
 from edgeemo.export.parity import Limits, Parity, ParitySet, compare, shifts, table
 from edgeemo.export.ranges import RULES
@@ -117,7 +118,7 @@ def export_run(
     source = Run(run)
     facts, student, card = source.facts(), source.student(), make_card(source.facts())
     limits = limits or Limits()
-    trained = Trained(student, card, waveform, hop)
+    trained = Trained(student, card, waveform, hop, source.ranges())
     kept = ParitySet.of(source.held())
     clips = kept.with_outputs_of(student, card.calibration.class_temperature)
     judged = clips.take(slice(1, None, 2)) if int8 else clips
@@ -176,21 +177,26 @@ def choose_int8(
     seen = clips.take(slice(0, 2 * RANKED, 2))
     if not any(float(np.ptp(f)) > FAINT for f in seen.features):
         raise BadData("the clips that ranges are read from are all silence; label other clips")
-    observed = Watch(graph).observe([f[None] for f in seen.features])
+    watch = Watch(graph)
+    observed = watch.observe([f[None] for f in seen.features])
+    tables = [observed.table(rule) for rule in RULES]
+    if trained.learned:
+        tables.insert(0, learned_table(watch, trained.student, seen.features[0][None],
+                                       trained.learned, tables[0]))  # fmt: skip
     ranked = clips.take(slice(1, 2 * RANKED, 2))
 
     def best(float_head: bool) -> tuple[float, Int8]:
         found = []
-        for rule in RULES:
-            raw = Int8(observed.table(rule), float_head)
+        for ranges in tables:
+            raw = Int8(ranges, float_head)
             with loaded(writer, writer.write(plain, raw)) as backend:
                 how = replace(raw, shifts=shifts(backend, seen))
             with loaded(writer, writer.write(plain, how)) as backend:
                 parity = compare(backend, ranked, limits)
             layers = ", heads in float" if float_head else ""
-            say(f"int8, ranges by {rule}{layers}: agreement {parity.worst:.4f}")
+            say(f"int8, ranges by {ranges.rule}{layers}: agreement {parity.worst:.4f}")
             found.append((parity.worst, how))
-        # The first of equals: the order of RULES is from the plainest on.
+        # The first of equals: what was learned, then from the plainest rule on.
         return max(found, key=lambda pair: pair[0])
 
     whole = best(float_head=False)
