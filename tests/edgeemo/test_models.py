@@ -72,3 +72,18 @@ def test_what_is_shipped_keeps_its_promises() -> None:
     assert default.card.quantization.kind == "int8"
     assert default.bytes <= 120_000
     assert default.card.macs_per_second <= 5_000_000
+
+
+def test_the_backend_picks_the_file(zoo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (zoo / "another.tflite").write_bytes(b"not read here")
+    assert models.resolve("another", "onnx") == zoo / "another.onnx"
+    assert models.resolve("another", "tflite") == zoo / "another.tflite"
+    with pytest.raises(BadInput, match="is not shipped for the backend tflite, only wav2small"):
+        models.resolve("wav2small-stream", "tflite")
+    # Without a wish: the first that is installed.
+    monkeypatch.setattr(models, "BACKENDS", {"onnx": ".onnx", "tflite": ".tflite"})
+    assert models.resolve("another") == zoo / "another.onnx"
+    monkeypatch.setattr(models, "find_spec", lambda name: None if name == "onnxruntime" else name)
+    assert models.resolve("another") == zoo / "another.tflite"
+    monkeypatch.setattr(models, "find_spec", lambda name: None)
+    assert models.resolve("another") in (zoo / "another.onnx", zoo / "another.tflite")

@@ -16,6 +16,7 @@ from edgeemo.compress.data import shipped_speech
 from edgeemo.compress.recipe import DistilPart, Recipe, StudentPart
 from edgeemo.compress.run import SCHEMA, Facts, Held, Run
 from edgeemo.compress.students import Student, make_student, save_student
+from edgeemo.export import ExportResult, export_run
 from edgeemo.features import FeatureSpec, log_mel
 
 CLIPS = 30
@@ -142,3 +143,19 @@ def qemu() -> str:
     if found is None:
         pytest.skip("no qemu-x86_64; install the system package qemu-user")
     return found
+
+
+@pytest.fixture(scope="session")
+def streams(
+    make_run: Callable[[str, Path], Run], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, ExportResult]:
+    """The causal student in int8, whole clips and single hops, on both formats.
+
+    Keys: "onnx", "tflite", "onnx-hop", "tflite-hop".
+    """
+    folder = tmp_path_factory.mktemp("streams")
+    run = make_run("wav2small-stream", folder / "run")
+    formats = ("onnx", "tflite")
+    found = export_run(run.folder, formats, int8=True)
+    steps = export_run(run.folder, formats, int8=True, hop=True)
+    return {r.format: r for r in found} | {f"{r.format}-hop": r for r in steps}

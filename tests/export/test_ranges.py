@@ -59,3 +59,8 @@ def test_nothing_and_nan_are_refused() -> None:
         observed()
     with pytest.raises(BadData, match="activation a is not finite"):
         observed(np.array([1.0, np.nan]))
+
+
+def test_the_mean_of_the_clips_extremes() -> None:
+    found = observed(np.array([-1.0, 4.0]), np.array([-3.0, 2.0])).table("mean").ranges["a"]
+    assert found == Range(-2.0, 3.0)
