@@ -32,6 +32,7 @@ estimates = []
 try:
     sound = edgeemo.microphone(device)
     with sound, session.stream(smoothing=None, gate=None) as stream:
+        Path("open").touch()
         try:
             for block in sound:
                 blocks.append(block)

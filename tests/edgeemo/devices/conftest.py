@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from edgeemo.devices.microphone import BLOCK_SECONDS
+
 # ALSA reads its configuration once in a process, so every test has a process of its own; see
-# capture.py. "played" takes 16-bit samples from the pipe, at once when they are there; an empty
-# pipe makes it wait, as a microphone does.
+# capture.py. "played" takes 16-bit samples from the pipe; an empty pipe makes it wait, as
+# a microphone does.
 CONFIGURATION = """
 pcm.!default {
   type plug
@@ -30,7 +32,7 @@ pcm.played {
 }
 """
 
-Speak = Callable[[NDArray[np.float32]], None]
+Speak = Callable[..., None]
 
 
 @pytest.fixture
@@ -40,19 +42,29 @@ def pipe(tmp_path: Path) -> Iterator[tuple[Path, Speak]]:
     os.mkfifo(path)
     # Open for both ways, so that a device which is looked at and closed does not end the pipe.
     handle = os.open(path, os.O_RDWR)
-    fcntl.fcntl(handle, fcntl.F_SETPIPE_SZ, 1 << 20)  # half a minute: nothing waits to be written
 
-    def speak(samples: NDArray[np.float32]) -> None:
-        os.write(handle, np.round(samples * 32767).astype("<i2").tobytes())
+    waiting: deque[bytes] = deque()
+
+    def speak(samples: NDArray[np.float32], rate: int = 16000) -> None:
+        raw = np.round(samples * 32768).astype("<i2").tobytes()
+        size = 2 * round(BLOCK_SECONDS * rate)  # what PortAudio asks for, written as a whole
+        waiting.extend(raw[i : i + size] for i in range(0, len(raw), size))
 
     done = threading.Event()
 
     def flow() -> None:
-        """Silence without end, once the file "flow" is there."""
-        while not done.wait(0.01):
-            if (tmp_path / "flow").exists():
-                with contextlib.suppress(BlockingIOError):
-                    os.write(handle, bytes(3200))
+        """From when the file "open" is there, twice as fast as life; behind it silence.
+
+        Not faster: what PortAudio finds on top of what it asked for is lost, as with a real device.
+        The silence comes when the file "flow" is there.
+        """
+        while not done.wait(0.025):
+            with contextlib.suppress(BlockingIOError):
+                if (tmp_path / "open").exists() and waiting:
+                    os.write(handle, waiting[0])
+                    waiting.popleft()
+                elif (tmp_path / "flow").exists():
+                    os.write(handle, bytes(1600))
 
     os.set_blocking(handle, False)
     thread = threading.Thread(target=flow)

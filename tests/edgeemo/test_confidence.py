@@ -1,0 +1,75 @@
+"""Confidence: fitted on some people, true of others, low off speech, the same in card and stream."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import edgeemo
+from edgeemo.audio import read_audio
+from edgeemo.card import Calibration, from_json, to_json
+from edgeemo.compress.confidence import (
+    fit_confidence,
+    is_near,
+    not_speech,
+    reliability,
+    with_negatives,
+)
+from edgeemo.confidence import Confidence, describe
+from edgeemo.errors import BadArtifact
+
+
+@pytest.fixture(scope="module")
+def fitted() -> tuple[Confidence, np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+    """600 rows of 12 people in which the third input tells the odds; 100 of nobody."""
+    rng = np.random.default_rng(0)
+    inputs = rng.normal(3, 2, (600, 4))
+    near = rng.random(600) < 1 / (1 + np.exp(-(inputs[:, 2] - 3)))
+    others = rng.normal(30, 2, (100, 4))
+    rows, hits, who = with_negatives(inputs, near, [f"p{i % 12}" for i in range(600)], others)
+    clean = np.arange(700) < 600
+    made, said = fit_confidence(rows, hits, who, clean, "the mean", "made here")
+    return made, said[:600], near
+
+
+def test_it_is_true_of_people_left_out(fitted: tuple[Confidence, np.ndarray, np.ndarray]) -> None:  # type: ignore[type-arg]
+    made, said, near = fitted
+    for sure, came_true, count in reliability(said, near):
+        assert abs(sure - came_true) < 0.12 and count == 120
+    assert made.calibration_error < 0.08 and made.share == pytest.approx(near.mean(), abs=1e-4)
+    assert "within 0.15 of the mean" in made.meaning
+    assert made.probability(np.full(4, 30.0)) < 0.05
+    assert (
+        made.probability(np.array([3, 3, 6, 3.0])) > 0.7 > made.probability(np.full(4, 3.0)) > 0.3
+    )
+
+
+def test_it_goes_through_the_card_and_the_stream(artifact: Path, speech_files: list[Path]) -> None:
+    session = edgeemo.load(artifact)
+    sounds = [read_audio(p) for p in speech_files[:12]] + not_speech(12, np.random.default_rng(1))
+    rows = []
+    for x in sounds:
+        values = session.values(x)
+        rows.append(describe(session.backend.run(values), values[0]))
+    near = np.arange(24) < 12
+    who = [f"p{i}" for i in range(12)] + [""] * 12
+    made, _ = fit_confidence(np.array(rows), near, who, near, "the mean", "made here")
+    card = replace(session.card, calibration=Calibration(1.0, "", made))
+    assert from_json(to_json(card)) == card
+    session.card = card
+    sure = [session.predict(x).confidence for x in sounds]
+    assert min(sure[:12]) > max(sure[12:])
+    stream = session.stream(smoothing=None, gate=None)
+    for e in stream.push(sounds[0]):
+        assert e.confidence == session.predict(sounds[0][round(e.start * 16000):round(e.end * 16000)]).confidence  # fmt: skip
+    with pytest.raises(BadArtifact, match="expected n, n and 2 n"):
+        replace(made, weights=(1.0,))
+
+
+def test_near_means_all_three() -> None:
+    labels = np.array([[0.5, 0.5, 0.5]] * 3)
+    assert is_near(labels + [[0.14, -0.14, 0], [0, 0, 0.16], [0, 0, 0]], labels).tolist() == [
+        True, False, True]  # fmt: skip
