@@ -1,7 +1,7 @@
 """The arithmetic of the int8 engine in numpy, from the formulas at the head of edgeemo_model.h.
 
-Whole clips, layer by layer, 64-bit integers, no blob and no kernels: the graph of the TFLite file is
-all it shares with the engine. stream-int8.tflite beside it is the student wav2small-stream as
+Whole clips, layer by layer, 64-bit integers, no blob and no kernels: the graph of the TFLite file
+is all it shares with the engine. stream-int8.tflite beside it is the student wav2small-stream as
 `edgeemo export --int8 --format tflite` wrote it for these tests, without a card.
 """
 

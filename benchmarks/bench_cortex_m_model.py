@@ -1,0 +1,146 @@
+"""What does a second of sound cost on Cortex-M boards, from samples to an estimate?
+
+    python benchmarks/bench_cortex_m_model.py [--model FILE.tflite]
+
+prints a table and writes benchmarks/results/cortex_m_model.json: the int8 engine as counted here,
+the front end as bench_cortex_m.py counts it, and their sum. Counts are exact (SysTick under
+QEMU's -icount) and belong to one compiler version; they are instructions, not cycles. The program
+is tests/cmake_ext/model.c; its outputs on each board are compared with those of this machine to
+the bit. tests/cmake_ext/test_model_boards.py compares the engine's figures with
+cmake_ext/budget_model.toml.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeemo import _native
+from edgeemo.audio import read_audio
+from edgeemo.backends._engine_blob import compile_graph
+from edgeemo.backends._tflite_file import read_tflite
+from edgeemo.backends._tflite_graph import read_graph
+from edgeemo.errors import BadArtifact
+from edgeemo.features import log_mel
+
+sys.path.insert(0, str(Path(__file__).parent))
+import bench_cortex_m as front  # noqa: E402
+
+ROOT, C = front.ROOT, front.C
+RESULT = ROOT / "benchmarks" / "results" / "cortex_m_model.json"
+SAMPLE = ROOT / "tests" / "golden" / "stream-int8.tflite"
+
+
+def blob_of(model: Path) -> bytes:
+    """The engine's blob of a TFLite file, with or without a card."""
+    try:
+        data = read_tflite(model).model
+    except BadArtifact:
+        data = model.read_bytes()
+    return compile_graph(read_graph(data)).data
+
+
+def second_of_speech() -> NDArray[np.float32]:
+    """100 frames of the shipped speech."""
+    path = min((ROOT / "edgeemo" / "speech").rglob("*.flac"))
+    return log_mel(read_audio(path))[:100]
+
+
+def expected(blob: bytes) -> NDArray[np.int8]:
+    """What model.c writes, by this machine's best kernels."""
+    frames, model, found = second_of_speech(), _native.Model(blob, 8), []
+    for end in (51, 100):
+        out = np.zeros(model.info()["values"], np.int8)
+        model.reset()
+        model.push(np.ascontiguousarray(frames[:end]))
+        model.outputs(out)
+        found.append(out)
+    return np.tile(np.concatenate(found), 5)
+
+
+def size_of(program: Path) -> int:
+    """Bytes of the engine's code: its object files, linked with all that is used."""
+    listing = subprocess.run(
+        ["arm-none-eabi-nm", "-S", "--size-sort", "-l", program], check=True, capture_output=True,
+        text=True,
+    ).stdout  # fmt: skip
+    rows = [line.split() for line in listing.splitlines()]
+    ours = ("edgeemo_model", "edgeemo_kernels")
+    return sum(int(r[1], 16) for r in rows if len(r) > 4 and r[2] in "tTrR" and any(
+        f"/{name}" in r[4] for name in ours))  # fmt: skip
+
+
+def measure(board: str, blob: bytes) -> dict[str, int]:
+    """Instructions for a second of sound and for an estimate; bytes; outputs are compared."""
+    machine, ticks, flags = front.BOARDS[board]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "blob").write_bytes(blob)
+        (folder / "frames").write_bytes(second_of_speech().astype("<f4").tobytes())
+        sources = sorted((C / "src").glob("edgeemo_model*.c"))
+        sources += sorted((C / "src").glob("edgeemo_kernels*.c"))
+        sources += [C / "src" / "edgeemo_spec.c", ROOT / "tests" / "cmake_ext" / "model.c"]
+        sources += [C / "ports" / f"{n}.c" for n in ("cortex_m", "start", "host_semihosting")]
+        subprocess.run(
+            ["arm-none-eabi-gcc", "-g", *front.FLAGS, *flags, "-nostartfiles",
+             "--specs=nano.specs", "--specs=nosys.specs", "-Wl,--gc-sections",
+             *(f"-I{C / f}" for f in ("include", "src", "ports")), *sources, "-L", C / "ports",
+             "-T", C / "ports" / f"{machine}.ld", "-o", folder / "program"], check=True,
+        )  # fmt: skip
+        subprocess.run(
+            ["timeout", "60", "qemu-system-arm", "-M", machine, "-nographic", "-monitor", "none",
+             "-serial", "none", "-semihosting-config", "enable=on,target=native", "-icount",
+             "shift=6", "-kernel", folder / "program"], check=True, cwd=folder,
+        )  # fmt: skip
+        counts = np.fromfile(folder / "counts", "<u4").tolist()
+        outputs = np.fromfile(folder / "outputs", np.int8)
+        code = size_of(folder / "program")
+    assert np.array_equal(outputs, expected(blob)), f"{board} gives other bits than this machine"
+    loop = counts[6] / ticks
+    assert abs(loop - 2000) <= 5, f"a loop of 2000 instructions counts as {loop}: no -icount?"
+    return {
+        "second": round(counts[3] / ticks), "second_by_8": round(counts[4] / ticks),
+        "estimate": round(counts[5] / ticks), "memory": counts[0], "memory_by_8": counts[1],
+        "stack": counts[2], "code": code,
+    }  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", type=Path, default=SAMPLE, help="int8 TFLite file")
+    arguments = parser.parse_args()
+    blob = blob_of(arguments.model)
+    results = {}
+    for board in front.BOARDS:
+        ours, theirs = measure(board, blob), front.measure(board)
+        flash = len(blob) + ours["code"] + theirs["code"] + theirs["tables"]
+        results[board] = {
+            **ours, "blob": len(blob), "frontend": 100 * theirs["push_i16"],
+            "total": ours["second"] + 4 * ours["estimate"] + 100 * theirs["push_i16"],
+            "flash": flash,
+            "ram": ours["memory"] + theirs["state"] + max(ours["stack"], theirs["stack"]),
+        }  # fmt: skip
+    print(f"{'':12}" + "".join(f"{board:>12}" for board in results))
+    for key in next(iter(results.values())):
+        print(f"{key:12}" + "".join(f"{row[key]:12}" for row in results.values()))
+    gcc = subprocess.run(["arm-none-eabi-gcc", "--version"], capture_output=True, text=True).stdout
+    RESULT.write_text(json.dumps({
+        "protocol": "instructions for a second of sound in the engine (frame by frame; by 8 "
+        "frames), for an estimate, in the front end (int16); total: front end, engine frame by "
+        "frame, 4 estimates. Bytes: memory, stack, code of the engine, blob; flash and ram with "
+        "those of the front end, its tables in flash",
+        "compiler": gcc.split("\n")[0] + ", " + " ".join(front.FLAGS),
+        "command": f"python benchmarks/bench_cortex_m_model.py --model {arguments.model.name}",
+        "boards": results,
+    }, indent=1) + "\n")  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
