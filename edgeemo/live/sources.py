@@ -101,19 +101,14 @@ def finder(model: str | None, backend: str | None) -> tuple[Faces, str]:
         The finder and the model's name.
 
     Raises:
-        BadInput: no model for faces is shipped, or the one that was named is for speech.
+        BadInput: no such model, or one for speech.
         BadArtifact, MissingExtra: it cannot be loaded.
     """
     from edgeemo.faces import Faces
-    from edgeemo.models import shipped
+    from edgeemo.models import FACE_DEFAULT
     from edgeemo.session import load
 
-    if model is None:
-        names = [known.name for known in shipped() if known.card.task == "face"]
-        if not names:
-            raise BadInput("no model for faces is shipped; name one with --face-model")
-        model = names[0]
-    session = load(model, backend)
+    session = load(model or FACE_DEFAULT, backend)
     return Faces(session), session.card.name
 
 

@@ -164,9 +164,9 @@ def _status(state: State, width: int) -> Iterator[Text]:
     if state.cpu is not None:
         parts.append(f"{100 * state.cpu:.0f} % of one core")
     yield Text("")
-    yield Text(
-        " · ".join([f"from {' and '.join(state.estimate.sides) or 'nothing'}", *parts])[:width]
-    )
+    yield Text(" · ".join(parts)[:width])
+    if state.recording is not None:
+        yield Text(f"recording to {state.recording}"[:width], "bold red")
 
 
 def _words(width: int) -> Iterator[Text]:

@@ -38,9 +38,8 @@ def long_clip(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def picture() -> NDArray[np.uint8]:
     """One face, RGB, 320 x 240."""
-    image = cv2.imread(str(FACES / "single_lisa1.jpg"))
-    height = round(image.shape[0] * 320 / image.shape[1])
-    image = cv2.resize(image, (320, height))[:240]
+    image = cv2.imread(str(FACES / "london" / "001_happiness.jpg"))
+    image = cv2.copyMakeBorder(cv2.resize(image, (240, 240)), 0, 0, 40, 40, cv2.BORDER_REPLICATE)
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
