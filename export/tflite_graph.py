@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -298,12 +299,18 @@ def _time_axis(shape: Any) -> int:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Without the progress that the converter's libraries print, and the handler they install."""
+    """Without what the converter's libraries print and warn of, and the handler they install."""
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
     nowhere = io.StringIO()
     try:
-        with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+        with (
+            contextlib.redirect_stdout(nowhere),
+            contextlib.redirect_stderr(nowhere),
+            warnings.catch_warnings(),
+        ):
+            # Of the converter about its own use of torch.
+            warnings.simplefilter("ignore")
             yield
     finally:
         root.handlers[:], root.level = handlers, level
