@@ -35,7 +35,7 @@ LEAST_SECONDS = 30.0
 as well (benchmarks/baseline.py); in life one sentence is one mood at one distance."""
 
 LEAST_CLIPS = 20
-"""Labelled clips that `from_labels` asks for; 12 gained nothing (benchmarks/baseline.py)."""
+"""Labelled clips that `from_labels` asks for: from 20 on valence gains (benchmarks/baseline.py)."""
 
 CALM_DB = -35.9
 """Level of calm speech where the models learned ratings: mean over the 14 speakers of EmoTale of
