@@ -30,7 +30,7 @@ from edgeemo.compress.recipe import Recipe
 from edgeemo.compress.teachers.base import Teacher, TeacherOutput, check_teacher, concatenate
 from edgeemo.errors import BadData, BadInput
 from edgeemo.features import SPECS, FeatureSpec, log_mel
-from edgeemo.images import ImageSpec, Pixels, cut
+from edgeemo.images import ImageSpec, cut
 from edgeemo.types import CLASSES, DIMENSIONS
 
 LOG = logging.getLogger("edgeemo")
@@ -64,7 +64,7 @@ class _Prepared:
     """What the teacher gets (samples, or the picture of a face), and what the student will."""
 
     job: Job
-    given: Floats | Pixels
+    given: Any
     features: NDArray[Any]
     level: float
     used: str

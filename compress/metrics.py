@@ -36,7 +36,7 @@ def spread_by_dimension(estimate: ArrayLike, reference: ArrayLike) -> dict[str, 
     A tiny student shrinks towards the mean; 1 is no shrinking.
     """
     x, y = np.asarray(estimate, np.float64), np.asarray(reference, np.float64)
-    known = np.isfinite(x).all(0) & np.isfinite(y).all(0)
+    known = np.atleast_1d(np.isfinite(x).all(axis=0) & np.isfinite(y).all(axis=0))
     ratio = x.std(axis=0) / np.maximum(y.std(axis=0), 1e-9)
     return {d: float(r) for d, r, k in zip(DIMENSIONS, ratio, known, strict=True) if k}
 

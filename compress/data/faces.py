@@ -15,6 +15,7 @@ import struct
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -221,8 +222,8 @@ def _table(file: Path, corpus: str) -> Iterator[Clip]:
         )  # fmt: skip
 
 
-def _columns(table: object) -> Iterator[tuple[str, object]]:
-    return zip(table.column_names, table.columns, strict=True)  # type: ignore[attr-defined]
+def _columns(table: Any) -> Iterator[tuple[str, Any]]:
+    return zip(table.column_names, table.columns, strict=True)
 
 
 def _plain(columns: Mapping[str, Sequence[object]], i: int) -> Iterator[tuple[str, object]]:

@@ -96,7 +96,7 @@ class EfficientNetLite0Face(_Face):
     much as a picture of 64 pixels can bear, and hold a sixth of the weights.
 
     Args:
-        blocks: how many of the sixteen.
+        blocks: how many of the sixteen, from the first on.
         wide: channels of the last layer, a 1x1 convolution.
         size: of the picture in pixels.
     """
@@ -105,15 +105,13 @@ class EfficientNetLite0Face(_Face):
         act = nn.ReLU6()
         layers: list[nn.Module] = [Conv(1, 32, 3, 2, act=act)]
         inside = 32
-        for count, kernel, stride, factor, outside in _LITE0:
-            for i in range(count):
-                layers.append(
-                    Block(inside, outside, inside * factor, 0, kernel, 1 if i else stride, False,
-                          act)
-                )  # fmt: skip
-                inside = outside
-        layers = layers[: 1 + blocks]
-        inside = layers[-1].layers[-1].conv.out_channels
+        shapes = [(kernel, stride if i == 0 else 1, factor, outside)
+                  for count, kernel, stride, factor, outside in _LITE0
+                  for i in range(count)]  # fmt: skip
+        for kernel, stride, factor, outside in shapes[:blocks]:
+            block = Block(inside, outside, inside * factor, 0, kernel, stride, False, act)
+            layers.append(block)
+            inside = outside
         layers.append(Conv(inside, wide, act=act))
         for module in nn.ModuleList(layers).modules():
             if isinstance(module, nn.BatchNorm2d):
@@ -127,8 +125,8 @@ class EfficientNetLite0Face(_Face):
         grey is (x - .5) / .25, twice as much.
         """
         names = {"layers.0": ("_conv_stem", "_bn0"), f"layers.{len(self.layers) - 1}": _HEAD}
-        for i, layer in enumerate(self.layers[1:-1]):
-            parts = _NAMES[-len(layer.layers) :]
+        for i in range(len(self.layers) - 2):
+            parts = _NAMES if i else _NAMES[1:]  # the first block does not widen
             for j, (conv, norm) in enumerate(parts):
                 here = f"layers.{i + 1}.layers.{j}"
                 names[here] = (f"_blocks.{i}.{conv}", f"_blocks.{i}.{norm}")

@@ -79,7 +79,7 @@ def _object(path: Path) -> dict[str, Any]:
     return arguments
 
 
-def _order(labels: Any, path: Path) -> tuple[int, int, int]:
+def _order(labels: Any, path: Path) -> tuple[int | None, int | None, int | None]:
     named = labels.get(_LOGITS) if isinstance(labels, dict) else labels
     if named is None:
         return (0, 1, 2)

@@ -111,11 +111,12 @@ class Teacher(Protocol):
     def digest(self) -> str:
         """sha256 in hex over weights and settings."""
 
-    def label(self, clips: Sequence[Floats]) -> TeacherOutput:
+    def label(self, clips: Sequence[Any]) -> TeacherOutput:
         """Label clips.
 
         Args:
-            clips: float32 arrays [samples], mono, 16 kHz, -1..1, at least one, of any lengths.
+            clips: float32 arrays [samples], mono, 16 kHz, -1..1, at least one, of any lengths; for
+                a teacher of faces pictures, uint8 [height, width, 3], RGB, each of one face.
 
         Returns:
             One row a clip, in the order of `clips`. A clip's row does not depend on the clips
