@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from edgeemo.compress.cost import input_shape
 from edgeemo.compress.students.base import Student, take_shapes
 from edgeemo.errors import BadRecipe
-from edgeemo.images import ImageSpec
 
 _FRAMES = 32  # of the trial's input: one token of the students that shrink time most
 _ROWS = 256  # channels that are tried at once
@@ -135,7 +135,7 @@ class _Trial:
                     module.weight.abs_().div_(module.weight[:1].numel() * module.weight.mean())
                 elif _carries(module):
                     module.bias.fill_(2)  # inside a ReLU6, so that no channel is silent
-            self.example = torch.randn(_example(student), dtype=torch.float64)
+            self.example = torch.randn(input_shape(student, _FRAMES), dtype=torch.float64)
             self._watch()
             self.student(self.example, None)
         self.before = dict(self.read)
@@ -213,13 +213,6 @@ class _Trial:
         apart = (now - before).abs()
         found = (apart.amax(others) if others else apart) > 1e-9 * before.abs().max()
         return found.expand(len(self.channels), -1)
-
-
-def _example(student: Student) -> tuple[int, ...]:
-    spec = student.spec
-    if isinstance(spec, ImageSpec):
-        return (1, _FRAMES, _FRAMES, spec.channels)
-    return (1, _FRAMES, spec.bands)
 
 
 _KNOWN = (nn.Conv1d, nn.Conv2d, nn.Linear, nn.BatchNorm1d, nn.BatchNorm2d)

@@ -1,0 +1,135 @@
+"""Every student of the registry as a file of every format: written, loaded again, compared."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from edgeemo.backends import open_backend
+from edgeemo.card import Calibration, Source, Window
+from edgeemo.compress import qat
+from edgeemo.compress.cost import input_shape, macs_per_second, parameters
+from edgeemo.compress.run import SCHEMA, Facts
+from edgeemo.compress.students import Student, make_student, student_names
+from edgeemo.export.int8 import Watch
+from edgeemo.export.int8 import quantize as quantize_onnx
+from edgeemo.export.job import make_card
+from edgeemo.export.learned import learned_table
+from edgeemo.export.onnx_writer import OnnxWriter, float_graph
+from edgeemo.export.tflite_pack import unpack
+from edgeemo.export.tflite_writer import TfliteWriter
+from edgeemo.export.writer import Int8, Trained
+from edgeemo.features import FeatureSpec, log_mel
+
+SMALL: dict[str, dict[str, Any]] = {
+    "mobilenetv3-small": {"width": 0.25},
+    "mobilenetv4-conv-small": {"width": 0.25},
+    "mobilenetv3-small-face": {"width": 0.25, "size": 32},
+    "mobilenetv4-conv-small-face": {"width": 0.25, "size": 32},
+    "efficientnet-lite0-face": {"blocks": 5, "wide": 64, "size": 32},
+}
+"""Narrower than usual: what is asked here depends on the layers, not on their width."""
+
+
+def clips_of(student: Student, sounds: list[np.ndarray], count: int = 6) -> list[np.ndarray]:
+    """Features of speech, or noise in the place of faces; each with the batch axis."""
+    if isinstance(student.spec, FeatureSpec):
+        return [log_mel(s, student.spec)[None] for s in sounds[:count]]
+    rng = np.random.default_rng(2)
+    return [rng.normal(size=input_shape(student)).astype(np.float32) for _ in range(count)]
+
+
+def settled(name: str, sounds: list[np.ndarray]) -> Student:
+    """Random weights, and batch norms that have seen their input."""
+    torch.manual_seed(8)
+    student = make_student(name, **SMALL.get(name, {}))
+    clips = [torch.from_numpy(c) for c in clips_of(student, sounds)]
+    if isinstance(student.spec, FeatureSpec):
+        frames = torch.cat([c[0] for c in clips])
+        student.normalise_from(frames.mean(0), frames.std(0))
+    with torch.no_grad():
+        student.train()
+        for clip in clips:
+            student(torch.cat([clip, clip * 1.1]), None)
+    return student.eval()
+
+
+def trained(student: Student) -> Trained:
+    """The student with a card."""
+    facts = Facts(
+        schema=SCHEMA, name="some", task="speech", student=student.name, options=student.options,
+        spec=student.spec, window=Window(0.1, 0.1), teachers=(Source("none", "CC0-1.0"),),
+        data=(Source("none", "CC0-1.0"),), licence="Apache-2.0", metrics=(), ceiling={},
+        calibration=Calibration(1.0, ""), parameters=parameters(student),
+        macs_per_second=round(macs_per_second(student)), best_epoch=0, seed=1, clips={}, skipped=0,
+    )  # fmt: skip
+    return Trained(student, make_card(facts))
+
+
+@pytest.mark.parametrize("writer", [OnnxWriter(), TfliteWriter()], ids=lambda w: w.format)
+@pytest.mark.parametrize("name", [n for n in student_names() if n != "probe"])
+def test_every_student_as_a_file(
+    name: str, writer: Any, sounds: list[np.ndarray], tmp_path: Path
+) -> None:
+    student = settled(name, sounds)
+    given = trained(student)
+    clips = clips_of(student, sounds)
+    with torch.no_grad():
+        said = [student(torch.from_numpy(c), None) for c in clips]
+    wanted = {"adv": [s.adv[0].numpy() for s in said],
+              "probs": [s.logits[0].softmax(0).numpy() for s in said]}  # fmt: skip
+    table = Watch(float_graph(student, 1.0)).observe(clips).table("minmax")
+    sizes = []
+    for int8 in (None, Int8(table)):
+        path = tmp_path / f"file{writer.ending}"
+        path.write_bytes(writer.write(given, int8))
+        sizes.append(path.stat().st_size)
+        backend = open_backend(path, writer.format)
+        assert backend.card.parameters == parameters(student)
+        assert backend.card.quantization.kind == ("int8" if int8 else "none")
+        for output, rows in wanted.items():
+            got = np.stack([backend.run(c)[output][0] for c in clips])
+            # Int8 on random layers: 2 % of a likelihood, a tenth of what adv spans.
+            limit = 1e-4 if int8 is None else max(0.02, 0.1 * float(np.ptp(np.stack(rows))))
+            assert np.abs(got - np.stack(rows)).max() <= limit, (output, int8)
+    assert sizes[1] < 0.6 * sizes[0]
+
+
+def test_learned_ranges_reach_both_formats(sounds: list[np.ndarray]) -> None:
+    """A range that training made narrow decides the scale in the ONNX and in the TFLite file."""
+    student = settled("wav2small-stream", sounds)
+    clips = clips_of(student, sounds)
+    tensors = [torch.from_numpy(c) for c in clips]
+    made = qat.quantized(student, tensors[:2])
+    plain, learned = qat.finished(made, student, tensors[0])
+    odd = 0.7654321
+    wide = [n for n, (low, high) in learned.items() if "relu" in n and high > odd]
+    assert len(wide) >= 5
+    learned = {n: (0.0, odd) if n in wide else pair for n, pair in learned.items()}
+    graph = float_graph(plain, 1.0)
+    watch = Watch(graph)
+    observed = watch.observe(clips).table("minmax")
+    table = learned_table(watch, plain, clips[0], learned, observed)
+    assert table.rule == "learned" and table.ranges.keys() == observed.ranges.keys()
+    # Rectified activations that several layers read: each has one scale in a file, or two.
+    scales = _onnx_scales(quantize_onnx(graph, Int8(table)))
+    assert sum(abs(s - odd / 255) < 1e-8 for s in scales) >= 1
+    before = _onnx_scales(quantize_onnx(graph, Int8(observed)))
+    assert not any(abs(s - odd / 255) < 1e-8 for s in before)
+    model = unpack(TfliteWriter().write(trained(plain), Int8(table)))
+    found = [float(t.quantization.scale[0]) for t in model.subgraphs[0].tensors
+             if t.quantization is not None and t.quantization.scale is not None
+             and len(t.quantization.scale) == 1]  # fmt: skip
+    assert sum(abs(s - odd / 255) < 1e-8 for s in found) >= len(wide)
+
+
+def _onnx_scales(model: Any) -> list[float]:
+    from onnx import numpy_helper
+
+    known = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
+    readers = [n for n in model.graph.node if n.op_type == "QuantizeLinear"]
+    return [float(known[n.input[1]]) for n in readers if known[n.input[1]].size == 1]
