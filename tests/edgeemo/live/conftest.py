@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import cv2
@@ -26,9 +26,10 @@ def clip(speech_files: list[Path]) -> Path:
 
 
 @pytest.fixture(scope="session")
-def long_clip(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A minute: speech, and at its end 5 s of nothing but faint noise."""
-    speech = np.tile(read_audio(clip), 25)[: 55 * 16_000]
+def long_clip(speech_files: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A minute: speech of two people, and at its end 5 s of nothing but faint noise."""
+    parts = [read_audio(p) for p in speech_files if "_DFA_" in p.name]
+    speech = np.concatenate(parts * 3)[: 55 * 16_000]
     noise = np.random.default_rng(1).normal(0, 1e-4, 5 * 16_000)
     path = tmp_path_factory.mktemp("sound") / "minute.wav"
     soundfile.write(path, np.concatenate([speech, noise]), 16_000)
@@ -43,25 +44,28 @@ def picture() -> NDArray[np.uint8]:
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
-@pytest.fixture(scope="session")
-def silent_video(picture: NDArray[np.uint8], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """4 s at 25 pictures a second, without sound; in the last second there is no face."""
-    path = tmp_path_factory.mktemp("video") / "face.avi"
-    height, width = picture.shape[:2]
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 25, (width, height))
+def write_video(path: Path, pictures: Iterable[NDArray[np.uint8]]) -> Path:
+    """RGB pictures of 320 x 240 as a video of 25 a second, without sound."""
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 25, (320, 240))
     assert writer.isOpened()
-    for number in range(100):
-        shown = picture if number < 75 else np.full_like(picture, 90)
+    for shown in pictures:
         writer.write(cv2.cvtColor(shown, cv2.COLOR_RGB2BGR))
     writer.release()
     return path
+
+
+@pytest.fixture(scope="session")
+def silent_video(picture: NDArray[np.uint8], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """4 s; in the last one there is no face."""
+    path = tmp_path_factory.mktemp("video") / "face.avi"
+    return write_video(path, [picture] * 75 + [np.full_like(picture, 90)] * 25)
 
 
 Start = Callable[..., "subprocess.Popen[str]"]
 
 
 @pytest.fixture
-def start() -> Start:
+def start() -> Iterator[Start]:
     """Starts the command with arguments; what is left of it at the end is killed."""
     running: list[subprocess.Popen[str]] = []
 

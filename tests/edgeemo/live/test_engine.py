@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -88,7 +89,7 @@ def test_both_sides_in_the_order_of_time(clip: Path, silent_video: Path, faces: 
         engine.run([view])
         seconds = [i.end if isinstance(i, Fused) else i.seconds for i in view.items]
         # An estimate comes with the block that it ends in, whose end may be later.
-        assert all(b - a > -0.06 for a, b in zip(seconds, seconds[1:], strict=False))
+        assert all(b - a > -0.06 for a, b in pairwise(seconds))
         return [(i.sides, i.end) for i in view.estimates]
 
     first = found()
