@@ -69,10 +69,10 @@ def start() -> Iterator[Start]:
     """Starts the command with arguments; what is left of it at the end is killed."""
     running: list[subprocess.Popen[str]] = []
 
-    def begin(*arguments: str | Path) -> subprocess.Popen[str]:
+    def begin(*arguments: str | Path, cwd: Path | None = None) -> subprocess.Popen[str]:
         process = subprocess.Popen(
             [*COMMAND, *map(str, arguments)],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=cwd,
         )  # fmt: skip
         running.append(process)
         return process

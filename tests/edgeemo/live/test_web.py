@@ -305,11 +305,13 @@ def test_in_a_browser(
     browser: Any, start: Start, long_clip: Path, picture: np.ndarray, face_artifact: Path,
     tmp_path: Path,
 ) -> None:  # fmt: skip
-    video = write_video(tmp_path / "face.avi", [picture] * 25 * 50)
+    write_video(tmp_path / "face.avi", [picture] * 25 * 50)
+    shutil.copy(long_clip, tmp_path / "speech.wav")
     # What it says does not matter here, but in the guide's picture it should mean something.
     there = any(model.name == FACE_DEFAULT for model in shipped())
     model = () if there else ("--face-model", face_artifact)
-    process = start("--web", "0", "--wav", long_clip, "--video", video, *model)
+    files = ("--wav", "speech.wav", "--video", "face.avi")  # short names look better
+    process = start("--web", "0", *files, *model, cwd=tmp_path)
     address = opened(browser, process)
     assert wait(browser, TEXT.format("headline") + ".trim() !== '–'")
     assert wait(browser, TEXT.format("detail") + ".includes('voice and face')")
