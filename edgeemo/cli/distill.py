@@ -109,9 +109,10 @@ def _begun(args: argparse.Namespace) -> Run:
         path = Path(args.teacher)
         name = str(path.resolve()) if path.exists() else args.teacher
         recipe = replace(recipe, teacher=replace(recipe.teacher, name=name))
-    teacher = load_teacher(recipe.teacher.name, args.device)
+    # All that can be wrong is told before there is a run.
+    data = _data(args.data, recipe)
     new_student(recipe)
-    check_task(recipe, _data(args.data, recipe), teacher)  # what is wrong must not leave a run
+    check_task(recipe, data, load_teacher(recipe.teacher.name, args.device))
     folder = Path(parallel.from_first(str(args.out or new_folder(recipe.name))))
     if parallel.rank() == 0:
         given = {"data": args.data and str(Path(args.data).resolve()),

@@ -20,7 +20,14 @@ from edgeemo.compress.data.faces import VOTES
 from edgeemo.compress.data.intervals import centres
 from edgeemo.compress.distil import distil
 from edgeemo.compress.labelling import Labeller
-from edgeemo.compress.recipe import DistilPart, LookPart, Recipe, StudentPart, load_recipe
+from edgeemo.compress.recipe import (
+    DistilPart,
+    LookPart,
+    Recipe,
+    StopPart,
+    StudentPart,
+    load_recipe,
+)
 from edgeemo.compress.run import Run
 from edgeemo.compress.students import load_student, make_student
 from edgeemo.compress.teachers import load_teacher
@@ -90,7 +97,7 @@ def recipe():
         student=StudentPart("mobilenetv3-small-face", options=SMALL),
         distil=DistilPart(epochs=3, batch=16, lr=5e-3, average=0.8,
                           loss={"kl": 0.5, "votes": 1.0, "interval": 0.3, "tie": 0.3}),
-        look=replace(STILL, zoom=0.05),
+        look=replace(STILL, zoom=0.05), stop=StopPart("valid.accuracy"),
     )  # fmt: skip
 
 
