@@ -9,7 +9,13 @@ from typing import Any
 import numpy as np
 
 from edgeemo._files import write_text
-from edgeemo.card import INTENDED_USE, MISUSE, NOT_VALIDATED_FOR
+from edgeemo.card import (
+    INTENDED_USE,
+    INTENDED_USE_FACE,
+    MISUSE,
+    NOT_VALIDATED_FOR,
+    NOT_VALIDATED_FOR_FACE,
+)
 from edgeemo.compress import plots
 from edgeemo.compress.evaluate import (
     Figures,
@@ -19,12 +25,13 @@ from edgeemo.compress.evaluate import (
     human_ceiling,
     level_baseline,
     predict,
+    top_class,
 )
 from edgeemo.compress.labelled import Labelled
 from edgeemo.compress.recipe import dump_recipe
 from edgeemo.compress.run import Facts, Run
 from edgeemo.compress.students.base import Student
-from edgeemo.types import DIMENSIONS
+from edgeemo.types import CLASSES, DIMENSIONS
 
 STYLE = """body{font:15px/1.5 sans-serif;max-width:72em;margin:2em auto;padding:0 1em;color:#222}
 table{border-collapse:collapse;margin:.6em 0}td,th{padding:.2em .7em;border-bottom:1px solid #ddd}
@@ -57,7 +64,7 @@ def write_report(
         "<h2>Student against teacher</h2>",
         *_scatters(said, judged, "teacher", judged.adv),
         *_scatters(said, judged, "annotators", judged.human_adv),
-        "<h2>Who is heard how well</h2>",
+        "<h2>Who is judged how well</h2>",
         *(_groups(said, judged, name) for name in ("sex", "language", "corpus", "speaker")),
         "<h2>Training</h2>",
         *_curves(run.history()),
@@ -73,10 +80,12 @@ def write_report(
 
 def _warning(facts: Facts, part: str) -> str:
     clips = ", ".join(f"{n} {name}" for name, n in facts.clips.items())
+    face = facts.task == "face"
+    missing = NOT_VALIDATED_FOR_FACE if face else NOT_VALIDATED_FOR
     text = [
-        escape(INTENDED_USE),
+        escape(INTENDED_USE_FACE if face else INTENDED_USE),
         f"<b>{escape(MISUSE)}</b>",
-        f"Not validated for {escape(', '.join(NOT_VALIDATED_FOR))}.",
+        f"Not validated for {escape(', '.join(missing))}.",
         f"Licence of the weights: {escape(facts.licence)}.",
     ]
     where = "Figures are of people whom the student had not heard and on whom nothing was chosen."
@@ -107,10 +116,22 @@ def _figures(said: Predictions, judged: Labelled, train: Labelled, part: str) ->
     text = _table((f"CCC, {part} speakers", *DIMENSIONS, "mean"), rows)
     if "uar" in figures:
         text += (
-            f"<p>Classes against the votes: unweighted average recall {figures['uar']:.3f}, "
-            f"calibration error {figures['calibration_error']:.3f}.</p>"
+            f"<p>Classes against the votes: accuracy {figures['accuracy']:.3f}, unweighted average "
+            f"recall {figures['uar']:.3f}, Kullback-Leibler divergence {figures['votes_kl']:.3f}, "
+            f"calibration error {figures['calibration_error']:.3f}.</p>" + _confusion(said, judged)
         )
     return text
+
+
+def _confusion(said: Predictions, judged: Labelled) -> str:
+    """A row for each class with the most votes: how often it was taken for which, and its recall."""
+    truth, guess = top_class(judged.votes), said.logits.argmax(1)
+    rows: list[Row] = []
+    for i, name in enumerate(CLASSES):
+        counts = [int(np.sum((truth == i) & (guess == j))) for j in range(len(CLASSES))]
+        if sum(counts):
+            rows.append((name, *counts, f"{counts[i] / sum(counts):.3f}"))
+    return _table(("votes; seen as", *CLASSES, "recall"), rows)
 
 
 def _scatters(
@@ -160,7 +181,7 @@ def _model(facts: Facts) -> str:
     rows: list[Row] = [
         ("student", facts.student),
         ("parameters", f"{facts.parameters:,}"),
-        ("multiply-accumulates for a second of sound", f"{facts.macs_per_second:,}"),
+        (f"multiply-accumulates for a {_each(facts)}", f"{facts.macs_per_second:,}"),
         ("span of one token, seconds", f"{facts.window.receptive_seconds:.2f}"),
         ("best epoch", facts.best_epoch),
         ("seed", facts.seed),
@@ -169,6 +190,10 @@ def _model(facts: Facts) -> str:
         *((f"data {s.name}", s.licence) for s in facts.data),
     ]
     return _table(("", ""), rows)
+
+
+def _each(facts: Facts) -> str:
+    return "face" if facts.task == "face" else "second of sound"
 
 
 def _table(head: Row, rows: Iterable[Row]) -> str:
