@@ -1,0 +1,416 @@
+"""Writer of C folders: a student as sources for firmware, which have passed their self-test.
+
+The integers are those of an int8 TFLite file; the folder holds all that a C compiler needs. It is
+written beside its place, its self-test compiled and run, and only then moved there.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import struct
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+import edgeemo
+from edgeemo import _native
+from edgeemo.audio import read_audio
+from edgeemo.backends._engine_blob import compile_graph
+from edgeemo.backends._tflite_file import read_tflite
+from edgeemo.backends._tflite_graph import read_graph
+from edgeemo.backends.c import CBackend
+from edgeemo.card import Card, to_json
+from edgeemo.errors import BadArtifact, BadInput, ParityFailed
+from edgeemo.features import FeatureSpec, log_mel
+
+PACKAGE = Path(edgeemo.__file__).parent
+LIBRARY = PACKAGE / "cmake_ext"
+TEMPLATES = Path(__file__).parent / "c_folder"
+
+COPIED = (
+    "Makefile", "CMakeLists.txt", "main.c", "edgeemo_self_test.h", "edgeemo_self_test.c",
+)  # fmt: skip
+HEADERS = ("edgeemo.h", "edgeemo_model.h", "edgeemo_speech.h")
+# Not the making of tables, nor the gate: nothing in a folder calls them.
+LEFT_OUT = ("gate", "init", "tables")
+PORTS = (
+    "common.ld", "cortex_m.c", "cortex_m.h", "mps2-an386.ld", "mps2-an505.ld", "mps3-an547.ld",
+    "start.c", "terminal.c", "terminal.h", "terminal_semihosting.c", "terminal_stdio.c",
+)  # fmt: skip
+
+GOLDEN = PACKAGE / "speech" / "emodb_full" / "03a01Wa.flac"
+"""Speech under CC0, without loss, so that every machine reads the same samples."""
+
+GOLDEN_SECONDS = 1.0
+
+STRICT = ("-std=c99", "-O2", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-ffp-contract=off")
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder that was written and has passed its self-test.
+
+    Attributes:
+        path: where it lies.
+        card: of the student.
+        flash: bytes of the network and of the tables of its front end.
+        memory: bytes of RAM on a 32-bit part, all that is written.
+        costs: of the Cortex-M4F, by name; empty without its compiler or QEMU.
+    """
+
+    path: Path
+    card: Card
+    flash: int
+    memory: int
+    costs: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class _Student:
+    """What the files are made of."""
+
+    card: Card
+    blob: bytes
+    labels: tuple[str, ...]  # of the values, in the engine's order
+    clip: NDArray[np.int16]
+    estimate: NDArray[np.float32]
+    definitions: str  # tables, in C
+    sizes: Mapping[str, int]
+
+
+def write_folder(artifact: Path, path: Path) -> Folder:
+    """Write the C folder of an int8 TFLite file. The same file gives the same bytes.
+
+    Args:
+        artifact: an int8 TFLite file of a causal speech student.
+        path: the folder; one that was written before is replaced.
+
+    Raises:
+        BadInput: no C compiler here, so that the self-test cannot be run; the student needs a
+            whole clip at once; or there is something else at `path`.
+        BadArtifact: the file cannot be read, or not be run by the C engine.
+        ParityFailed: the self-test did not give what the backend `c` gives; nothing is written.
+    """
+    compiler = _compiler()
+    with tempfile.TemporaryDirectory() as name, _replacing(path) as folder:
+        work = Path(name)
+        student = _student(artifact, compiler, work)
+        _copy(folder)
+        _write(folder, student)
+        _self_test(folder, compiler, work / "self_test", path)
+        costs = measure(folder, work / "board")
+        _text(folder / "README.md", _readme(student, costs))
+    flash = len(student.blob) + student.sizes["TABLES"]
+    return Folder(path, student.card, flash, student.sizes["SMALL"], costs)
+
+
+def _compiler() -> list[str]:
+    """The C compiler: CC of the environment, else cc, gcc or clang."""
+    given = os.environ.get("CC")
+    for command in [shlex.split(given)] if given else [["cc"], ["gcc"], ["clang"]]:
+        if command and shutil.which(command[0]):
+            return command
+    what = f"CC={given} is not there" if given else "there is no C compiler"
+    raise BadInput(
+        f"{what}, and a C folder is not written before its self-test has run; "
+        "install gcc or clang (Debian: apt-get install gcc), or set CC"
+    )
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary folder beside `path`; on a clean exit it becomes `path`."""
+    if path.exists() and not (path / "edgeemo_student.c").is_file():
+        raise BadInput(f"{path} is there and is no C folder of edgeemo; name another, or remove it")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as name:
+        made = Path(name) / "made"
+        made.mkdir()
+        yield made
+        if path.exists():
+            path.rename(Path(name) / "before")
+        made.rename(path)
+
+
+# ---- what is written ----
+
+
+def _student(artifact: Path, compiler: Sequence[str], work: Path) -> _Student:
+    backend = CBackend(artifact)
+    card = backend.card
+    if card.task != "speech":
+        raise BadInput(f"{artifact}: a student of faces; the format c is for speech")
+    if card.features.prenorm != "none":
+        raise BadInput(f"{artifact}: {card.name} normalizes whole clips; the format c streams")
+    graph = read_graph(read_tflite(artifact).model)
+    blob = compile_graph(graph)
+    if not blob.streamable:
+        raise BadInput(f"{artifact}: {card.name} needs a whole clip at once; the format c streams")
+    names = [graph.tensors[number].name for number in graph.outputs]
+    outputs = [card.output(name) for name in names]
+    labels = tuple(label for o in outputs if o is not None for label in o.labels)
+    clip = golden_clip(card.features)
+    found = backend.run(log_mel(clip, card.features)[np.newaxis])
+    estimate = np.concatenate([found[name][0] for name in names])
+    if len(labels) != len(estimate) or None in outputs:
+        raise BadArtifact(f"{artifact}: outputs {names}; its card does not name all of them")
+    sizes, definitions = _definitions(card.features, blob.data, compiler, work)
+    return _Student(card, blob.data, labels, clip, estimate, definitions, sizes)
+
+
+def golden_clip(spec: FeatureSpec) -> NDArray[np.int16]:
+    """The clip of the self-test, 16-bit samples at the rate of the spec."""
+    whole = np.asarray(read_audio(GOLDEN, spec.sample_rate))
+    some = whole[: int(GOLDEN_SECONDS * spec.sample_rate)]
+    return np.clip(np.rint(some * 32768), -32768, 32767).astype(np.int16)
+
+
+def _definitions(
+    spec: FeatureSpec, blob: bytes, compiler: Sequence[str], work: Path
+) -> tuple[dict[str, int], str]:
+    """Sizes and tables, from the library itself: a small program prints them."""
+    program = work / "print_tables"
+    sources = sorted((LIBRARY / "src").glob("*.c"))
+    _compile(compiler, [TEMPLATES / "print_tables.c", *sources], program, LIBRARY)
+    (work / "spec").write_bytes(_spec_bytes(spec))
+    (work / "blob").write_bytes(blob)
+    printed = _run([str(program), "spec", "blob"], work).stdout
+    sizes = {name: int(n) for name, n in re.findall(r"^#define (\w+) (\d+)$", printed, re.M)}
+    return sizes, re.sub(r"^#define .*\n", "", printed, flags=re.M)
+
+
+def _spec_bytes(spec: FeatureSpec) -> bytes:
+    """An edgeemo_feature_spec in memory."""
+    words = _native.choices()
+    choice = {name: words[name].index(getattr(spec, name)) for name in words}
+    return struct.pack(
+        "@12i3d", spec.sample_rate, spec.window, spec.hop, spec.fft, choice["window_shape"],
+        choice["spectrum"], spec.bands, choice["mel_scale"], choice["triangles"],
+        choice["area_norm"], choice["log"], choice["floor_mode"], spec.low_hz, spec.high_hz,
+        spec.floor,
+    )  # fmt: skip
+
+
+def _copy(folder: Path) -> None:
+    for name in COPIED:
+        shutil.copyfile(TEMPLATES / name, folder / name)
+    places = {"library/include": LIBRARY / "include", "library/src": LIBRARY / "src",
+              "ports": LIBRARY / "ports"}  # fmt: skip
+    left_out = {f"edgeemo_{part}.c" for part in LEFT_OUT}
+    sources = [p.name for p in (LIBRARY / "src").glob("*.[ch]") if p.name not in left_out]
+    for place, names in zip(places, (HEADERS, sources, PORTS), strict=True):
+        (folder / place).mkdir(parents=True)
+        for name in names:
+            shutil.copyfile(places[place] / name, folder / place / name)
+
+
+def _write(folder: Path, student: _Student) -> None:
+    _text(folder / "card.json", to_json(student.card) + "\n")
+    _text(folder / "edgeemo_student.h", _student_header(student))
+    _text(folder / "edgeemo_student.c", _student_source(student))
+    _text(folder / "edgeemo_golden.h", _golden_header(student))
+    _text(folder / "edgeemo_golden.c", _golden_source(student))
+
+
+def _text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8", newline="\n")
+
+
+def _student_header(student: _Student) -> str:
+    names = "".join(f"    EDGEEMO_STUDENT_{n.upper()} = {i},\n" for i, n in enumerate(student.labels))
+    return f"""\
+/* edgeemo_student.h: the student {student.card.name}, written by `edgeemo export`; do not edit. */
+#ifndef EDGEEMO_STUDENT_H
+#define EDGEEMO_STUDENT_H
+
+#include "edgeemo_speech.h"
+
+#ifdef __cplusplus
+extern "C" {{
+#endif
+
+/* The values of an estimate, in order. Arousal, dominance and valence are about 0..1, the classes
+ * are probabilities. */
+enum {{
+{names}    EDGEEMO_STUDENT_VALUES = {len(student.labels)},
+    EDGEEMO_STUDENT_RATE = {student.card.features.sample_rate} /* of its samples, Hz */
+}};
+
+/* Bytes that edgeemo_speech_init() takes at most. */
+#if UINTPTR_MAX > 0xffffffffu
+#define EDGEEMO_STUDENT_MEMORY {student.sizes["LARGE"]}
+#else
+#define EDGEEMO_STUDENT_MEMORY {student.sizes["SMALL"]}
+#endif
+
+extern const edgeemo_speech_model edgeemo_student;
+
+#ifdef __cplusplus
+}}
+#endif
+
+#endif
+"""
+
+
+def _student_source(student: _Student) -> str:
+    words = np.frombuffer(student.blob, "<u4")
+    return f"""\
+/* edgeemo_student.c: the student {student.card.name}, written by `edgeemo export`; do not edit.
+ * All of it is constant and may lie in flash. */
+#include "edgeemo_student.h"
+
+#include "edgeemo_internal.h"
+
+#ifdef __GNUC__
+__attribute__((aligned(16)))
+#endif
+static const uint32_t network[{len(words)}] = {{{_rows([f"0x{w:x}" for w in words], 10)}
+}};
+
+{student.definitions}
+const edgeemo_speech_model edgeemo_student = {{network, sizeof network, &tables}};
+"""
+
+
+def _golden_header(student: _Student) -> str:
+    return f"""\
+/* edgeemo_golden.h: speech, and the estimate that it must give; written by `edgeemo export`.
+ * A clip of the Berlin Database of Emotional Speech (Burkhardt et al., Interspeech 2005), CC0 1.0.
+ */
+#ifndef EDGEEMO_GOLDEN_H
+#define EDGEEMO_GOLDEN_H
+
+#include <stdint.h>
+
+#define EDGEEMO_GOLDEN_SAMPLES {len(student.clip)}
+
+extern const int16_t edgeemo_golden_clip[EDGEEMO_GOLDEN_SAMPLES];
+extern const float edgeemo_golden_estimate[{len(student.estimate)}];
+
+#endif
+"""
+
+
+def _golden_source(student: _Student) -> str:
+    values = [f"{float(v).hex()}f" for v in student.estimate]
+    return f"""\
+/* edgeemo_golden.c: written by `edgeemo export`; do not edit. */
+#include "edgeemo_golden.h"
+
+const int16_t edgeemo_golden_clip[EDGEEMO_GOLDEN_SAMPLES] = {{{_rows(list(map(str, student.clip)), 14)}
+}};
+
+const float edgeemo_golden_estimate[{len(values)}] = {{{_rows(values, 4)}
+}};
+"""
+
+
+def _rows(items: Sequence[str], width: int) -> str:
+    """Initializers, so many in a line."""
+    lines = (items[i : i + width] for i in range(0, len(items), width))
+    return "".join("\n    " + " ".join(f"{item}," for item in line) for line in lines)
+
+
+# ---- what is run ----
+
+
+def _compile(
+    compiler: Sequence[str], sources: Sequence[Path], program: Path, library: Path, *more: Path
+) -> None:
+    include = [f"-I{library / 'include'}", f"-I{library / 'src'}", *(f"-I{m}" for m in more)]
+    command = [*compiler, *STRICT, *include, *map(str, sources), "-o", str(program)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        said = done.stderr.splitlines() or [f"it ends with {done.returncode}"]
+        line = next((x for x in said if "error" in x or "undefined" in x), said[-1])
+        raise BadInput(f"the C compiler {compiler[0]} fails, so nothing is written: {line}")
+
+
+def _run(command: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    if done.returncode:
+        raise ParityFailed(f"{command[0]} ends with {done.returncode}: {done.stdout[-200:]}")
+    return done
+
+
+def _self_test(folder: Path, compiler: Sequence[str], program: Path, final: Path) -> None:
+    sources = [*sorted(folder.glob("*.c")), *sorted((folder / "library" / "src").glob("*.c"))]
+    sources += [folder / "ports" / name for name in ("terminal.c", "terminal_stdio.c")]
+    _compile(compiler, sources, program, folder / "library", folder, folder / "ports")
+    done = subprocess.run([str(program)], capture_output=True, text=True)
+    if done.returncode or "self-test: ok" not in done.stdout:
+        raise ParityFailed(f"{final.name} is not written: {done.stdout.strip() or done.returncode}")
+
+
+TICKS = 1.6
+"""Of SysTick for an instruction of 64 ns, on the 25 MHz of QEMU's Cortex-M4F."""
+
+
+def measure(folder: Path, work: Path) -> dict[str, int]:
+    """What the folder costs on a Cortex-M4F under QEMU; empty where the tools are not there.
+
+    Args:
+        folder: a C folder.
+        work: where a copy of it is built.
+
+    Returns:
+        "flash": bytes of the self-test's program without its clip; "memory": bytes that the chain
+        takes; "stack": bytes; "second": instructions for a second of sound, the front end
+        included; "block": for the most expensive 10 ms; "estimate": for an estimate.
+    """
+    tools = ("make", "arm-none-eabi-gcc", "arm-none-eabi-size", "qemu-system-arm", "timeout")
+    if not all(map(shutil.which, tools)):
+        return {}
+    shutil.copytree(folder, work)
+    printed = _run(["make", "-s", "cortex-m4"], work).stdout
+    if "self-test: ok" not in printed:
+        raise ParityFailed(f"the self-test fails on a Cortex-M4F: {printed[-200:]}")
+    told = {name: int(n) for name, n in re.findall(r"^(\w+) (\d+)$", printed, re.M)}
+    sizes = _run(["arm-none-eabi-size", "build/cortex-m4.elf"], work).stdout.split("\n")[1].split()
+    clip = 2 * int(GOLDEN_SECONDS * 16_000)
+    return {
+        "flash": int(sizes[0]) + int(sizes[1]) - clip,
+        "memory": told["memory"],
+        "stack": told["stack"],
+        "second": round(told["ticks"] / TICKS / GOLDEN_SECONDS),
+        "block": round(told["block"] / TICKS),
+        "estimate": round(told["estimate"] / TICKS),
+    }
+
+
+def _readme(student: _Student, costs: Mapping[str, int]) -> str:
+    card, sizes = student.card, student.sizes
+    measured = (
+        "Instructions, flash and stack were not measured when this folder was written: "
+        "`make cortex-m4` tells them where arm-none-eabi-gcc and qemu-system-arm are installed."
+    )
+    if costs:
+        measured = f"""\
+Measured on a Cortex-M4F under QEMU by `make cortex-m4` (instructions are exact for the compiler that
+was here, and are not cycles):
+
+| | |
+| --- | --- |
+| flash of the whole program, start-up code included, without the golden clip | {costs["flash"]:,} bytes |
+| RAM of the chain | {costs["memory"]:,} bytes |
+| stack | {costs["stack"]:,} bytes |
+| instructions for a second of sound, front end included | {costs["second"]:,} |
+| the most in one block of 10 ms | {costs["block"]:,} |
+| an estimate | {costs["estimate"]:,} |"""
+    return (TEMPLATES / "README.md.in").read_text("utf-8").format(
+        name=card.name, parameters=f"{card.parameters:,}", licence=card.licence,
+        digest=card.digest[:12], hop=card.features.hop, rate=card.features.sample_rate,
+        first=f"EDGEEMO_STUDENT_{student.labels[0].upper()}", blob=f"{len(student.blob):,}",
+        tables=f"{sizes['TABLES']:,}", small=f"{sizes['SMALL']:,}", large=f"{sizes['LARGE']:,}",
+        golden=f"{2 * len(student.clip):,}", measured=measured,
+    )  # fmt: skip
