@@ -31,7 +31,7 @@ from edgeemo.errors import BadArtifact
 from edgeemo.features import log_mel
 
 sys.path.insert(0, str(Path(__file__).parent))
-import bench_cortex_m as front  # noqa: E402
+import bench_cortex_m as front
 
 ROOT, C = front.ROOT, front.C
 RESULT = ROOT / "benchmarks" / "results" / "cortex_m_model.json"

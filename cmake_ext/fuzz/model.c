@@ -131,9 +131,8 @@ static int32_t run(const void *blob, size_t bytes, const edgeemo_model_info *inf
             values[i] = value_at(i);
         int32_t first = info->streamable ? block % rows : rows;
         status = edgeemo_model_push_i8(model, values, first);
-        if (status >= 0)
-            status = edgeemo_model_push_i8(model, values + first * row,
-                                           info->streamable ? rows - first : rows);
+        if (status >= 0 && info->streamable)
+            status = edgeemo_model_push_i8(model, values + first * row, rows - first);
         if (status >= 0)
             status = edgeemo_model_outputs_i8(model, out, info->values);
         free(values);
