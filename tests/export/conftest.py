@@ -17,7 +17,11 @@ from edgeemo.compress.recipe import DistilPart, Recipe, StudentPart
 from edgeemo.compress.run import SCHEMA, Facts, Held, Run
 from edgeemo.compress.students import Student, make_student, save_student
 from edgeemo.export import ExportResult, export_run
+from edgeemo.export.parity import Limits
 from edgeemo.features import FeatureSpec, log_mel
+
+ROUGH = Limits(ccc=0.06)
+"""For layers that no training has settled; the shipped students keep to the usual limits."""
 
 CLIPS = 30
 TEMPERATURE = 1.5
@@ -156,6 +160,6 @@ def streams(
     folder = tmp_path_factory.mktemp("streams")
     run = make_run("wav2small-stream", folder / "run")
     formats = ("onnx", "tflite")
-    found = export_run(run.folder, formats, int8=True)
-    steps = export_run(run.folder, formats, int8=True, hop=True)
+    found = export_run(run.folder, formats, int8=True, limits=ROUGH)
+    steps = export_run(run.folder, formats, int8=True, hop=True, limits=ROUGH)
     return {r.format: r for r in found} | {f"{r.format}-hop": r for r in steps}
