@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,7 +101,7 @@ def write_folder(artifact: Path, path: Path) -> Folder:
         BadArtifact: the file cannot be read, or not be run by the C engine.
         ParityFailed: the self-test did not give what the backend `c` gives; nothing is written.
     """
-    compiler = _compiler()
+    compiler = find_compiler()
     with tempfile.TemporaryDirectory() as name, _replacing(path) as folder:
         work = Path(name)
         student = _student(artifact, compiler, work)
@@ -113,8 +114,12 @@ def write_folder(artifact: Path, path: Path) -> Folder:
     return Folder(path, student.card, flash, student.sizes["SMALL"], costs)
 
 
-def _compiler() -> list[str]:
-    """The C compiler: CC of the environment, else cc, gcc or clang."""
+def find_compiler() -> list[str]:
+    """The C compiler with its arguments: CC of the environment, else cc, gcc or clang.
+
+    Raises:
+        BadInput: there is none.
+    """
     given = os.environ.get("CC")
     for command in [shlex.split(given)] if given else [["cc"], ["gcc"], ["clang"]]:
         if command and shutil.which(command[0]):
@@ -226,7 +231,9 @@ def _text(path: Path, text: str) -> None:
 
 
 def _student_header(student: _Student) -> str:
-    names = "".join(f"    EDGEEMO_STUDENT_{n.upper()} = {i},\n" for i, n in enumerate(student.labels))
+    names = "".join(
+        f"    EDGEEMO_STUDENT_{n.upper()} = {i},\n" for i, n in enumerate(student.labels)
+    )
     return f"""\
 /* edgeemo_student.h: the student {student.card.name}, written by `edgeemo export`; do not edit. */
 #ifndef EDGEEMO_STUDENT_H
@@ -302,12 +309,13 @@ extern const float edgeemo_golden_estimate[{len(student.estimate)}];
 
 
 def _golden_source(student: _Student) -> str:
+    samples = _rows([str(sample) for sample in student.clip], 14)
     values = [f"{float(v).hex()}f" for v in student.estimate]
     return f"""\
 /* edgeemo_golden.c: written by `edgeemo export`; do not edit. */
 #include "edgeemo_golden.h"
 
-const int16_t edgeemo_golden_clip[EDGEEMO_GOLDEN_SAMPLES] = {{{_rows(list(map(str, student.clip)), 14)}
+const int16_t edgeemo_golden_clip[EDGEEMO_GOLDEN_SAMPLES] = {{{samples}
 }};
 
 const float edgeemo_golden_estimate[{len(values)}] = {{{_rows(values, 4)}
@@ -356,6 +364,32 @@ TICKS = 1.6
 """Of SysTick for an instruction of 64 ns, on the 25 MHz of QEMU's Cortex-M4F."""
 
 
+def text(folder: Folder) -> str:
+    """What `edgeemo export` prints for a folder that was made of a file."""
+    costs = folder.costs
+    board = (
+        f"on a Cortex-M4F {costs['second']:,} instructions a second of sound, "
+        f"{costs['flash']:,} bytes of flash, {costs['memory']:,} of RAM and {costs['stack']:,} of "
+        "stack in all"
+        if costs
+        else "costs on a Cortex-M not measured: arm-none-eabi-gcc or qemu-system-arm is missing"
+    )
+    return (
+        f"{folder.path}\n"
+        f"{folder.flash:,} bytes of flash for network and tables; self-test passed\n{board}\n"
+        f"licence: {folder.card.licence}\n"
+        f"use it: make -C {folder.path} (its README.md tells the rest)"
+    )
+
+
+def row(folder: Folder) -> dict[str, Any]:
+    """The same for `edgeemo export --json`."""
+    return {
+        "path": str(folder.path), "format": "c", "bytes": folder.flash, "memory": folder.memory,
+        "cortex_m4": dict(folder.costs), "digest": folder.card.digest,
+    }  # fmt: skip
+
+
 def measure(folder: Path, work: Path) -> dict[str, int]:
     """What the folder costs on a Cortex-M4F under QEMU; empty where the tools are not there.
 
@@ -396,12 +430,12 @@ def _readme(student: _Student, costs: Mapping[str, int]) -> str:
     )
     if costs:
         measured = f"""\
-Measured on a Cortex-M4F under QEMU by `make cortex-m4` (instructions are exact for the compiler that
-was here, and are not cycles):
+Measured on a Cortex-M4F under QEMU by `make cortex-m4` (instructions are exact for the compiler
+that was here, and are not cycles):
 
 | | |
 | --- | --- |
-| flash of the whole program, start-up code included, without the golden clip | {costs["flash"]:,} bytes |
+| flash of the whole program without the golden clip | {costs["flash"]:,} bytes |
 | RAM of the chain | {costs["memory"]:,} bytes |
 | stack | {costs["stack"]:,} bytes |
 | instructions for a second of sound, front end included | {costs["second"]:,} |

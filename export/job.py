@@ -27,6 +27,7 @@ from edgeemo.card import SCHEMA as CARD_SCHEMA
 from edgeemo.compress.run import Facts, Run
 from edgeemo.compress.students import Student, make_student
 from edgeemo.errors import BadData, BadInput, ParityFailed
+from edgeemo.export.c_writer import find_compiler, write_folder
 from edgeemo.export.int8 import Watch
 from edgeemo.export.learned import learned_table
 from edgeemo.export.onnx_writer import OnnxWriter, float_graph
@@ -38,8 +39,23 @@ from edgeemo.export.writer import Int8, Trained, Writer
 from edgeemo.images import ImageSpec
 from edgeemo.types import CLASSES
 
-WRITERS: Mapping[str, Writer] = {w.format: w for w in (OnnxWriter(), TfliteWriter())}
-COMING = {"c": "C"}
+
+class CWriter(TfliteWriter):
+    """The int8 TFLite file whose integers a C folder holds; `write_folder` makes the folder."""
+
+    format = "c"
+
+    def write(self, trained: Trained, int8: Int8 | None = None) -> bytes:
+        """The TFLite file; see `edgeemo.export.writer.Writer`."""
+        find_compiler()
+        if int8 is None:
+            raise BadInput("a C folder holds an int8 student; add --int8")
+        if trained.hop:
+            raise BadInput("a C folder streams by itself; leave out --hop, or write it with onnx")
+        return super().write(trained, int8)
+
+
+WRITERS: Mapping[str, Writer] = {w.format: w for w in (OnnxWriter(), TfliteWriter(), CWriter())}
 
 MIN_EDGEEMO = "0.1.0"
 """First version that reads what this one writes; raise it with the card's schema."""
@@ -64,9 +80,9 @@ class ExportResult:
     """A file that was written.
 
     Attributes:
-        path: where it lies.
+        path: where it lies; of the format c a folder.
         format: its writer.
-        bytes: its size.
+        bytes: its size; of a C folder the flash that network and tables take.
         card: the card inside.
         parity: how it compares with the float student.
         runtimes: the file on each runtime that reads it.
@@ -127,9 +143,10 @@ def export_run(
         how = choose_int8(writer, trained, clips, limits, say) if int8 else None
         kind = ("-waveform" if waveform else "") + ("-hop" if hop else "")
         name = card.name + kind + ("-int8" if int8 else "-float")
-        path = (out or run / "export") / (name + writer.ending)
+        place = _place_folder if writer.format == "c" else _place
+        path = (out or run / "export") / (name + ("-c" if writer.format == "c" else writer.ending))
         data = writer.write(trained, how)
-        results.append(_place(path, writer, data, judged, limits, facts, student))
+        results.append(place(path, writer, data, judged, limits, facts, student))
     return results
 
 
@@ -154,16 +171,11 @@ def check_formats(formats: Sequence[str]) -> None:
     """Refuse what cannot be written.
 
     Raises:
-        BadInput: an unknown format, one that comes with a later version, or none at all.
+        BadInput: an unknown format, or none at all.
     """
     if not formats:
         raise BadInput(f"no format given; there is: {', '.join(WRITERS)}")
     for name in formats:
-        if name in COMING:
-            raise BadInput(
-                f"the format {name} ({COMING[name]}) comes with a later version of edgeemo; "
-                f"this one writes: {', '.join(WRITERS)}"
-            )
         if name not in WRITERS:
             raise BadInput(f"no format {name!r}; there is: {', '.join(WRITERS)}")
 
@@ -221,13 +233,35 @@ def _place(
     """Write under a temporary name, reload, compare, and move into place if it passes."""
     with replacing(path) as temporary:
         temporary.write_bytes(data)
-        backend = open_backend(temporary, writer.format)
-        parity = compare(backend, clips, limits, facts.ceiling, _level(facts))
-        rows = on_runtimes(temporary, backend, cut(student, clips.take(slice(0, FEW))))
-        faults = [*parity.faults, *(fault for row in rows for fault in row.faults)]
-        if faults:
-            raise ParityFailed(f"{path.name} is not written: {'; '.join(faults)}\n{table(parity)}")
-    return ExportResult(path, writer.format, len(data), backend.card, parity, rows)
+        return replace(_judged(temporary, path, writer, clips, limits, facts, student), path=path)
+
+
+def _place_folder(
+    path: Path, writer: Writer, data: bytes, clips: ParitySet, limits: Limits, facts: Facts,
+    student: Student,
+) -> ExportResult:  # fmt: skip
+    """As `_place`; then the folder, which moves into place if its self-test passes, too."""
+    with tempfile.TemporaryDirectory() as name:
+        artifact = Path(name) / f"{path.name}{writer.ending}"
+        artifact.write_bytes(data)
+        result = _judged(artifact, path, writer, clips, limits, facts, student)
+        folder = write_folder(artifact, path)
+    return replace(result, path=path, bytes=folder.flash)
+
+
+def _judged(
+    temporary: Path, path: Path, writer: Writer, clips: ParitySet, limits: Limits, facts: Facts,
+    student: Student,
+) -> ExportResult:  # fmt: skip
+    """What a written file gives, or ParityFailed with the table."""
+    backend = open_backend(temporary, writer.format)
+    parity = compare(backend, clips, limits, facts.ceiling, _level(facts))
+    rows = on_runtimes(temporary, backend, cut(student, clips.take(slice(0, FEW))))
+    faults = [*parity.faults, *(fault for row in rows for fault in row.faults)]
+    if faults:
+        raise ParityFailed(f"{path.name} is not written: {'; '.join(faults)}\n{table(parity)}")
+    size = temporary.stat().st_size
+    return ExportResult(temporary, writer.format, size, backend.card, parity, rows)
 
 
 def _level(facts: Facts) -> dict[str, float]:
@@ -273,5 +307,11 @@ def text(result: ExportResult) -> str:
         f"{table(result.parity)}\n"
         f"{matrix(result.runtimes)}\n"
         f"licence: {card.licence}\n"
-        f"use it: edgeemo predict --model {result.path} FILE.{_EXAMPLE[card.task]}"
+        f"use it: {_use(result)}"
     )
+
+
+def _use(result: ExportResult) -> str:
+    if result.format == "c":
+        return f"make -C {result.path} (its README.md tells the rest)"
+    return f"edgeemo predict --model {result.path} FILE.{_EXAMPLE[result.card.task]}"

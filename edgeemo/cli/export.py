@@ -21,7 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of this command."""
     parser.add_argument(
         "run_folder", nargs="?", type=Path, metavar="RUN",
-        help="folder left by `edgeemo distill` (default: the last one under runs/)",
+        help="folder left by `edgeemo distill` (default: the last one under runs/); for the format "
+        "c also an int8 .tflite file or the name of a shipped model",
     )  # fmt: skip
     parser.add_argument("--int8", action="store_true", help="8-bit weights and activations")
     parser.add_argument(
@@ -33,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--waveform", action="store_true",
                         help="one file that takes 16 kHz samples")  # fmt: skip
     parser.add_argument("--hop", action="store_true",
-                        help="files of one step, for streams: states are inputs and outputs")  # fmt: skip
+                        help="files of one step: states are inputs and outputs")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="one JSON object a file")
 
 
@@ -44,6 +45,8 @@ def run(args: argparse.Namespace) -> int:
 
     formats = [name.strip() for name in args.format.split(",") if name.strip()]
     check_formats(formats)  # before the last run is looked for: its message would mislead
+    if formats == ["c"] and args.run_folder is not None and not args.run_folder.is_dir():
+        return _write_folder(args)
     folder = args.run_folder or last_run().folder
     results: list[ExportResult] = export_run(
         folder, formats, args.int8, args.out, args.waveform, args.hop,
@@ -51,4 +54,15 @@ def run(args: argparse.Namespace) -> int:
     )  # fmt: skip
     for result in results:
         print(json.dumps(row(result)) if args.json else text(result))
+    return 0
+
+
+def _write_folder(args: argparse.Namespace) -> int:
+    """A C folder from a file that was exported before."""
+    from edgeemo.export import c_writer
+    from edgeemo.models import resolve
+
+    artifact = resolve(str(args.run_folder), "c")
+    folder = c_writer.write_folder(artifact, (args.out or Path()) / f"{artifact.stem}-c")
+    print(json.dumps(c_writer.row(folder)) if args.json else c_writer.text(folder))
     return 0
