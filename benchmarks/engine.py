@@ -22,9 +22,6 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
-for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[_name] = "1"
-
 import numpy as np
 from numpy.typing import NDArray
 
