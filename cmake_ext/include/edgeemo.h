@@ -1,13 +1,23 @@
 /* edgeemo.h: log-mel features of speech, on anything from a Cortex-M4 to a server.
  *
- * Use, in this order:
+ * Use, in this order; the memory may come from anywhere, 8-byte aligned:
  *
- *     edgeemo_feature_spec spec = EDGEEMO_LOGMEL40;
- *     size_t bytes = edgeemo_frontend_size(&spec);       (how much memory)
+ *     static double memory[1500];
+ *     static const edgeemo_feature_spec spec = EDGEEMO_LOGMEL40;
  *     edgeemo_frontend *fe;
- *     edgeemo_frontend_init(&fe, memory, bytes, &spec);  (tables, once)
- *     edgeemo_frontend_push(fe, samples, n, frames, room, &taken);    (again and again)
- *     edgeemo_frontend_reset(fe);                        (before another clip)
+ *     float frame[40];
+ *     int32_t taken, frames = 0;
+ *     if (edgeemo_frontend_size(&spec) > sizeof memory
+ *         || edgeemo_frontend_init(&fe, memory, sizeof memory, &spec) != EDGEEMO_OK)
+ *         return -1;
+ *     for (int32_t at = 0; at < n; at += taken) {
+ *         int32_t made = edgeemo_frontend_push(fe, samples + at, n - at, frame, 1, &taken);
+ *         if (made < 0)
+ *             return made;
+ *         frames += made;              // and frame[0..39] is one, if made is 1
+ *     }
+ *     edgeemo_frontend_reset(fe);      // before another clip
+ *     return frames;
  *
  * Ownership: the caller owns all memory. An edgeemo_frontend lives inside the block given to
  * edgeemo_frontend_init(), holds pointers into it (so the block may not move), and ends when the
@@ -143,8 +153,8 @@ size_t edgeemo_frontend_size(const edgeemo_feature_spec *spec);
 int32_t edgeemo_frontend_init(edgeemo_frontend **fe, void *memory, size_t bytes,
                               const edgeemo_feature_spec *spec);
 
-/* Tables made beforehand, for instance in flash: cmake_ext/tables/ holds those of logmel40. Then
- * memory is for the state alone, and no double arithmetic is linked.
+/* Tables made beforehand, for instance in flash: the C folder that `edgeemo export` writes for a
+ * student holds them. Then memory is for the state alone, and no double arithmetic is linked.
  *
  * edgeemo_frontend_state_size() gives the bytes, a multiple of 8; 0 if tables is NULL.
  * edgeemo_frontend_init_tables() is edgeemo_frontend_init() with these tables; they are trusted,
