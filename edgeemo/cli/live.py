@@ -56,6 +56,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     models.add_argument(
         "--backend", choices=sorted(BACKENDS), help="what runs them (default: by their ending)"
     )
+    models.add_argument(
+        "--baseline", metavar="F", help="of the person who speaks; made by `edgeemo calibrate`"
+    )
     views = parser.add_argument_group("how it is shown (default: in the terminal)")
     shown = views.add_mutually_exclusive_group()
     shown.add_argument("--json", action="store_true", help="one JSON object an estimate")
@@ -122,6 +125,7 @@ def _views(args: argparse.Namespace) -> list[View]:
 
 
 def _engine(args: argparse.Namespace) -> Engine:
+    from edgeemo.baseline import load_baseline
     from edgeemo.live.engine import Engine
     from edgeemo.live.sources import Chosen, finder
     from edgeemo.session import load
@@ -133,7 +137,8 @@ def _engine(args: argparse.Namespace) -> Engine:
     voice = face = without_faces = None
     if sound is not None:
         session = load(args.model, args.backend)
-        voice = (sound[0], session.stream())
+        baseline = None if args.baseline is None else load_baseline(args.baseline)
+        voice = (sound[0], session.stream(baseline=baseline))
         models["voice"] = session.card.name
         required |= {"voice"} if sound[1] else set()
     if pictures is not None:
