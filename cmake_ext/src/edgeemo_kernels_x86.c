@@ -69,8 +69,12 @@ static inline void store(int8_t *to, uint32_t bytes, int32_t count)
 AVX2 static inline void load_channels(const edgeemo_rescale *r, int32_t o, int32_t count,
                                       __m256i *bias, __m256i *m)
 {
-    int32_t pairs[8] = {0};
-    memcpy(pairs, r->channels + 2 * o, (size_t)(count < 4 ? count : 4) * 8);
+    int32_t copied[8] = {0};
+    const int32_t *pairs = r->channels + 2 * o;
+    if (count < 4) {
+        memcpy(copied, pairs, (size_t)count * 8);
+        pairs = copied;
+    }
     __m128 low = _mm_loadu_ps((const float *)(const void *)pairs);
     __m128 high = _mm_loadu_ps((const float *)(const void *)(pairs + 4));
     *bias = _mm256_broadcastsi128_si256(_mm_castps_si128(_mm_shuffle_ps(low, high, 0x88)));
@@ -121,9 +125,10 @@ AVX2 static inline __m128i total(const __m256i *a)
     return _mm_add_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
 }
 
-AVX2 static void dense_avx2(const edgeemo_dense *d, const void *patches, int32_t count,
+AVX2 static void dense_avx2(const edgeemo_dense *given, const void *patches, int32_t count,
                             int8_t *const *to)
 {
+    const edgeemo_dense copy = *given, *d = &copy; /* a store through int8_t might change *given */
     const int8_t *w = d->weights;
     int32_t stride = (d->inputs + 15) / 16 * 16, whole = d->inputs / 16 * 16;
     int8_t last[64];
@@ -251,9 +256,10 @@ VNNI static inline void step_vnni(const int8_t *w, const uint8_t *const *x, int3
     }
 }
 
-VNNI static void dense_vnni(const edgeemo_dense *d, const void *patches, int32_t count,
+VNNI static void dense_vnni(const edgeemo_dense *given, const void *patches, int32_t count,
                             int8_t *const *to)
 {
+    const edgeemo_dense copy = *given, *d = &copy; /* a store through int8_t might change *given */
     const int8_t *w = d->weights;
     int32_t stride = (d->inputs + 15) / 16 * 16, whole = d->inputs / 16 * 16;
     int8_t last[64];
