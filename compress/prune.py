@@ -133,7 +133,7 @@ class _Trial:
                 if _carries(module) and module.weight.ndim > 1:
                     # Means of what comes in: signs of their own could end below 0 in a ReLU.
                     module.weight.abs_().div_(module.weight[:1].numel() * module.weight.mean())
-                elif _carries(module):
+                elif _carries(module) and module.bias is not None:
                     module.bias.fill_(2)  # inside a ReLU6, so that no channel is silent
             self.example = torch.randn(input_shape(student, _FRAMES), dtype=torch.float64)
             self._watch()
@@ -144,7 +144,7 @@ class _Trial:
         self.held: dict[str, Tensor] = {}
         self.at, self.channels = "", range(0)
         for name, module in self.layers.items():
-            module.forward = self._recorded(name, module, module.forward)
+            module.__dict__["forward"] = self._recorded(name, module, module.forward)
 
     def _recorded(
         self, name: str, module: nn.Module, forward: Callable[[Tensor], Tensor]
@@ -255,7 +255,7 @@ def _contributions(student: Student, clips: Sequence[Tensor]) -> dict[str, Tenso
     for name, module in layers.items():
         count, total, squares = torch.stack(sums[name]).sum(0)
         spread = (squares / count - (total / count) ** 2).clamp(min=0)
-        weight: Tensor = module.weight.double()  # type: ignore[operator,union-attr]
+        weight: Tensor = module.weight.double()
         moved = spread * (weight**2).movedim(1, 0).flatten(1).sum(1)
         found[name] = moved / moved.sum().clamp(min=1e-30)
     return found

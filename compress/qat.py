@@ -156,7 +156,7 @@ def _unfolded(trained: Student, student: Student, clip: Tensor) -> Student:
     weights = plain_state(trained)
     state |= {k: v.cpu() for k, v in weights.items() if k in state}
     for conv, norm in norms(student, clip):
-        eps = plain.get_submodule(norm).eps
+        eps: Any = plain.get_submodule(norm).eps
         state[f"{norm}.weight"] = torch.ones_like(state[f"{norm}.weight"])
         state[f"{norm}.running_mean"] = torch.zeros_like(state[f"{norm}.running_mean"])
         state[f"{norm}.running_var"] = torch.full_like(state[f"{norm}.running_var"], 1 - eps)

@@ -1,7 +1,9 @@
 """Pruning and quantization-aware training, on real speech and small students."""
 
 import copy
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -107,15 +109,23 @@ def test_damage_is_refused(tmp_path):
         load_student(tmp_path / "s.pt")
 
 
-def test_rounding_in_training_is_that_of_the_grid(student):
-    """Weights on 64 steps of a channel's largest; activations on 256 of their range."""
+@pytest.fixture(scope="module", params=["wav2small-stream", "wav2small-17k", "mobilenetv3-small"])
+def rounded(request):
+    """A student, clips, and its copy that rounds. The rest of the registry has the same layers."""
+    student = seen(request.param)
     clips = inputs(student, 2)
-    made = qat.quantized(student, clips)
+    return student, clips, qat.quantized(student, clips)
+
+
+def test_rounding_in_training_is_that_of_the_grid(rounded):
+    """Weights on 64 steps of a channel's largest; activations on 256 of their range."""
+    student, clips, made = rounded
+    made = copy.deepcopy(made)
     weights = dict(qat.folded(student, clips[0]).named_parameters())
-    rounded = {}
+    around = {}
 
     def watch(module, given, result):
-        rounded[id(module)] = given[0].detach(), result.detach()
+        around[id(module)] = given[0].detach(), result.detach()
 
     for module in made.modules():
         if type(module).__name__.endswith("Quantizer"):
@@ -123,7 +133,7 @@ def test_rounding_in_training_is_that_of_the_grid(student):
     with torch.no_grad():
         made(clips[0], None)
     found = 0
-    for before, after in rounded.values():
+    for before, after in around.values():
         match = [w for w in weights.values() if w.shape == before.shape and torch.equal(w, before)]
         if match:
             found += 1
@@ -138,9 +148,18 @@ def test_rounding_in_training_is_that_of_the_grid(student):
     assert found == len(layers)
 
 
-def test_what_was_learned_comes_out(student):
-    clips = inputs(student, 2)
-    made = qat.quantized(student, clips)
+def test_padding_is_as_nothing_in_a_batch_that_rounds(rounded):
+    student, clips, made = rounded
+    if student.name == "mobilenetv3-small":  # the one with the most operations behind masks
+        short = torch.nn.functional.pad(clips[0], (0, 0, 0, 37))
+        lengths = torch.tensor([clips[0].shape[1]])
+        with torch.no_grad():
+            assert torch.allclose(made(short, lengths).adv, made(clips[0]).adv, atol=0.02)
+
+
+def test_what_was_learned_comes_out(rounded):
+    student, clips, made = rounded
+    made = copy.deepcopy(made)
     with torch.no_grad():
         for parameter in made.parameters():
             if parameter.requires_grad and parameter.ndim > 1:
@@ -226,6 +245,16 @@ def test_damaged_ranges_are_refused(tmp_path, recipe):
         (run.folder / "ranges.json").write_text(text)
         with pytest.raises(BadArtifact, match=r"ranges\.json"):
             run.ranges()
+
+
+def test_the_shown_tables_are_read(tmp_path):
+    text = (Path(__file__).parents[2] / "docs" / "guides" / "compression.md").read_text()
+    shown = re.search(r"```toml\n(.*?)```", text, re.DOTALL)[1]
+    (tmp_path / "r.toml").write_text(
+        'schema = 1\n[student]\nname = "wav2small"\n[distil]\nepochs = 1\n' + shown
+    )
+    made = load_recipe(tmp_path / "r.toml")
+    assert (made.prune, made.qat) == (PrunePart(), QatPart())
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def clips_of(student: Student, sounds: list[np.ndarray], count: int = 6) -> list
     if isinstance(student.spec, FeatureSpec):
         return [log_mel(s, student.spec)[None] for s in sounds[:count]]
     rng = np.random.default_rng(2)
-    return [rng.normal(size=input_shape(student)).astype(np.float32) for _ in range(count)]
+    return [rng.normal(size=input_shape(student, 0)).astype(np.float32) for _ in range(count)]
 
 
 def settled(name: str, sounds: list[np.ndarray]) -> Student:
