@@ -106,7 +106,8 @@ def main() -> None:
     rows["face"]["pictures_a_second"] = round(rows["face"].get("pictures", 0) / args.seconds, 1)
     result = {
         "command": "python benchmarks/live.py", "seconds": args.seconds,
-        "start_up_cpu_s": start, "machine": platform.machine(), "load": round(os.getloadavg()[0], 1), **rows,
+        "start_up_cpu_s": start, "machine": platform.machine(),
+        "load": round(os.getloadavg()[0], 1), **rows,
     }  # fmt: skip
     RESULT.write_text(json.dumps(result, indent=1) + "\n")
     print(f"start-up {start} s of processor time; load of the machine {result['load']}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import re
 import tomllib
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from edgeemo.cli import live
 from edgeemo.compress import recipe
 from edgeemo.compress.data import labels, open_dataset
 
@@ -56,3 +58,16 @@ def test_every_table_is_told(field: str) -> None:
 def test_every_loss_is_told() -> None:
     text = (GUIDES / "recipes.md").read_text()
     assert [loss for loss in recipe.LOSSES if f"`{loss}`" not in text] == []
+
+
+def test_the_shown_fusion_runs() -> None:
+    exec(block("live.md", "python"), {})
+
+
+def test_every_option_of_live_is_told() -> None:
+    parser = argparse.ArgumentParser(add_help=False)
+    live.add_arguments(parser)
+    text = (GUIDES / "live.md").read_text()
+    options = [name for action in parser._actions for name in action.option_strings]
+    told = {"--model", "--face-model", "--backend", "--baseline"}  # of every command: in its help
+    assert [name for name in options if f"{name}" not in text and name not in told] == []
