@@ -261,6 +261,9 @@ enum {{
 
 extern const edgeemo_speech_model edgeemo_student;
 
+/* The names of the values, as the card has them. */
+extern const char *const edgeemo_student_names[EDGEEMO_STUDENT_VALUES];
+
 #ifdef __cplusplus
 }}
 #endif
@@ -271,6 +274,7 @@ extern const edgeemo_speech_model edgeemo_student;
 
 def _student_source(student: _Student) -> str:
     words = np.frombuffer(student.blob, "<u4")
+    names = _rows([f'"{label}"' for label in student.labels], 8)
     return f"""\
 /* edgeemo_student.c: the student {student.card.name}, written by `edgeemo export`; do not edit.
  * All of it is constant and may lie in flash. */
@@ -286,6 +290,9 @@ static const uint32_t network[{len(words)}] = {{{_rows([f"0x{w:x}" for w in word
 
 {student.definitions}
 const edgeemo_speech_model edgeemo_student = {{network, sizeof network, &tables}};
+
+const char *const edgeemo_student_names[EDGEEMO_STUDENT_VALUES] = {{{names}
+}};
 """
 
 
