@@ -38,6 +38,7 @@ from edgeemo.compress.recipe import (
 )
 from edgeemo.compress.run import Run
 from edgeemo.compress.smaller import made_smaller
+from edgeemo.compress.students import save_student
 from edgeemo.compress.teachers import load_teacher
 from edgeemo.compress.training import Fitted, fit
 from edgeemo.export import export_run
@@ -117,6 +118,7 @@ class Bench:
         return Run(folder) if folder.exists() else Run.begin(folder, recipe, {})
 
     def _variant(self, run: Run, fitted: Fitted, parts: Parts) -> dict[str, Any]:
+        save_student(fitted.student, run.folder / "student.pt")
         smaller = made_smaller(run, fitted, parts.train, parts.valid)
         facts = complete(run, self.data, self.teacher, smaller, parts, report=False)
         # What a variant costs is the question here; a gate would hide the ones that fail.
