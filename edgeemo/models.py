@@ -18,7 +18,7 @@ ZOO = Path(__file__).parent / "zoo"
 DEFAULT = "wav2small-stream"
 """The model that commands use for speech when none is named."""
 
-FACE_DEFAULT = "mobilenetv3-small-face"
+FACE_DEFAULT = "efficientnet-lite0-face"
 """The model that commands use for faces when none is named."""
 
 _PACKAGES: Mapping[str, tuple[str, ...]] = {

@@ -30,7 +30,7 @@ class Tracked:
 class Faces:
     """A model of faces and a detector. One thread at a time.
 
-        faces = Faces(edgeemo.load("mobilenetv3-small-face"))
+        faces = Faces(edgeemo.load("efficientnet-lite0-face"))
         for emotion in faces.find(read_picture("photo.jpg")):
             print(emotion.box, emotion.expression)
 
