@@ -1,4 +1,4 @@
-"""The example compiles as its README says, with strict flags and for 32 bits; its frames are ours."""
+"""The example compiles as its README says, strictly and for 32 bits too; its frames are ours."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BITS_32 = "-m32 -msse2 -mfpmath=sse"
 
 def has_32_bits(folder: Path) -> bool:
     """Whether gcc can link for 32 bits (Debian: gcc-multilib)."""
-    (folder / "x.c").write_text("#include <stdio.h>\nint main(void) { return puts(\"\") < 0; }\n")
+    (folder / "x.c").write_text('#include <stdio.h>\nint main(void) { return puts("") < 0; }\n')
     command = ["gcc", "-m32", "x.c", "-o", "x"]
     return subprocess.run(command, cwd=folder, capture_output=True).returncode == 0
 

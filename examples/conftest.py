@@ -1,0 +1,82 @@
+"""What the examples in C share: the shipped student as a C folder, a clip, and its estimates."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import wave
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import edgeemo
+from edgeemo.audio import read_audio
+from edgeemo.backends.c import CBackend
+from edgeemo.features import log_mel
+from edgeemo.models import DEFAULT, ZOO
+
+PACKAGE = Path(edgeemo.__file__).parent
+SPEECH = PACKAGE / "speech" / "emodb_full" / "03a01Fa.flac"
+
+
+@dataclass(frozen=True)
+class Student:
+    """The C folder, and the backend `c` on the file that it was made of."""
+
+    folder: Path
+    backend: CBackend
+
+    def estimate(self, samples: NDArray[np.float32] | NDArray[np.int16]) -> dict[str, np.float32]:
+        """All values by name, for all samples."""
+        found = self.backend.run(log_mel(samples, self.backend.card.features)[np.newaxis])
+        outputs = [self.backend.card.output(name) for name in found]
+        labels = [label for output in outputs if output for label in output.labels]
+        values = np.concatenate([value[0] for value in found.values()])
+        return dict(zip(labels, values, strict=True))
+
+
+@dataclass(frozen=True)
+class Clip:
+    """Two seconds of speech."""
+
+    path: Path  # WAV, 16 kHz, one channel, 16 bits
+    samples: NDArray[np.int16]
+
+
+@pytest.fixture(scope="session")
+def student(tmp_path_factory: pytest.TempPathFactory) -> Student:
+    from edgeemo.export.c_writer import write_folder
+
+    need("gcc")
+    artifact = Path(os.environ.get("EDGEEMO_STUDENT", ZOO / f"{DEFAULT}.tflite"))
+    folder = tmp_path_factory.mktemp("student") / f"{DEFAULT}-c"
+    write_folder(artifact, folder)
+    return Student(folder, CBackend(artifact))
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Clip:
+    samples = np.rint(read_audio(SPEECH) * 32768).clip(-32768, 32767).astype("<i2")
+    path = tmp_path_factory.mktemp("clip") / "clip.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(16_000)
+        file.writeframes(samples.tobytes())
+    return Clip(path, samples)
+
+
+def need(*tools: str) -> None:
+    for tool in tools:
+        if shutil.which(tool) is None:
+            pytest.skip(f"{tool} is not installed; .ci/run installs it when run by root")
+
+
+@pytest.fixture(scope="session")
+def needs() -> Callable[..., None]:
+    """Skips where one of the named tools is missing."""
+    return need

@@ -1,0 +1,133 @@
+"""C folders: what is in them, that they are checked before they are there, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from edgeemo import cli
+from edgeemo.card import from_json
+from edgeemo.errors import BadInput, ParityFailed
+from edgeemo.export import c_writer
+from edgeemo.export.c_writer import Folder, write_folder
+from edgeemo.models import DEFAULT, ZOO
+
+ARTIFACT = Path(os.environ.get("EDGEEMO_STUDENT", ZOO / f"{DEFAULT}.tflite"))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Folder:
+    if shutil.which("gcc") is None:
+        pytest.skip("gcc is not installed")
+    return write_folder(ARTIFACT, tmp_path_factory.mktemp("c") / "student")
+
+
+@pytest.fixture
+def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Boards take their time, and one test of them is enough."""
+    monkeypatch.setattr(c_writer, "measure", lambda folder, work: {})
+
+
+def contents(path: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(path)): p.read_bytes() for p in path.rglob("*") if p.is_file()}
+
+
+def make(path: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["make", "-s", "-C", path], capture_output=True, text=True)
+
+
+def test_the_self_test_runs_anywhere(folder: Folder, tmp_path: Path) -> None:
+    copy = shutil.copytree(folder.path, tmp_path / "elsewhere")
+    done = make(copy)
+    assert done.returncode == 0 and "self-test: ok" in done.stdout, done.stderr
+
+
+def test_the_self_test_notices_one_weight(folder: Folder, tmp_path: Path) -> None:
+    """The last words of the network are of a head's constants."""
+    copy = shutil.copytree(folder.path, tmp_path / "damaged")
+    path = copy / "edgeemo_student.c"
+    text = path.read_text()
+    network = re.search(r"network\[\d+\] = \{(.*?)\}", text, re.S)
+    assert network
+    words = network[1].split()
+    half = len(words) // 2
+    words[half] = f"0x{(int(words[half].rstrip(','), 16) ^ 0x10101010):x},"
+    path.write_text(text.replace(network[1], " ".join(words)))
+    done = make(copy)
+    assert done.returncode != 0 and "self-test: failed: another estimate" in done.stdout
+
+
+def test_the_card_and_the_costs_are_told(folder: Folder) -> None:
+    card = from_json((folder.path / "card.json").read_text())
+    assert card == folder.card
+    readme = (folder.path / "README.md").read_text()
+    assert card.digest[:12] in readme and f"{folder.memory:,}" in readme
+    if folder.costs:
+        assert folder.costs["memory"] <= folder.memory
+        assert f"{folder.costs['second']:,}" in readme
+
+
+def test_the_same_file_gives_the_same_bytes(
+    folder: Folder, tmp_path: Path, unmeasured: None
+) -> None:
+    again = contents(write_folder(ARTIFACT, tmp_path / "again").path)
+    first = contents(folder.path)
+    if folder.costs:  # its README tells them
+        del first["README.md"], again["README.md"]
+    assert again == first
+
+
+def test_a_folder_of_ours_is_replaced_and_no_other(
+    folder: Folder, tmp_path: Path, unmeasured: None
+) -> None:
+    path = Path(shutil.copytree(folder.path, tmp_path / "student"))
+    (path / "stale").write_text("")
+    write_folder(ARTIFACT, path)
+    assert not (path / "stale").exists() and (path / "card.json").is_file()
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(BadInput, match="no C folder of edgeemo"):
+        write_folder(ARTIFACT, tmp_path / "mine")
+
+
+def test_what_fails_its_self_test_is_not_written(
+    tmp_path: Path, unmeasured: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def other(student: c_writer._Student) -> str:
+        changed = student.estimate.copy()
+        changed[0] += 0.01
+        values = c_writer._rows([f"{float(v).hex()}f" for v in changed], 4)
+        return re.sub(r"(estimate\[\d+\] = \{)[^}]*", rf"\1{values}\n", golden(student))
+
+    golden = c_writer._golden_source
+    monkeypatch.setattr(c_writer, "_golden_source", other)
+    with pytest.raises(ParityFailed, match="another estimate"):
+        write_folder(ARTIFACT, tmp_path / "student")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("compiler", ["", "no-such-compiler"])
+def test_without_a_compiler_it_refuses(
+    compiler: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setenv("CC", compiler)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    status = cli.main(["export", str(ARTIFACT), "--format", "c", "-o", str(tmp_path / "out")])
+    error = capsys.readouterr().err
+    assert status == 2 and error.count("\n") == 1 and "install gcc or clang" in error
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_command_writes_the_shipped_student(
+    tmp_path: Path, unmeasured: None, capsys: pytest.CaptureFixture
+) -> None:
+    command = ["export", str(ARTIFACT), "--format", "c", "-o", str(tmp_path), "--json"]
+    assert cli.main(command) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert Path(told["path"]) == tmp_path / f"{ARTIFACT.stem}-c"
+    assert (tmp_path / f"{ARTIFACT.stem}-c" / "edgeemo_student.c").is_file()
