@@ -33,10 +33,13 @@ def test_every_toml_block_is_read() -> None:
             _schema.read(described.EnsembleFile, values, BadRecipe)
             continue
         file = _schema.read(described.ModelFile, values, BadRecipe)
-        described._dimensions(file.adv)
+        described._dimensions(file.adv, face=file.image is not None)
         described._categories(file.classes)
-        described._preparation(file.input)
-    assert sorted(kinds) == ["ensemble", "onnx", "torchscript"]
+        if file.image is not None:
+            described._face_preparation(file.image)
+        else:
+            described._preparation(file.input or described.InputTable())
+    assert sorted(kinds) == ["ensemble", "onnx", "onnx", "torchscript"]
 
 
 def test_every_class_name_is_mentioned() -> None:
