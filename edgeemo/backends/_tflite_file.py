@@ -135,6 +135,12 @@ def _split(data: bytes) -> tuple[bytes, bytes]:
             entries = archive.infolist()
             if not 1 <= len(entries) <= _MAX_ENTRIES:
                 raise BadArtifact(f"{len(entries)} files in its ZIP; at most {_MAX_ENTRIES}")
+            for entry in entries:
+                if entry.compress_size > len(data) - entry.header_offset:
+                    raise BadArtifact(
+                        f"the ZIP entry {entry.filename!r:.40} says it has {entry.compress_size} "
+                        "bytes, more than are left in the file; the file is damaged"
+                    )
             cards = [e for e in entries if e.filename == CARD_NAME]
             if len(cards) != 1:
                 raise BadArtifact("has no card; a file made by `edgeemo export` has one")
