@@ -19,7 +19,7 @@ BITS_32 = "-m32 -msse2 -mfpmath=sse"
 
 
 def has_32_bits(folder: Path) -> bool:
-    """Whether gcc can link for 32 bits (Debian: gcc-multilib)."""
+    """Whether gcc can link for 32 bits (Debian: gcc-12-multilib)."""
     (folder / "x.c").write_text('#include <stdio.h>\nint main(void) { return puts("") < 0; }\n')
     command = ["gcc", "-m32", "x.c", "-o", "x"]
     return subprocess.run(command, cwd=folder, capture_output=True).returncode == 0
@@ -28,7 +28,7 @@ def has_32_bits(folder: Path) -> bool:
 @pytest.mark.parametrize("more", ["", BITS_32], ids=["64 bits", "32 bits"])
 def test_frames_are_those_of_log_mel(more: str, tmp_path: Path) -> None:
     if more and not has_32_bits(tmp_path):
-        pytest.skip("gcc links nothing for 32 bits; .ci/run installs gcc-multilib as root")
+        pytest.skip("gcc links nothing for 32 bits; .ci/run installs gcc-12-multilib as root")
     said = re.search(r"^gcc .*$", (HERE / "README.md").read_text(), re.MULTILINE)
     assert said
     command = said[0].replace("-o features", f"-o {tmp_path / 'features'} {STRICT} {more}")

@@ -39,21 +39,36 @@ class Target:
     runner: tuple[str, ...] = ()
     host: str = "host_stdio.c"
     more: tuple[str, ...] = ()  # further C files of ports/
+    linker: tuple[str, ...] = ()  # command that links, where the compiler does not
 
 
 def host(*flags: str) -> Target:
     return Target((os.environ.get("CC", "gcc"),), flags)
 
 
-def board(machine: str, *flags: str) -> Target:
-    return Target(
-        ("arm-none-eabi-gcc",),
-        ("-O2", "-mthumb", *flags, "-nostartfiles", "--specs=nano.specs", "--specs=nosys.specs",
-         "-L", str(C / "ports"), "-T", str(C / "ports" / f"{machine}.ld")),
-        ("timeout", "60", "qemu-system-arm", "-M", machine, "-nographic", "-monitor", "none",
-         "-serial", "none", "-semihosting-config", "enable=on,target=native", "-kernel"),
-        "host_semihosting.c", ("start.c",),
+M4 = ("-mcpu=cortex-m4", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard")
+M33 = ("-mcpu=cortex-m33", "-mfpu=fpv5-sp-d16", "-mfloat-abi=hard")
+M55 = ("-mcpu=cortex-m55", "-mfloat-abi=hard")
+
+
+def board(machine: str, *flags: str, clang: bool = False) -> Target:
+    """GCC for a board under QEMU, or clang with GCC's headers and linker."""
+    link = (
+        *flags, "-nostartfiles", "--specs=nano.specs", "--specs=nosys.specs",
+        "-L", str(C / "ports"), "-T", str(C / "ports" / f"{machine}.ld"),
     )  # fmt: skip
+    runner = (
+        "timeout", "60", "qemu-system-arm", "-M", machine, "-nographic", "-monitor", "none",
+        "-serial", "none", "-semihosting-config", "enable=on,target=native", "-kernel",
+    )  # fmt: skip
+    more, gcc = ("start.c",), ("arm-none-eabi-gcc", "-mthumb")
+    if not clang:
+        return Target((*gcc, "-O2"), link, runner, "host_semihosting.c", more)
+    compiler = (
+        "clang", "--target=arm-none-eabi", "-mthumb", "-O2", "-munaligned-access", "-fshort-enums",
+        "-isystem", "/usr/lib/arm-none-eabi/include",
+    )  # fmt: skip
+    return Target(compiler, flags, runner, "host_semihosting.c", more, (*gcc, *link))
 
 
 TARGETS = {
@@ -62,13 +77,19 @@ TARGETS = {
     # ASan and UBSan: a fault ends the program with a status that is not 0.
     "sanitizers": host("-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"),
     "AVX2": host("-O3", "-march=x86-64-v3", "-mno-fma"),
-    "Cortex-M4": board("mps2-an386", "-mcpu=cortex-m4", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard"),
-    "Cortex-M33": board("mps2-an505", "-mcpu=cortex-m33", "-mfpu=fpv5-sp-d16", "-mfloat-abi=hard"),
+    "Cortex-M4": board("mps2-an386", *M4),
+    "Cortex-M33": board("mps2-an505", *M33),
     # Without the flag, GCC 12 and binutils 2.40 disagree about a conditional conversion.
-    "Cortex-M55": board(
-        "mps3-an547", "-mcpu=cortex-m55", "-mfloat-abi=hard", "-fno-if-conversion2"
-    ),
+    "Cortex-M55": board("mps3-an547", *M55, "-fno-if-conversion2"),
+    "Cortex-M4 by clang": board("mps2-an386", *M4, clang=True),
+    "Cortex-M55 by clang": board("mps3-an547", *M55, clang=True),
 }
+
+
+@pytest.fixture
+def sources() -> list[Path]:
+    """The C files of the front end."""
+    return SOURCES
 
 
 @pytest.fixture(params=TARGETS)
@@ -90,6 +111,7 @@ def spec_bytes(spec: FeatureSpec) -> bytes:
 
 
 Build = Callable[..., Path]
+RunOnClip = Callable[..., Path]
 RunStages = Callable[..., dict[str, NDArray[np.float32]]]
 
 
@@ -103,18 +125,22 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
 
     def run(name: str, *files: Path) -> Path:
         target = TARGETS[name]
-        for tool in (target.compiler[0], *(target.runner[2:3])):
+        for tool in (target.compiler[0], *target.linker[:1], *target.runner[2:3]):
             if shutil.which(tool) is None:
                 pytest.skip(f"{tool} is not installed; .ci/run installs it when run by root")
         if name == "AVX2" and "avx2" not in Path("/proc/cpuinfo").read_text():
             pytest.skip("hardware: this processor has no AVX2")
         if (name, files) not in made:
-            program = tmp_path_factory.mktemp("build") / "program"
+            folder = tmp_path_factory.mktemp("build")
+            program = folder / "program"
             sources = [*SOURCES, *files, C / "ports" / target.host]
             sources += [C / "ports" / name for name in target.more]
-            include = [f"-I{C / folder}" for folder in ("include", "src", "ports")]
-            command = [*target.compiler, *STRICT, *include, *map(str, sources), "-o", str(program)]
-            subprocess.run([*command, *target.flags], check=True)
+            include = [f"-I{C / part}" for part in ("include", "src", "ports")]
+            command = [*target.compiler, *STRICT, *include, *map(str, sources), *target.flags]
+            if target.linker:
+                subprocess.run([*command, "-c"], check=True, cwd=folder)
+                command = [*target.linker, *map(str, sorted(folder.glob("*.o")))]
+            subprocess.run([*command, "-o", str(program)], check=True)
             made[name, files] = program
         return made[name, files]
 
@@ -122,17 +148,31 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
 
 
 @pytest.fixture(scope="session")
-def run_stages(build: Build, tmp_path_factory: pytest.TempPathFactory) -> RunStages:
+def run_on_clip(build: Build, tmp_path_factory: pytest.TempPathFactory) -> RunOnClip:
+    """run_on_clip(name of target, clip, spec, *files): a program that reads `clip` and `spec`.
+
+    Gives its working folder; a status that is not 0 is an error.
+    """
+
+    def run(name: str, clip: NDArray[np.float32], spec: FeatureSpec, *files: Path) -> Path:
+        program = build(name, *files)
+        folder = tmp_path_factory.mktemp("run")
+        (folder / "spec").write_bytes(spec_bytes(spec))
+        (folder / "clip").write_bytes(clip.astype("<f4").tobytes())
+        subprocess.run([*TARGETS[name].runner, str(program)], check=True, cwd=folder)
+        return folder
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def run_stages(run_on_clip: RunOnClip) -> RunStages:
     """run_stages(name of target, clip, spec): power, mel and logmel, from stages.c."""
 
     def run(
         name: str, clip: NDArray[np.float32], spec: FeatureSpec
     ) -> dict[str, NDArray[np.float32]]:
-        program = build(name, Path(__file__).with_name("stages.c"))
-        folder = tmp_path_factory.mktemp("stages")
-        (folder / "spec").write_bytes(spec_bytes(spec))
-        (folder / "clip").write_bytes(clip.astype("<f4").tobytes())
-        subprocess.run([*TARGETS[name].runner, str(program)], check=True, cwd=folder)
+        folder = run_on_clip(name, clip, spec, Path(__file__).with_name("stages.c"))
         rows = np.fromfile(folder / "stages", "<f4").reshape(spec.frames(len(clip)), -1)
         ends = np.cumsum([spec.fft // 2 + 1, spec.bands])
         return dict(zip(("power", "mel", "logmel"), np.split(rows, ends, axis=1), strict=True))

@@ -18,9 +18,11 @@ from numpy.typing import NDArray
 from edgeemo import _native
 from edgeemo.features import LOGMEL40, FeatureSpec, log_mel
 
+RunOnClip = Callable[..., Path]  # conftest.py
 RunStages = Callable[..., dict[str, NDArray[np.float32]]]  # conftest.py
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
+BATCH = sorted((GOLDEN.parents[1] / "cmake_ext" / "batch").glob("*.c"))
 
 
 def import_reference() -> ModuleType:
@@ -96,6 +98,16 @@ def test_every_target_gives_the_same_bits(name: str, target: str, run_stages: Ru
     want = log_mel(clip, SPECS[name])
     different = np.argwhere(got["logmel"].view(np.int32) != want.view(np.int32))
     assert len(different) == 0, f"{len(different)} of {want.size} differ, first {different[0]}"
+
+
+@pytest.mark.parametrize("name", SPECS)
+@pytest.mark.parametrize("target", ["x86 -O3", "sanitizers"])
+def test_four_side_by_side_give_the_same_bits(
+    name: str, target: str, run_on_clip: RunOnClip
+) -> None:
+    """With AVX2, edgeemo_batch() takes eight, and no other test would reach the four."""
+    clip = prepared(load(name)["clip"], SPECS[name])
+    run_on_clip(target, clip, SPECS[name], Path(__file__).with_name("lanes.c"), *BATCH)
 
 
 @settings(max_examples=60, deadline=None)
