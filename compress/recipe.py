@@ -308,6 +308,8 @@ class StopPart:
 
     Attributes:
         metric: a figure of the valid speakers; larger is better unless it ends in "loss" or "kl".
+            "last" keeps the last epoch: the rate has fallen to 0 by then, and few speakers choose
+            worse than that.
         patience: epochs without a better one after which training ends; 0 never ends early.
     """
 
@@ -320,8 +322,10 @@ class StopPart:
                 f"$.stop.metric: {self.metric!r} would choose the checkpoint on the test speakers, "
                 "and their figure would mean nothing; use valid.ccc.mean"
             )
-        if not self.metric.startswith("valid."):
-            raise BadRecipe(f"$.stop.metric: {self.metric!r}; expected valid.<figure>")
+        if self.metric != "last" and not self.metric.startswith("valid."):
+            raise BadRecipe(f"$.stop.metric: {self.metric!r}; expected valid.<figure> or last")
+        if self.metric == "last" and self.patience:
+            raise BadRecipe(f"$.stop.patience: {self.patience}; nothing ends early with 'last'")
         _between("stop.patience", self.patience, 0, 100_000)
 
 

@@ -260,7 +260,8 @@ def _close_epoch(
         {"epoch": state.epoch, "stage": "pretrain" if pretrain else "distil", "lr": lr,
          "train": losses, **figures}
     )  # fmt: skip
-    value = _stop_value(figures, recipe.stop.metric)
+    metric = recipe.stop.metric
+    value = float(state.epoch) if metric == "last" else _stop_value(figures, metric)
     if not pretrain and value > state.best:
         state.best, state.best_epoch = value, state.epoch
         state.best_weights = copy.deepcopy(state.average.state_dict())

@@ -46,6 +46,7 @@ def test_defaults_and_odd_values_survive_writing(read):
         (LEAST + "loss = { ccc = 0.0 }\n", r"every weight is 0"),
         (LEAST + '[stop]\nmetric = "test.ccc.mean"\n', r"test speakers"),
         (LEAST + '[stop]\nmetric = "ccc"\n', r"expected valid"),
+        (LEAST + '[stop]\nmetric = "last"\npatience = 2\n', r"patience: 2; nothing ends early"),
         (LEAST + "[augment]\nsnr_db = [9.0, 1.0]\n", r"augment.snr_db: \[9.0, 1.0\]"),
         (LEAST + "[data]\nvalid = 0.5\ntest = 0.5\n", r"data.valid \+ data.test"),
         (LEAST.replace("[distil]\nepochs = 1\n", ""), r"\$.distil: missing"),

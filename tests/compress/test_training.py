@@ -114,6 +114,13 @@ def test_patience_ends_early(parts, recipe):
     assert len(fitted.history) == fitted.best_epoch + 3 < 30
 
 
+def test_the_last_epoch_can_be_kept(parts, recipe):
+    part = DistilPart(epochs=4, batch=16, lr=1e-7)
+    # At such a rate the first epochs are as good as the last, so a figure would keep one of them.
+    kept = fit(probe(), *parts, replace(recipe, distil=part, stop=StopPart(metric="last")))
+    assert (kept.best_epoch, kept.best) == (3, 3.0)
+
+
 def test_rows_of_another_spec_are_refused(parts, recipe):
     with pytest.raises(BadRecipe, match="other features"):
         fit(make_student("wav2small-17k"), *parts, recipe)
