@@ -76,7 +76,7 @@
 static EDGEEMO_APART void turn_columns(const edgeemo_turns *turns, real_complex *z, int32_t m,
                                        int32_t length, int32_t last)
 {
-    int32_t quarter = length / 4;
+    int32_t quarter = over(length, 4);
     for (int32_t j = 1; j < last; j++) {
         float w1_re = turns[j].by1.re, w1_im = turns[j].by1.im;
         float w2_re = turns[j].by2.re, w2_im = turns[j].by2.im;
@@ -99,7 +99,7 @@ static EDGEEMO_APART void turn_columns(const edgeemo_turns *turns, real_complex 
 /* Column 0, whose turns are all 1. */
 static EDGEEMO_APART void first_column(real_complex *z, int32_t m, int32_t length)
 {
-    int32_t quarter = length / 4;
+    int32_t quarter = over(length, 4);
     for (real_complex *a = z; a < z + m; a += length) {
         real_complex *b = a + quarter, *c = b + quarter, *d = c + quarter;
         LOAD(a_re, a_im, a, "s0", "s1");
@@ -119,7 +119,7 @@ static EDGEEMO_APART void first_column(real_complex *z, int32_t m, int32_t lengt
 static EDGEEMO_APART void window_columns(const edgeemo_tables *t, const real *frame, real_complex *z,
                            int32_t first)
 {
-    int32_t quarter = t->fft / 8;
+    int32_t quarter = over(t->fft, 8);
     const real_complex *ia = (const real_complex *)frame + first;
     const real_complex *ib = ia + quarter, *ic = ib + quarter;
     const edgeemo_complex *sa = (const edgeemo_complex *)t->shape + first;
@@ -162,30 +162,33 @@ static void quarter_blocks(const edgeemo_turns *turns, real_complex *z, int32_t 
     turn_columns(turns, z, m, length, last);
 }
 
+#if !EDGEEMO_HELIUM
 /* Columns 0..last of the windowed frame, zeros behind its end. */
 static EDGEEMO_APART void fill_columns(const edgeemo_tables *t, const real *frame,
                                        real_complex *z, int32_t last)
 {
-    int32_t m = t->fft / 2, pairs = (t->window + 1) / 2;
-    for (int32_t column = 0; column < last; column++)
-        for (int32_t n = column; n < m; n += m / 4) {
-            real re = {0}, im = {0};
-            if (n < pairs) {
-                re = frame[2 * n] * t->shape[2 * n];
-                im = frame[2 * n + 1] * t->shape[2 * n + 1];
-            }
-            z[n].re = re;
-            z[n].im = im;
+    int32_t quarter = over(t->fft, 4), values = (t->window + 1) & ~1;
+    for (int32_t row = 0; row < t->fft; row += quarter)
+        for (int32_t i = row; i < row + 2 * last; i++) {
+            real x = {0};
+            if (i < values)
+                x = frame[i] * t->shape[i];
+            ((real *)z)[i] = x;
         }
 }
+#endif
 
 void edgeemo_begin(const edgeemo_tables *t, const real *frame, edgeemo_work *work)
 {
-    int32_t m = t->fft / 2, quarter = m / 4, more = (t->window + 1) / 2 - 3 * quarter;
+    int32_t m = over(t->fft, 2), quarter = over(m, 4), more = over(t->window + 1, 2) - 3 * quarter;
     /* In columns from `four` on, the frame fills three quarters and not the last. */
-    int32_t four = more < 0 ? quarter : (more + 3) / 4 * 4;
+    int32_t four = more < 0 ? quarter : over(more + 3, 4) * 4;
     if (four > 0) {
+#if EDGEEMO_HELIUM
+        helium_fill(t, frame, work->z, four);
+#else
         fill_columns(t, frame, work->z, four);
+#endif
         quarter_blocks(t->turns, work->z, m, m, four);
     }
 #if EDGEEMO_HELIUM
@@ -244,11 +247,11 @@ static void halve_pairs(real_complex *z, int32_t m)
 
 void edgeemo_fft(const edgeemo_tables *t, edgeemo_work *work)
 {
-    int32_t m = t->fft / 2, length = m / 4;
-    const edgeemo_turns *turns = t->turns + m / 4;
-    for (; length > 4; length /= 4) {
-        quarter_blocks(turns, work->z, m, length, length / 4);
-        turns += length / 4;
+    int32_t m = over(t->fft, 2), length = over(m, 4);
+    const edgeemo_turns *turns = t->turns + over(m, 4);
+    for (; length > 4; length = over(length, 4)) {
+        quarter_blocks(turns, work->z, m, length, over(length, 4));
+        turns += over(length, 4);
     }
     if (length == 2)
         halve_pairs(work->z, m);
@@ -262,17 +265,17 @@ void edgeemo_fft(const edgeemo_tables *t, edgeemo_work *work)
 }
 
 #if !EDGEEMO_HELIUM
-/* Bins first..last and their partners, all within one quarter. */
-static EDGEEMO_APART void split_bins(const edgeemo_tables *t, edgeemo_work *work, int32_t first,
-                                     int32_t last)
+/* The bins of the first quarter or, with `second` 1, of the second, and their partners; but bin 0
+ * has none. */
+static EDGEEMO_APART void split_bins(const edgeemo_tables *t, edgeemo_work *work, int32_t second)
 {
-    int32_t quarter = t->fft / 8, half = first >= quarter, r = first - half * quarter;
-    const real_complex *from = work->z + t->quarters[half];
-    const real_complex *mirror = work->z + t->quarters[3 - half];
+    int32_t quarter = over(t->fft, 8), r = !second, first = second * quarter + r;
+    const real_complex *from = work->z + t->quarters[second];
+    const real_complex *mirror = work->z + t->quarters[3 - second];
     const edgeemo_complex *w = t->split + first;
     const uint16_t *place = t->place + r, *mirrored = t->place + quarter - r;
-    real *high = work->power + t->fft / 2 - first, *end = work->power + last;
-    for (real *low = work->power + first; low < end; low++, high--) {
+    real *low = work->power + first, *high = work->power + 4 * quarter - first;
+    for (real *end = low + quarter - r; low < end; low++, high--) {
         const real_complex *p = from + *place++, *q = mirror + *mirrored--;
         LOAD(p_re, p_im, p, "s0", "s1");
         LOAD(q_re, q_im, q, "s2", "s3");
@@ -306,19 +309,20 @@ static EDGEEMO_APART void take_roots(real *power, int32_t count)
 
 void edgeemo_spectrum(const edgeemo_tables *t, edgeemo_work *work)
 {
-    int32_t m = t->fft / 2, quarter = m / 4;
+    int32_t m = over(t->fft, 2);
     const real_complex *z = work->z;
     real *power = work->power;
     real even = z[0].re + z[0].im, odd = z[0].re - z[0].im;
     power[0] = 4.0f * (even * even);
     power[m] = 4.0f * (odd * odd);
     real_complex middle = z[t->quarters[2]];
-    power[m / 2] = 4.0f * (middle.re * middle.re + middle.im * middle.im);
-    for (int32_t half = 0; half < 2; half++) /* bin 0 has no partner */
+    power[over(m, 2)] = 4.0f * (middle.re * middle.re + middle.im * middle.im);
 #if EDGEEMO_HELIUM
-        helium_split(t, work, half * quarter + !half, (half + 1) * quarter);
+    helium_split(t, work, 0);
+    helium_split(t, work, 1);
 #else
-        split_bins(t, work, half * quarter + !half, (half + 1) * quarter);
+    split_bins(t, work, 0);
+    split_bins(t, work, 1);
 #endif
     if (t->spectrum == EDGEEMO_SPECTRUM_MAGNITUDE)
         take_roots(power, m + 1);

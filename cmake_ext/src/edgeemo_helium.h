@@ -42,7 +42,7 @@ static EDGEEMO_APART void helium_columns(const edgeemo_turns *turns, real_comple
                                          int32_t length, int32_t last)
 {
     const uint32x4_t every_turns = steps_of(sizeof *turns);
-    int32_t quarter = length / 4;
+    int32_t quarter = over(length, 4);
     for (int32_t j = 0; j < last; j += 4) {
         TURN(1, turns + j);
         TURN(2, turns + j);
@@ -61,12 +61,25 @@ static EDGEEMO_APART void helium_columns(const edgeemo_turns *turns, real_comple
     }
 }
 
+/* As fill_columns(). Behind the last value of the frame, 0 times 0. */
+static EDGEEMO_APART void helium_fill(const edgeemo_tables *t, const float *frame,
+                                      real_complex *z, int32_t last)
+{
+    int32_t quarter = over(t->fft, 4), values = (t->window + 1) & ~1;
+    for (int32_t row = 0; row < t->fft; row += quarter)
+        for (int32_t i = row; i < row + 2 * last; i += 4) {
+            mve_pred16_t in = vctp32q(i < values ? (uint32_t)(values - i) : 0);
+            float32x4_t x = vldrwq_z_f32(frame + i, in) * vldrwq_z_f32(t->shape + i, in);
+            vstrwq_f32((float *)z + i, x);
+        }
+}
+
 /* As window_columns(); first is a multiple of four. */
 static EDGEEMO_APART void helium_window(const edgeemo_tables *t, const float *frame,
                                         real_complex *z, int32_t first)
 {
     const uint32x4_t every_turns = steps_of(sizeof(edgeemo_turns));
-    int32_t quarter = t->fft / 8;
+    int32_t quarter = over(t->fft, 8);
     const real_complex *in = (const real_complex *)frame + first;
     const edgeemo_complex *shape = (const edgeemo_complex *)t->shape + first;
     const edgeemo_turns *turns = t->turns + first;
@@ -116,32 +129,31 @@ static EDGEEMO_APART void helium_fours(real_complex *z, int32_t m)
 #undef KEEP_PART
 }
 
-/* As split_bins(), by four, the last ones under a mask. */
-static EDGEEMO_APART void helium_split(const edgeemo_tables *t, edgeemo_work *work, int32_t first,
-                                       int32_t last)
+/* As split_bins(), by four: at least four bins, and at the end the last four, be it once more. */
+static EDGEEMO_APART void helium_split(const edgeemo_tables *t, edgeemo_work *work,
+                                       int32_t second)
 {
-    int32_t quarter = t->fft / 8, half = first >= quarter, r = first - half * quarter;
-    const real_complex *from = work->z + t->quarters[half];
-    const real_complex *mirror = work->z + t->quarters[3 - half];
+    int32_t quarter = over(t->fft, 8), r = !second, first = second * quarter + r;
+    const real_complex *from = work->z + t->quarters[second];
+    const real_complex *mirror = work->z + t->quarters[3 - second];
     const edgeemo_complex *w = t->split + first;
     const uint16_t *place = t->place + r, *mirrored = t->place + quarter - r - 3;
-    float *low = work->power + first, *high = work->power + t->fft / 2 - first - 3;
-    const uint32x4_t back = 3 - vidupq_n_u32(0, 1), every_w = steps_of(sizeof *w);
-    for (int32_t left = last - first; left > 0; left -= 4) {
-        mve_pred16_t in = vctp32q((uint32_t)left);
-        uint32x4_t p = vshlq_n_u32(vldrhq_z_u32(place, in), 3);
-        uint32x4_t q = vldrhq_gather_shifted_offset_z_u32(mirrored, back, in);
-        q = vshlq_n_u32(q, 3);
-        float32x4_t p_re = vldrwq_gather_offset_z_f32(&from->re, p, in);
-        float32x4_t p_im = vldrwq_gather_offset_z_f32(&from->im, p, in);
-        float32x4_t q_re = vldrwq_gather_offset_z_f32(&mirror->re, q, in);
-        float32x4_t q_im = vldrwq_gather_offset_z_f32(&mirror->im, q, in);
-        float32x4_t w_re = vldrwq_gather_offset_z_f32(&w->re, every_w, in);
-        float32x4_t w_im = vldrwq_gather_offset_z_f32(&w->im, every_w, in);
+    float *low = work->power + first, *high = work->power + 4 * quarter - first - 3;
+    const uint32x4_t back = 3 - vidupq_n_u32(0, 1);
+    for (int32_t left = quarter - r, step = 4; step > 0; left -= step) {
+        uint32x4_t p = vshlq_n_u32(vldrhq_u32(place), 3);
+        uint32x4_t q = vshlq_n_u32(vldrhq_gather_shifted_offset_u32(mirrored, back), 3);
+        float32x4_t p_re = vldrwq_gather_offset_f32(&from->re, p);
+        float32x4_t p_im = vldrwq_gather_offset_f32(&from->im, p);
+        float32x4_t q_re = vldrwq_gather_offset_f32(&mirror->re, q);
+        float32x4_t q_im = vldrwq_gather_offset_f32(&mirror->im, q);
+        PARTS(w, w, "q6", "q7");
         PAIR_OF_BINS(float32x4_t);
-        vstrwq_p_f32(low, a_re * a_re + a_im * a_im, in);
-        vstrwq_scatter_shifted_offset_p_f32(high, back, b_re * b_re + b_im * b_im, in);
-        place += 4, mirrored -= 4, w += 4, low += 4, high -= 4;
+        vstrwq_f32(low, a_re * a_re + a_im * a_im);
+        vstrwq_scatter_shifted_offset_f32(high, back, b_re * b_re + b_im * b_im);
+        if (left < 8)
+            step = left - 4;
+        place += step, mirrored -= step, w += step, low += step, high -= step;
     }
 }
 

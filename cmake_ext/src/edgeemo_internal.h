@@ -53,6 +53,13 @@ static inline real real_at_least(real x, float low)
 }
 #endif
 
+/* x / n for x of 0 or more: a division of signed numbers by a power of two is several instructions
+ * longer. */
+static inline int32_t over(int32_t x, uint32_t n)
+{
+    return (int32_t)((uint32_t)x / n);
+}
+
 typedef struct real_complex {
     real re, im;
 } real_complex;

@@ -23,11 +23,13 @@ void edgeemo_mel(const edgeemo_tables *t, edgeemo_work *work, float *out)
         vstrwq_p_f32(out + i, rising, vctp32q((uint32_t)(t->bands - i)));
         vstrwq_p_f32(fallen + i, falling, in);
     }
-    for (int32_t b = 0; b < t->bands; b += 4) {
-        mve_pred16_t in = vctp32q((uint32_t)(t->bands - b));
-        float32x4_t sum = vldrwq_z_f32(out + b, in) + vldrwq_z_f32(fallen + b + 1, in);
-        vstrwq_p_f32(out + b, sum * vldrwq_z_f32(t->norm + b, in), in);
+    int32_t b = 0;
+    for (; b + 4 <= t->bands; b += 4) {
+        float32x4_t sum = vldrwq_f32(out + b) + vldrwq_f32(fallen + b + 1);
+        vstrwq_f32(out + b, sum * vldrwq_f32(t->norm + b));
     }
+    for (; b < t->bands; b++)
+        out[b] = (out[b] + fallen[b + 1]) * t->norm[b];
 }
 #else
 /* Between corner i and corner i+1, triangle i rises and triangle i-1 falls. */
@@ -55,34 +57,16 @@ void edgeemo_mel(const edgeemo_tables *t, edgeemo_work *work, real *out)
  * x = 2^e m with m in [sqrt(1/2), sqrt(2)), and ln m = (m - 1) P(m - 1). P is the polynomial of
  * degree 6 with the smallest relative error against log1p(f) / f there (least squares, weights
  * raised where the error is largest until it is level: 1.1e-6), rounded to float. */
-#define LN(type, f, e)                       \
-    type p = f * 0x1.e743bep-4f - 0x1.7e515ap-3f; \
-    p = p * f + 0x1.a3c3cep-3f;              \
-    p = p * f - 0x1.fe26ccp-3f;              \
-    p = p * f + 0x1.5523fcp-2f;              \
-    p = p * f - 0x1.000176p-1f;              \
-    p = p * f + 0x1.000010p+0f;              \
+#define LN(type, f, e, plus)                 \
+    type p = plus(f * 0x1.e743bep-4f, -0x1.7e515ap-3f); \
+    p = plus(p * f, 0x1.a3c3cep-3f);         \
+    p = plus(p * f, -0x1.fe26ccp-3f);        \
+    p = plus(p * f, 0x1.5523fcp-2f);         \
+    p = plus(p * f, -0x1.000176p-1f);        \
+    p = plus(p * f, 0x1.000010p+0f);         \
     p = e * 0x1.62e430p-1f + f * p
 enum { ROUND_UP = 0x3f800000 - 0x3f3504f3 }; /* makes the shift round at sqrt(1/2) */
 
-#if EDGEEMO_HELIUM
-void edgeemo_log(const edgeemo_tables *t, float *values)
-{
-    const float32x4_t low = vdupq_n_f32(t->floor);
-    int32_t add = t->floor_mode == EDGEEMO_FLOOR_ADD;
-    for (int32_t left = t->bands; left > 0; left -= 4, values += 4) {
-        mve_pred16_t in = vctp32q((uint32_t)left);
-        float32x4_t x = vldrwq_z_f32(values, in);
-        x = add ? x + low : vpselq_f32(low, x, vcmpltq_f32(x, low));
-        uint32x4_t bits = vreinterpretq_u32_f32(x);
-        int32x4_t whole = vreinterpretq_s32_u32((bits + ROUND_UP) >> 23) - 127;
-        bits -= vreinterpretq_u32_s32(whole << 23);
-        float32x4_t f = vreinterpretq_f32_u32(bits) - 1.0f, e = vcvtq_f32_s32(whole);
-        LN(float32x4_t, f, e);
-        vstrwq_p_f32(values, p * t->log_scale, in);
-    }
-}
-#else
 static real natural_log(real x)
 {
     union {
@@ -92,17 +76,41 @@ static real natural_log(real x)
     real_ints whole = (real_ints)((m.bits + (uint32_t)ROUND_UP) >> 23) - 127;
     m.bits -= (real_bits)whole << 23;
     real f = m.value - 1.0f, e = real_of(whole);
-    LN(real, f, e);
+#define PLUS(x, y) ((x) + (y))
+    LN(real, f, e, PLUS);
+#undef PLUS
     return p;
 }
+
+#if EDGEEMO_HELIUM
+/* The same; the constants wait in the core's registers, as the vector unit has but eight. */
+static inline float32x4_t natural_logs(float32x4_t x)
+{
+    uint32x4_t bits = vreinterpretq_u32_f32(x);
+    int32x4_t whole = vreinterpretq_s32_u32(vaddq_n_u32(bits, ROUND_UP) >> 23);
+    whole = vsubq_n_s32(whole, 127);
+    bits -= vreinterpretq_u32_s32(whole << 23);
+    float32x4_t f = vsubq_n_f32(vreinterpretq_f32_u32(bits), 1.0f), e = vcvtq_f32_s32(whole);
+    LN(float32x4_t, f, e, vaddq_n_f32);
+    return p;
+}
+#endif
 
 void edgeemo_log(const edgeemo_tables *t, real *values)
 {
     float low = t->floor, scale = t->log_scale;
     int32_t add = t->floor_mode == EDGEEMO_FLOOR_ADD;
-    for (real *value = values; value < values + t->bands; value++) {
+    real *value = values, *end = values + t->bands;
+#if EDGEEMO_HELIUM
+    float32x4_t lows = vdupq_n_f32(low);
+    for (; end - value >= 4; value += 4) {
+        float32x4_t x = vldrwq_f32(value);
+        x = add ? x + lows : vpselq_f32(lows, x, vcmpltq_f32(x, lows));
+        vstrwq_f32(value, vmulq_n_f32(natural_logs(x), scale));
+    }
+#endif
+    for (; value < end; value++) {
         real x = add ? *value + low : real_at_least(*value, low);
         *value = natural_log(x) * scale;
     }
 }
-#endif
