@@ -1,18 +1,18 @@
 """What is the confidence a probability of, how well calibrated is it, and does it fall off speech?
 
-    python benchmarks/confidence.py --data CORPORA [--crossval runs/crossval] [--ship FILE ...]
+    python benchmarks/confidence.py --data CORPORA [--crossval runs/crossval/wav2small-stream]
 
 The estimates are those of crossval's int8 files on EmoTale speakers whom they never heard, as
 recorded, in noise, and from afar in a room; beside them sounds that are not speech. The regression
 is judged on people whom it has not seen either. Music is in no fit that is judged on it.
---ship puts the regression, fitted on all of it, into the cards of the named ONNX files.
+`benchmarks/crossval.py --ship` puts the regression, fitted on all of it, into its run folder.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,9 @@ import numpy as np
 from _heldout import FOLDS, Rated, heldout, outputs
 
 from edgeemo._files import write_text
-from edgeemo.card import from_json, to_json
-from edgeemo.compress import plots
 from edgeemo.compress.augment import add_at_snr, coloured_noise, reverberate
 from edgeemo.compress.confidence import (
+    Checked,
     fit_confidence,
     is_near,
     music,
@@ -31,6 +30,7 @@ from edgeemo.compress.confidence import (
     reliability,
     with_negatives,
 )
+from edgeemo.compress.report import reliability_plot
 from edgeemo.confidence import Confidence, describe
 
 RESULTS = Path(__file__).parent / "results"
@@ -79,34 +79,59 @@ def off_speech(clips: list[Rated], rng: np.random.Generator) -> tuple[Any, Any]:
     return inputs(not_speech(ROWS_NOISE, rng)), inputs([np.clip(x, -1, 1) for x in tunes])
 
 
-def main() -> None:
-    """Fit, judge, print, write; ship if told to."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True, help="folder of corpora")
-    parser.add_argument("--crossval", type=Path, default=Path("runs/crossval"))
-    parser.add_argument("--ship", type=Path, nargs="*", default=[], metavar="FILE.onnx")
-    args = parser.parse_args()
+@dataclass(frozen=True)
+class Heard:
+    """All that the folds' models heard: rows of speech, and inputs for noises and music."""
+
+    rows: list[Row]
+    noise: Any
+    tunes: Any
+    on: str
+
+
+def hear(data: Path, crossval: Path) -> Heard:
+    """Run all; the same folders give the same."""
     rng = np.random.default_rng(5)
-    clips = heldout(args.data, args.crossval)
+    clips = heldout(data, crossval)
     rows = [row for clip in clips for row in rows_of(clip, rng)]
     noise, tunes = off_speech(clips, rng)
     people = len({c.speaker for c in clips})
     on = f"EmoTale, {len(clips)} clips of {people} people in 4 sounds, {len(noise)} noises"
-    made, said = judge(rows, noise, on)
-    result = summary(rows, made, said, tunes)
-    write_text(RESULTS / "confidence.json", json.dumps(result, indent=1) + "\n")
+    return Heard(rows, noise, tunes, on)
+
+
+def of_folds(data: Path, crossval: Path) -> Checked:
+    """The confidence to ship: fitted on all, music too; its figures are those of people left out.
+
+    Args:
+        data: folder of corpora.
+        crossval: folder of one recipe's folds, with their int8 files.
+    """
+    heard = hear(data, crossval)
+    everything = np.concatenate([heard.noise, heard.tunes])
+    made, said = judge(heard.rows, everything, f"{heard.on}, {len(heard.tunes)} tunes")
+    return Checked(made, points(heard.rows, said))
+
+
+def points(rows: list[Row], said: Any) -> Any:
+    """Reliability on what was recorded."""
     clean = np.array([r.sound == "as recorded" for r in rows])
-    points = reliability(said[clean], np.array([r.near for r in rows])[clean])
-    write_text(RESULTS / "confidence.svg", plots.scatter(
-        "reliability, people not trained on", *zip(*((p, s) for p, s, _ in points), strict=True),
-        "confidence", "share that came true") + "\n")  # fmt: skip
+    return reliability(said[clean], np.array([r.near for r in rows])[clean])
+
+
+def main() -> None:
+    """Fit, judge, print, write."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="folder of corpora")
+    parser.add_argument("--crossval", type=Path, default=Path("runs/crossval/wav2small-stream"))
+    args = parser.parse_args()
+    heard = hear(args.data, args.crossval)
+    made, said = judge(heard.rows, heard.noise, heard.on)
+    result = summary(heard.rows, made, said, heard.tunes)
+    write_text(RESULTS / "confidence.json", json.dumps(result, indent=1) + "\n")
+    plot = reliability_plot(points(heard.rows, said))
+    write_text(RESULTS / "confidence.svg", plot + "\n")
     print(json.dumps(result, indent=1))
-    if args.ship:
-        everything, _ = judge(rows, np.concatenate([noise, tunes]), f"{on}, {len(tunes)} tunes")
-        # Its figures are those of the fit without music: that one was judged on music too.
-        everything = replace(everything, calibration_error=made.calibration_error)
-        for path in args.ship:
-            ship(path, everything)
 
 
 def judge(rows: list[Row], others: Any, on: str) -> tuple[Confidence, Any]:
@@ -141,7 +166,7 @@ def summary(rows: list[Row], made: Confidence, said: Any, tunes: Any) -> dict[st
         "command": "python benchmarks/confidence.py", "meaning": made.meaning,
         "fitted on": made.fitted_on, "calibration error": made.calibration_error,
         "by sound": by_sound, "came true among the": kept,
-        "reliability (confidence, came true, clips)": reliability(said[clean], near[clean]),
+        "reliability (confidence, came true, clips)": points(rows, said),
     })  # fmt: skip
 
 
@@ -151,22 +176,6 @@ def _rounded(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_rounded(v) for v in value]
     return round(value, 4) if isinstance(value, float) else value
-
-
-def ship(path: Path, made: Confidence) -> None:
-    """Put the regression into the card of an ONNX artifact; its digest is of the rest."""
-    import onnx
-
-    from edgeemo.backends._onnx_file import CARD_KEY
-
-    model = onnx.load(path)
-    for entry in model.metadata_props:
-        if entry.key == CARD_KEY:
-            card = from_json(entry.value)
-            new = replace(card.calibration, confidence=made)
-            entry.value = to_json(replace(card, calibration=new))
-    path.write_bytes(model.SerializeToString())
-    print(f"{path}: confidence in its card")
 
 
 if __name__ == "__main__":

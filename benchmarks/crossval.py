@@ -28,12 +28,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from confidence import of_folds
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVR
 
 from edgeemo import load
 from edgeemo._files import replacing, write_text
 from edgeemo.card import Metric
+from edgeemo.compress.confidence import Checked
 from edgeemo.compress.data import DataSet, open_dataset, split_by_speaker
 from edgeemo.compress.distil import Parts, complete, new_student
 from edgeemo.compress.evaluate import human_ceiling, predict
@@ -264,7 +266,7 @@ def _metrics(
     ]  # fmt: skip
 
 
-def ship(bench: Bench, folder: Path, metrics: tuple[Metric, ...]) -> None:
+def ship(bench: Bench, folder: Path, metrics: tuple[Metric, ...], confidence: Checked) -> None:
     """The same recipe on everybody; its run folder is what `edgeemo export` takes."""
     clips = list({c.id: c for c in bench.rows.clips}.values())
     part = bench.recipe.data
@@ -279,7 +281,7 @@ def ship(bench: Bench, folder: Path, metrics: tuple[Metric, ...]) -> None:
     history = (bench.out / "first_stage" / "metrics.jsonl").read_text()
     write_text(folder / "metrics.jsonl", history)
     fitted = Fitted(student, [json.loads(line) for line in history.splitlines()], 0, 0.0)
-    complete(run, bench.data, _Named(bench.teacher), fitted, parts, metrics)
+    complete(run, bench.data, _Named(bench.teacher), fitted, parts, metrics, confidence)
     print(f"{folder}: now run `edgeemo export {folder} --int8`")
 
 
@@ -325,7 +327,7 @@ def main() -> None:
                                       for d in DIMENSIONS))  # fmt: skip
     if args.ship:
         metrics = tuple(Metric(**m) for m in found["metrics"]["student"])
-        ship(bench, args.ship, metrics)
+        ship(bench, args.ship, metrics, of_folds(args.data, bench.out))
 
 
 def run_folds(bench: Bench, seeds: Sequence[int], jobs: int) -> None:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from edgeemo.compress.augment import RATE, Sound, coloured_noise
-from edgeemo.compress.metrics import calibration_error
-from edgeemo.confidence import Confidence, terms
+from edgeemo.compress.augment import RATE, Sound, add_at_snr, coloured_noise, crop, reverberate
+from edgeemo.compress.labelled import Labelled
+from edgeemo.compress.metrics import calibration_error, softmax
+from edgeemo.compress.students.base import Student
+from edgeemo.confidence import Confidence, describe, terms
+from edgeemo.features import FeatureSpec, log_mel
 
 WITHIN = 0.15
 """How near an estimate must lie on each dimension to count as right. Two raters of EmoTale differ
@@ -23,8 +28,110 @@ one is chosen on people whom a fit has not seen, and never on those whom it is j
 PARTS = 5
 """Parts of the people; each is judged by a fit on the others."""
 
+LEAST_CLIPS, LEAST_PEOPLE = 100, 5
+"""With fewer, what comes out says more about them than about the student: nothing is fitted."""
+
+CLIPS, OTHERS = 200, 80
+"""So many clips, spread over all, and so many sounds that are not speech teach a run's own."""
+
 Vectors = NDArray[np.float64]
 Flags = NDArray[np.bool_]
+
+
+Point = tuple[float, float, int]
+"""Mean confidence of some clips, the share of them that came true, and their number."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A confidence, and how it came true of people whom it has not seen, on clean speech."""
+
+    confidence: Confidence
+    points: tuple[Point, ...]
+
+
+def learn_confidence(
+    student: Student, rows: Labelled, temperature: float, seconds: float, seed: int
+) -> Checked | None:
+    """A run's own: how near the student comes to annotators or, where few rated, to the teacher.
+
+    Each clip is heard as it was recorded, in noise, and from afar; beside them stand noises and
+    music, on which every estimate is a miss.
+
+    Args:
+        student: trained; it is left on the CPU, in evaluation mode.
+        rows: of people from whom it has not learned, each clip once.
+        temperature: of its classes.
+        seconds: what a clip is cut to.
+        seed: of noises and rooms.
+
+    Returns:
+        None for pictures, and where fewer than LEAST_CLIPS clips of LEAST_PEOPLE people have
+        labels in all three dimensions.
+    """
+    spec, labelled = rows.spec, _labels(rows)
+    if labelled is None or not isinstance(spec, FeatureSpec):
+        return None
+    labels, known, whose = labelled
+    ear, rng = _Ear(student.cpu().eval(), spec, temperature), np.random.default_rng(seed)
+    heard: list[tuple[Vectors, bool]] = []
+    who: list[str] = []
+    for i in known[np.unique(np.linspace(0, len(known) - 1, CLIPS).astype(int))]:
+        sound = crop(rows.clips[i].samples(), seconds, None)
+        heard += [ear.hear(x, labels[i]) for x in (sound, *worse(sound, rng))]
+        who += [rows.clips[i].speaker] * 3
+    tunes = [music(int(3 * RATE), rng) * np.float32(0.1) for _ in range(OTHERS // 4)]
+    others = [ear.hear(x)[0] for x in not_speech(OTHERS - len(tunes), rng) + tunes]
+    clips, people = len(heard) // 3, len(set(who))
+    inputs, near, who = with_negatives(
+        np.array([x for x, _ in heard]), np.array([hit for _, hit in heard]), who, np.array(others)
+    )
+    clean = (np.arange(len(near)) % 3 == 0) & (np.arange(len(near)) < len(heard))
+    on = (
+        f"{clips} clips of {people} people, as recorded, in noise and from afar; "
+        f"{OTHERS} sounds that are not speech"
+    )
+    made, said = fit_confidence(inputs, near, who, clean, whose, on)
+    return Checked(made, reliability(said[clean], near[clean]))
+
+
+def _labels(rows: Labelled) -> tuple[NDArray[np.float32], NDArray[np.int64], str] | None:
+    """Labels [N, 3], which rows have them, and whose they are; None where too few have any."""
+    for labels, whose in (
+        (rows.human_adv, "the annotators' mean"),
+        (rows.adv, "what the teacher says of the clip as it was recorded"),
+    ):
+        known = np.flatnonzero(np.isfinite(labels).all(1))
+        people = set(rows.column("speaker")[known])
+        if len(known) >= LEAST_CLIPS and len(people) >= LEAST_PEOPLE:
+            return labels, known, whose
+    return None
+
+
+def worse(sound: Sound, rng: np.random.Generator) -> tuple[Sound, Sound]:
+    """The same voice in noise (0 to 10 dB), and from afar in a room."""
+    noise = coloured_noise(len(sound), float(rng.choice([0.0, 1.0, 2.0])), rng)
+    near = add_at_snr(sound, noise, rng.uniform(0, 10))
+    far = reverberate(sound, 0.8, rng) * np.float32(0.1)
+    far = add_at_snr(far, coloured_noise(len(sound), 1.0, rng), 10)
+    return np.clip(near, -1, 1), np.clip(far, -1, 1)
+
+
+class _Ear:
+    """A student with the front end before it."""
+
+    def __init__(self, student: Student, spec: FeatureSpec, temperature: float) -> None:
+        self._student, self._spec, self._temperature = student, spec, temperature
+
+    def hear(self, sound: Sound, label: NDArray[Any] | None = None) -> tuple[Vectors, bool]:
+        """The regression's inputs, and whether the estimate is near the label."""
+        features = log_mel(sound, self._spec)
+        with torch.inference_mode():
+            said = self._student(torch.from_numpy(features)[None], None)
+        adv = said.adv.numpy()
+        probs = softmax(said.logits.double().numpy() / self._temperature)
+        near = label is not None and bool(is_near(adv, label[np.newaxis])[0])
+        return describe({"adv": adv, "probs": probs.astype(np.float32)}, features), near
 
 
 def is_near(estimates: NDArray[Any], labels: NDArray[Any]) -> Flags:
@@ -86,11 +193,11 @@ def with_negatives(
     )
 
 
-def reliability(said: Vectors, near: Flags, bins: int = 5) -> list[tuple[float, float, int]]:
+def reliability(said: Vectors, near: Flags, bins: int = 5) -> tuple[Point, ...]:
     """Mean confidence, share that came true, and count, of equally filled bins."""
     order = np.argsort(said, kind="stable")
     parts = [p for p in np.array_split(order, bins) if len(p)]
-    return [(float(said[p].mean()), float(near[p].mean()), len(p)) for p in parts]
+    return tuple((float(said[p].mean()), float(near[p].mean()), len(p)) for p in parts)
 
 
 def not_speech(count: int, rng: np.random.Generator, seconds: float = 3.0) -> list[Sound]:

@@ -14,6 +14,7 @@ import torch
 from edgeemo._files import write_text
 from edgeemo.card import Calibration, Metric, Source, Window
 from edgeemo.compress import augment, parallel
+from edgeemo.compress.confidence import Checked, learn_confidence
 from edgeemo.compress.cost import macs_per_second, parameters
 from edgeemo.compress.data.clips import Clip, DataSet
 from edgeemo.compress.data.splits import split_as_published
@@ -102,7 +103,8 @@ def distil(
 
 def complete(
     run: Run, data: DataSet, teacher: Teacher, fitted: Fitted, parts: Parts,
-    metrics: tuple[Metric, ...] | None = None, *, report: bool = True,
+    metrics: tuple[Metric, ...] | None = None, confidence: Checked | None = None, *,
+    report: bool = True,
 ) -> Facts:  # fmt: skip
     """Write what export and people need of a trained student: facts, parity set, report.
 
@@ -112,17 +114,26 @@ def complete(
         teacher: who labelled it.
         fitted: what fit() gave.
         parts: the rows it learned from and those it had not heard.
-        metrics: for the card; None measures on the test part.
+        metrics: for the card; None measures on the test part, and fits a confidence on the valid
+            part, whose people must then be new to the student.
+        confidence: for the card, beside `metrics`.
         report: write report.html and its plots too.
     """
     facts = _facts(run.recipe, data, teacher, fitted, parts)
+    temperature = facts.calibration.class_temperature
     if metrics is not None:
         facts = replace(facts, metrics=metrics)
+    else:
+        confidence = learn_confidence(fitted.student, parts.valid, temperature,
+                                      run.recipe.data.clip_seconds, run.recipe.seed)  # fmt: skip
+    if confidence is not None:
+        calibration = replace(facts.calibration, confidence=confidence.confidence)
+        facts = replace(facts, calibration=calibration)
     if parallel.rank() == 0:
-        temperature = facts.calibration.class_temperature
         run.write_held(_held(fitted.student, parts, run.recipe, temperature))
         if report:
-            write_report(run, facts, fitted.student, parts.train, parts.valid, parts.test)
+            points = () if confidence is None else confidence.points
+            write_report(run, facts, fitted.student, parts.train, parts.valid, parts.test, points)
         run.finish(facts)
     parallel.barrier()
     return facts

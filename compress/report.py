@@ -17,6 +17,7 @@ from edgeemo.card import (
     NOT_VALIDATED_FOR_FACE,
 )
 from edgeemo.compress import plots
+from edgeemo.compress.confidence import Point
 from edgeemo.compress.evaluate import (
     Figures,
     Predictions,
@@ -42,8 +43,9 @@ Row = Sequence[Any]
 
 
 def write_report(
-    run: Run, facts: Facts, student: Student, train: Labelled, valid: Labelled, test: Labelled
-) -> None:
+    run: Run, facts: Facts, student: Student, train: Labelled, valid: Labelled, test: Labelled,
+    points: Sequence[Point] = (),
+) -> None:  # fmt: skip
     """Write report.html.
 
     Args:
@@ -53,6 +55,7 @@ def write_report(
         train: for the baseline that knows only the level.
         valid: judged in place of `test` where that is empty, and the report says so.
         test: rows of people whom nothing was chosen on.
+        points: how the confidence came true.
     """
     judged, part = (test, "test") if len(test) > 1 else (valid, "valid")
     said = predict(student, judged)
@@ -66,6 +69,8 @@ def write_report(
         *_scatters(said, judged, "annotators", judged.human_adv),
         "<h2>Who is judged how well</h2>",
         *(_groups(said, judged, name) for name in ("sex", "language", "corpus", "speaker")),
+        "<h2>Confidence</h2>",
+        *_confidence(facts, points),
         "<h2>Training</h2>",
         *_curves(run.history()),
         "<h2>The model</h2>",
@@ -124,7 +129,7 @@ def _figures(said: Predictions, judged: Labelled, train: Labelled, part: str) ->
 
 
 def _confusion(said: Predictions, judged: Labelled) -> str:
-    """A row for each class with the most votes: how often it was taken for which, and its recall."""
+    """A row for each class with the most votes: how often it was taken for which; its recall."""
     truth, guess = top_class(judged.votes), said.logits.argmax(1)
     rows: list[Row] = []
     for i, name in enumerate(CLASSES):
@@ -160,6 +165,28 @@ def _groups(said: Predictions, judged: Labelled, name: str) -> str:
 def _ccc_cells(figures: Figures, inside: str | None) -> list[str]:
     found = (figures.get(inside, {}) if inside else figures).get("ccc", {})
     return [_number(found.get(d)) for d in DIMENSIONS]
+
+
+def _confidence(facts: Facts, points: Sequence[Point]) -> Iterable[str]:
+    fitted = facts.calibration.confidence
+    if fitted is None:
+        yield ("<p>The probability of the likeliest class: too few clips or people of the valid "
+               "part are labelled in all dimensions to fit a confidence.</p>")  # fmt: skip
+        return
+    yield (
+        f"<p>It is the {escape(fitted.meaning)}. Fitted on {escape(fitted.fitted_on)}; on people "
+        f"left out of the fit, as recorded, it came true in {fitted.share:.0%}, with a calibration "
+        f"error of {fitted.calibration_error:.3f}.</p>"
+    )
+    if points:
+        yield reliability_plot(points)
+
+
+def reliability_plot(points: Sequence[Point]) -> str:
+    """How often confidences came true, on the diagonal where they are honest."""
+    said, came_true, _ = zip(*points, strict=True)
+    return plots.scatter("reliability, people left out of the fit", said, came_true,
+                         "confidence", "share that came true")  # fmt: skip
 
 
 def _curves(history: list[dict[str, Any]]) -> Iterable[str]:

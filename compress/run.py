@@ -64,7 +64,7 @@ class Facts:
         licence: of the weights, which data and teacher decide.
         metrics: on the test speakers.
         ceiling: CCC of one annotator against the others on the test speakers; empty if unknown.
-        calibration: temperature of the classes, fitted on the valid speakers.
+        calibration: temperature of the classes and the confidence, fitted on the valid speakers.
         parameters: trained numbers.
         macs_per_second: without the front end; of one picture for a student of faces.
         best_epoch: whose weights these are.

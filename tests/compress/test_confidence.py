@@ -1,0 +1,83 @@
+"""A run's own confidence: fitted on new people, in the run, the report and every file."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import edgeemo
+from edgeemo.compress.confidence import LEAST_CLIPS, learn_confidence, music, worse
+from edgeemo.compress.data import DataSet, shipped_speech
+from edgeemo.compress.distil import distil
+from edgeemo.compress.recipe import AugmentPart, DataPart, DistilPart
+from edgeemo.compress.run import Facts, Run
+from edgeemo.export.job import export_run
+from edgeemo.export.parity import Limits
+
+Finished = tuple[Run, Facts]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, recipe: Any, ear: Any) -> Finished:
+    """A run with some 150 clips of 40 people in its valid part, which a teacher has labelled."""
+    small = replace(
+        recipe, name="sure", augment=AugmentPart(copies=1), data=DataPart(valid=0.6, test=0.1),
+        distil=DistilPart(epochs=6, pretrain=1, batch=16, lr=2e-2, average=0.8,
+                          loss={"ccc": 1, "mse": 1, "kl": 0.3}),
+    )  # fmt: skip
+    run = Run.begin(tmp_path_factory.mktemp("runs") / "one", small, {})
+    return run, distil(run, DataSet("shipped", shipped_speech().clips), ear())
+
+
+def test_a_run_says_what_its_confidence_is(finished: Finished) -> None:
+    run, facts = finished
+    made = facts.calibration.confidence
+    assert made is not None and run.facts() == facts
+    assert "within 0.15 of what the teacher says of the clip as it was recorded" in made.meaning
+    assert "80 sounds that are not speech" in made.fitted_on
+    assert 0.05 < made.share < 0.95
+    # One that never moves from the share would be calibrated too; no worse than what 150 allow.
+    assert made.calibration_error < 0.15
+    report = run.report.read_text()
+    assert made.meaning in report and "share that came true" in report
+
+
+def test_it_goes_into_every_file_and_falls_off_speech(finished: Finished, tmp_path: Path) -> None:
+    run, facts = finished
+    # Its labels are those of a random map: how well a file agrees with them is not the matter.
+    loose = Limits(ccc=0.0)
+    formats = ["onnx", "tflite"]
+    first = export_run(run.folder, formats, int8=True, out=tmp_path / "a", limits=loose)
+    again = export_run(run.folder, formats, int8=True, out=tmp_path / "b", limits=loose)
+    wave = export_run(run.folder, waveform=True, out=tmp_path / "c", limits=loose)
+    for one, two in zip(first, again, strict=True):
+        assert one.path.read_bytes() == two.path.read_bytes()
+    speech = [clip.samples() for clip in shipped_speech().clips[::20]]
+    rng = np.random.default_rng(9)
+    others = [music(48000, rng) * np.float32(0.2) for _ in range(5)]
+    far = [worse(x, rng)[1] for x in speech]
+    sure = {}
+    for made in [*first, *wave]:
+        session = edgeemo.load(made.path)
+        assert session.card.calibration.confidence == facts.calibration.confidence
+        of = lambda sounds: [session.predict(x).confidence for x in sounds]  # noqa: B023, E731
+        sure[made.path.name] = of(speech)
+        assert np.mean(of(speech)) > np.mean(of(far))
+        assert np.mean(of(speech)) > 2 * np.mean(of(others))
+    plain, *rest = sure.values()
+    for other in rest:
+        assert np.abs(np.subtract(plain, other)).max() < 0.1
+
+
+def test_too_few_clips_or_people_have_none(finished: Finished, rows: Any) -> None:
+    run, _ = finished
+    student = run.student()
+    clean = rows.take(rows.copy == 0)
+    assert len(clean) < LEAST_CLIPS
+    assert learn_confidence(student, clean, 1.0, 4.0, 0) is None
+    of_one = rows.take(np.zeros(LEAST_CLIPS, int))
+    assert learn_confidence(student, of_one, 1.0, 4.0, 0) is None
