@@ -165,7 +165,7 @@ class Session:
         for out, given in found:
             outputs.append(out)
             if fitted is not None:
-                sure.append(fitted.of(out, given))
+                sure.append(fitted.of(out, self._heard(given)))
         mean = {name: np.mean([o[name] for o in outputs], axis=0)[0] for name in outputs[0]}
         if baseline is not None:
             mean = baseline.apply(mean, self.card)
@@ -182,6 +182,12 @@ class Session:
             confidence=float(np.mean(sure)) if sure else max(classes.values(), default=0.0),
             expression=max(classes, key=classes.__getitem__, default=None),
         )
+
+    def _heard(self, given: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The log-mel that a confidence looks at, also where the model makes it inside itself."""
+        if self.card.input == "samples":
+            return log_mel(given[0], self.card.features)[np.newaxis]
+        return given
 
     def __repr__(self) -> str:
         card = self.card
