@@ -87,7 +87,7 @@ def on_runtimes(
         return ()  # a file with the front end inside: the same graph behind it
     features, wanted = cuts
     size, kind = path.stat().st_size, backend.card.quantization.kind
-    names = {"onnx": "onnxruntime", "tflite": "LiteRT XNNPACK"}
+    names = {"c": "edgeemo C", "onnx": "onnxruntime", "tflite": "LiteRT XNNPACK"}
     row, _ = _measure(f"{names[backend.name]} {_kind(kind)}", backend, features, wanted, size)
     if not isinstance(backend, TfliteBackend) or kind != "int8":
         return (row,)
