@@ -9,10 +9,11 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import soundfile
 
 from edgeemo.cli import live
 from edgeemo.compress import recipe
-from edgeemo.compress.data import labels, open_dataset
+from edgeemo.compress.data import labels, open_dataset, shipped_speech
 
 GUIDES = Path(__file__).resolve().parents[1] / "docs" / "guides"
 
@@ -62,6 +63,15 @@ def test_every_loss_is_told() -> None:
 
 def test_the_shown_fusion_runs() -> None:
     exec(block("live.md", "python"), {})
+
+
+def test_the_shown_stream_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    soundfile.write(tmp_path / "speech.wav", shipped_speech().clips[0].samples(), 16_000)
+    monkeypatch.chdir(tmp_path)
+    text = (GUIDES / "streams.md").read_text()
+    shown = re.findall(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    assert len(shown) == 4
+    exec("".join(shown), {})
 
 
 def test_every_option_of_live_is_told() -> None:
