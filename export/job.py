@@ -45,15 +45,6 @@ class CWriter(TfliteWriter):
 
     format = "c"
 
-    def write(self, trained: Trained, int8: Int8 | None = None) -> bytes:
-        """The TFLite file; see `edgeemo.export.writer.Writer`."""
-        find_compiler()
-        if int8 is None:
-            raise BadInput("a C folder holds an int8 student; add --int8")
-        if trained.hop:
-            raise BadInput("a C folder streams by itself; leave out --hop, or write it with onnx")
-        return super().write(trained, int8)
-
 
 WRITERS: Mapping[str, Writer] = {w.format: w for w in (OnnxWriter(), TfliteWriter(), CWriter())}
 
@@ -131,6 +122,8 @@ def export_run(
         BadArtifact, BadData: the run folder is damaged or lacks its parity set.
     """
     check_formats(formats)
+    if CWriter.format in formats:
+        _check_folder(int8, hop)
     source = Run(run)
     facts, student, card = source.facts(), source.student(), make_card(source.facts())
     limits = limits or Limits()
@@ -178,6 +171,15 @@ def check_formats(formats: Sequence[str]) -> None:
     for name in formats:
         if name not in WRITERS:
             raise BadInput(f"no format {name!r}; there is: {', '.join(WRITERS)}")
+
+
+def _check_folder(int8: bool, hop: bool) -> None:
+    """Refuse at once what would be no C folder after minutes of work."""
+    find_compiler()
+    if not int8:
+        raise BadInput("a C folder holds an int8 student; add --int8")
+    if hop:
+        raise BadInput("a C folder streams by itself; leave out --hop, or choose another format")
 
 
 def choose_int8(

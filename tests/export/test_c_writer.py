@@ -7,14 +7,16 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from edgeemo import cli
 from edgeemo.card import from_json
+from edgeemo.compress.run import Run
 from edgeemo.errors import BadInput, ParityFailed
-from edgeemo.export import c_writer
+from edgeemo.export import c_writer, export_run
 from edgeemo.export.c_writer import Folder, write_folder
 from edgeemo.models import DEFAULT, ZOO
 
@@ -131,3 +133,16 @@ def test_the_command_writes_the_shipped_student(
     told = json.loads(capsys.readouterr().out)
     assert Path(told["path"]) == tmp_path / f"{ARTIFACT.stem}-c"
     assert (tmp_path / f"{ARTIFACT.stem}-c" / "edgeemo_student.c").is_file()
+
+
+@pytest.mark.slow
+def test_a_run_becomes_a_folder(
+    make_run: Callable[[str, Path], Run], tmp_path: Path, unmeasured: None
+) -> None:
+    run = make_run("wav2small-stream", tmp_path / "run")
+    with pytest.raises(BadInput, match="streams by itself"):
+        export_run(run.folder, ("c",), int8=True, hop=True)
+    (result,) = export_run(run.folder, ("c",), int8=True)
+    assert result.path == run.folder / "export" / "wav2small-stream-int8-c"
+    assert [row.runtime for row in result.runtimes] == ["edgeemo C int8"]
+    assert from_json((result.path / "card.json").read_text()) == result.card
