@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,9 +76,7 @@ def open_windows(session: Session, window: int, hop: int) -> Windows:
     card = session.card
     if card.input == "samples" or card.features.prenorm != "none":
         return _SampleWindows(session, window)
-    # The engine goes on frame by frame with any causal model, other runtimes with one-hop files.
-    goes_on = hasattr(session.backend, "incremental")
-    if goes_on and (card.hop or session.backend.name == "c"):
+    if session.backend.streams:
         return _StateWindows(session, window, hop)
     return _FrameWindows(session, window, hop)
 
@@ -136,8 +134,7 @@ class _StateWindows(_FrameWindows):
         super().__init__(session, window, hop)
         # A whole number of frames, at least half a window, so that two cover one.
         self._half = -(-window // (2 * self._step)) * self._step
-        backend: Any = session.backend
-        self._states: list[Incremental] = [backend.incremental(), backend.incremental()]
+        self._states: list[Incremental] = [session.backend.incremental() for _ in range(2)]
         self._current, self._next = 0, [0, 0]  # older state's number; next frame of each
         self.reset()
 

@@ -38,7 +38,7 @@ class Stream:
 
     **Which window.** An estimate ends at each multiple of the hop, from `FIRST_SECONDS` on. A
     backend that runs whole windows looks at the last `window_seconds`. A backend that goes on
-    frame by frame (`Backend.incremental`) cannot forget the beginning of its window: so two of
+    frame by frame (`Backend.streams`) cannot forget the beginning of its window: so two of
     its states run, begun half a window apart, and the older one speaks until it is a whole window
     old. Its estimates look at the last half to whole window; `start` says at how much.
 

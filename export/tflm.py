@@ -99,6 +99,7 @@ class MicroBackend:
     Attributes:
         name: "tflm".
         card: the card of the file, checked.
+        streams: whether it is a one-hop file.
     """
 
     name = "tflm"
@@ -106,6 +107,7 @@ class MicroBackend:
     def __init__(self, path: Path) -> None:
         checked = read_tflite(path)
         self.card = checked.card
+        self.streams = self.card.hop > 0
         self._micro = Micro(checked.model)
         graph = unpack(checked.model).subgraphs[0]
         self._tensors = {graph.tensors[i].name.decode(): graph.tensors[i]
@@ -121,7 +123,7 @@ class MicroBackend:
         Raises:
             BadArtifact: another number of frames, or it cannot be run.
         """
-        if self.card.hop:
+        if self.streams:
             whole = self.incremental()
             whole.push(values[0])
             return whole.outputs()

@@ -22,10 +22,12 @@ class Backend(Protocol):
     Attributes:
         name: key of BACKENDS.
         card: what the file says about itself, checked.
+        streams: whether it can go on frame by frame, which `incremental` then does.
     """
 
     name: str
     card: Card
+    streams: bool
 
     def run(self, values: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
         """Outputs by name, each [1, labels], finite.
@@ -38,12 +40,13 @@ class Backend(Protocol):
         """
         ...
 
+    def incremental(self) -> Incremental:
+        """A new state of the model's own, where `streams`."""
+        ...
+
 
 class Incremental(Protocol):
-    """One state of a causal model: frames in, the estimate for all of them at any time.
-
-    A backend that can go on frame by frame has a method `incremental() -> Incremental`.
-    """
+    """One state of a causal model: frames in, the estimate for all of them at any time."""
 
     def push(self, features: NDArray[np.float32]) -> None:
         """Take frames, [n, bands]."""

@@ -28,6 +28,7 @@ class CBackend:
     Attributes:
         name: "c".
         card: the card of the file, checked.
+        streams: whether the model is causal.
     """
 
     name = "c"
@@ -51,6 +52,7 @@ class CBackend:
             raise CannotRun(f"{path}: {error}") from None
         except BadArtifact as error:
             raise BadArtifact(f"{path}: {error}") from None
+        self.streams: bool = self._blob.streamable
         self._names = self._output_slices()
         self._whole = _Engine(self._blob, path, self._names, _BLOCK)
 
@@ -61,7 +63,7 @@ class CBackend:
             BadInput: fewer frames than the model needs for an estimate.
         """
         engine = self._whole
-        if not self._blob.streamable and values.shape[1] != engine.block:
+        if not self.streams and values.shape[1] != engine.block:
             blob = compile_graph(self._graph, rows=values.shape[1])
             engine = self._whole = _Engine(blob, self._path, self._names, values.shape[1])
         engine.reset()
@@ -69,12 +71,12 @@ class CBackend:
         return engine.outputs()
 
     def incremental(self) -> _Engine:
-        """A stream of its own; see `edgeemo.backends.Incremental`.
+        """A state of its own; see `edgeemo.backends.Incremental`.
 
         Raises:
             BadInput: the model needs a whole clip at once.
         """
-        if not self._blob.streamable:
+        if not self.streams:
             raise BadInput(f"{self._path}: {self.card.name} needs a whole clip at once")
         return _Engine(self._blob, self._path, self._names, _BLOCK)
 

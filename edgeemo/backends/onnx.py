@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edgeemo.backends._hops import MEAN, NEXT, STATE, TOKEN, Hops
 from edgeemo.backends._onnx_file import read_onnx
 from edgeemo.card import Card
-from edgeemo.errors import BadArtifact, require
+from edgeemo.errors import BadArtifact, BadInput, require
 
 
 class OnnxBackend:
@@ -24,6 +24,7 @@ class OnnxBackend:
     Attributes:
         name: "onnx".
         card: the card of the file, checked.
+        streams: whether it is a one-hop file, `card.hop` above 0.
     """
 
     name = "onnx"
@@ -37,26 +38,29 @@ class OnnxBackend:
         """
         checked = read_onnx(path)
         self.card: Card = checked.card
+        self.streams = self.card.hop > 0
         self._path = path
         self._session = _start(checked.data, path)
         self._check_signature()
 
     def run(self, values: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
         """Outputs by name; see `edgeemo.backends.Backend`."""
-        if self.card.hop:
+        if self.streams:
             whole = self.incremental()
             whole.push(values[0])
             return whole.outputs()
         return self._call({self.card.input: values}, [o.name for o in self.card.outputs])
 
     def incremental(self) -> Hops:
-        """A stream of its own; only for one-hop files, `card.hop` above 0.
+        """A state of its own; see `edgeemo.backends.Incremental`.
 
         Raises:
-            BadArtifact: the file is for whole clips.
+            BadInput: the file is for whole clips.
         """
-        if not self.card.hop:
-            raise BadArtifact(f"{self._path}: takes whole clips; a one-hop file has a hop")
+        if not self.streams:
+            raise BadInput(
+                f"{self._path}: takes whole clips; `edgeemo export --hop` makes one-hop files"
+            )
         shapes = {i.name: i.shape for i in self._session.get_inputs()}
         start = {n: np.zeros(s, np.float32) for n, s in shapes.items() if n.startswith(STATE)}
         return Hops(self._step, start, self.card.hop, (self.card.features.bands, shapes[MEAN][-1]))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edgeemo.backends._hops import MEAN, NEXT, STATE, TOKEN, Hops
 from edgeemo.backends._tflite_file import read_tflite
 from edgeemo.card import Card
-from edgeemo.errors import BadArtifact, MissingExtra, require
+from edgeemo.errors import BadArtifact, BadInput, MissingExtra, require
 
 
 class TfliteBackend:
@@ -23,6 +23,7 @@ class TfliteBackend:
     Attributes:
         name: "tflite".
         card: the card of the file, checked.
+        streams: whether it is a one-hop file, `card.hop` above 0.
     """
 
     name = "tflite"
@@ -41,16 +42,16 @@ class TfliteBackend:
         """
         checked = read_tflite(path)
         self.card: Card = checked.card
+        self.streams = self.card.hop > 0
         self._path = path
         self._runner = _start(checked.model, path, reference)
         self._inputs = {d["name"]: d for d in self._runner.get_input_details()}
         self._outputs = {d["name"]: d for d in self._runner.get_output_details()}
         self._check_signature()
-        self._fixed = checked.card.hop > 0
 
     def run(self, values: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
         """Outputs by name; see `edgeemo.backends.Backend`."""
-        if self._fixed:
+        if self.streams:
             whole = self.incremental()
             whole.push(values[0])
             return whole.outputs()
@@ -58,13 +59,15 @@ class TfliteBackend:
         return self._invoke({self.card.input: picture}, [o.name for o in self.card.outputs])
 
     def incremental(self) -> Hops:
-        """A stream of its own; only for one-hop files, `card.hop` above 0.
+        """A state of its own; see `edgeemo.backends.Incremental`.
 
         Raises:
-            BadArtifact: the file is for whole clips.
+            BadInput: the file is for whole clips.
         """
-        if not self._fixed:
-            raise BadArtifact(f"{self._path}: takes whole clips; a one-hop file has a hop")
+        if not self.streams:
+            raise BadInput(
+                f"{self._path}: takes whole clips; `edgeemo export --hop` makes one-hop files"
+            )
         states = {n: d for n, d in self._inputs.items() if n.startswith(STATE)}
         # Nothing has been heard: zeros, which an int8 tensor writes as its zero point.
         start = {n: np.full(d["shape"], d["quantization"][1], d["dtype"])

@@ -23,6 +23,7 @@ from edgeemo.types import Emotion
 
 Clip = NDArray[np.float32]
 RATE = 16000
+GOLDEN = Path(__file__).parents[1] / "golden" / "stream-int8.tflite"
 
 FEW = settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
 
@@ -136,8 +137,8 @@ def test_two_states_give_the_window_that_they_claim(
     artifact: Path, sound: Clip, sizes: list[int], window: float, gate: str | None
 ) -> None:
     session = edgeemo.load(artifact)
-    session.backend.incremental = Sums  # type: ignore[attr-defined]
-    session.backend.name = "c"  # the engine goes on frame by frame
+    session.backend.incremental = Sums  # type: ignore[method-assign]
+    session.backend.streams = True
     stream = session.stream(window_seconds=window, smoothing=None, gate=gate)
     found = [e for e in streamed(stream, blocks(sound, sizes)) if e.speech is not False]
     assert len(found) > 10
@@ -148,6 +149,29 @@ def test_two_states_give_the_window_that_they_claim(
         assert [e.arousal, e.dominance, e.valence] == [float(v) for v in want]
     ages = [e.end - e.start for e in found if e.start > 0]
     assert min(ages) >= window / 2 and max(ages) <= window + 0.011
+
+
+@pytest.mark.parametrize("window", [1.0, 3.0])
+def test_the_engine_goes_on_frame_by_frame(sound: Clip, window: float) -> None:
+    """Its two states give bit for bit what predict gives of the window that they claim."""
+    session = edgeemo.load(GOLDEN, "c")
+    assert session.backend.streams
+    stream = session.stream(window_seconds=window, smoothing=None, gate=None)
+    found = streamed(stream, blocks(sound, [1601, 7, 30000]))
+    assert len(found) > 10 and len({e.arousal for e in found}) > 10
+    for e in found:
+        piece = sound[round(e.start * RATE) : round(e.end * RATE)]
+        assert timed(session.predict(piece), e) == e
+    ages = [e.end - e.start for e in found if e.start > 0]
+    assert min(ages) < window * 0.8 < max(ages)  # a backend that looks anew has one age
+
+
+def test_whole_clip_files_say_that_they_do_not_go_on(artifact: Path) -> None:
+    for path, backend in ((artifact, "onnx"), (GOLDEN, "tflite")):
+        found = edgeemo.load(path, backend).backend
+        assert not found.streams
+        with pytest.raises(BadInput, match="takes whole clips"):
+            found.incremental()
 
 
 def test_another_rate_is_resampled_as_one_stream(artifact: Path, sound: Clip) -> None:
