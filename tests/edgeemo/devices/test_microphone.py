@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -28,13 +29,18 @@ CAPTURE = Path(__file__).with_name("capture.py")
 QUIET = np.zeros(16000, np.float32)
 
 
-def capture(folder: Path, rate: int, seconds: float, *more: str) -> dict[str, Any]:
+def environment(folder: Path, rate: int) -> dict[str, str]:
+    """What makes ALSA take the pipe for the only microphone."""
     config = folder / "asoundrc"
     config.write_text(config.read_text().replace("RATE", str(rate)))
+    return os.environ | {"ALSA_CONFIG_PATH": str(config)}
+
+
+def capture(folder: Path, rate: int, seconds: float, *more: str) -> dict[str, Any]:
     run = subprocess.run(
         [sys.executable, str(CAPTURE), str(seconds), *more],
-        cwd=folder, env=os.environ | {"ALSA_CONFIG_PATH": str(config)},
-        capture_output=True, text=True, timeout=60, check=True,
+        cwd=folder, env=environment(folder, rate), capture_output=True, text=True, timeout=60,
+        check=True,
     )  # fmt: skip
     assert run.stderr == "", "the libraries under PortAudio are kept quiet"
     result: dict[str, Any] = json.loads(run.stdout)
@@ -70,6 +76,40 @@ def test_what_is_played_in_comes_out_as_predict_says(
     for e in inside:
         said = session.predict(want[round(e["start"] * 16000) : round(e["end"] * 16000)])
         assert (e["arousal"], e["valence"]) == (said.arousal, said.valence)
+
+
+def test_live_hears_it_and_keeps_what_it_heard(pipe: tuple[Path, Speak], sentence: Clip) -> None:
+    """`edgeemo live` on the microphone: its estimates are those of the sound that it recorded."""
+    folder, speak = pipe
+    speak(np.concatenate([QUIET, sentence, QUIET]))
+    command = [sys.executable, "-m", "edgeemo", "live", "--camera", "none", "--json"]
+    process = subprocess.Popen(
+        [*command, "--record", "kept"], cwd=folder, env=environment(folder, 16000),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert process.stdout is not None and process.stderr is not None
+        assert "recording to" in process.stderr.readline()  # said when the device is open
+        for name in ("open", "flow"):
+            (folder / name).touch()
+        rows = [json.loads(process.stdout.readline())]
+        while rows[-1]["end"] < len(sentence) / 16000 + 1:
+            rows.append(json.loads(process.stdout.readline()))
+        process.send_signal(signal.SIGTERM)
+        _, told = process.communicate(timeout=20)
+    finally:
+        process.kill()
+    assert process.returncode == 130 and "estimates; " in told and "lost" not in told
+    heard = read_audio(folder / "kept" / "sound.wav")
+    at = place(heard, sentence)
+    assert np.array_equal(heard[at : at + len(sentence)], sentence)
+    expected = edgeemo.load("wav2small-stream").stream().push(heard)
+    assert sum(row["speech"] for row in rows) > 5
+    for row, emotion in zip(rows, expected, strict=False):  # the end of the sound comes after
+        assert (row["end"], row["speech"]) == (emotion.end, emotion.speech)
+        for name in ("arousal", "dominance", "valence"):
+            value = getattr(emotion, name)
+            assert row[name] == (None if value is None else round(value, 4))
 
 
 def place(heard: Clip, sentence: Clip) -> int:
@@ -198,6 +238,36 @@ def test_unplugged_is_noticed_at_once() -> None:
         with pytest.raises(DeviceLost, match="microphone one gives no more sound"):
             next(reader)
         assert time.monotonic() - begun < LOST_SECONDS
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_a_busy_device_is_one_error_and_gives_portaudio_back(channels: int) -> None:
+    class Busy(Recorded):
+        def open(self, device: Input, channels: int, frames: int, take: Any) -> Any:
+            raise DeviceLost("microphone one refuses: Device unavailable")
+
+        def end(self) -> None:
+            self.closed = True
+
+    library = Busy()
+    sound = Microphone(library, Input(0, "one", channels, 16000))  # type: ignore[arg-type]
+    with pytest.raises(DeviceLost, match="Device unavailable"), sound:
+        raise AssertionError("it was entered")
+    assert library.closed
+
+
+def test_zeros_are_told_and_claim_nothing() -> None:
+    """A muted device: the stream says that nobody speaks, the view that there is nothing."""
+    library = Recorded()
+    stream = edgeemo.load("wav2small-stream").stream()
+    with Microphone(library, Input(0, "one", 1, 16000)) as sound:  # type: ignore[arg-type]
+        reader, found = iter(sound), []
+        for _ in range(60):
+            library.take(np.zeros((800, 1), np.float32), False)
+            found += stream.push(next(reader))
+        assert sound.muted_seconds == pytest.approx(3)
+    assert len(found) == 9 and {e.speech for e in found} == {False}
+    assert {e.arousal for e in found} == {None}
 
 
 def test_it_must_be_entered() -> None:
