@@ -185,8 +185,10 @@ def shifts(backend: Backend, clips: ParitySet) -> dict[str, Floats]:
     found = [backend.run(x) for x in inputs(backend.card.input, clips)]
     adv = np.concatenate([f["adv"] for f in found])
     probs = np.concatenate([f["probs"] for f in found])
-    # A likelihood under 1e-6 says nothing but "very small", and its logarithm is all noise.
-    logs = np.log(np.maximum(clips.probs, 1e-6)) - np.log(np.maximum(probs, 1e-6))
+    # A likelihood under 1e-6 says nothing but "very small", and its logarithm is all noise. A
+    # TFLite file gives likelihoods in steps of 1/256, so there that is true of all below a step.
+    least = 1 / 256 if backend.name == "tflite" else 1e-6
+    logs = np.log(np.maximum(clips.probs, least)) - np.log(np.maximum(probs, least))
     logits = logs.mean(0) * backend.card.calibration.class_temperature
     return {"adv": (clips.adv - adv).mean(0), "probs": logits - logits.mean()}
 
