@@ -42,7 +42,7 @@ from edgeemo.compress.evaluate import human_ceiling, predict
 from edgeemo.compress.labelled import Labelled
 from edgeemo.compress.recipe import HeadsPart, Recipe, load_recipe
 from edgeemo.compress.run import Run
-from edgeemo.compress.student_heads import embeddings, with_heads
+from edgeemo.compress.student_heads import embeddings, narrowed, with_heads
 from edgeemo.compress.students import Student, load_student, save_student
 from edgeemo.compress.teachers.base import Teacher
 from edgeemo.compress.teachers.heads import Heads, fit_heads
@@ -112,7 +112,8 @@ def first_stage(bench: Bench) -> Path:
         train, valid = (rows.with_probs(heads.apply_to(rows).probs) for rows in (train, valid))
         student = new_student(recipe)
         fitted = fit(student, train, valid, recipe, bench.out / "first_stage", resume=True)
-        save_student(fitted.student, path)
+        assert recipe.heads is not None
+        save_student(narrowed(fitted.student, train, recipe.heads), path)
     return path
 
 

@@ -34,7 +34,7 @@ from edgeemo.compress.report import write_report
 from edgeemo.compress.run import SCHEMA, Facts, Held, Run, weights_licence
 from edgeemo.compress.smaller import made_smaller
 from edgeemo.compress.start import begin_with
-from edgeemo.compress.student_heads import embedded, with_heads
+from edgeemo.compress.student_heads import embedded, narrowed, with_heads
 from edgeemo.compress.students.base import Student, make_student, save_student
 from edgeemo.compress.teachers.base import Teacher, task_of
 from edgeemo.compress.training import Fitted, fit, seeded_student
@@ -91,10 +91,9 @@ def distil(
     fitted = fit(student, parts.train, parts.valid, recipe, run.folder,
                  resume=True, device=device, progress=progress)  # fmt: skip
     if recipe.heads is not None:
-        rows = embedded(fitted.student, parts.train)
-        fitted = replace(
-            fitted, student=with_heads(fitted.student, rows, recipe.heads, recipe.seed)
-        )
+        trunk = narrowed(fitted.student, parts.train, recipe.heads)
+        rows = embedded(trunk, parts.train)
+        fitted = replace(fitted, student=with_heads(trunk, rows, recipe.heads, recipe.seed))
         if parallel.rank() == 0:
             save_student(fitted.student, run.folder / "student.pt")
     fitted = made_smaller(run, fitted, parts.train, parts.valid, device=device, progress=progress)
@@ -227,7 +226,7 @@ def _facts(recipe: Recipe, data: DataSet, teacher: Teacher, fitted: Fitted, part
         name=re.sub(r"[^a-z0-9.-]+", "-", recipe.name.lower()).strip("-.")[:64] or "student",
         task=recipe.task,
         student=recipe.student.name,
-        options=dict(recipe.student.options),
+        options=dict(student.options),
         spec=student.spec,
         window=_window(student),
         teachers=teachers,

@@ -234,6 +234,8 @@ class HeadsPart:
         members: networks, each with its own start, batches and dropout.
         hidden: width of each hidden layer.
         layers: hidden layers.
+        embedding: channels of a student's embedding that are kept, those from which the teacher's is
+            best rebuilt; 0 keeps all.
         relu: ReLU between the layers, as students have it; otherwise GELU.
         steps: of AdamW.
         rated, others: rows of a batch with ratings of the dimensions, and with classes alone.
@@ -249,6 +251,7 @@ class HeadsPart:
     members: int = 5
     hidden: int = 256
     layers: int = 2
+    embedding: int = 0
     relu: bool = False
     steps: int = 450
     rated: int = 64
@@ -267,6 +270,7 @@ class HeadsPart:
         for name in ("members", "hidden", "steps", "rated"):
             _between(f"heads.{name}", getattr(self, name), 1, 100_000)
         _between("heads.others", self.others, 0, 100_000)
+        _between("heads.embedding", self.embedding, 0, 100_000)
         _between("heads.layers", self.layers, 0, 8)
         _between("heads.lr", self.lr, 1e-8, 1)
         _between("heads.weight_decay", self.weight_decay, 0, 10)

@@ -20,6 +20,43 @@ from edgeemo.compress.labelled import Labelled
 from edgeemo.compress.recipe import HeadsPart
 from edgeemo.compress.students.base import Student
 from edgeemo.compress.teachers.heads import fit_heads
+from edgeemo.errors import BadRecipe
+
+
+def narrowed(student: Student, rows: Labelled, part: HeadsPart) -> Student:
+    """The student with `part.embedding` channels of its embedding; itself if that is 0.
+
+    Channels go one at a time: each time the one whose loss costs least of the teacher's embedding,
+    as a linear map of the channels that are left rebuilds it.
+
+    Args:
+        student: trained; it is not changed.
+        rows: with the teacher's embedding.
+        part: how many channels, and the width of the heads.
+
+    Raises:
+        BadRecipe: more channels than there are, or the student's embedding cannot be narrowed.
+    """
+    if not part.embedding:
+        return student
+    ours = embeddings(student, rows).astype(np.float64)
+    if part.embedding > ours.shape[1]:
+        raise BadRecipe(
+            f"$.heads.embedding: {part.embedding}; {student.name} has {ours.shape[1]} channels"
+        )
+    assert rows.embedding is not None
+    theirs = rows.embedding.astype(np.float64)
+    x = ours - ours.mean(0)
+    y = (theirs - theirs.mean(0)) / (theirs.std(0) + 1e-4)
+    gram = x.T @ x + 1e-6 * np.trace(x.T @ x) / x.shape[1] * np.eye(x.shape[1])
+    cross = x.T @ y
+    kept = list(range(x.shape[1]))
+    while len(kept) > part.embedding:
+        inverse = np.linalg.inv(gram[np.ix_(kept, kept)])
+        # What a least-squares fit loses without channel i: |weights of i|^2 / inverse[i, i].
+        cost = ((inverse @ cross[kept]) ** 2).sum(1) / np.diag(inverse)
+        kept.pop(int(cost.argmin()))
+    return student.with_channels(kept, part.hidden).eval()
 
 
 def with_heads(student: Student, rows: Labelled, part: HeadsPart, seed: int) -> Student:

@@ -91,6 +91,18 @@ class Student(nn.Module):
         """Linear layers, with ReLU between, from the embedding to the outputs; not the outputs."""
         return ()
 
+    def with_channels(self, channels: Sequence[int], hidden: int) -> Student:
+        """The same trunk with these channels of its embedding alone, and heads yet to be trained.
+
+        Args:
+            channels: numbers of the channels, in order.
+            hidden: width of the heads' hidden layer.
+
+        Raises:
+            BadRecipe: the student's embedding cannot be narrowed.
+        """
+        raise BadRecipe(f"$.heads.embedding: {self.name} keeps its embedding; set it to 0")
+
     @torch.no_grad()
     def take_heads(self, weights: Sequence[Tensor], biases: Sequence[Tensor]) -> None:
         """Replace what lies behind the embedding.

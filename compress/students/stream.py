@@ -7,6 +7,8 @@ where Wav2Small, which stays at 250 tokens a second, spends its 78 M multiply-ac
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -112,6 +114,18 @@ class Wav2SmallStream(Student):
     def head_layers(self) -> tuple[nn.Linear, ...]:
         """See Student.head_layers."""
         return (self.hidden,)
+
+    @torch.no_grad()
+    def with_channels(self, channels: Sequence[int], hidden: int) -> Wav2SmallStream:
+        """See Student.with_channels."""
+        made = Wav2SmallStream(**{**self.options, "pooled": len(channels), "hidden": hidden})
+        ours, theirs = self.state_dict(), made.state_dict()
+        for name, value in ours.items():
+            if name.startswith("widen.") and value.ndim:
+                theirs[name].copy_(value[list(channels)])
+            elif not name.startswith(("hidden.", "adv.", "classes.")):
+                theirs[name].copy_(value)
+        return made
 
     def forward(self, features: Tensor, lengths: Tensor | None = None) -> StudentOutput:
         """See Student.forward."""

@@ -8,7 +8,7 @@ import torch
 
 from edgeemo.compress.labelled import Labelled
 from edgeemo.compress.recipe import HeadsPart
-from edgeemo.compress.student_heads import embedded, embeddings, with_heads
+from edgeemo.compress.student_heads import embedded, embeddings, narrowed, with_heads
 from edgeemo.compress.students import make_student
 from edgeemo.errors import BadRecipe
 
@@ -63,3 +63,26 @@ def test_heads_of_other_shapes_are_refused(rows: Labelled) -> None:
     student = make_student("wav2small-stream").eval()
     with pytest.raises(BadRecipe, match=r"\[128, 64\].*set members = 1"):
         with_heads(student, embedded(student, rows), replace(PART, hidden=32), 1)
+
+
+def test_a_narrowed_student_keeps_the_channels_that_rebuild_the_teacher(rows: Labelled) -> None:
+    student = make_student("wav2small-stream").eval()
+    own = embeddings(student, rows).astype(np.float32)
+    # A teacher that is made of 20 of the channels: nothing else can rebuild it as well.
+    wanted = np.argsort(own.std(0))[-20:]
+    taught = replace(rows, embedding=own[:, wanted].astype(np.float16))
+    made = narrowed(student, taught, replace(PART, embedding=20, hidden=16))
+    assert sum(p.numel() for p in made.parameters()) < sum(p.numel() for p in student.parameters())
+    found = embeddings(made, rows).astype(np.float32)
+    x = np.concatenate([found, np.ones((len(found), 1))], axis=1)
+    left = own[:, wanted] - x @ np.linalg.lstsq(x, own[:, wanted], rcond=None)[0]
+    assert (left**2).mean() < 0.05 * own[:, wanted].var(0).mean()
+    heads = with_heads(made, embedded(made, rows), replace(PART, hidden=16), 1)
+    assert heads.hidden.out_features == 16
+
+
+def test_what_cannot_be_narrowed_is_refused(rows: Labelled) -> None:
+    with pytest.raises(BadRecipe, match="500; wav2small-stream has 128 channels"):
+        narrowed(make_student("wav2small-stream").eval(), rows, replace(PART, embedding=500))
+    with pytest.raises(BadRecipe, match="keeps its embedding; set it to 0"):
+        make_student("wav2small").with_channels([0], 4)
