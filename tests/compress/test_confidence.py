@@ -10,14 +10,18 @@ import numpy as np
 import pytest
 
 import edgeemo
+from edgeemo.backends._tflite_file import read_tflite
 from edgeemo.compress.confidence import LEAST_CLIPS, learn_confidence, music, worse
 from edgeemo.compress.data import DataSet, shipped_speech
 from edgeemo.compress.distil import distil
 from edgeemo.compress.recipe import AugmentPart, DataPart, DistilPart
 from edgeemo.compress.run import Facts, Run
+from edgeemo.confidence import describe
 from edgeemo.export.job import export_run
 from edgeemo.export.parity import Limits
+from edgeemo.export.tflite_writer import sealed
 
+GOLDEN = Path(__file__).parents[1] / "golden" / "stream-int8.tflite"
 Finished = tuple[Run, Facts]
 
 
@@ -46,11 +50,11 @@ def test_a_run_says_what_its_confidence_is(finished: Finished) -> None:
     assert made.meaning in report and "share that came true" in report
 
 
-def test_it_goes_into_every_file_and_falls_off_speech(finished: Finished, tmp_path: Path) -> None:
+def test_it_goes_into_the_file_and_falls_off_speech(finished: Finished, tmp_path: Path) -> None:
     run, facts = finished
     # Its labels are those of a random map: how well a file agrees with them is not the matter.
     loose = Limits(ccc=0.0)
-    files = export_run(run.folder, ["onnx", "tflite"], out=tmp_path / "a", limits=loose)
+    files = export_run(run.folder, out=tmp_path / "a", limits=loose)
     (again,) = export_run(run.folder, out=tmp_path / "b", limits=loose)
     assert again.path.read_bytes() == files[0].path.read_bytes()
     files += export_run(run.folder, waveform=True, out=tmp_path / "c", limits=loose)
@@ -68,6 +72,23 @@ def test_it_goes_into_every_file_and_falls_off_speech(finished: Finished, tmp_pa
     n = len(speech)
     clean, distant, played = (np.mean(found[0][i : i + n]) for i in (0, n, 2 * n))
     assert clean > distant and clean > 2 * played
+
+
+def test_a_tflite_file_has_it_too(finished: Finished, tmp_path: Path) -> None:
+    _, facts = finished
+    golden = read_tflite(GOLDEN)
+    card = replace(golden.card, calibration=facts.calibration)
+    path = tmp_path / "made.tflite"
+    path.write_bytes(sealed(golden.model, card))
+    assert path.read_bytes() == sealed(golden.model, card)
+    session = edgeemo.load(path, "c")
+    made = session.card.calibration.confidence
+    assert made is not None and made == facts.calibration.confidence
+    values = session.values(shipped_speech().clips[0].samples())
+    outputs = session.backend.run(values)
+    found = made.probability(describe(outputs, values[0]))
+    assert session.judge([(outputs, values)]).confidence == found
+    assert found != max(outputs["probs"][0])
 
 
 def test_too_few_clips_or_people_have_none(finished: Finished, rows: Any) -> None:

@@ -305,7 +305,7 @@ def test_bad_samples_leave_the_stream_as_it_was(artifact: Path, sound: Clip) -> 
 
 def test_an_hour_leaves_memory_flat_and_time_exact(artifact: Path, sound: Clip) -> None:
     """An hour in minutes of sound; what is kept after it is what was kept after two minutes."""
-    stream = edgeemo.load(artifact).stream(hop_seconds=5.0)
+    stream = edgeemo.load(artifact).stream(hop_seconds=3.0)
     minute = np.resize(sound, 60 * RATE)
     tracemalloc.start()
     kept = []
