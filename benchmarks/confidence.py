@@ -20,10 +20,11 @@ import numpy as np
 from _heldout import FOLDS, Rated, heldout, outputs
 
 from edgeemo._files import write_text
-from edgeemo.compress.augment import add_at_snr, coloured_noise, reverberate
+from edgeemo.compress.augment import add_at_snr, coloured_noise
 from edgeemo.compress.confidence import (
     Checked,
     fit_confidence,
+    from_afar,
     is_near,
     music,
     not_speech,
@@ -51,12 +52,11 @@ def rows_of(clip: Rated, rng: np.random.Generator) -> list[Row]:
     """A clip as recorded and in three worse ways."""
     x = clip.samples()
     noise = coloured_noise(len(x), float(rng.choice([0.0, 1.0, 2.0])), rng)
-    far = reverberate(x, 0.8, rng) * np.float32(0.1)
     made = {
         "as recorded": x,
         "noise, 10 dB": add_at_snr(x, noise, 10),
         "noise, 0 dB": add_at_snr(x, noise, 0),
-        "far": add_at_snr(far, coloured_noise(len(x), 1.0, rng), 10),
+        "far": from_afar(x, rng),
     }
     found = []
     for name, sound in made.items():
