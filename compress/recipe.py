@@ -234,8 +234,8 @@ class HeadsPart:
         members: networks, each with its own start, batches and dropout.
         hidden: width of each hidden layer.
         layers: hidden layers.
-        embedding: channels of a student's embedding that are kept, those from which the teacher's is
-            best rebuilt; 0 keeps all.
+        embedding: channels of a student's embedding that are kept, those from which the teacher's
+            is best rebuilt; 0 keeps all.
         relu: ReLU between the layers, as students have it; otherwise GELU.
         steps: of AdamW.
         rated, others: rows of a batch with ratings of the dimensions, and with classes alone.

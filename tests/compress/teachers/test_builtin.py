@@ -14,7 +14,7 @@ from edgeemo.compress.data import shipped_speech
 from edgeemo.compress.students import make_student
 from edgeemo.compress.teachers import load_teacher
 from edgeemo.compress.teachers.builtin import FILE
-from edgeemo.compress.teachers.heads import HeadsPart, Heads, free_of_words
+from edgeemo.compress.teachers.heads import Heads, HeadsPart, free_of_words
 from edgeemo.compress.teachers.whisper_trunk import Rounded, WhisperTrunk, read_ctranslate2
 from edgeemo.errors import BadArtifact
 
