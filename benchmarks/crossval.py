@@ -324,7 +324,7 @@ def main() -> None:
         ROOT / "benchmarks" / "results" / "crossval.json", json.dumps(found, indent=1) + "\n"
     )
     for line in found["rows"]:
-        print(f"{line['name']:42}", *(f"{line[d]['mean']:.3f} ±{line[d]['sd']:.3f}"
+        print(f"{line['name']:42}", *(f"{line[d]['mean']:.3f} ±{line[d].get('sd', 0):.3f}"
                                       for d in DIMENSIONS))  # fmt: skip
     if args.ship:
         metrics = tuple(Metric(**m) for m in found["metrics"]["student"])
