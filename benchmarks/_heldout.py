@@ -38,7 +38,8 @@ class Rated:
 
 def heldout(data: Path, crossval: Path, backend: str | None = None) -> list[Rated]:
     """All rated clips of EmoTale, in the order of its table."""
-    folder = data / "speech" / "emotale"
+    # A folder of corpora, or one that holds it beside the faces.
+    folder = next(d for d in (data / "speech" / "emotale", data / "emotale") if d.is_dir())
     with (folder / "labels.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     # crossval.py draws the folds from the sorted groups, "emotale/<speaker>".

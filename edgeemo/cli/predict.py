@@ -181,7 +181,7 @@ class _Table:
             return f"{head}{'-':>7}  {'-':>9}  {'-':>7}  {'-':<15}  {row['path']}: {row['error']}"
         values = [_cell(row[name]) for name in ("arousal", "dominance", "valence")]
         best = max(row["classes"], key=row["classes"].get, default="")
-        label = f"{best} {row['confidence']:.2f}" if best else "-"
+        label = f"{best} {row['classes'][best]:.2f}" if best else "-"
         line = f"{head}{values[0]:>7}  {values[1]:>9}  {values[2]:>7}  {label:<15}  {row['path']}"
         if "face" not in row:
             return line

@@ -51,7 +51,7 @@ def run(
     make(student, board, folder)
     shutil.copy(clip.path, folder / "clip.wav")
     # The program opens clip.wav in QEMU's working folder.
-    told = make(student, board, folder, "-n", "run")
+    told = make(student, board, folder, "-n", "run").stdout
     done = subprocess.run(["sh", "-c", told], cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     elf = folder / f"{board}.elf"
