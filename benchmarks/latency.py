@@ -53,7 +53,7 @@ def librosa_onnxruntime(model: str) -> Peer:
 
     from edgeemo import load
 
-    session = load(model)
+    session = load(model, backend="onnx")
     spec, path = session.card.features, session.path
     del session
     assert (spec.prenorm, spec.log, spec.floor_mode) == ("none", "natural", "clamp")

@@ -119,6 +119,6 @@ def test_a_file_of_another_kind_is_refused(
 ) -> None:
     board, made = run
     (tmp_path / "clip.wav").write_bytes(b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0" + b"\1" * 40)
-    told = make(student, board, made.elf.parent, "-n", "run")
+    told = make(student, board, made.elf.parent, "-n", "run").stdout
     done = subprocess.run(["sh", "-c", told], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 1 and "16 kHz, one channel, 16 bits" in done.stdout
