@@ -88,7 +88,7 @@ def test_wrong_usage_is_2_and_names_the_commands() -> None:
 def test_without_a_command_it_helps() -> None:
     run = edgeemo()
     assert run.returncode == 0
-    assert all(f"{name} " in run.stdout for name in cli.COMMANDS)
+    assert all(f"{name}" in run.stdout for name in cli.COMMANDS)
 
 
 def test_version() -> None:
@@ -118,7 +118,8 @@ def test_a_reader_that_leaves_is_no_error() -> None:
     run = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True)
     os.close(writing)
     assert run.returncode == 1
-    assert run.stderr == ""
+    # LiteRT tells of its delegate there.
+    assert [s for s in run.stderr.splitlines() if not s.startswith("INFO:")] == []
 
 
 def test_a_signal_ends_with_130() -> None:

@@ -128,9 +128,9 @@ def test_unknown_names_and_backends(artifact: Path, tmp_path: Path) -> None:
         edgeemo.load(tmp_path / "absent.onnx")
     with pytest.raises(BadArtifact, match="no such file"):
         edgeemo.load("absent.onnx")
-    with pytest.raises(BadInput, match="no backend 'cuda'; there is: onnx"):
+    with pytest.raises(BadInput, match="no backend 'cuda'; there is: c, onnx, tflite"):
         edgeemo.load(artifact, "cuda")
     text = tmp_path / "model.pt"
     text.write_text("x")
-    with pytest.raises(BadArtifact, match=r"ends in \.onnx"):
+    with pytest.raises(BadArtifact, match=r"ends in .*\.onnx"):
         edgeemo.load(text)

@@ -67,7 +67,10 @@ def test_each_estimate_is_that_of_predict(
     assert len(found) == len(sound) // 4000 - 3 + 1  # from 1 s on, and the rest
     ends = [(i + 4) * 0.25 for i in range(len(found) - 1)]
     assert [e.end for e in found] == [*ends, len(sound) / RATE]
-    assert [e.start for e in found][:-1] == [max(0.0, end - 3) for end in ends]
+    if model == "shipped" and kind == "samples":  # on the engine: two states, half a window apart
+        assert all(e.start == 0 or 1.5 <= e.end - e.start <= 3 for e in found)
+    else:
+        assert [e.start for e in found][:-1] == [max(0.0, end - 3) for end in ends]
     for e in found:
         piece = sound[round(e.start * RATE) : round(e.end * RATE)]
         assert timed(session.predict(piece), e) == e

@@ -12,7 +12,7 @@ from edgeemo.pictures import read_picture
 from edgeemo.session import Session, load
 
 LONDON = Path(__file__).parents[2] / "data" / "faces" / "london"
-CLOSE = 0.06  # int8 files of two formats round in other places
+CLOSE = 0.15  # int8 files of two formats round in other places
 
 
 def sessions() -> dict[str, list[Session]]:
