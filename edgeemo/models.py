@@ -91,7 +91,7 @@ def resolve(name_or_path: str | Path, backend: str | None = None) -> Path:
     near = get_close_matches(path.name, found, 3, 0.4) or sorted(found)
     raise BadInput(
         f"no model {path.name!r}; there is: {', '.join(near) or 'none'} "
-        "(`edgeemo models` lists them; a path ends in {' or '.join(_endings())})"
+        f"(`edgeemo models` lists them; a path ends in {' or '.join(_endings())})"
     )
 
 
@@ -106,8 +106,12 @@ def _pick(files: list[Path], backend: str | None) -> Path:
             )
         return by_ending[BACKENDS[backend]]
     for name, packages in _PACKAGES.items():
-        if BACKENDS.get(name) in by_ending and any(map(find_spec, packages)):
-            return by_ending[BACKENDS[name]]
+        file = by_ending.get(BACKENDS.get(name, ""))
+        if file is None or not any(map(find_spec, packages)):
+            continue
+        # The engine is the choice for speech alone, as in open_backend.
+        if name != "c" or _model(file).card.task == "speech":
+            return file
     # Nothing can run it: opening it tells which package is missing.
     return files[0]
 

@@ -31,6 +31,15 @@ def test_an_unknown_name_lists_the_nearest(zoo: Path) -> None:
         models.resolve("wav2smal-stream")
     with pytest.raises(BadInput, match="another, wav2small-stream"):
         models.resolve("zzz")
+    with pytest.raises(BadInput, match=r"a path ends in \.tflite or \.onnx\)"):
+        models.resolve("zzz")
+
+
+def test_a_model_of_faces_goes_to_a_runtime_that_is_there() -> None:
+    """The engine comes first for speech, but a name of a face must not end at its file."""
+    pytest.importorskip("onnxruntime")
+    assert models.resolve(models.FACE_DEFAULT).suffix == ".onnx"
+    assert models.resolve(models.DEFAULT).suffix == ".tflite"
 
 
 def test_a_name_never_leaves_the_folder(zoo: Path) -> None:
@@ -61,17 +70,18 @@ def test_an_empty_zoo_is_said(
 
 def test_what_is_shipped_keeps_its_promises() -> None:
     """Names, sizes and licences of the files that go into the wheel."""
-    found = {m.name: m for m in models.shipped()}
-    assert models.DEFAULT in found
-    for name, model in found.items():
-        assert model.card.name == name
+    found = models.shipped()
+    assert models.DEFAULT in {m.name for m in found}
+    for model in found:
+        assert model.card.name == model.name
         assert re.search(r"\w", model.card.licence)
         assert model.card.metrics
-        assert edgeemo.load(name).card == model.card
-    default = found[models.DEFAULT]
-    assert default.card.quantization.kind == "int8"
-    assert default.bytes <= 120_000
-    assert default.card.macs_per_second <= 5_000_000
+        assert edgeemo.load(model.path).card == model.card
+        assert edgeemo.load(model.name).card.name == model.name
+        if model.name == models.DEFAULT:
+            assert model.card.quantization.kind == "int8"
+            assert model.bytes <= 120_000
+            assert model.card.macs_per_second <= 5_000_000
 
 
 def test_the_backend_picks_the_file(zoo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
