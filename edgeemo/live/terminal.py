@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from types import TracebackType
 from typing import TYPE_CHECKING, TextIO
 
 from edgeemo.errors import require
@@ -53,13 +52,8 @@ class Terminal:
         self._live.__enter__()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._live.__exit__(kind, error, trace)
+    def __exit__(self, *exc: object) -> None:
+        self._live.stop()
 
     def show(self, state: State, item: Item) -> None:
         """Draw at once what is an estimate, the rest when it is time."""

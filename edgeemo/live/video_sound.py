@@ -7,7 +7,6 @@ import subprocess
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 
 from edgeemo.devices.microphone import SoundFile
 from edgeemo.errors import BadInput
@@ -38,13 +37,8 @@ class VideoSound(SoundFile):
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        super().__exit__(kind, error, trace)
+    def __exit__(self, *exc: object) -> None:
+        super().__exit__(*exc)
         self._stack.close()
 
 

@@ -6,7 +6,6 @@ import json
 import sys
 import wave
 from pathlib import Path
-from types import TracebackType
 from typing import Any, TextIO
 
 import numpy as np
@@ -91,12 +90,7 @@ class Recording:
         print(f"edgeemo: recording to {self._folder.resolve()}", file=sys.stderr)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         self._lines.close()
         if self._sound is not None:
             self._sound.close()

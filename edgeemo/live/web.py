@@ -22,7 +22,6 @@ from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from edgeemo.errors import BadInput, require
@@ -149,12 +148,7 @@ class Web:
         print(f"edgeemo: open {self.address} (Ctrl-C ends)", file=sys.stderr, flush=True)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         """Say goodbye to the readers and let go of the port."""
         self._board.put("end", lambda: "{}")
         self._board.close()
