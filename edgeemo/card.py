@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from edgeemo import _schema
 from edgeemo.confidence import Confidence
-from edgeemo.errors import BadArtifact, BadInput
+from edgeemo.errors import BadArtifact, BadInput, one_line
 from edgeemo.features import FeatureSpec
 from edgeemo.images import ImageSpec
 
@@ -318,7 +318,7 @@ def from_json(text: str | bytes, where: str = "card") -> Card:
         value = json.loads(raw, object_pairs_hook=_no_twins, parse_constant=_no_constant)
     # RecursionError: brackets nested thousands deep are not a card either.
     except (ValueError, RecursionError) as error:
-        raise BadArtifact(f"{where}: the card is not valid JSON: {_one_line(error)}") from None
+        raise BadArtifact(f"{where}: the card is not valid JSON: {one_line(error)}") from None
     # The schema's number comes first: a newer card may have keys that we cannot judge.
     schema = value.get("schema") if isinstance(value, dict) else None
     if schema != SCHEMA or isinstance(schema, bool):
@@ -356,7 +356,3 @@ def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> float:
     raise ValueError(f"{name} is not a number that a card may hold")
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -73,3 +73,8 @@ def require(module: str, extra: str) -> ModuleType:
             f"the package {module} is not installed; "
             f"install it with: pip install 'edgeemo[{extra}]'"
         ) from None
+
+
+def one_line(error: BaseException) -> str:
+    """What a foreign error says, on one line of at most 200 characters; else its class."""
+    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -54,6 +54,11 @@ class Hops:
             self._count += 1
         self._rest = frames[whole:]
 
+    def of(self, features: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+        """The estimate for these frames, [n, bands], after all before them."""
+        self.push(features)
+        return self.outputs()
+
     def outputs(self) -> dict[str, NDArray[np.float32]]:
         """The estimate for everything since the last reset.
 

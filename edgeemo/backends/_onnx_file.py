@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgeemo.backends._artifact import read_bytes
 from edgeemo.card import Card, from_json
 from edgeemo.errors import BadArtifact
 
@@ -72,15 +73,7 @@ def read_onnx(path: Path) -> OnnxFile:
         BadArtifact: not there, too large, truncated, not ONNX, without a card, or holding
             something that edgeemo's writer does not write.
     """
-    try:
-        size = path.stat().st_size
-        if not path.is_file():
-            raise BadArtifact(f"{path}: not a file")
-        if size > MAX_BYTES:
-            raise BadArtifact(f"{path}: {size} bytes; at most {MAX_BYTES} are read")
-        data = path.read_bytes()
-    except OSError as error:
-        raise BadArtifact(f"{path}: cannot be read: {error.strerror or error}") from None
+    data = read_bytes(path, MAX_BYTES)
     try:
         return OnnxFile(data, check(data))
     except BadArtifact as error:

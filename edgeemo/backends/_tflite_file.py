@@ -19,6 +19,7 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgeemo.backends._artifact import read_bytes
 from edgeemo.card import MAX_BYTES as MAX_CARD
 from edgeemo.card import Card, from_json
 from edgeemo.errors import BadArtifact
@@ -89,15 +90,7 @@ def read_tflite(path: Path) -> TfliteFile:
         BadArtifact: not there, too large, truncated, not TFLite, without a card, or holding
             something that edgeemo's writer does not write.
     """
-    try:
-        if not path.is_file():
-            raise BadArtifact(f"{path}: {'not a file' if path.exists() else 'no such file'}")
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise BadArtifact(f"{path}: {size} bytes; at most {MAX_BYTES} are read")
-        data = path.read_bytes()
-    except OSError as error:
-        raise BadArtifact(f"{path}: cannot be read: {error.strerror or error}") from None
+    data = read_bytes(path, MAX_BYTES)
     try:
         return check(data)
     except BadArtifact as error:

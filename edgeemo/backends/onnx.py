@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeemo.backends._artifact import check_outputs
 from edgeemo.backends._hops import MEAN, NEXT, STATE, TOKEN, Hops
 from edgeemo.backends._onnx_file import read_onnx
 from edgeemo.card import Card
-from edgeemo.errors import BadArtifact, BadInput, require
+from edgeemo.errors import BadArtifact, BadInput, one_line, require
 
 
 class OnnxBackend:
@@ -46,9 +47,7 @@ class OnnxBackend:
     def run(self, values: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
         """Outputs by name; see `edgeemo.backends.Backend`."""
         if self.streams:
-            whole = self.incremental()
-            whole.push(values[0])
-            return whole.outputs()
+            return self.incremental().of(values[0])
         return self._call({self.card.input: values}, [o.name for o in self.card.outputs])
 
     def incremental(self) -> Hops:
@@ -81,15 +80,9 @@ class OnnxBackend:
             arrays = self._session.run(names, dict(given))
         # onnxruntime's errors share no base class but Exception; the call runs nothing else.
         except Exception as error:
-            raise BadArtifact(f"{self._path}: cannot be run: {_one_line(error)}") from error
+            raise BadArtifact(f"{self._path}: cannot be run: {one_line(error)}") from error
         outputs = dict(zip(names, arrays, strict=True))
-        for output in self.card.outputs:
-            array = outputs[output.name]
-            if array.shape != (1, len(output.labels)) or not np.isfinite(array).all():
-                raise BadArtifact(
-                    f"{self._path}: output {output.name} has shape {array.shape} or is not finite; "
-                    f"the card promises {(1, len(output.labels))}"
-                )
+        check_outputs(outputs, self.card, self._path)
         return outputs
 
     def _check_signature(self) -> None:
@@ -136,8 +129,4 @@ def _start(data: bytes, path: Path) -> Any:
             data, options, providers=["CPUExecutionProvider"], enable_fallback=0
         )
     except Exception as error:
-        raise BadArtifact(f"{path}: onnxruntime refuses it: {_one_line(error)}") from error
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
+        raise BadArtifact(f"{path}: onnxruntime refuses it: {one_line(error)}") from error

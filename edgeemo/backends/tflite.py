@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeemo.backends._artifact import check_outputs
 from edgeemo.backends._hops import MEAN, NEXT, STATE, TOKEN, Hops
 from edgeemo.backends._tflite_file import read_tflite
 from edgeemo.card import Card
-from edgeemo.errors import BadArtifact, BadInput, MissingExtra, require
+from edgeemo.errors import BadArtifact, BadInput, MissingExtra, one_line, require
 
 
 class TfliteBackend:
@@ -52,9 +53,7 @@ class TfliteBackend:
     def run(self, values: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
         """Outputs by name; see `edgeemo.backends.Backend`."""
         if self.streams:
-            whole = self.incremental()
-            whole.push(values[0])
-            return whole.outputs()
+            return self.incremental().of(values[0])
         picture = values if self.card.input == "image" else values[..., np.newaxis]
         return self._invoke({self.card.input: picture}, [o.name for o in self.card.outputs])
 
@@ -102,16 +101,10 @@ class TfliteBackend:
             self._runner.invoke()
         # LiteRT raises these on what its graph cannot do.
         except (RuntimeError, ValueError) as error:
-            raise BadArtifact(f"{self._path}: cannot be run: {_one_line(error)}") from error
+            raise BadArtifact(f"{self._path}: cannot be run: {one_line(error)}") from error
         outputs = {n: _floats(self._runner.get_tensor(self._outputs[n]["index"]), self._outputs[n])
                    for n in names}  # fmt: skip
-        for output in self.card.outputs:
-            array = outputs[output.name]
-            if array.shape != (1, len(output.labels)) or not np.isfinite(array).all():
-                raise BadArtifact(
-                    f"{self._path}: output {output.name} has shape {array.shape} or is not finite; "
-                    f"the card promises {(1, len(output.labels))}"
-                )
+        check_outputs(outputs, self.card, self._path)
         return outputs
 
     def _check_signature(self) -> None:
@@ -163,7 +156,7 @@ def _start(model: bytes, path: Path, reference: bool) -> Any:
         )  # fmt: skip
         runner.allocate_tensors()
     except (RuntimeError, ValueError) as error:
-        raise BadArtifact(f"{path}: LiteRT refuses it: {_one_line(error)}") from error
+        raise BadArtifact(f"{path}: LiteRT refuses it: {one_line(error)}") from error
     return runner
 
 
@@ -183,7 +176,3 @@ def _runtime() -> Any:
             "pip install 'edgeemo[tflite]'"
         )
     return older
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
