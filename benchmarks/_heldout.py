@@ -7,7 +7,6 @@ file that did not hear the two speakers of that fold.
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,7 +38,7 @@ class Rated:
 def heldout(data: Path, crossval: Path, backend: str | None = None) -> list[Rated]:
     """All rated clips of EmoTale, in the order of its table."""
     # A folder of corpora, or one that holds it beside the faces.
-    folder = next(d for d in (data / "speech" / "emotale", data / "emotale") if d.is_dir())
+    folder = (data / "speech" if (data / "speech").is_dir() else data) / "emotale"
     with (folder / "labels.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     # crossval.py draws the folds from the sorted groups, "emotale/<speaker>".
@@ -61,6 +60,3 @@ def outputs(
     """What the model gives, and the features that it was given, both [1, ...]."""
     values = session.values(samples)
     return session.backend.run(values), values
-
-
-Change = Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]]

@@ -45,7 +45,7 @@ from edgeemo.compress.run import Run
 from edgeemo.compress.student_heads import embeddings, narrowed, with_heads
 from edgeemo.compress.students import Student, load_student, save_student
 from edgeemo.compress.teachers.base import Teacher
-from edgeemo.compress.teachers.heads import Heads, fit_heads
+from edgeemo.compress.teachers.heads import fit_heads
 from edgeemo.compress.training import Fitted, fit
 from edgeemo.export.builtin_teacher import LICENCE, head_rows, make_trunk, trunk_teacher
 from edgeemo.export.job import export_run
@@ -140,7 +140,9 @@ def run_fold(bench: Bench, seed: int, number: int) -> None:
         found |= {"teacher": heads.apply_to(test).adv, LEVEL: level(everyone, test)}
         if bench.egemaps:
             found[EGEMAPS] = support_vectors(bench.egemaps, everyone, test)
-        found["int8"] = int8(bench, student, heads, held, bench.out / f"run-{seed}-{number}")
+        known = set(bench.rated) - held | set(VALID)
+        others = heads.apply_to(bench.rows.of_groups(known, augmented=False))
+        found["int8"] = int8(bench, student, others, test, bench.out / f"run-{seed}-{number}")
     with replacing(path) as temporary:
         np.savez(temporary, **found)
     shown = {name: scores(found[name], found["human"]) for name in found if name != "human"}
@@ -169,15 +171,12 @@ def support_vectors(
 
 
 def int8(
-    bench: Bench, student: Student, heads: Heads, held: set[str], folder: Path
+    bench: Bench, student: Student, known: Labelled, test: Labelled, folder: Path
 ) -> np.ndarray[Any, Any]:
-    """What the exported file says of the held-out clips, through the runtime that users have.
+    """What the exported file says of the clips of `test`, through the runtime that users have.
 
-    The file learns its ranges from people whom the fold does not score.
+    The file learns its ranges from `known`, people whom the fold does not score.
     """
-    test = heads.apply_to(bench.rows.of_groups(held, augmented=False))
-    others = set(bench.rated) - held | set(VALID)
-    known = heads.apply_to(bench.rows.of_groups(others, augmented=False))
     run = Run(folder) if (folder / "recipe.toml").exists() else Run.begin(folder, bench.recipe, {})
     save_student(student, folder / "student.pt")
     parts = Parts(known, known, known.take(np.arange(0)))

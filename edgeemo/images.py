@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
@@ -90,9 +89,6 @@ class ImageSpec:
 
 FACE96 = ImageSpec()
 """Grey, 96 x 96, about -2..2: what edgeemo's face models take."""
-
-IMAGE_SPECS: Mapping[str, ImageSpec] = MappingProxyType({"face96": FACE96})
-"""The specs that have a name."""
 
 
 def preprocess(image: Pixels, box: Box | None, spec: ImageSpec) -> NDArray[np.float32]:
