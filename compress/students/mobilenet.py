@@ -19,6 +19,7 @@ from edgeemo.compress.students.base import (
     time_mask,
     unwatched,
 )
+from edgeemo.compress.students.fast_gradients import OneChannelConv
 from edgeemo.features import SPECS
 from edgeemo.types import CLASSES
 
@@ -62,9 +63,12 @@ class Conv(nn.Module):
         super().__init__()
         self.stride, self.kernel = stride, kernel
         self.ahead: tuple[int, int, int, int] | None = None  # padding made before the convolution
-        self.conv = nn.Conv2d(
-            inside, outside, kernel, stride, kernel // 2, groups=groups, bias=False
-        )
+        half = kernel // 2
+        self.conv: nn.Conv2d
+        if inside == 1:
+            self.conv = OneChannelConv(outside, (kernel, kernel), (stride, stride), (half, half))
+        else:
+            self.conv = nn.Conv2d(inside, outside, kernel, stride, half, groups=groups, bias=False)
         self.norm = nn.BatchNorm2d(outside)
         self.act = act or nn.Identity()
 

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from edgeemo.compress.students.base import Student, StudentOutput, register_student, time_mask
+from edgeemo.compress.students.fast_gradients import OneChannelConv, TemporalDepthwise
 from edgeemo.features import LOGMEL40
 from edgeemo.types import CLASSES
 
@@ -40,8 +41,16 @@ class _Conv(nn.Module):
         stride: tuple[int, int] = (1, 1), dilation: int = 1, groups: int = 1, relu: bool = True,
     ) -> None:  # fmt: skip
         super().__init__()
-        self.conv = nn.Conv2d(inside, outside, kernel, stride, (0, kernel[1] // 2), (dilation, 1),
-                              groups, bias=False)  # fmt: skip
+        padding = (0, kernel[1] // 2)
+        self.conv: nn.Conv2d
+        if inside == 1:
+            self.conv = OneChannelConv(outside, kernel, stride, padding)
+        elif groups == inside and kernel[1] == 1:
+            self.conv = TemporalDepthwise(inside, kernel[0], dilation)
+        else:
+            self.conv = nn.Conv2d(
+                inside, outside, kernel, stride, padding, (dilation, 1), groups, bias=False
+            )
         self.norm = nn.BatchNorm2d(outside)
         self.relu = relu
         # All zeros that a step needs lie before the first frame, none behind the last.
