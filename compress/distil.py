@@ -164,7 +164,7 @@ def new_student(recipe: Recipe) -> Student:
     if (recipe.task == "face") != isinstance(student.spec, ImageSpec):
         raise BadRecipe(f"$.student.name: {part.name} is not a student for {recipe.task}")
     if part.start:
-        begin_with(student, Path(part.start))
+        begin_with(student, part.start)
     if part.features and SPECS.get(part.features) != student.spec:
         expected = next((n for n, spec in SPECS.items() if spec == student.spec), "its own")
         raise BadRecipe(

@@ -164,9 +164,10 @@ class StudentPart:
         name: a registered student.
         features: name of the spec that the student expects, checked; empty leaves it to it.
         options: keyword arguments of the student's class.
-        start: file whose weights it begins with as far as names and shapes are the same: a
-            student.pt, or weights as others published them, where the student knows how to read
-            them; empty draws them from the seed.
+        start: whose weights it begins with: a student.pt, or weights as others published them
+            where the student knows how to read them, as far as names and shapes are the same; an
+            exported ONNX file, or the name of a shipped model, of the same shape; empty draws
+            them from the seed.
     """
 
     name: str

@@ -7,19 +7,29 @@ from pathlib import Path
 import torch
 
 from edgeemo.compress.students.base import Student
+from edgeemo.compress.unfold import take_weights
 from edgeemo.errors import BadArtifact
+from edgeemo.models import resolve
 
 
-def begin_with(student: Student, path: Path) -> None:
+def begin_with(student: Student, start: str | Path) -> None:
     """Give a student the weights of a file, as far as names and shapes are the same.
 
     Args:
         student: fresh; changed in place.
-        path: a student.pt, or a table of weights that `student.from_published` can read.
+        start: a student.pt, or a table of weights that `student.from_published` can read; an ONNX
+            file that `edgeemo export` wrote or the name of a shipped model, whose shape must be
+            the student's.
 
     Raises:
         BadArtifact: the file cannot be read, or holds no weight of such a student.
     """
+    path = Path(start)
+    if not path.suffix:
+        path = resolve(start, "onnx")
+    if path.suffix == ".onnx":
+        take_weights(student, path)
+        return
     try:
         # weights_only refuses everything but tensors and plain values.
         found = torch.load(path, map_location="cpu", weights_only=True)
@@ -31,6 +41,6 @@ def begin_with(student: Student, path: Path) -> None:
         ) from None
     own = student.state_dict()
     fits = {k: v for k, v in state.items() if k in own and own[k].shape == v.shape}
-    if not any(key.startswith("layers.") for key in fits):
+    if not any(own[key].ndim > 1 and not key.startswith(("adv.", "classes.")) for key in fits):
         raise BadArtifact(f"{path}: holds no layer of {student.name}")
     student.load_state_dict(own | fits)

@@ -28,6 +28,7 @@ from edgeemo.compress.metrics import flat
 from edgeemo.compress.objective import Objective
 from edgeemo.compress.recipe import Recipe, dump_recipe
 from edgeemo.compress.students.base import Student, load_student, save_student
+from edgeemo.compress.unfold import settle_norms
 from edgeemo.errors import BadArtifact, BadData, BadRecipe
 
 LOG = logging.getLogger("edgeemo")
@@ -113,7 +114,9 @@ def fit(
     mark = _fingerprint(recipe, train, valid, seed, student)
     with torch.random.fork_rng():
         torch.manual_seed(_derive(seed, -1))
-        if fresh:
+        if student.folded:
+            settle_norms(student, rows)
+        elif fresh:
             student.normalise_from(rows.mean, rows.sd)
         state = _start(student.to(device), rows, recipe)
         if resume and out is not None:

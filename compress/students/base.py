@@ -48,11 +48,13 @@ class Student(nn.Module):
         receptive: frames that one token sees.
         stride: frames from one token to the next.
         adv, classes: the last layers.
+        folded: its batch norms do nothing yet; they are part of the weights (compress/unfold.py).
         pruned: channels were taken out, so layers are narrower than the class makes them.
     """
 
     name: ClassVar[str] = ""
     dimensions: ClassVar[tuple[str, ...]] = DIMENSIONS
+    folded: bool = False
     pruned: bool = False
     options: Mapping[str, Any]
     spec: FeatureSpec | ImageSpec
