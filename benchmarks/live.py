@@ -26,11 +26,12 @@ import cv2
 import numpy as np
 import soundfile
 
+from edgeemo._teachers import need
 from edgeemo.audio import read_audio
 
 ROOT = Path(__file__).parents[1]
 RESULT = ROOT / "benchmarks" / "results" / "live.json"
-SPEECH = ROOT / "edgeemo" / "speech" / "cremad"
+SPEECH = need("speech/cremad")
 FACE = ROOT / "tests" / "data" / "faces" / "london" / "001_happiness.jpg"
 ONE_THREAD = dict.fromkeys(["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"], "1")
 
