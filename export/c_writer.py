@@ -150,13 +150,13 @@ def _replacing(path: Path) -> Iterator[Path]:
 
 
 def _student(artifact: Path, compiler: Sequence[str], work: Path) -> _Student:
-    backend = CBackend(artifact)
-    card = backend.card
+    file = read_tflite(artifact)
+    backend, card = CBackend(artifact, file), file.card
     if card.task != "speech":
         raise BadInput(f"{artifact}: a student of faces; the format c is for speech")
     if card.features.prenorm != "none":
         raise BadInput(f"{artifact}: {card.name} normalizes whole clips; the format c streams")
-    graph = read_graph(read_tflite(artifact).model)
+    graph = read_graph(file.model)
     blob = compile_graph(graph)
     if not blob.streamable:
         raise BadInput(f"{artifact}: {card.name} needs a whole clip at once; the format c streams")
