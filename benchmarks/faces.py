@@ -179,7 +179,7 @@ def _group(clip: Clip, name: str) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
-    add("--data", type=Path, required=True)
+    add("--data", type=Path, required=True, help="holds speech/ and ferplus/")
     add("--model", action="append", default=[])
     add("--backend")
     add("--fer", type=Path)
