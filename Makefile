@@ -27,16 +27,16 @@ endif
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
 
-install: $(STAMP) ## .venv with everything that development needs, edgeemo itself editable
+install: $(STAMP) ## .venv with everything that development needs, edgeemo and its teachers editable
 
-$(STAMP): pyproject.toml constraints.txt $(C_FILES)
+$(STAMP): pyproject.toml teachers/pyproject.toml constraints.txt $(C_FILES)
 	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit(f"edgeemo needs Python 3.11 or later, $(PYTHON) is {v.major}.{v.minor}; try: make install PYTHON=python3.12")'
 	@$(BIN)/python -c 'import sys, pip; sys.exit(sys.prefix != "$(CURDIR)/$(VENV)")' 2>/dev/null \
 	  || $(PYTHON) -m venv --clear $(VENV)
 	@echo "installing into $(VENV): a few minutes and some 3 GB the first time"
 	@# torch first and alone, so that TORCH_ARGS concern nothing else.
 	$(PIP) install --constraint constraints.txt $(TORCH_ARGS) torch
-	$(PIP) install --constraint constraints.txt --editable '.[$(EXTRAS)]'
+	$(PIP) install --constraint constraints.txt --editable '.[$(EXTRAS)]' --editable ./teachers
 	@if echo '#include <portaudio.h>' | $${CC:-cc} -E - >/dev/null 2>&1; \
 	  then $(PIP) install --constraint constraints.txt PyAudio; \
 	  else echo "without PyAudio: portaudio.h is not there (Debian: apt-get install portaudio19-dev)"; fi

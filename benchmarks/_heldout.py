@@ -36,9 +36,8 @@ class Rated:
 
 
 def heldout(data: Path, crossval: Path, backend: str | None = None) -> list[Rated]:
-    """All rated clips of EmoTale, in the order of its table."""
-    # A folder of corpora, or one that holds it beside the faces.
-    folder = (data / "speech" if (data / "speech").is_dir() else data) / "emotale"
+    """All rated clips of EmoTale, in the order of its table; data: holds speech/ and ferplus/."""
+    folder = data / "speech" / "emotale"
     with (folder / "labels.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     # crossval.py draws the folds from the sorted groups, "emotale/<speaker>".

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeemo import _native
+from edgeemo._teachers import need
 from edgeemo.audio import read_audio
 from edgeemo.backends._engine_blob import compile_graph
 from edgeemo.backends._tflite_file import read_tflite
@@ -49,7 +50,7 @@ def blob_of(model: Path) -> bytes:
 
 def second_of_speech() -> NDArray[np.float32]:
     """100 frames of the shipped speech."""
-    path = min((ROOT / "edgeemo" / "speech").rglob("*.flac"))
+    path = min(need("speech").rglob("*.flac"))
     return log_mel(read_audio(path))[:100]
 
 

@@ -1,6 +1,6 @@
 """What is the confidence a probability of, how well calibrated is it, and does it fall off speech?
 
-    python benchmarks/confidence.py --data CORPORA [--crossval runs/crossval/wav2small-stream]
+    python benchmarks/confidence.py --data DATA [--crossval runs/crossval/wav2small-stream]
 
 The estimates are those of crossval's int8 files on EmoTale speakers whom they never heard, as
 recorded, in noise, and from afar in a room; beside them sounds that are not speech. The regression
@@ -122,7 +122,7 @@ def points(rows: list[Row], said: Any) -> Any:
 def main() -> None:
     """Fit, judge, print, write."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True, help="folder of corpora")
+    parser.add_argument("--data", type=Path, required=True, help="holds speech/ and ferplus/")
     parser.add_argument("--crossval", type=Path, default=Path("runs/crossval/wav2small-stream"))
     args = parser.parse_args()
     heard = hear(args.data, args.crossval)

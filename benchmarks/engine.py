@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeemo import _native
+from edgeemo._teachers import need
 from edgeemo.audio import read_audio
 from edgeemo.backends._engine_blob import compile_graph
 from edgeemo.backends._tflite_file import read_tflite
@@ -41,7 +42,7 @@ Work = Callable[[], NDArray[np.float32]]
 
 def features() -> NDArray[np.float32]:
     """5 s of the shipped speech."""
-    paths = sorted((ROOT / "edgeemo" / "speech").rglob("*.flac"))[:8]
+    paths = sorted(need("speech").rglob("*.flac"))[:8]
     return np.concatenate([log_mel(read_audio(path)) for path in paths])[:FRAMES]
 
 

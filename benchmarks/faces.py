@@ -32,11 +32,11 @@ from edgeemo import load
 from edgeemo._files import write_text
 from edgeemo.compress.data import Clip, DataSet, open_dataset
 from edgeemo.compress.data.splits import split_as_published
-from edgeemo.compress.evaluate import divergence, top_class
+from edgeemo.compress.evaluate import top_class
 from edgeemo.compress.teachers._classes import columns, to_classes
 from edgeemo.errors import require
 from edgeemo.images import ImageSpec, preprocess
-from edgeemo.metrics import uar
+from edgeemo.metrics import kl_divergence, uar
 from edgeemo.types import CLASSES
 
 RESULT = Path(__file__).parent / "results" / "faces.json"
@@ -136,7 +136,7 @@ def on_ferplus(model: Model, clips: Sequence[Clip]) -> dict[str, Any]:
         }  # fmt: skip
     kept = clear(votes, other)
     named = votes[kept] / votes[kept].sum(1, keepdims=True)
-    found["kl"] = divergence(named, probs[kept])
+    found["kl"] = kl_divergence(named, probs[kept])
     found["confusion"] = [[int(np.sum((truth[kept] == i) & (guess[kept] == j)))
                            for j in range(len(CLASSES))] for i in range(len(CLASSES))]  # fmt: skip
     return found
@@ -179,7 +179,7 @@ def _group(clip: Clip, name: str) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
-    add("--data", type=Path, required=True)
+    add("--data", type=Path, required=True, help="holds speech/ and ferplus/")
     add("--model", action="append", default=[])
     add("--backend")
     add("--fer", type=Path)

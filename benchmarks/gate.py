@@ -1,6 +1,6 @@
 """How often does a speech gate miss speech, and how often does it hear speech that is not there?
 
-    python benchmarks/gate.py --data CORPORA
+    python benchmarks/gate.py --data DATA
 
 Speech: LibriSpeech utterances, as recorded and in noise, each after 2 s of the noise alone. The
 truth is the clean recording's own level: a block within 30 dB of its loudest tenth is speech, one
@@ -76,7 +76,7 @@ def _share(parts: list[Sound]) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True, help="folder of corpora")
+    parser.add_argument("--data", type=Path, required=True, help="holds speech/ and ferplus/")
     parser.add_argument("--clips", type=int, default=60, help="of each corpus")
     parser.add_argument("--gates", nargs="+", default=list(GATES), choices=GATES)
     args = parser.parse_args()

@@ -28,11 +28,12 @@ def measure(model: str, backend: str | None, minutes: float) -> dict[str, object
     """In this process, from the import on."""
     begun = time.perf_counter()
     from edgeemo import load
+    from edgeemo._teachers import need
     from edgeemo.audio import read_blocks
 
     session = load(model, backend)
     stream = session.stream()
-    files = sorted((ROOT / "edgeemo" / "speech" / "librispeech").glob("*.ogg"))
+    files = sorted(need("speech/librispeech").glob("*.ogg"))
     pieces = (piece for file in files * 99 for piece in (*read_blocks(file), np.zeros(16000)))
     first = None
     seen, delays, work, used = 0, [], [], 0.0

@@ -19,7 +19,7 @@ from edgeemo.compress.metrics import (
     spread_by_dimension,
 )
 from edgeemo.compress.students.base import Student
-from edgeemo.metrics import ccc, uar
+from edgeemo.metrics import ccc, kl_divergence, uar
 from edgeemo.types import CLASSES, DIMENSIONS
 
 Figures = dict[str, Any]
@@ -77,23 +77,17 @@ def agreement(said: Predictions, rows: Labelled) -> Figures:
     probs = softmax(said.logits)
     known = np.isfinite(rows.probs).all(1)
     if known.any():
-        out["kl"] = divergence(rows.probs[known], probs[known])
+        out["kl"] = kl_divergence(rows.probs[known], probs[known])
     truth = top_class(rows.votes)
     if (truth >= 0).any():
         guess = probs.argmax(1)
         voted = truth >= 0
-        out["votes_kl"] = divergence(rows.votes[voted], probs[voted])
+        out["votes_kl"] = kl_divergence(rows.votes[voted], probs[voted])
         out["accuracy"] = float(np.mean(guess[voted] == truth[voted]))
         out["uar"] = _uar(guess[voted], truth[voted])
         sure = probs.max(1)[voted]
         out["calibration_error"] = calibration_error(sure, guess[voted] == truth[voted])
     return out
-
-
-def divergence(reference: NDArray[Any], estimate: NDArray[Any]) -> float:
-    """Mean Kullback-Leibler divergence from the reference to the estimate, both [N, 8], in nats."""
-    theirs = reference.astype(np.float64) + 1e-6
-    return float(np.mean(np.sum(theirs * np.log(theirs / (estimate + 1e-6)), axis=1)))
 
 
 def top_class(votes: NDArray[np.float32]) -> NDArray[np.int64]:

@@ -77,10 +77,11 @@ def confusion(rows: Sequence[Judged]) -> Confusion | None:
     totals = counts.sum(axis=1)
     recalls = np.diag(counts)[totals > 0] / totals[totals > 0]
     voted = [r for r in rows if r.votes and r.estimate.classes]
-    kls = [kl_divergence(r.votes or {}, r.estimate.classes) for r in voted]
+    votes = [[(r.votes or {}).get(c, 0.0) for c in CLASSES] for r in voted]
+    said = [[r.estimate.classes.get(c, 0.0) for c in CLASSES] for r in voted]
     return Confusion(
         classes, counts, float(np.trace(counts) / counts.sum()), float(recalls.mean()),
-        float(np.mean(kls)) if kls else None, len(voted), tuple(_groups(named)),
+        kl_divergence(votes, said) if voted else None, len(voted), tuple(_groups(named)),
     )  # fmt: skip
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -70,18 +69,18 @@ def uar(estimates: Sequence[str], labels: Sequence[str]) -> float:
     return sum(recalls) / len(recalls)
 
 
-def kl_divergence(votes: Mapping[str, float], estimate: Mapping[str, float]) -> float:
-    """How far an estimate is from the votes: sum of votes * log(votes / estimate), in nats.
+def kl_divergence(reference: ArrayLike, estimate: ArrayLike) -> float:
+    """How far estimates are from a reference: the mean of sum(r * log(r / e)), in nats.
 
     Args:
-        votes: shares by class, summing to 1.
-        estimate: probabilities by class; one under 1e-7 counts as 1e-7.
+        reference: [N, classes], rows that sum to 1: shares of votes, or probabilities.
+        estimate: probabilities, the same shape; one under 1e-7 counts as 1e-7.
 
     Returns:
         0 or more; 0 only if they agree.
     """
-    return sum(
-        share * math.log(share / max(estimate.get(name, 0.0), 1e-7))
-        for name, share in votes.items()
-        if share > 0
-    )
+    true = np.asarray(reference, np.float64)
+    guess = np.maximum(np.asarray(estimate, np.float64), 1e-7)
+    # Where the reference is 0 the term is 0, whatever the logarithm would be.
+    ratio = np.where(true > 0, true, guess) / guess
+    return float((true * np.log(ratio)).sum(-1).mean())

@@ -1,4 +1,4 @@
-"""The models that are shipped with edgeemo, and how a name becomes a file."""
+"""The models that are shipped with edgeemo and edgeemo-teachers; how a name becomes a file."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
 
+from edgeemo import _teachers
 from edgeemo.backends import BACKENDS
 from edgeemo.card import Card
 from edgeemo.errors import BadArtifact, BadInput
 
 ZOO = Path(__file__).parent / "zoo"
-"""Folder of the shipped models; the name of a file is the name of the model."""
+"""Folder of edgeemo's own models; the name of a file is the name of the model."""
 
 DEFAULT = "wav2small-stream"
 """The model that commands use for speech when none is named."""
@@ -21,7 +22,10 @@ DEFAULT = "wav2small-stream"
 FACE_DEFAULT = "efficientnet-lite0-face"
 """The model that commands use for faces when none is named."""
 
-_PACKAGES: Mapping[str, tuple[str, ...]] = {
+WITH_TEACHERS = (FACE_DEFAULT, "teacher", "teacher-face")
+"""Models that come with the package edgeemo-teachers, in its folder `zoo`."""
+
+PACKAGES: Mapping[str, tuple[str, ...]] = {
     "c": ("numpy",),
     "onnx": ("onnxruntime",),
     "tflite": ("ai_edge_litert", "tflite_runtime"),
@@ -77,6 +81,7 @@ def resolve(name_or_path: str | Path, backend: str | None = None) -> Path:
         BadInput: no shipped model of that name (the message lists the nearest), or it is not
             shipped for that backend.
         BadArtifact: a path at which there is no file.
+        MissingExtra: the model comes with edgeemo-teachers, which is not installed.
     """
     path = Path(name_or_path)
     if isinstance(name_or_path, Path) or path.suffix in BACKENDS.values() or len(path.parts) != 1:
@@ -88,6 +93,8 @@ def resolve(name_or_path: str | Path, backend: str | None = None) -> Path:
         found.setdefault(file.stem, []).append(file)
     if path.name in found:
         return _pick(found[path.name], backend)
+    if path.name in WITH_TEACHERS:
+        _teachers.need(path.name)
     near = get_close_matches(path.name, found, 3, 0.4) or sorted(found)
     raise BadInput(
         f"no model {path.name!r}; there is: {', '.join(near) or 'none'} "
@@ -105,7 +112,7 @@ def _pick(files: list[Path], backend: str | None) -> Path:
                 f"{files[0].stem} is not shipped for the backend {backend}, only {names}"
             )
         return by_ending[BACKENDS[backend]]
-    for name, packages in _PACKAGES.items():
+    for name, packages in PACKAGES.items():
         file = by_ending.get(BACKENDS.get(name, ""))
         if file is None or not any(map(find_spec, packages)):
             continue
@@ -121,7 +128,9 @@ def _endings() -> tuple[str, ...]:
 
 
 def _files() -> list[Path]:
-    return [p for ending in _endings() for p in ZOO.glob(f"*{ending}")]
+    teachers = _teachers.folder()
+    folders = [ZOO] if teachers is None else [ZOO, teachers / "zoo"]
+    return [p for ending in _endings() for folder in folders for p in folder.glob(f"*{ending}")]
 
 
 def _order(path: Path) -> tuple[bool, str]:

@@ -13,14 +13,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-import edgeemo
+from edgeemo._teachers import need
 from edgeemo.audio import read_audio
-from edgeemo.backends.c import CBackend
+from edgeemo.backends import Backend, open_backend
 from edgeemo.features import log_mel
 from edgeemo.models import DEFAULT, ZOO
 
-PACKAGE = Path(edgeemo.__file__).parent
-SPEECH = PACKAGE / "speech" / "emodb_full" / "03a01Fa.flac"
+SPEECH = need("speech/emodb_full/03a01Fa.flac")
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ class Student:
     """The C folder, and the backend `c` on the file that it was made of."""
 
     folder: Path
-    backend: CBackend
+    backend: Backend
 
     def estimate(self, samples: NDArray[np.float32] | NDArray[np.int16]) -> dict[str, np.float32]:
         """All values by name, for all samples."""
@@ -55,7 +54,7 @@ def student(tmp_path_factory: pytest.TempPathFactory) -> Student:
     artifact = Path(os.environ.get("EDGEEMO_STUDENT", ZOO / f"{DEFAULT}.tflite"))
     folder = tmp_path_factory.mktemp("student") / f"{DEFAULT}-c"
     write_folder(artifact, folder)
-    return Student(folder, CBackend(artifact))
+    return Student(folder, open_backend(artifact, "c"))
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@
     python -m edgeemo.export.builtin_teacher --whisper model.bin --data CORPORA
 
 1. Two layers of Whisper tiny.en, weights rounded to int8, and the principal directions of its
-   tokens on the speech that is shipped with edgeemo.
+   tokens on the speech of edgeemo-teachers.
 2. All clips and some changed copies are heard by these layers.
 3. Heads are trained on the mean over time (compress/teachers/heads.py).
 4. One ONNX file with a card; what it reaches on people it has not heard comes from
@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from edgeemo import _teachers
 from edgeemo._files import write_bytes
 from edgeemo.card import (
     INTENDED_USE,
@@ -190,15 +191,16 @@ def main() -> None:
     parser.add_argument("--recipe", default="wav2small-stream", help="its copies are heard too")
     parser.add_argument("--cache", type=Path, default=Path("runs/labels"))
     parser.add_argument("--metrics", type=Path, help="result of benchmarks/crossval.py")
-    parser.add_argument("-o", "--out", type=Path, default=FILE)
+    parser.add_argument("-o", "--out", type=Path, help="default: the shipped file")
     args = parser.parse_args()
+    out = args.out or _teachers.need(FILE)
     data, base = open_dataset(args.data), make_trunk(args.whisper)
     rows = head_rows(base, data, load_recipe(args.recipe), args.cache)
     heads = fit_heads(rows, HeadsPart())
     heads.round()
     made = teacher_file(base, heads, data, _metrics(args.metrics))
-    write_bytes(args.out, made)
-    print(f"{args.out}: {len(made)} bytes, {len(rows)} rows heard")
+    write_bytes(out, made)
+    print(f"{out}: {len(made)} bytes, {len(rows)} rows heard")
 
 
 if __name__ == "__main__":

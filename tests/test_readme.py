@@ -13,12 +13,12 @@ from types import ModuleType
 
 import pytest
 
-import edgeemo
+from edgeemo._teachers import need
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
-CLIP = Path(edgeemo.__file__).parent / "speech" / "emodb_full" / "03a01Wa.flac"
+CLIP = need("speech/emodb_full/03a01Wa.flac")
 
 
 def blocks(language: str) -> list[str]:

@@ -1,16 +1,12 @@
-"""The real speech that comes with edgeemo."""
+"""The real speech that comes with edgeemo-teachers."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
-from edgeemo import types
+from edgeemo import _teachers
 from edgeemo.compress.data.clips import DataSet
 from edgeemo.compress.data.folders import open_dataset
-
-SPEECH = Path(types.__file__).parent / "speech"
-"""Folder with the shipped speech; its README.md has the licences and the notices."""
 
 
 def shipped_speech() -> DataSet:
@@ -18,6 +14,9 @@ def shipped_speech() -> DataSet:
 
     Acted emotions in German (emodb_full, thorsten) and English (cremad, with listeners' votes),
     and read English speech of 60 people (librispeech, without labels). Nothing has human
-    arousal, dominance and valence.
+    arousal, dominance and valence. The folder's README.md has the licences and the notices.
+
+    Raises:
+        MissingExtra: edgeemo-teachers is not installed.
     """
-    return replace(open_dataset(SPEECH), name="shipped")
+    return replace(open_dataset(_teachers.need("speech")), name="shipped")

@@ -1,7 +1,7 @@
 """The built-in teacher: the first layers of Whisper tiny.en with heads for emotion, in one file.
 
 It needs no download and no torch: an ONNX file of some 6 MB that onnxruntime runs. How it was
-made is in make_builtin.py; what it reaches on people it has not heard is on its card.
+made is in export/builtin_teacher.py; what it reaches on people it has not heard is on its card.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from edgeemo import _teachers
 from edgeemo.backends._onnx_file import read_onnx
 from edgeemo.compress.teachers.base import (
     RATE,
@@ -24,9 +25,10 @@ from edgeemo.compress.teachers.base import (
 )
 from edgeemo.errors import require
 from edgeemo.features import WHISPER80, log_mel
-from edgeemo.models import ZOO
 
-FILE = ZOO / "teacher.onnx"
+FILE = "zoo/teacher.onnx"
+"""Inside the package edgeemo-teachers."""
+
 TOKENS_PER_SECOND = 50.0
 LONGEST_SECONDS = 29.0
 """Whisper's table of positions ends at 30 s."""
@@ -74,9 +76,9 @@ def load(device: str = "cpu") -> TrunkTeacher:
 
     Raises:
         BadArtifact: the shipped file is damaged.
-        MissingExtra: onnxruntime is not installed.
+        MissingExtra: edgeemo-teachers or onnxruntime is not installed.
     """
-    found = read_onnx(FILE)
+    found = read_onnx(_teachers.need(FILE))
     return TrunkTeacher(found.data, "builtin", found.card.licence)
 
 

@@ -6,13 +6,12 @@ and sees each face as it is and mirrored.
 
 from __future__ import annotations
 
+from edgeemo import _teachers
 from edgeemo.backends._onnx_file import read_onnx
 from edgeemo.compress.teachers import _graph
-from edgeemo.models import ZOO
 from edgeemo.types import CLASSES
 
 NAME = "builtin-face"
-FILE = ZOO / "teacher-face.onnx"
 
 
 def load(device: str = "cpu") -> _graph.GraphTeacher:
@@ -20,14 +19,15 @@ def load(device: str = "cpu") -> _graph.GraphTeacher:
 
     Raises:
         BadArtifact: the shipped file is damaged.
-        MissingExtra: onnxruntime is not installed.
+        MissingExtra: edgeemo-teachers or onnxruntime is not installed.
     """
-    card = read_onnx(FILE).card
+    file = _teachers.need("zoo/teacher-face.onnx")
+    card = read_onnx(file).card
     return _graph.GraphTeacher(
         name=NAME,
         licence=card.licence,
         digest=card.digest,
-        graph=_graph.open_graph(FILE, "onnx", device),
+        graph=_graph.open_graph(file, "onnx", device),
         prepare=_graph.face_input(card.image, "nhwc"),
         shortest=0,
         categories=_graph.Categories(

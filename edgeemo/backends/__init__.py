@@ -87,18 +87,18 @@ def open_backend(path: Path, backend: str | None = None) -> Backend:
 
 
 def _open_tflite(path: Path, backend: str | None) -> Backend:
-    from edgeemo.backends._engine_blob import CannotRun
+    from edgeemo.backends._tflite_file import read_tflite
 
-    if backend != "tflite":
+    file = read_tflite(path)
+    if backend == "c" or (backend is None and file.card.task == "speech"):
+        from edgeemo.backends._engine_blob import CannotRun
         from edgeemo.backends.c import CBackend
 
         try:
-            found = CBackend(path)
-            if backend == "c" or found.card.task == "speech":
-                return found
+            return CBackend(path, file)
         except CannotRun:
             if backend == "c":
                 raise
     from edgeemo.backends.tflite import TfliteBackend
 
-    return TfliteBackend(path)
+    return TfliteBackend(path, file)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from edgeemo import _native
 from edgeemo.backends._engine_blob import Blob, CannotRun, compile_graph
-from edgeemo.backends._tflite_file import read_tflite
+from edgeemo.backends._tflite_file import TfliteFile
 from edgeemo.backends._tflite_graph import Graph, read_graph
 from edgeemo.card import Card
 from edgeemo.errors import BadArtifact, BadInput
@@ -33,20 +33,19 @@ class CBackend:
 
     name = "c"
 
-    def __init__(self, path: Path) -> None:
-        """Load `path`.
+    def __init__(self, path: Path, file: TfliteFile) -> None:
+        """Compile what was read from `path`.
 
         Raises:
-            BadArtifact: truncated, foreign or hostile, or it does not do what its card says;
-                CannotRun if it is only not for this engine.
+            BadArtifact: it does not do what its card says; CannotRun if it is only not for this
+                engine.
         """
-        checked = read_tflite(path)
-        self.card: Card = checked.card
+        self.card: Card = file.card
         self._path = path
         if self.card.hop:
             raise CannotRun(f"{path}: a one-hop file; the c backend streams files for whole clips")
         try:
-            self._graph: Graph = read_graph(checked.model)
+            self._graph: Graph = read_graph(file.model)
             self._blob: Blob = compile_graph(self._graph)
         except CannotRun as error:
             raise CannotRun(f"{path}: {error}") from None

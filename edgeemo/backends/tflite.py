@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edgeemo.backends._artifact import check_outputs
 from edgeemo.backends._hops import MEAN, NEXT, STATE, TOKEN, Hops
-from edgeemo.backends._tflite_file import read_tflite
+from edgeemo.backends._tflite_file import TfliteFile
 from edgeemo.card import Card
 from edgeemo.errors import BadArtifact, BadInput, MissingExtra, one_line, require
 
@@ -29,23 +29,23 @@ class TfliteBackend:
 
     name = "tflite"
 
-    def __init__(self, path: Path, reference: bool = False) -> None:
-        """Load `path`.
+    def __init__(self, path: Path, file: TfliteFile, reference: bool = False) -> None:
+        """Load what was read from `path`.
 
         Args:
-            path: the file.
+            path: the file, for messages.
+            file: its content, checked.
             reference: run the reference kernels, slow and the same on all machines, in place of
                 XNNPACK's.
 
         Raises:
-            BadArtifact: truncated, foreign or hostile, or it does not do what its card says.
+            BadArtifact: LiteRT refuses it, or it does not do what its card says.
             MissingExtra: neither ai-edge-litert nor tflite-runtime is installed.
         """
-        checked = read_tflite(path)
-        self.card: Card = checked.card
+        self.card: Card = file.card
         self.streams = self.card.hop > 0
         self._path = path
-        self._runner = _start(checked.model, path, reference)
+        self._runner = _start(file.model, path, reference)
         self._inputs = {d["name"]: d for d in self._runner.get_input_details()}
         self._outputs = {d["name"]: d for d in self._runner.get_output_details()}
         self._check_signature()

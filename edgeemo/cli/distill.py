@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 HELP = (
     "Label speech or faces with a teacher, train a student on the labels, evaluate it on people "
     "whom it has not met. Leaves a run folder; without arguments the demo recipe on the speech "
-    "that comes with edgeemo."
+    "that comes with edgeemo-teachers."
 )
 
 _RECIPES = {"speech": "demo", "face": "mobilenetv3-small-face"}

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import edgeemo
+from edgeemo import _teachers
 from edgeemo.errors import EdgeemoError, MissingExtra
 
 HELP = (
@@ -22,6 +23,8 @@ HELP = (
 )
 
 Report = dict[str, Any]
+
+_TEACHERS = "edgeemo-teachers"  # of no extra, because it is on no index
 
 # Flags of /proc/cpuinfo that decide how fast int8 and float run, x86 first, then ARM.
 _CPU_FLAGS = ("avx2", "fma", "avx512f", "avx512_vnni", "avx_vnni", "asimd", "asimddp", "i8mm")
@@ -123,6 +126,12 @@ def _extras() -> list[Report]:
             "install": f"pip install 'edgeemo[{extra}]'" if extra else "pip install edgeemo",
         }
         for extra, names in packages.items()
+    ] + [
+        {
+            "name": "teachers and faces",
+            "packages": {_TEACHERS: _version(_TEACHERS)},
+            "install": f"{_teachers.INSTALL} (in edgeemo's repository)",
+        }
     ]
 
 

@@ -13,6 +13,7 @@ from edgeemo.errors import EdgeemoError
 from edgeemo.models import DEFAULT
 
 if TYPE_CHECKING:
+    from edgeemo.baseline import Baseline
     from edgeemo.live.engine import Engine, Summary, View
 
 HELP = (
@@ -124,8 +125,15 @@ def _views(args: argparse.Namespace) -> list[View]:
     return [*views, Terminal(sys.stdout)]
 
 
-def _engine(args: argparse.Namespace) -> Engine:
+def _baseline(path: str | None) -> Baseline | None:
+    if path is None:  # the import costs some milliseconds before the first estimate
+        return None
     from edgeemo.baseline import load_baseline
+
+    return load_baseline(path)
+
+
+def _engine(args: argparse.Namespace) -> Engine:
     from edgeemo.live.engine import Engine
     from edgeemo.live.sources import Chosen, finder
     from edgeemo.session import load
@@ -137,7 +145,7 @@ def _engine(args: argparse.Namespace) -> Engine:
     voice = face = without_faces = None
     if sound is not None:
         session = load(args.model, args.backend)
-        baseline = None if args.baseline is None else load_baseline(args.baseline)
+        baseline = _baseline(args.baseline)
         voice = (sound[0], session.stream(baseline=baseline))
         models["voice"] = session.card.name
         required |= {"voice"} if sound[1] else set()

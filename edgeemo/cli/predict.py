@@ -7,10 +7,9 @@ import json
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgeemo.backends import BACKENDS
-from edgeemo.baseline import load_baseline
 from edgeemo.errors import BadInput
 from edgeemo.faces import DETECTORS, Faces
 from edgeemo.faces.detectors import DEFAULT as DETECTOR
@@ -19,6 +18,9 @@ from edgeemo.inputs import SUFFIXES, Input, Kind, files
 from edgeemo.models import DEFAULT, FACE_DEFAULT
 from edgeemo.session import Session, load
 from edgeemo.types import Emotion
+
+if TYPE_CHECKING:
+    from edgeemo.baseline import Baseline
 
 HELP = (
     "Estimate how speech in sound files, and faces in pictures and video, would be perceived. "
@@ -82,7 +84,11 @@ class Predictor:
         self, model: str | None, backend: str | None, detector: str, baseline: str | None
     ) -> None:
         self._backend, self._detector = backend, detector
-        self._baseline = None if baseline is None else load_baseline(baseline)
+        self._baseline: Baseline | None = None
+        if baseline is not None:
+            from edgeemo.baseline import load_baseline
+
+            self._baseline = load_baseline(baseline)
         self._named = None if model is None else load(model, backend)
         self._loaded: dict[str, Session] = {}
         self._faces: Faces | None = None

@@ -9,10 +9,9 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from edgeemo.errors import EdgeemoError
-from edgeemo.faces import Faces
 from edgeemo.fusion import STALE_SECONDS, Fusion
 from edgeemo.live.sides import (
     Event,
@@ -24,6 +23,9 @@ from edgeemo.live.sides import (
 )
 from edgeemo.live.state import Block, Item, Picture, State
 from edgeemo.stream import Stream
+
+if TYPE_CHECKING:
+    from edgeemo.faces import Faces
 
 HOP_SECONDS = 0.25
 """Between two estimates; the voice sets the time as long as it speaks."""

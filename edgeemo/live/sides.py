@@ -7,16 +7,18 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeemo.faces import Faces, Tracked
 from edgeemo.live.state import Block, Picture
 from edgeemo.smoothing import Smoother, Smoothing
 from edgeemo.stream import Stream
 from edgeemo.types import Emotion
+
+if TYPE_CHECKING:
+    from edgeemo.faces import Faces, Tracked
 
 PICTURES_A_SECOND = 15.0
 """Faces are looked for in at most so many pictures a second; more would tell nothing new."""

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 import edgeemo
+from edgeemo._teachers import need
 from edgeemo.audio import read_audio
 
 HERE = Path(__file__).parent
-CLIP = Path(edgeemo.__file__).parent / "speech" / "emodb_full" / "03a01Wa.flac"
+CLIP = need("speech/emodb_full/03a01Wa.flac")
 STRICT = "-Wall -Wextra -Wconversion -Wdouble-promotion -Werror"
 BITS_32 = "-m32 -msse2 -mfpmath=sse"
 

@@ -6,11 +6,11 @@ import time
 from pathlib import Path
 
 import edgeemo
+from edgeemo.compress.data import shipped_speech
 from edgeemo.compress.run import last_run
 
-SPEECH = Path(edgeemo.__file__).parent / "speech"
 # Two people say the same sentence angrily and sadly; the student may have heard one of them.
-CLIPS = sorted((SPEECH / "cremad").glob("*.flac"))
+CLIPS = [clip.span.path for clip in shipped_speech() if clip.corpus == "cremad"]
 
 
 def command(*arguments: str | Path) -> None:

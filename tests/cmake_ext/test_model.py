@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from edgeemo import _native
+from edgeemo._teachers import need
 from edgeemo.audio import read_audio
 from edgeemo.backends._engine_blob import CannotRun, compile_graph
 from edgeemo.backends._tflite_graph import Graph, read_graph
@@ -44,7 +45,7 @@ def graph() -> Graph:
 
 def speech(clips: int = 1) -> list[NDArray[np.float32]]:
     """Features of shipped real speech."""
-    paths = sorted((ROOT / "edgeemo" / "speech").rglob("*.flac"))
+    paths = sorted(need("speech").rglob("*.flac"))
     assert len(paths) >= clips
     return [log_mel(read_audio(path)) for path in paths[:: len(paths) // clips][:clips]]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from edgeemo import _native
+from edgeemo._teachers import need
 from edgeemo.audio import read_audio
 from edgeemo.backends._engine_blob import compile_graph
 from edgeemo.backends._tflite_graph import read_graph
@@ -16,7 +17,7 @@ from edgeemo.features import log_mel
 ROOT = Path(__file__).resolve().parents[2]
 C = ROOT / "cmake_ext"
 FILE = ROOT / "tests" / "golden" / "stream-int8.tflite"
-CLIP = ROOT / "edgeemo" / "speech" / "emodb_full" / "03a01Fa.flac"
+CLIP = need("speech/emodb_full/03a01Fa.flac")
 
 
 def test_blocks_resets_and_faults(tmp_path: Path) -> None:

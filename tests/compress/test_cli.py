@@ -19,6 +19,9 @@ from edgeemo.compress.run import Run, last_run
 
 ROOT = Path(__file__).resolve().parents[2]
 
+# The fixture traces a module, and the command loads it, in whichever test comes first.
+pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit")
+
 RECIPE = """
 schema = 1
 name = "tiny"
@@ -88,7 +91,6 @@ def quiet_logger():
     logging.getLogger("edgeemo").handlers.clear()
 
 
-@pytest.mark.filterwarnings("ignore:.*torch.jit")
 def test_distill_leaves_a_run_and_prints_what_came_out(folder, capsys, quiet_logger):
     out = folder / "runs" / "one"
     assert main([*arguments(folder, "short.toml", out), "--json"]) == 0
@@ -104,7 +106,6 @@ def test_distill_leaves_a_run_and_prints_what_came_out(folder, capsys, quiet_log
     assert "is finished; export it" in capsys.readouterr().err
 
 
-@pytest.mark.filterwarnings("ignore:.*torch.jit")
 def test_distill_prints_lines_for_people(folder, capsys, quiet_logger):
     assert main(arguments(folder, "short.toml", folder / "runs" / "two")) == 0
     text = capsys.readouterr().out

@@ -28,6 +28,7 @@ from edgeemo.compress.run import Run
 from edgeemo.compress.students import load_student, make_student, save_student, student_names
 from edgeemo.errors import BadArtifact, BadRecipe
 from edgeemo.features import FeatureSpec, log_mel
+from tests.settled import settled
 
 NAMES = [n for n in student_names() if n != "probe"]
 SMALL = {"mobilenetv3-small": {"width": 0.25}, "mobilenetv4-conv-small": {"width": 0.25},
@@ -48,18 +49,10 @@ def inputs(student, count=3):
 
 
 def seen(name):
-    """A student whose norms have seen speech, as training leaves them."""
+    """Random weights, and norms that have seen speech."""
     torch.manual_seed(5)
     student = make_student(name, **SMALL.get(name, {}))
-    clips = inputs(student)
-    if isinstance(student.spec, FeatureSpec):
-        frames = torch.cat([c[0] for c in clips])
-        student.normalise_from(frames.mean(0), frames.std(0))
-    with torch.no_grad():
-        student.train()
-        for clip in clips:
-            student(torch.cat([clip, clip * 1.1]), None)
-    return student.eval()
+    return settled(student, inputs(student))
 
 
 @pytest.fixture(scope="module", params=NAMES)

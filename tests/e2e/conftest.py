@@ -15,9 +15,9 @@ import numpy as np
 import onnx
 import pytest
 
-import edgeemo
+from edgeemo._teachers import need
 
-SPEECH = Path(edgeemo.__file__).parent / "speech"
+SPEECH = need("speech")
 RECIPE = """\
 schema = 1
 name = "tiny"

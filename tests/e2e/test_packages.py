@@ -1,4 +1,4 @@
-"""Wheel, source archive and editable install, each in a fresh environment and an empty folder."""
+"""Wheels, source archive and editable install, each in a fresh environment and an empty folder."""
 
 from __future__ import annotations
 
@@ -11,20 +11,24 @@ import tarfile
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+
+from edgeemo import models
 
 ROOT = Path(__file__).resolve().parents[2]
 
 pytestmark = pytest.mark.slow
 
-# What a user of a runtime-only installation does: features of a clip, the command line, and an
-# optional part that is not there.
+# What a user of a runtime-only installation does: features of a clip, an estimate, the command
+# line, and optional parts that are not there.
 USE = """
-import importlib.util, json, pathlib, numpy as np, edgeemo, edgeemo._native
+import importlib.util, json, numpy as np, edgeemo, edgeemo._native
 from edgeemo.errors import MissingExtra, require
-frames = edgeemo.log_mel(np.sin(np.arange(16000, dtype=np.float32) * 0.1))
+sound = np.sin(np.arange(16000, dtype=np.float32) * 0.1)
+frames = edgeemo.log_mel(sound)
 try:
     require("torch", "train")
 except MissingExtra as error:
@@ -34,7 +38,7 @@ print(json.dumps({
     "path": edgeemo.__file__,
     "native": edgeemo._native.__file__,
     "frames": [frames.shape, float(frames.sum())],
-    "speech": len(list((pathlib.Path(edgeemo.__file__).parent / "speech").rglob("*.flac"))),
+    "arousal": edgeemo.load("wav2small-stream").predict(sound).arousal,
     "parts": [importlib.util.find_spec(f"edgeemo.{p}") is not None for p in ("compress", "export")],
     "top": [importlib.util.find_spec(p) is not None for p in ("compress", "export")],
     "missing": missing,
@@ -42,9 +46,23 @@ print(json.dumps({
 """
 
 
-def run(command: Sequence[str | Path], folder: Path, **more: str) -> str:
+# Files of the package edgeemo-teachers, and the models that edgeemo finds there.
+TEACHERS = """
+import json
+from edgeemo import _teachers, models
+home = _teachers.need("")
+files = [p for p in home.rglob("*") if p.is_file() and p.suffix != ".pyc"]
+print(json.dumps({
+    "home": str(home),
+    "files": sorted(p.relative_to(home).as_posix() for p in files),
+    "models": sorted({m.name for m in models.shipped()}),
+}))
+"""
+
+
+def run(command: Sequence[str | Path], folder: Path) -> str:
     """Standard output of a command; its errors are in the failure's text."""
-    env = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")} | more
+    env = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=env)
     assert done.returncode == 0, f"{command}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
     return done.stdout
@@ -119,7 +137,7 @@ def check(python: Path, tmp_path: Path, home: Path | None = None) -> None:
     assert Path(seen["native"]).parent == site / "edgeemo"
     assert seen["native"].endswith(".abi3.so")
     assert seen["frames"][0] == [98, 40]
-    assert seen["speech"] >= 10
+    assert 0 <= seen["arousal"] <= 1
     assert seen["parts"] == [True, True]
     assert "pip install 'edgeemo[train]'" in seen["missing"]
     assert run([python.parent / "edgeemo", "--version"], empty) == f"edgeemo {seen['version']}\n"
@@ -137,7 +155,39 @@ def check(python: Path, tmp_path: Path, home: Path | None = None) -> None:
 
 def test_wheel(wheel: Path, wheels: Path, tmp_path: Path) -> None:
     assert "-cp311-abi3-" in wheel.name
-    check(environment(tmp_path, wheels, wheel), tmp_path)
+    assert wheel.stat().st_size < 1_000_000
+    python = environment(tmp_path, wheels, wheel)
+    check(python, tmp_path)
+    # A photo, which needs the other package: one line that tells how to install it.
+    (tmp_path / "photo.jpg").write_bytes(b"not read")
+    command = [python, "-m", "edgeemo", "predict", "photo.jpg"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert "with: pip install ./teachers" in done.stderr
+
+
+def test_wheel_of_teachers(wheel: Path, tree: Path, wheels: Path, tmp_path: Path) -> None:
+    teachers = build("wheel", tree / "teachers", tmp_path)
+    assert teachers.name.endswith("-py3-none-any.whl")
+    python = environment(tmp_path, wheels, wheel, teachers)
+    seen = teachers_seen(python, tree, tmp_path)
+    assert "site-packages" in seen["home"]
+    assert {"wav2small-stream", *models.WITH_TEACHERS} == set(seen["models"])
+    with zipfile.ZipFile(teachers) as archive:
+        (notice,) = (name for name in archive.namelist() if name.endswith("licenses/NOTICE"))
+        assert archive.read(notice) == (tree / "NOTICE").read_bytes()
+    # Both are of one version, which is written once.
+    assert teachers.name.split("-")[1] == wheel.name.split("-")[1]
+
+
+def teachers_seen(python: Path, tree: Path, folder: Path) -> dict[str, Any]:
+    """What edgeemo finds of the other package: all its committed files."""
+    seen: dict[str, Any] = json.loads(run([python, "-c", TEACHERS], folder))
+    source = tree / "teachers" / "edgeemo_teachers"
+    files = [p for p in source.rglob("*") if p.is_file() and p.suffix != ".pyc"]
+    assert seen["files"] == sorted(p.relative_to(source).as_posix() for p in files)
+    assert len(files) > 100
+    return seen
 
 
 def test_wheel_holds_the_package_and_nothing_else(wheel: Path, tree: Path) -> None:
@@ -189,8 +239,11 @@ def test_editable_install(tree: Path, wheels: Path, tmp_path: Path) -> None:
     """Imports come from the source tree: a new file is seen without installing again."""
     source = tmp_path / "source"
     shutil.copytree(tree, source, symlinks=True)
-    python = environment(tmp_path, wheels, build("editable", source, tmp_path))
+    both = [build("editable", folder, tmp_path) for folder in (source, source / "teachers")]
+    python = environment(tmp_path, wheels, *both)
     check(python, tmp_path, source)
+    seen = teachers_seen(python, tree, tmp_path)
+    assert Path(seen["home"]) == source / "teachers" / "edgeemo_teachers"
     (source / "edgeemo" / "new.py").write_text("fresh = 1\n")
     (source / "compress" / "new.py").write_text("fresh = 2\n")
     code = "import edgeemo.new, edgeemo.compress.new as c; print(edgeemo.new.fresh, c.fresh)"

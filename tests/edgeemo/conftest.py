@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from edgeemo._teachers import need
 from edgeemo.audio import SUFFIXES, read_audio
 from edgeemo.card import (
     INTENDED_USE,
@@ -29,7 +30,7 @@ from edgeemo.features import SPECS
 from edgeemo.images import FACE96
 from edgeemo.types import CLASSES, DIMENSIONS
 
-SPEECH = Path(__file__).parents[2] / "edgeemo" / "speech"
+SPEECH = need("speech")
 
 
 @pytest.fixture(scope="session")

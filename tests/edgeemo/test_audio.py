@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import soundfile
 
+from edgeemo._teachers import need
 from edgeemo.audio import read_audio
-from edgeemo.compress.data import SPEECH
 from edgeemo.errors import BadInput
 
+SPEECH = need("speech")
 CLIP = SPEECH / "emodb_full" / "03a01Fa.flac"
 
 

@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 import edgeemo
+from edgeemo._teachers import need
 from edgeemo.audio import read_audio
 from edgeemo.baseline import CALM_DB, Baseline, from_calm, from_labels, load_baseline
 from edgeemo.cli import main
@@ -17,7 +18,7 @@ from edgeemo.errors import BadInput
 from edgeemo.metrics import ccc
 
 Clip = NDArray[np.float32]
-FLACS = Path(__file__).parents[2] / "edgeemo" / "speech" / "emodb_full"
+FLACS = need("speech/emodb_full")
 
 
 @pytest.fixture(scope="module")

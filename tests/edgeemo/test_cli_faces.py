@@ -117,11 +117,12 @@ def test_confusion_counts_by_hand() -> None:
 
 
 def test_divergence_is_against_the_votes() -> None:
-    votes = {"anger": 0.7, "fear": 0.3}
+    votes = [[0.7, 0.3]]
     assert kl_divergence(votes, votes) == 0
     want = 0.7 * np.log(0.7 / 0.5) + 0.3 * np.log(0.3 / 0.5)
-    assert kl_divergence(votes, {"anger": 0.5, "fear": 0.5}) == pytest.approx(want)
-    assert kl_divergence({"anger": 1.0}, {"fear": 1.0}) == pytest.approx(np.log(1e7))
+    assert kl_divergence(votes, [[0.5, 0.5]]) == pytest.approx(want)
+    mean = kl_divergence([[1, 0], *votes], [[0, 1], *votes])
+    assert mean == pytest.approx(np.log(1e7) / 2)
     rows = [judged("anger", "anger", votes={"anger": 1.0})]
     assert confusion(rows).kl == pytest.approx(-np.log(0.7))  # type: ignore[union-attr]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import edgeemo
-from edgeemo import cli, models
-from edgeemo.errors import BadArtifact, BadInput
+from edgeemo import _teachers, cli, models
+from edgeemo.errors import BadArtifact, BadInput, MissingExtra
 
 
 @pytest.fixture
@@ -18,6 +18,7 @@ def zoo(artifact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     for name in ("wav2small-stream", "another"):
         shutil.copy(artifact, tmp_path / f"{name}.onnx")
     monkeypatch.setattr(models, "ZOO", tmp_path)
+    monkeypatch.setattr(_teachers, "folder", lambda: None)
     return tmp_path
 
 
@@ -64,12 +65,24 @@ def test_an_empty_zoo_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(models, "ZOO", tmp_path)
+    monkeypatch.setattr(_teachers, "folder", lambda: None)
     assert cli.main(["models"]) == 0
     assert "no model is shipped" in capsys.readouterr().out
 
 
+def test_a_model_of_the_other_package_names_its_command(zoo: Path) -> None:
+    for name in models.WITH_TEACHERS:
+        with pytest.raises(MissingExtra, match=rf"{name} comes with .*: pip install \./teachers$"):
+            models.resolve(name)
+
+
+def test_the_other_package_has_the_models_that_are_named() -> None:
+    found = {path.stem for path in _teachers.need("zoo").iterdir()}
+    assert found == set(models.WITH_TEACHERS)
+
+
 def test_what_is_shipped_keeps_its_promises() -> None:
-    """Names, sizes and licences of the files that go into the wheel."""
+    """Names, sizes and licences of the files that go into the wheels."""
     found = models.shipped()
     assert models.DEFAULT in {m.name for m in found}
     for model in found:

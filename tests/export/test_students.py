@@ -25,6 +25,7 @@ from edgeemo.export.tflite_pack import unpack
 from edgeemo.export.tflite_writer import TfliteWriter
 from edgeemo.export.writer import Int8, Trained
 from edgeemo.features import FeatureSpec, log_mel
+from tests.settled import settled
 
 SMALL: dict[str, dict[str, Any]] = {
     "mobilenetv3-small": {"width": 0.25},
@@ -44,19 +45,11 @@ def clips_of(student: Student, sounds: list[np.ndarray], count: int = 6) -> list
     return [rng.normal(size=input_shape(student, 0)).astype(np.float32) for _ in range(count)]
 
 
-def settled(name: str, sounds: list[np.ndarray]) -> Student:
-    """Random weights, and batch norms that have seen their input."""
+def fresh(name: str, sounds: list[np.ndarray]) -> Student:
+    """Random weights, and norms that have seen their input."""
     torch.manual_seed(8)
     student = make_student(name, **SMALL.get(name, {}))
-    clips = [torch.from_numpy(c) for c in clips_of(student, sounds)]
-    if isinstance(student.spec, FeatureSpec):
-        frames = torch.cat([c[0] for c in clips])
-        student.normalise_from(frames.mean(0), frames.std(0))
-    with torch.no_grad():
-        student.train()
-        for clip in clips:
-            student(torch.cat([clip, clip * 1.1]), None)
-    return student.eval()
+    return settled(student, [torch.from_numpy(c) for c in clips_of(student, sounds)])
 
 
 def trained(student: Student) -> Trained:
@@ -76,7 +69,7 @@ def trained(student: Student) -> Trained:
 def test_every_student_as_a_file(
     name: str, writer: Any, sounds: list[np.ndarray], tmp_path: Path
 ) -> None:
-    student = settled(name, sounds)
+    student = fresh(name, sounds)
     given = trained(student)
     if writer.format == "tflite" and name.startswith("wav2small") and name != "wav2small-stream":
         # Padding with -inf before their max pool has no int8 form.
@@ -107,7 +100,7 @@ def test_every_student_as_a_file(
 
 def test_learned_ranges_reach_both_formats(sounds: list[np.ndarray]) -> None:
     """A range that training made narrow decides the scale in the ONNX and in the TFLite file."""
-    student = settled("wav2small-stream", sounds)
+    student = fresh("wav2small-stream", sounds)
     clips = clips_of(student, sounds)
     tensors = [torch.from_numpy(c) for c in clips]
     made = qat.quantized(student, tensors[:2])

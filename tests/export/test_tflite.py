@@ -156,8 +156,9 @@ def test_a_thousand_hops_give_what_the_whole_gives(
 
 
 def test_clips_of_any_length(streams: Streams, frames: np.ndarray) -> None:
+    path = streams["tflite"].path
     for reference in (False, True):
-        backend = TfliteBackend(streams["tflite"].path, reference)
+        backend = TfliteBackend(path, read_tflite(path), reference)
         onnx = open_backend(streams["onnx"].path)
         for n in (40, 333, 40):
             got, want = backend.run(frames[None, :n]), onnx.run(frames[None, :n])

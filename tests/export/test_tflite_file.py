@@ -132,10 +132,10 @@ def test_random_damage_never_reaches_a_runtime_as_a_crash(data: bytes, tmp_path:
     code = (
         "import pathlib, sys, numpy as np\n"
         "from edgeemo.errors import BadArtifact\n"
-        "from edgeemo.backends.tflite import TfliteBackend\n"
+        "from edgeemo.backends import open_backend\n"
         "x = np.zeros((1, 60, 40), np.float32)\n"
         "for p in sorted(pathlib.Path(sys.argv[1]).iterdir()):\n"
-        "    try: TfliteBackend(p).run(x)\n"
+        "    try: open_backend(p, 'tflite').run(x)\n"
         "    except BadArtifact: pass\n"
         "print('alive')\n"
     )

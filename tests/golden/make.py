@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeemo._teachers import need
 from edgeemo.features import SPECS, FeatureSpec
 
 GOLDEN: dict[str, FeatureSpec] = {
@@ -40,7 +41,7 @@ GOLDEN: dict[str, FeatureSpec] = {
 
 Array = NDArray[np.float64]
 HERE = Path(__file__).resolve().parent
-SOURCE = HERE.parents[1] / "edgeemo" / "speech" / "emodb_full" / "03a01Wa.flac"
+SOURCE = need("speech/emodb_full/03a01Wa.flac")
 CLIP = slice(8000, 16000)  # samples: voiced and unvoiced speech, and the pause between
 
 

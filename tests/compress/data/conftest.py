@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from edgeemo.compress.data import SPEECH
+from edgeemo._teachers import need
 
 Place = Callable[..., None]
+SPEECH = need("speech")
 
 
 @pytest.fixture(scope="session")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from edgeemo._teachers import need
 from edgeemo.backends import BACKENDS
-from edgeemo.models import ZOO
 from edgeemo.pictures import read_picture
 from edgeemo.session import Session, load
 
@@ -18,7 +18,7 @@ CLOSE = 0.15  # int8 files of two formats round in other places
 def sessions() -> dict[str, list[Session]]:
     """By name, each shipped model of faces on each backend."""
     found: dict[str, list[Session]] = {}
-    for path in sorted(ZOO.glob("*-face*")):
+    for path in sorted(need("zoo").glob("*-face*")):
         for backend, ending in BACKENDS.items():
             # The engine in C is for speech.
             if path.suffix == ending and backend != "c":
