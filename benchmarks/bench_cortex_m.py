@@ -33,7 +33,7 @@ BOARDS = {
 # What runs for each frame; the rest is set-up, or for whole clips.
 STREAM = re.compile(
     r"edgeemo_(begin|fft|spectrum|mel|log)$|(first_column|turn_columns|window_columns|fill_columns"
-    r"|last_fours|halve_pairs|split_bins|take_roots|helium_\w+)(\.\w+)*$"
+    r"|fill_frame|quarter_blocks|last_fours|halve_pairs|split_bins|take_roots)(\.\w+)*$"
 )
 
 
@@ -94,7 +94,7 @@ def measure(board: str) -> dict[str, int]:
     return {
         **stages, "stages": sum(stages.values()), "push": count("pushes") // 10,
         "push_i16": count("pushes_i16") // 10, "code": code, "tables": told["tables"],
-        "state": told["state"], "stack": told["stack"],
+        "state": told["state"], "stack": told["stack"], "stack_i16": told["stack_i16"],
     }  # fmt: skip
 
 

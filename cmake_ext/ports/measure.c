@@ -49,7 +49,7 @@ static void loop_of_2000(void)
     __asm__ volatile("1: subs %0, %0, #1\n bne 1b" : "+r"(n) : : "cc");
 }
 
-/* As edgeemo_frontend_push(), on no stack: what the caller itself uses. */
+/* As edgeemo_frontend_push() and its like, on no stack: what the caller itself uses. */
 static int32_t no_push(edgeemo_frontend *x, const float *samples, int32_t n, float *out,
                        int32_t room, int32_t *taken)
 {
@@ -57,13 +57,28 @@ static int32_t no_push(edgeemo_frontend *x, const float *samples, int32_t n, flo
     return 0;
 }
 
+static int32_t no_push_i16(edgeemo_frontend *x, const int16_t *samples, int32_t n, float *out,
+                           int32_t room, int32_t *taken)
+{
+    (void)x, (void)samples, (void)n, (void)out, (void)room, (void)taken;
+    return 0;
+}
+
 static int32_t (*volatile push)(edgeemo_frontend *, const float *, int32_t, float *, int32_t,
                                 int32_t *);
+static int32_t (*volatile push_i16)(edgeemo_frontend *, const int16_t *, int32_t, float *,
+                                    int32_t, int32_t *);
 
 static void one_push(void)
 {
     int32_t taken;
     push(fe, clip, spec.hop, frames, 1, &taken);
+}
+
+static void one_push_i16(void)
+{
+    int32_t taken;
+    push_i16(fe, shorts, spec.hop, frames, 1, &taken);
 }
 
 static void pushes(void)
@@ -105,5 +120,9 @@ int main(void)
     uint32_t caller = cortex_m_stack(one_push);
     push = edgeemo_frontend_push;
     tell("stack", cortex_m_stack(one_push) - caller);
+    push_i16 = no_push_i16;
+    caller = cortex_m_stack(one_push_i16);
+    push_i16 = edgeemo_frontend_push_i16;
+    tell("stack_i16", cortex_m_stack(one_push_i16) - caller);
     return host_write("measured", text, written) ? 3 : 0;
 }

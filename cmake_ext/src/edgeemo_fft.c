@@ -67,22 +67,29 @@
     type a_re = e_re + wo_re, a_im = e_im + wo_im;                                 \
     type b_re = e_re - wo_re, b_im = e_im - wo_im
 
+/* The turns of the stage with blocks of `length`; those of the longer ones, M/4 + M/16 + .. of
+ * them, lie before. */
+static inline const edgeemo_turns *turns_of(const edgeemo_tables *t, int32_t length)
+{
+    return t->turns + over(over(t->fft, 2) - length, 3);
+}
+
 #if EDGEEMO_HELIUM
 #include "edgeemo_helium.h"
-#endif
-
+#else
 /* Columns 1..last of every block of `length`. The same turns serve all blocks, hence the order of
  * the loops. */
-static EDGEEMO_APART void turn_columns(const edgeemo_turns *turns, real_complex *z, int32_t m,
-                                       int32_t length, int32_t last)
+static EDGEEMO_APART void turn_columns(const edgeemo_tables *t, real_complex *z, int32_t length,
+                                       int32_t last)
 {
-    int32_t quarter = over(length, 4);
+    int32_t m = over(t->fft, 2), quarter = over(length, 4);
+    const edgeemo_turns *turns = turns_of(t, length);
     for (int32_t j = 1; j < last; j++) {
         float w1_re = turns[j].by1.re, w1_im = turns[j].by1.im;
         float w2_re = turns[j].by2.re, w2_im = turns[j].by2.im;
         float w3_re = turns[j].by3.re, w3_im = turns[j].by3.im;
-        for (real_complex *a = z + j; a < z + m; a += length) {
-            real_complex *b = a + quarter, *c = b + quarter, *d = c + quarter;
+        real_complex *a = z + j, *b = a + quarter, *c = b + quarter, *d = c + quarter;
+        for (; a < z + m; a += length, b += length, c += length, d += length) {
             LOAD(a_re, a_im, a, "s0", "s1");
             LOAD(b_re, b_im, b, "s2", "s3");
             LOAD(c_re, c_im, c, "s4", "s5");
@@ -97,9 +104,9 @@ static EDGEEMO_APART void turn_columns(const edgeemo_turns *turns, real_complex 
 }
 
 /* Column 0, whose turns are all 1. */
-static EDGEEMO_APART void first_column(real_complex *z, int32_t m, int32_t length)
+static EDGEEMO_APART void first_column(const edgeemo_tables *t, real_complex *z, int32_t length)
 {
-    int32_t quarter = over(length, 4);
+    int32_t m = over(t->fft, 2), quarter = over(length, 4);
     for (real_complex *a = z; a < z + m; a += length) {
         real_complex *b = a + quarter, *c = b + quarter, *d = c + quarter;
         LOAD(a_re, a_im, a, "s0", "s1");
@@ -114,10 +121,9 @@ static EDGEEMO_APART void first_column(real_complex *z, int32_t m, int32_t lengt
     }
 }
 
-#if !EDGEEMO_HELIUM
 /* Columns from `first` on, of a frame that fills the first three quarters there, not the last. */
-static EDGEEMO_APART void window_columns(const edgeemo_tables *t, const real *frame, real_complex *z,
-                           int32_t first)
+static EDGEEMO_APART void window_columns(const edgeemo_tables *t, const real *frame,
+                                         real_complex *z, int32_t first)
 {
     int32_t quarter = over(t->fft, 8);
     const real_complex *ia = (const real_complex *)frame + first;
@@ -136,73 +142,55 @@ static EDGEEMO_APART void window_columns(const edgeemo_tables *t, const real *fr
         real a_re = ia_re * sa_re, a_im = ia_im * sa_im;
         real b_re = ib_re * sb_re, b_im = ib_im * sb_im;
         real c_re = ic_re * sc_re, c_im = ic_im * sc_im;
-        LOAD_FLOATS_NEXT(w1_re, w1_im, w, "s16", "s17");
-        LOAD_FLOATS_NEXT(w2_re, w2_im, w, "s18", "s19");
-        LOAD_FLOATS_NEXT(w3_re, w3_im, w, "s20", "s21");
         BUTTERFLY_OF_THREE(real);
         STORE_NEXT(x0, y0, a, "s0", "s1");
-        STORE_NEXT(TURNED_RE(1), TURNED_IM(1), b, "s2", "s3");
-        STORE_NEXT(TURNED_RE(2), TURNED_IM(2), c, "s4", "s5");
-        STORE_NEXT(TURNED_RE(3), TURNED_IM(3), d, "s6", "s7");
+        LOAD_FLOATS_NEXT(w1_re, w1_im, w, "s8", "s9");
+        STORE_NEXT(TURNED_RE(1), TURNED_IM(1), b, "s0", "s1");
+        LOAD_FLOATS_NEXT(w2_re, w2_im, w, "s8", "s9");
+        STORE_NEXT(TURNED_RE(2), TURNED_IM(2), c, "s0", "s1");
+        LOAD_FLOATS_NEXT(w3_re, w3_im, w, "s8", "s9");
+        STORE_NEXT(TURNED_RE(3), TURNED_IM(3), d, "s0", "s1");
     }
 }
-#endif
 
-/* Columns 0..last of one stage. */
-static void quarter_blocks(const edgeemo_turns *turns, real_complex *z, int32_t m, int32_t length,
-                           int32_t last)
-{
-#if EDGEEMO_HELIUM
-    if (last % 4 == 0) {
-        helium_columns(turns, z, m, length, last);
-        return;
-    }
-#endif
-    first_column(z, m, length);
-    turn_columns(turns, z, m, length, last);
-}
-
-#if !EDGEEMO_HELIUM
 /* Columns 0..last of the windowed frame, zeros behind its end. */
 static EDGEEMO_APART void fill_columns(const edgeemo_tables *t, const real *frame,
                                        real_complex *z, int32_t last)
 {
     int32_t quarter = over(t->fft, 4), values = (t->window + 1) & ~1;
-    for (int32_t row = 0; row < t->fft; row += quarter)
-        for (int32_t i = row; i < row + 2 * last; i++) {
-            real x = {0};
-            if (i < values)
-                x = frame[i] * t->shape[i];
-            ((real *)z)[i] = x;
-        }
+    for (int32_t i = 0; i < t->fft; i++) {
+        real x = {0};
+        if (i < values)
+            x = frame[i] * t->shape[i];
+        ((real *)z)[i] = x;
+        if ((i & (quarter - 1)) == 2 * last - 1)
+            i += quarter - 2 * last; /* to the next row */
+    }
 }
-#endif
 
 void edgeemo_begin(const edgeemo_tables *t, const real *frame, edgeemo_work *work)
 {
     int32_t m = over(t->fft, 2), quarter = over(m, 4), more = over(t->window + 1, 2) - 3 * quarter;
     /* In columns from `four` on, the frame fills three quarters and not the last. */
     int32_t four = more < 0 ? quarter : over(more + 3, 4) * 4;
-    if (four > 0) {
-#if EDGEEMO_HELIUM
-        helium_fill(t, frame, work->z, four);
-#else
-        fill_columns(t, frame, work->z, four);
-#endif
-        quarter_blocks(t->turns, work->z, m, m, four);
-    }
-#if EDGEEMO_HELIUM
-    helium_window(t, frame, work->z, four);
-#else
     window_columns(t, frame, work->z, four);
-#endif
+    if (four == 0)
+        return;
+    fill_columns(t, frame, work->z, four);
+    first_column(t, work->z, m);
+    turn_columns(t, work->z, m, four); /* last, so that it needs no stack beside this function's */
 }
 
-#if !EDGEEMO_HELIUM
-/* The last stage, if its blocks have four values: they are neighbours, and nothing is turned. */
-static EDGEEMO_APART void last_fours(real_complex *z, int32_t m)
+static void quarter_blocks(const edgeemo_tables *t, real_complex *z, int32_t length)
 {
-    for (real_complex *a = z, *end = z + m; a < end;) {
+    first_column(t, z, length);
+    turn_columns(t, z, length, over(length, 4));
+}
+
+/* The last stage, if its blocks have four values: they are neighbours, and nothing is turned. */
+static EDGEEMO_APART void last_fours(const edgeemo_tables *t, real_complex *z)
+{
+    for (real_complex *a = z, *end = z + over(t->fft, 2); a < end;) {
 #ifdef EDGEEMO_PAIRS
         register float a_re __asm__("s0"), a_im __asm__("s1"), b_re __asm__("s2");
         register float b_im __asm__("s3"), c_re __asm__("s4"), c_im __asm__("s5");
@@ -234,37 +222,7 @@ static EDGEEMO_APART void last_fours(real_complex *z, int32_t m)
 #endif
     }
 }
-#endif
 
-static void halve_pairs(real_complex *z, int32_t m)
-{
-    for (real_complex *a = z; a < z + m; a += 2) {
-        real_complex x = a[0], y = a[1];
-        a[0] = (real_complex){x.re + y.re, x.im + y.im};
-        a[1] = (real_complex){x.re - y.re, x.im - y.im};
-    }
-}
-
-void edgeemo_fft(const edgeemo_tables *t, edgeemo_work *work)
-{
-    int32_t m = over(t->fft, 2), length = over(m, 4);
-    const edgeemo_turns *turns = t->turns + over(m, 4);
-    for (; length > 4; length = over(length, 4)) {
-        quarter_blocks(turns, work->z, m, length, over(length, 4));
-        turns += over(length, 4);
-    }
-    if (length == 2)
-        halve_pairs(work->z, m);
-#if EDGEEMO_HELIUM
-    else
-        helium_fours(work->z, m);
-#else
-    else
-        last_fours(work->z, m);
-#endif
-}
-
-#if !EDGEEMO_HELIUM
 /* The bins of the first quarter or, with `second` 1, of the second, and their partners; but bin 0
  * has none. */
 static EDGEEMO_APART void split_bins(const edgeemo_tables *t, edgeemo_work *work, int32_t second)
@@ -286,6 +244,26 @@ static EDGEEMO_APART void split_bins(const edgeemo_tables *t, edgeemo_work *work
     }
 }
 #endif
+
+static void halve_pairs(real_complex *z, int32_t m)
+{
+    for (real_complex *a = z; a < z + m; a += 2) {
+        real_complex x = a[0], y = a[1];
+        a[0] = (real_complex){x.re + y.re, x.im + y.im};
+        a[1] = (real_complex){x.re - y.re, x.im - y.im};
+    }
+}
+
+void edgeemo_fft(const edgeemo_tables *t, edgeemo_work *work)
+{
+    int32_t m = over(t->fft, 2), length = over(m, 4);
+    for (; length > 4; length = over(length, 4))
+        quarter_blocks(t, work->z, length);
+    if (length == 2)
+        halve_pairs(work->z, m);
+    else
+        last_fours(t, work->z);
+}
 
 /* Root by Newton's method on 1/sqrt(x): three steps from the usual guess reach float's last
  * bits, and + - * give the same bits everywhere. 0 gives 0. */
@@ -312,18 +290,13 @@ void edgeemo_spectrum(const edgeemo_tables *t, edgeemo_work *work)
     int32_t m = over(t->fft, 2);
     const real_complex *z = work->z;
     real *power = work->power;
+    split_bins(t, work, 0);
+    split_bins(t, work, 1);
     real even = z[0].re + z[0].im, odd = z[0].re - z[0].im;
     power[0] = 4.0f * (even * even);
     power[m] = 4.0f * (odd * odd);
     real_complex middle = z[t->quarters[2]];
     power[over(m, 2)] = 4.0f * (middle.re * middle.re + middle.im * middle.im);
-#if EDGEEMO_HELIUM
-    helium_split(t, work, 0);
-    helium_split(t, work, 1);
-#else
-    split_bins(t, work, 0);
-    split_bins(t, work, 1);
-#endif
     if (t->spectrum == EDGEEMO_SPECTRUM_MAGNITUDE)
         take_roots(power, m + 1);
 }

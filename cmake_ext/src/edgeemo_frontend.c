@@ -61,30 +61,34 @@ static int32_t smaller(int32_t a, int32_t b)
     return a < b ? a : b;
 }
 
-/* How many of n samples a push may take: no sample that would complete a frame beyond the room.
- * EDGEEMO_ERR_ARG if an argument is of no use. */
-static int32_t takeable(const edgeemo_frontend *fe, const void *samples, int32_t n,
-                        const float *frames, int32_t room)
+/* Whether `count` values cannot be where p leads. */
+static int32_t lacks(const void *p, int32_t count)
 {
-    if (!fe || n < 0 || room < 0 || (n > 0 && !samples) || (room > 0 && !frames))
-        return EDGEEMO_ERR_ARG;
+    return count < 0 || (count > 0 && !p);
+}
+
+/* How many of n samples a push may take: no sample that would complete a frame beyond the room. */
+static int32_t takeable(const edgeemo_frontend *fe, int32_t n, int32_t room)
+{
     int64_t limit = missing(fe) + (int64_t)room * fe->tables->hop - 1;
     return n > limit ? (int32_t)limit : n;
 }
 
-/* Drop samples between frames, of n; gives how many. */
-static int32_t drop(edgeemo_frontend *fe, int32_t n)
+/* How many of n samples go the same way: into the history or, between frames, nowhere. */
+static int32_t next_piece(const edgeemo_frontend *fe, int32_t n)
 {
-    int32_t dropped = smaller(fe->skip, n);
-    fe->skip -= dropped;
-    return dropped;
+    return smaller(fe->skip > 0 ? fe->skip : fe->tables->window - fe->filled, n);
 }
 
-/* After n more samples in the history: if it is full, the frame, and what the next one shares
- * with it moves to the front. Returns the frames made, 0 or 1. */
+/* After a piece of n samples: if the history is full, the frame, and what the next one shares with
+ * it moves to the front. Returns the frames made, 0 or 1. */
 static EDGEEMO_APART int32_t finish(edgeemo_frontend *fe, int32_t n, float *out)
 {
     const edgeemo_tables *t = fe->tables;
+    if (fe->skip > 0) {
+        fe->skip -= n;
+        return 0;
+    }
     fe->filled += n;
     if (fe->filled < t->window)
         return 0;
@@ -104,34 +108,43 @@ static EDGEEMO_APART int32_t finish(edgeemo_frontend *fe, int32_t n, float *out)
 int32_t edgeemo_frontend_push(edgeemo_frontend *fe, const float *samples, int32_t n,
                               float *frames, int32_t room, int32_t *taken)
 {
-    n = takeable(fe, samples, n, frames, room);
-    if (n < 0 || !taken)
+    if (!fe || lacks(samples, n) || lacks(frames, room) || !taken)
         return EDGEEMO_ERR_ARG;
+    n = takeable(fe, n, room);
     if (edgeemo_first_bad_sample(samples, n) >= 0)
         return EDGEEMO_ERR_VALUE;
+    *taken = n;
     int32_t count = 0;
-    for (int32_t at = drop(fe, n), size; at < n; at += size + drop(fe, n - at - size)) {
-        size = smaller(fe->tables->window - fe->filled, n - at);
-        memcpy(fe->history + fe->filled, samples + at, (size_t)size * sizeof(float));
+    while (n > 0) {
+        int32_t size = next_piece(fe, n);
+        if (fe->skip == 0)
+            memcpy(fe->history + fe->filled, samples, (size_t)size * sizeof(float));
+        samples += size, n -= size;
         count += finish(fe, size, frames + (size_t)count * (size_t)fe->tables->bands);
     }
-    *taken = n;
     return count;
+}
+
+static EDGEEMO_APART void copy_i16(float *to, const int16_t *samples, int32_t n)
+{
+    for (int32_t i = 0; i < n; i++)
+        to[i] = (float)samples[i] * (1.0f / 32768.0f);
 }
 
 int32_t edgeemo_frontend_push_i16(edgeemo_frontend *fe, const int16_t *samples, int32_t n,
                                   float *frames, int32_t room, int32_t *taken)
 {
-    n = takeable(fe, samples, n, frames, room);
-    if (n < 0 || !taken)
+    if (!fe || lacks(samples, n) || lacks(frames, room) || !taken)
         return EDGEEMO_ERR_ARG;
+    n = takeable(fe, n, room);
+    *taken = n;
     int32_t count = 0;
-    for (int32_t at = drop(fe, n), size; at < n; at += size + drop(fe, n - at - size)) {
-        size = smaller(fe->tables->window - fe->filled, n - at);
-        for (int32_t i = 0; i < size; i++)
-            fe->history[fe->filled + i] = (float)samples[at + i] * (1.0f / 32768.0f);
+    while (n > 0) {
+        int32_t size = next_piece(fe, n);
+        if (fe->skip == 0)
+            copy_i16(fe->history + fe->filled, samples, size);
+        samples += size, n -= size;
         count += finish(fe, size, frames + (size_t)count * (size_t)fe->tables->bands);
     }
-    *taken = n;
     return count;
 }

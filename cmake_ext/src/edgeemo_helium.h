@@ -1,6 +1,9 @@
-/* edgeemo_helium.h: stages of edgeemo_fft.c and edgeemo_mel.c with Arm's vector unit, four values
- * of one frame at a time. The same operations in the same order, so the bits are the same. The
- * sums and products are the compiler's own; intrinsics only move, compare and convert. */
+/* edgeemo_helium.h: stages of edgeemo_fft.c with Arm's vector unit, four values of one frame at a
+ * time. The same operations in the same order, so the bits are the same. The sums and products are
+ * the compiler's own; intrinsics only move, compare and convert.
+ *
+ * Written for few bytes: one loop serves all stages of the FFT, whatever lies side by side there.
+ * It gathers, which takes more cycles than to load neighbours, but no more instructions. */
 #ifndef EDGEEMO_HELIUM_H
 #define EDGEEMO_HELIUM_H
 
@@ -8,153 +11,110 @@
 
 #include "edgeemo_internal.h"
 
-/* Real and imaginary parts of four neighbours. GCC 12 takes the intrinsics' pair of vectors through
- * the stack, hence the assembler. */
-#define PARTS(name, p, first, second)                                              \
-    register float32x4_t name##_re __asm__(first);                                 \
-    register float32x4_t name##_im __asm__(second);                                \
-    __asm__("vld20.32 {%q0, %q1}, [%2]\n\tvld21.32 {%q0, %q1}, [%2]"                \
-            : "=&w"(name##_re), "=&w"(name##_im)                                   \
-            : "r"(p)                                                               \
-            : "memory")
-#define KEEP(re_, im_, p)                                                          \
-    do {                                                                           \
-        register float32x4_t kept_re __asm__("q0") = (re_);                        \
-        register float32x4_t kept_im __asm__("q1") = (im_);                        \
-        __asm__ volatile("vst20.32 {%q0, %q1}, [%2]\n\tvst21.32 {%q0, %q1}, [%2]"  \
-                         :                                                         \
-                         : "w"(kept_re), "w"(kept_im), "r"(p)                      \
-                         : "memory");                                              \
+/* Parts of four complex values, `at` bytes behind x. */
+#define PART(x, part) vldrwq_gather_offset_f32(&(x)->part, at)
+#define KEEP(x, part, value) vstrwq_scatter_offset_f32(&(x)->part, at, value)
+
+/* Turn four values by the turns that lie `offset` bytes behind the addresses in `turns`. */
+#define TURN(x, offset)                                                   \
+    do {                                                                  \
+        float32x4_t w_re = vldrwq_gather_base_f32(turns, offset);         \
+        float32x4_t w_im = vldrwq_gather_base_f32(turns, (offset) + 4);   \
+        float32x4_t x_re = PART(x, re), x_im = PART(x, im);               \
+        KEEP(x, re, x_re * w_re - x_im * w_im);                           \
+        KEEP(x, im, x_re * w_im + x_im * w_re);                           \
     } while (0)
 
-/* Turn n of the four columns from `turns` on. */
-#define TURN(n, turns)                                                                      \
-    float32x4_t w##n##_re = vldrwq_gather_offset_f32(&(turns)->by##n.re, every_turns);      \
-    float32x4_t w##n##_im = vldrwq_gather_offset_f32(&(turns)->by##n.im, every_turns)
-
-static inline uint32x4_t steps_of(uint32_t bytes)
+/* The windowed frame, and zeros behind its end. */
+static EDGEEMO_APART void fill_frame(const edgeemo_tables *t, const float *frame, real_complex *z)
 {
-    return vmulq_n_u32(vidupq_n_u32(0, 1), bytes);
+    const float *shape = t->shape;
+    float *to = &z->re, *end = to + t->fft;
+    int32_t left = (t->window + 1) & ~1;
+    for (; left >= 4; left -= 4, to += 4, frame += 4, shape += 4)
+        vstrwq_f32(to, vldrwq_f32(frame) * vldrwq_f32(shape));
+    for (float *zero = to; zero < end; zero += 4)
+        vstrwq_f32(zero, vdupq_n_f32(0));
+    for (; left > 0; left--)
+        *to++ = *frame++ * *shape++;
 }
 
-/* Columns 0..last of every block; last is a multiple of four. */
-static EDGEEMO_APART void helium_columns(const edgeemo_turns *turns, real_complex *z, int32_t m,
-                                         int32_t length, int32_t last)
+/* One stage, of blocks with four times `quarter` values. Columns count through all blocks: column c
+ * begins at value 4 c - 3 (c mod quarter). So four lanes are neighbours in one block or, where
+ * blocks are small, in several. A block of four has no turns. */
+static EDGEEMO_APART void quarter_blocks(const edgeemo_tables *t, real_complex *z, int32_t length)
 {
-    const uint32x4_t every_turns = steps_of(sizeof *turns);
-    int32_t quarter = over(length, 4);
-    for (int32_t j = 0; j < last; j += 4) {
-        TURN(1, turns + j);
-        TURN(2, turns + j);
-        TURN(3, turns + j);
-        for (real_complex *at = z + j; at < z + m; at += length) {
-            PARTS(a, at, "q0", "q1");
-            PARTS(b, at + quarter, "q2", "q3");
-            PARTS(c, at + 2 * quarter, "q4", "q5");
-            PARTS(d, at + 3 * quarter, "q6", "q7");
-            BUTTERFLY_OF_FOUR(float32x4_t);
-            KEEP(x0, y0, at);
-            KEEP(TURNED_RE(1), TURNED_IM(1), at + quarter);
-            KEEP(TURNED_RE(2), TURNED_IM(2), at + 2 * quarter);
-            KEEP(TURNED_RE(3), TURNED_IM(3), at + 3 * quarter);
-        }
+    uint32_t quarter = (uint32_t)length / 4, columns = (uint32_t)t->fft / 8;
+    uint32_t first_turn = (uint32_t)(uintptr_t)turns_of(t, length);
+    real_complex *a = z, *b = a + quarter, *c = b + quarter, *d = c + quarter;
+    for (uint32_t first = 0; first < columns; first += 4) {
+        uint32x4_t column = vidupq_n_u32(first, 1);
+        uint32x4_t turns = vandq_u32(column, vdupq_n_u32(quarter - 1));
+        turns = vmulq_n_u32(turns, sizeof(edgeemo_turns)); /* that is three complex values */
+        uint32x4_t at = vsubq_u32(vmulq_n_u32(column, 4 * sizeof *z), turns);
+        /* Real before imaginary parts, as the vector unit has but eight registers. */
+        float32x4_t a_re = PART(a, re), c_re = PART(c, re);
+        float32x4_t sum_re = a_re + c_re, dif_re = a_re - c_re;
+        float32x4_t b_re = PART(b, re), d_re = PART(d, re);
+        float32x4_t odd_re = b_re + d_re, rot_im = d_re - b_re;
+        KEEP(a, re, sum_re + odd_re);
+        KEEP(c, re, sum_re - odd_re);
+        float32x4_t a_im = PART(a, im), c_im = PART(c, im);
+        float32x4_t sum_im = a_im + c_im, dif_im = a_im - c_im;
+        float32x4_t b_im = PART(b, im), d_im = PART(d, im);
+        float32x4_t odd_im = b_im + d_im, rot_re = b_im - d_im;
+        KEEP(a, im, sum_im + odd_im);
+        KEEP(c, im, sum_im - odd_im);
+        KEEP(b, re, dif_re + rot_re);
+        KEEP(b, im, dif_im + rot_im);
+        KEEP(d, re, dif_re - rot_re);
+        KEEP(d, im, dif_im - rot_im);
+        if (quarter == 1)
+            continue;
+        turns = vaddq_n_u32(turns, first_turn);
+        TURN(b, 0);
+        TURN(c, 8);
+        TURN(d, 16);
     }
 }
 
-/* As fill_columns(). Behind the last value of the frame, 0 times 0. */
-static EDGEEMO_APART void helium_fill(const edgeemo_tables *t, const float *frame,
-                                      real_complex *z, int32_t last)
+void edgeemo_begin(const edgeemo_tables *t, const float *frame, edgeemo_work *work)
 {
-    int32_t quarter = over(t->fft, 4), values = (t->window + 1) & ~1;
-    for (int32_t row = 0; row < t->fft; row += quarter)
-        for (int32_t i = row; i < row + 2 * last; i += 4) {
-            mve_pred16_t in = vctp32q(i < values ? (uint32_t)(values - i) : 0);
-            float32x4_t x = vldrwq_z_f32(frame + i, in) * vldrwq_z_f32(t->shape + i, in);
-            vstrwq_f32((float *)z + i, x);
-        }
+    fill_frame(t, frame, work->z);
+    quarter_blocks(t, work->z, over(t->fft, 2));
 }
 
-/* As window_columns(); first is a multiple of four. */
-static EDGEEMO_APART void helium_window(const edgeemo_tables *t, const float *frame,
-                                        real_complex *z, int32_t first)
+static void last_fours(const edgeemo_tables *t, real_complex *z)
 {
-    const uint32x4_t every_turns = steps_of(sizeof(edgeemo_turns));
-    int32_t quarter = over(t->fft, 8);
-    const real_complex *in = (const real_complex *)frame + first;
-    const edgeemo_complex *shape = (const edgeemo_complex *)t->shape + first;
-    const edgeemo_turns *turns = t->turns + first;
-    for (real_complex *at = z + first; at < z + quarter; at += 4) {
-        /* The shape's three parts share registers, so each is used before the next is loaded. */
-        PARTS(ia, in, "q0", "q1");
-        PARTS(sa, shape, "q6", "q7");
-        float32x4_t a_re = ia_re * sa_re, a_im = ia_im * sa_im;
-        PARTS(ib, in + quarter, "q2", "q3");
-        PARTS(sb, shape + quarter, "q6", "q7");
-        float32x4_t b_re = ib_re * sb_re, b_im = ib_im * sb_im;
-        PARTS(ic, in + 2 * quarter, "q4", "q5");
-        PARTS(sc, shape + 2 * quarter, "q6", "q7");
-        float32x4_t c_re = ic_re * sc_re, c_im = ic_im * sc_im;
-        BUTTERFLY_OF_THREE(float32x4_t);
-        KEEP(x0, y0, at);
-        TURN(1, turns);
-        KEEP(TURNED_RE(1), TURNED_IM(1), at + quarter);
-        TURN(2, turns);
-        KEEP(TURNED_RE(2), TURNED_IM(2), at + 2 * quarter);
-        TURN(3, turns);
-        KEEP(TURNED_RE(3), TURNED_IM(3), at + 3 * quarter);
-        in += 4, shape += 4, turns += 4;
-    }
+    quarter_blocks(t, z, 4);
 }
 
-/* As last_fours(): lane i is block i of four blocks. */
-static EDGEEMO_APART void helium_fours(real_complex *z, int32_t m)
+/* The bins of the first quarter or, with `second` 1, of the second, and their partners; of bin 0,
+ * which has none, edgeemo_spectrum() knows. */
+static EDGEEMO_APART void split_bins(const edgeemo_tables *t, edgeemo_work *work, int32_t second)
 {
-    const uint32x4_t every_block = steps_of(4 * sizeof *z);
-#define PART(i) vldrwq_gather_offset_f32(&z->re + (i), every_block)
-#define KEEP_PART(i, x) vstrwq_scatter_offset_f32(&z->re + (i), every_block, x)
-    for (real_complex *end = z + m; z < end; z += 16) {
-        float32x4_t a_re = PART(0), a_im = PART(1), b_re = PART(2), b_im = PART(3);
-        float32x4_t c_re = PART(4), c_im = PART(5), d_re = PART(6), d_im = PART(7);
-        BUTTERFLY_OF_FOUR(float32x4_t);
-        KEEP_PART(0, x0);
-        KEEP_PART(1, y0);
-        KEEP_PART(2, x1);
-        KEEP_PART(3, y1);
-        KEEP_PART(4, x2);
-        KEEP_PART(5, y2);
-        KEEP_PART(6, x3);
-        KEEP_PART(7, y3);
-    }
-#undef PART
-#undef KEEP_PART
-}
-
-/* As split_bins(), by four: at least four bins, and at the end the last four, be it once more. */
-static EDGEEMO_APART void helium_split(const edgeemo_tables *t, edgeemo_work *work,
-                                       int32_t second)
-{
-    int32_t quarter = over(t->fft, 8), r = !second, first = second * quarter + r;
+    uint32_t quarter = (uint32_t)t->fft / 8, bin = (uint32_t)second * quarter;
     const real_complex *from = work->z + t->quarters[second];
     const real_complex *mirror = work->z + t->quarters[3 - second];
-    const edgeemo_complex *w = t->split + first;
-    const uint16_t *place = t->place + r, *mirrored = t->place + quarter - r - 3;
-    float *low = work->power + first, *high = work->power + 4 * quarter - first - 3;
-    const uint32x4_t back = 3 - vidupq_n_u32(0, 1);
-    for (int32_t left = quarter - r, step = 4; step > 0; left -= step) {
-        uint32x4_t p = vshlq_n_u32(vldrhq_u32(place), 3);
-        uint32x4_t q = vshlq_n_u32(vldrhq_gather_shifted_offset_u32(mirrored, back), 3);
-        float32x4_t p_re = vldrwq_gather_offset_f32(&from->re, p);
-        float32x4_t p_im = vldrwq_gather_offset_f32(&from->im, p);
-        float32x4_t q_re = vldrwq_gather_offset_f32(&mirror->re, q);
-        float32x4_t q_im = vldrwq_gather_offset_f32(&mirror->im, q);
-        PARTS(w, w, "q6", "q7");
+    const edgeemo_complex *w = t->split + bin;
+    const uint16_t *place = t->place;
+    float *low = work->power + bin, *high = work->power + 3 * quarter - bin;
+    for (uint32_t left = quarter; left > 0; left -= 4) {
+        uint32x4_t back = vddupq_n_u32(left, 1);
+        uint32x4_t at = vshlq_n_u32(vldrhq_u32(place), 3);
+        float32x4_t p_re = PART(from, re), p_im = PART(from, im);
+        at = vshlq_n_u32(vldrhq_gather_shifted_offset_u32(t->place, back), 3);
+        float32x4_t q_re = PART(mirror, re), q_im = PART(mirror, im);
+        float32x4x2_t both = vld2q_f32(&w->re);
+        float32x4_t w_re = both.val[0], w_im = both.val[1];
         PAIR_OF_BINS(float32x4_t);
         vstrwq_f32(low, a_re * a_re + a_im * a_im);
         vstrwq_scatter_shifted_offset_f32(high, back, b_re * b_re + b_im * b_im);
-        if (left < 8)
-            step = left - 4;
-        place += step, mirrored -= step, w += step, low += step, high -= step;
+        place += 4, w += 4, low += 4;
     }
 }
 
+#undef TURN
+#undef PART
+#undef KEEP
 #endif

@@ -11,8 +11,11 @@
 #define EDGEEMO_HELIUM 0
 #endif
 
-/* A function that stays a function: one copy of its code, and its stack only while it runs. */
-#ifdef __GNUC__
+/* A function that stays a function: one copy of its code, and its stack only while it runs. It also
+ * keeps its arguments: GCC would pass a struct's fields one by one, and some on the stack. */
+#if defined __GNUC__ && !defined __clang__
+#define EDGEEMO_APART __attribute__((noinline, noclone))
+#elif defined __GNUC__
 #define EDGEEMO_APART __attribute__((noinline))
 #else
 #define EDGEEMO_APART

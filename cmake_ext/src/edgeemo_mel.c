@@ -67,6 +67,32 @@ void edgeemo_mel(const edgeemo_tables *t, edgeemo_work *work, real *out)
     p = e * 0x1.62e430p-1f + f * p
 enum { ROUND_UP = 0x3f800000 - 0x3f3504f3 }; /* makes the shift round at sqrt(1/2) */
 
+#if EDGEEMO_HELIUM
+/* Of four values; the constants wait in the core's registers, as the vector unit has but eight. */
+static inline float32x4_t natural_logs(float32x4_t x)
+{
+    uint32x4_t bits = vreinterpretq_u32_f32(x);
+    int32x4_t whole = vreinterpretq_s32_u32(vaddq_n_u32(bits, ROUND_UP) >> 23);
+    whole = vsubq_n_s32(whole, 127);
+    bits -= vreinterpretq_u32_s32(whole << 23);
+    float32x4_t f = vsubq_n_f32(vreinterpretq_f32_u32(bits), 1.0f), e = vcvtq_f32_s32(whole);
+    LN(float32x4_t, f, e, vaddq_n_f32);
+    return p;
+}
+
+void edgeemo_log(const edgeemo_tables *t, float *values)
+{
+    int32_t add = t->floor_mode == EDGEEMO_FLOOR_ADD;
+    /* One of the two changes nothing: a band's sum is 0 or more. */
+    float more = add ? t->floor : 0, least = add ? 0 : t->floor;
+    for (int32_t left = t->bands; left > 0; left -= 4, values += 4) {
+        mve_pred16_t in = vctp32q((uint32_t)left);
+        float32x4_t x = vaddq_n_f32(vldrwq_z_f32(values, in), more);
+        x = vmaxnmq_f32(x, vdupq_n_f32(least));
+        vstrwq_p_f32(values, vmulq_n_f32(natural_logs(x), t->log_scale), in);
+    }
+}
+#else
 static real natural_log(real x)
 {
     union {
@@ -82,35 +108,13 @@ static real natural_log(real x)
     return p;
 }
 
-#if EDGEEMO_HELIUM
-/* The same; the constants wait in the core's registers, as the vector unit has but eight. */
-static inline float32x4_t natural_logs(float32x4_t x)
-{
-    uint32x4_t bits = vreinterpretq_u32_f32(x);
-    int32x4_t whole = vreinterpretq_s32_u32(vaddq_n_u32(bits, ROUND_UP) >> 23);
-    whole = vsubq_n_s32(whole, 127);
-    bits -= vreinterpretq_u32_s32(whole << 23);
-    float32x4_t f = vsubq_n_f32(vreinterpretq_f32_u32(bits), 1.0f), e = vcvtq_f32_s32(whole);
-    LN(float32x4_t, f, e, vaddq_n_f32);
-    return p;
-}
-#endif
-
 void edgeemo_log(const edgeemo_tables *t, real *values)
 {
     float low = t->floor, scale = t->log_scale;
     int32_t add = t->floor_mode == EDGEEMO_FLOOR_ADD;
-    real *value = values, *end = values + t->bands;
-#if EDGEEMO_HELIUM
-    float32x4_t lows = vdupq_n_f32(low);
-    for (; end - value >= 4; value += 4) {
-        float32x4_t x = vldrwq_f32(value);
-        x = add ? x + lows : vpselq_f32(lows, x, vcmpltq_f32(x, lows));
-        vstrwq_f32(value, vmulq_n_f32(natural_logs(x), scale));
-    }
-#endif
-    for (; value < end; value++) {
-        real x = add ? *value + low : real_at_least(*value, low);
-        *value = natural_log(x) * scale;
+    for (real *end = values + t->bands; values < end; values++) {
+        real x = add ? *values + low : real_at_least(*values, low);
+        *values = natural_log(x) * scale;
     }
 }
+#endif
