@@ -21,7 +21,8 @@ from edgeemo.backends._tflite_file import read_tflite
 from edgeemo.backends.tflite import TfliteBackend
 from edgeemo.compress.students import Student
 from edgeemo.export.parity import ParitySet
-from edgeemo.export.tflite_graph import FRAMES
+from edgeemo.export.tflite_graph import FRAMES, operators
+from edgeemo.export.tflite_pack import unpack
 from edgeemo.export.tflm import MicroBackend
 from edgeemo.metrics import ccc
 
@@ -41,8 +42,8 @@ class Runtime:
         ccc: with the float student, by dimension.
         rmse: of the dimensions.
         largest: largest difference of a dimension.
-        steps: largest difference from LiteRT's reference kernels in integers of the output, for
-            TensorFlow Lite Micro.
+        steps: largest difference from LiteRT (its reference kernels, where they are right) in
+            integers of the output, for TensorFlow Lite Micro.
         arena: bytes of tensors and of structures, for TensorFlow Lite Micro.
         bytes: of the file.
         milliseconds: median for a clip, features made before.
@@ -89,13 +90,26 @@ def on_runtimes(
     features, wanted = cuts
     size, kind = path.stat().st_size, backend.card.quantization.kind
     names = {"c": "edgeemo C", "onnx": "onnxruntime", "tflite": "LiteRT XNNPACK"}
-    row, _ = _measure(f"{names[backend.name]} {_kind(kind)}", backend, features, wanted, size)
+    row, found = _measure(f"{names[backend.name]} {_kind(kind)}", backend, features, wanted, size)
     if not isinstance(backend, TfliteBackend) or kind != "int8":
         return (row,)
+    if _sums_anew(path):
+        # XNNPACK rounds in its own way, and is up to two integers from the reference kernels.
+        return row, _micro(MicroBackend(path), features, wanted, found, size, 2 * STEPS)
     slow = TfliteBackend(path, read_tflite(path), reference=True)
     reference, judged = _measure("LiteRT reference int8", slow, features, wanted, size)
     micro = MicroBackend(path)
     return row, reference, _micro(micro, features, wanted, judged, size)
+
+
+def _sums_anew(path: Path) -> bool:
+    """Whether a sum has a scale of its own, which LiteRT's reference kernel does not turn to."""
+    model = unpack(read_tflite(path).model)
+    graph = model.subgraphs[0]
+    scales = [graph.tensors[i].quantization.scale[0]
+              for op, name in zip(graph.operators, operators(model), strict=True) if name == "SUM"
+              for i in (op.inputs[0], op.outputs[0])]  # fmt: skip
+    return scales[::2] != scales[1::2]
 
 
 def _kind(kind: str) -> str:
@@ -103,15 +117,16 @@ def _kind(kind: str) -> str:
 
 
 def _micro(
-    micro: MicroBackend, features: list[Floats], wanted: Floats, judged: Floats, size: int
-) -> Runtime:
+    micro: MicroBackend, features: list[Floats], wanted: Floats, judged: Floats, size: int,
+    limit: float = STEPS,
+) -> Runtime:  # fmt: skip
     row, found = _measure("TFLM int8", micro, features, wanted, size)
     steps = float(np.abs(found - judged).max() / micro.step_of("adv"))
     arena = micro.arena()
     faults: tuple[str, ...] = ()
-    if steps > STEPS + 1e-3:
-        faults = (f"TensorFlow Lite Micro differs from LiteRT's reference kernels by {steps:.3g} "
-                  f"integers; the limit is {STEPS:g}",)  # fmt: skip
+    if steps > limit + 1e-3:
+        faults = (f"TensorFlow Lite Micro differs from LiteRT by {steps:.3g} "
+                  f"integers; the limit is {limit:g}",)  # fmt: skip
     return Runtime(row.runtime, row.clips, row.ccc, row.rmse, row.largest, steps,
                    (arena.tensors, arena.structures), size, row.milliseconds, faults)  # fmt: skip
 

@@ -31,8 +31,8 @@ FRAMES = 300
 
 OPERATORS = (
     "ADD", "AVERAGE_POOL_2D", "BATCH_MATMUL", "CONCATENATION", "CONV_2D", "DEPTHWISE_CONV_2D",
-    "FULLY_CONNECTED", "HARD_SWISH", "MAX_POOL_2D", "MEAN", "MUL", "PAD", "RESHAPE", "SLICE",
-    "SOFTMAX", "STRIDED_SLICE", "SUB", "SUM",
+    "FULLY_CONNECTED", "HARD_SWISH", "MAX_POOL_2D", "MEAN", "MUL", "PAD", "QUANTIZE", "RESHAPE",
+    "SLICE", "SOFTMAX", "STRIDED_SLICE", "SUB", "SUM", "TRANSPOSE",
 )  # fmt: skip
 """What a file may use: all of it runs in int8 in LiteRT and in TensorFlow Lite Micro."""
 
@@ -136,10 +136,11 @@ def name_ends(model: Any, inputs: list[str], outputs: list[str]) -> None:
 
 
 def tidy(model: Any) -> None:
-    """Rewrite what stands before the first convolution, and join paddings, in place."""
+    """Rewrite what stands before the first convolution, and join what can be one, in place."""
     graph = _Graph(model)
     graph.straighten_head()
     graph.join_pads()
+    graph.join_turns()
 
 
 class _Graph:
@@ -282,6 +283,28 @@ class _Graph:
             total = (widths[0] + widths[1]).astype(np.int32)
             second.inputs = [first.inputs[0], self.constant(total, f"pad {second.outputs[0]}")]
             ops.remove(first)
+
+    def join_turns(self) -> None:
+        """One transposition for one and a reshape that only moves axes of length 1.
+
+        The reshape would write down how many frames there are.
+        """
+        ops = self.graph.operators
+        turns = {op.outputs[0]: op for op in ops if name_of(self.model, op) == "TRANSPOSE"}
+        for op in [op for op in ops if name_of(self.model, op) == "RESHAPE"]:
+            turn = turns.get(op.inputs[0])
+            if turn is None:
+                continue
+            order = self.value(turn.inputs[1])
+            assert order is not None
+            start, end = (self.graph.tensors[i].shape for i in (turn.inputs[0], op.outputs[0]))
+            ones = [a for a in order if start[a] == 1]
+            others = [a for a in order if start[a] != 1]
+            if len(start) == len(end) and [start[a] for a in others] == [n for n in end if n != 1]:
+                joined = [(ones if n == 1 else others).pop(0) for n in end]
+                made = self.constant(np.array(joined, np.int32), f"order {op.outputs[0]}")
+                turn.inputs, turn.outputs = [turn.inputs[0], made], op.outputs
+                ops.remove(op)
 
     def _tensor(self, shape: tuple[int, ...], kind: int, name: str, buffer: int) -> int:
         tensor = schema.TensorT()

@@ -6,6 +6,7 @@ that depends on the order of the clips.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -74,8 +75,7 @@ def quantize(model: Any, how: Int8, twins: Twins) -> Any:
     for output, shift in how.shifts.items():
         _shift(copy, output, shift)
     with_quantizer = require("ai_edge_quantizer.quantizer", "export")
-    recipe = require("ai_edge_quantizer.recipe", "export")
-    quantizer = with_quantizer.Quantizer(bytearray(pack(copy, names=True)), recipe.static_wi8_ai8())
+    quantizer = with_quantizer.Quantizer(bytearray(pack(copy, names=True)), _recipe(copy))
     table = {
         name: {"min": np.float32(found.low).reshape(shape),
                "max": np.float32(found.high).reshape(shape)}
@@ -86,6 +86,34 @@ def quantize(model: Any, how: Int8, twins: Twins) -> Any:
     int8 = unpack(bytes(made.quantized_model))
     check_whole(int8)
     return int8
+
+
+def _recipe(model: Any) -> Any:
+    """Int8 for all, int16 where a softmax weighs hundreds of tokens.
+
+    The steps of an int8 softmax are 1/256 by definition: most weights would be 0.
+    """
+    manager = require("ai_edge_quantizer.recipe_manager", "export").RecipeManager()
+    manager.add_static_config(".*", "*", activation_num_bits=8, weight_num_bits=8)
+    for op in _attention(model):
+        name = model.subgraphs[0].tensors[op.outputs[0]].name.decode()
+        manager.add_static_config(
+            f"^{re.escape(name)};?$", name_of(model, op), activation_num_bits=16, weight_num_bits=8
+        )
+    return manager.get_quantization_recipe()
+
+
+def _attention(model: Any) -> list[Any]:
+    """Each softmax inside of the graph, and the product with what it weighs."""
+    graph = model.subgraphs[0]
+    found: list[Any] = []
+    for op in graph.operators:
+        name = name_of(model, op)
+        inside = name == "SOFTMAX" and op.outputs[0] not in graph.outputs
+        behind = name == "MUL" and any(o.outputs[0] in op.inputs for o in found)
+        if inside or behind:
+            found.append(op)
+    return found
 
 
 def check_whole(model: Any) -> None:

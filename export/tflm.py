@@ -22,6 +22,9 @@ from edgeemo.backends._tflite_file import read_tflite
 from edgeemo.errors import BadArtifact, require
 from edgeemo.export.tflite_pack import unpack
 
+MOST_ARENA = 1 << 25
+"""Bytes that a model may take here: far more than a microcontroller has."""
+
 
 @dataclass(frozen=True)
 class Arena:
@@ -59,7 +62,8 @@ class Micro:
         self.outputs = [graph.tensors[i].name.decode() for i in graph.outputs]
         with _stderr() as said:
             try:
-                self._runner: Any = runtime.Interpreter.from_bytes(model)
+                # By default ten times the file, which is little where layers are small.
+                self._runner: Any = runtime.Interpreter.from_bytes(model, arena_size=MOST_ARENA)
             except RuntimeError as error:
                 reason = " ".join(said().split())[:300] or str(error)
                 raise BadArtifact(f"TensorFlow Lite Micro refuses the model: {reason}") from None

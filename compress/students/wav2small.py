@@ -46,7 +46,9 @@ class _Body(nn.Module):
             # the convolution sees beyond the end of a clip that stands alone.
             x = _masked(F.relu(norm(conv(x))), lengths)
             if i == 2:
-                x = F.max_pool2d(x, 3, stride=2, padding=1)
+                # Nothing is below 0 here, so zeros around do as well as the -inf of the pool's
+                # own padding, which has no int8 form.
+                x = F.max_pool2d(F.pad(x, (1, 1, 1, 1)), 3, stride=2)
                 with unwatched():
                     lengths = None if lengths is None else (lengths + 1) // 2
                 x = _masked(x, lengths)  # the first token behind a clip has seen its last frame
@@ -58,13 +60,15 @@ def _masked(x: Tensor, lengths: Tensor | None) -> Tensor:
         return x if lengths is None else x * time_mask(lengths, x.shape[2])[:, None, :, None]
 
 
-def _weights(scores: Tensor, lengths: Tensor | None) -> Tensor:
-    """Softmax over time (axis 1) without the padding."""
+def _attend(value: Tensor, weight: Tensor, lengths: Tensor | None) -> Tensor:
+    """Mean over time of [B, C, T, F] with the softmax of `weight` over time: [B, C, F]."""
+    # Time goes last, as int8 runtimes have their softmax there alone.
+    value, weight = value.permute(0, 1, 3, 2), weight.permute(0, 1, 3, 2)
     if lengths is not None:
         with unwatched():
-            inside = time_mask(lengths, scores.shape[1])
-            scores = scores + (1 - inside).view(*inside.shape, *(1,) * (scores.ndim - 2)) * _OUT
-    return scores.softmax(dim=1)
+            inside = time_mask(lengths, weight.shape[3])
+            weight = weight + (1 - inside)[:, None, None] * _OUT
+    return (value * weight.softmax(dim=-1)).sum(dim=-1)
 
 
 class _Wav2Small(Student):
@@ -97,15 +101,16 @@ class Wav2Small(_Wav2Small):
     def __init__(self) -> None:
         super().__init__(CHANNELS * BANDS)
         self.closing = nn.Conv2d(CHANNELS, CHANNELS, 1)
-        self.value = nn.Linear(CHANNELS * BANDS, CHANNELS * BANDS)
-        self.weight = nn.Linear(CHANNELS * BANDS, CHANNELS * BANDS)
+        # A kernel as wide as the bands is the linear map of all of them, without a reshape.
+        self.value = nn.Conv2d(CHANNELS, CHANNELS * BANDS, (1, BANDS))
+        self.weight = nn.Conv2d(CHANNELS, CHANNELS * BANDS, (1, BANDS))
 
     def forward(self, features: Tensor, lengths: Tensor | None = None) -> StudentOutput:
         """See Student.forward."""
         x, lengths = self.body(features, lengths)
-        tokens = self.closing(x).permute(0, 2, 1, 3).flatten(2)
-        pooled = (self.value(tokens) * _weights(self.weight(tokens), lengths)).sum(dim=1)
-        return self._output(pooled, tokens, lengths)
+        closed = self.closing(x)
+        pooled = _attend(self.value(closed), self.weight(closed), lengths).flatten(1)
+        return self._output(pooled, closed.permute(0, 2, 1, 3).flatten(2), lengths)
 
 
 @register_student("wav2small-17k")
@@ -120,8 +125,9 @@ class Wav2Small17k(_Wav2Small):
     def forward(self, features: Tensor, lengths: Tensor | None = None) -> StudentOutput:
         """See Student.forward."""
         x, lengths = self.body(features, lengths)
-        value, weight = (f(x).permute(0, 2, 1, 3) for f in (self.value, self.weight))
-        summary = (value * _weights(weight, lengths)).sum(dim=1)
-        gram = summary @ summary.transpose(1, 2)
+        value = self.value(x)
+        summary = _attend(value, self.weight(x), lengths)
+        # The product of matrices, as int8 runtimes want a layer's weights to be constant.
+        gram = (summary[:, :, None] * summary[:, None]).sum(dim=-1)
         pooled = torch.cat([summary.flatten(1), gram.flatten(1)], dim=1)
-        return self._output(pooled, value.flatten(2), lengths)
+        return self._output(pooled, value.permute(0, 2, 1, 3).flatten(2), lengths)

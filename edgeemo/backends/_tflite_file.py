@@ -42,7 +42,7 @@ OPERATORS = {
 _MAX_ENTRIES = 8
 _MAX_ELEMENTS = 2**28
 _MAX_PAD = 4096
-_TYPE_BYTES = {0: 4, 2: 4, 4: 8, 9: 1}  # float32, int32, int64, int8
+_TYPE_BYTES = {0: 4, 2: 4, 4: 8, 7: 2, 9: 1}  # float32, int32, int64, int16, int8
 
 # Fields of a table: a number's bytes, "text", "[n]" for a vector of numbers of n bytes, or the
 # kind of table, "[Kind]" for many. Numbers that are not listed are refused.

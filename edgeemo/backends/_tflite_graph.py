@@ -21,7 +21,9 @@ from numpy.typing import NDArray
 from edgeemo.backends._tflite_file import OPERATORS, Table, check_model
 from edgeemo.errors import BadArtifact
 
-_TYPES: Mapping[int, Any] = {0: np.float32, 2: np.int32, 4: np.int64, 9: np.int8}
+_TYPES: Mapping[int, Any] = {
+    0: np.float32, 2: np.int32, 4: np.int64, 7: np.int16, 9: np.int8,
+}  # fmt: skip
 
 # Options by operator: name of the field, its number, its kind (of struct), its default.
 _CONV = (("padding", 0, "<b", 0), ("stride_columns", 1, "<i", 0), ("stride_rows", 2, "<i", 0))

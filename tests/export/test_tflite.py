@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -120,6 +121,21 @@ def test_every_runtime_was_asked(streams: Streams) -> None:
     for row in [*rows.values(), *streams["onnx"].runtimes, *streams["tflite-hop"].runtimes]:
         # Layers that no training has settled round badly; what counts here is that all were run.
         assert min(row.ccc.values()) >= 0.6 and not row.faults
+
+
+@pytest.mark.parametrize("name", ["wav2small", "wav2small-17k"])
+def test_students_that_look_ahead_agree_on_every_runtime(
+    name: str, make_run: Callable[[str, Path], Run], tmp_path: Path
+) -> None:
+    run = make_run(name, tmp_path / "run")
+    (result,) = export_run(run.folder, ("tflite",), int8=True, limits=Limits(ccc=0.06))
+    rows = {r.runtime: r for r in result.runtimes}
+    # Not the reference kernels: theirs of SUM does not turn to the scale of the result.
+    assert set(rows) == {"LiteRT XNNPACK int8", "TFLM int8"}
+    micro = rows["TFLM int8"]
+    assert micro.steps is not None and micro.steps <= 2.001 and micro.arena is not None
+    assert min(min(r.ccc.values()) for r in rows.values()) >= 0.9
+    assert not any(r.faults for r in rows.values())
 
 
 def test_a_hop_needs_little_memory(streams: Streams) -> None:
