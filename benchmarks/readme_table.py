@@ -9,9 +9,9 @@ Two files of benchmarks/results/ are read. Figures of one row that were not meas
 crossval.json, agreement with human ratings on unseen speakers:
     {"test_set": str, "protocol": str, "command": str, "rows": [
         {"name": str, "arousal": {"mean": float, "sd": float}, "dominance": ..., "valence": ...}]}
-latency.json, one clip from samples to the estimate:
-    {"machine": str, "protocol": str, "command": str, "model": str, "rows": [
-        {"peer": str, "ms": float, "peak_mb": float}]}
+latency.json, from samples or a picture to the estimate:
+    {"machine": str, "protocol": str, "command": str, "rows": [
+        {"peer": str, "file": str, "ms": float, "peak_mb": float}]}
 """
 
 from __future__ import annotations
@@ -49,14 +49,15 @@ def models() -> str:
     """Bytes, parameters, work and time of each shipped model."""
     from edgeemo.models import shipped
 
-    latency = _result("latency.json") or {"rows": [], "model": ""}
-    ours = [row for row in latency["rows"] if row["peer"] == "edgeemo"]
+    latency = _result("latency.json") or {"rows": []}
+    # The first peer of each file is the one that edgeemo prefers for it.
+    times = {row["file"]: row for row in reversed(latency["rows"])}
     rows = []
     for model in shipped():
-        time = ours[0] if ours and model.name == latency["model"] else {}
+        time = times.get(model.path.name, {})
         rows.append(
             [
-                f"`{model.name}`",
+                f"`{model.path.name}`",
                 f"{model.bytes / 1000:.0f} KB",
                 f"{model.card.parameters:,}",
                 f"{model.card.macs_per_second / 1e6:.1f} M",
@@ -66,7 +67,7 @@ def models() -> str:
         )
     if not rows:
         return MISSING
-    head = ["model", "file", "parameters", "MAC / s of audio", "5 s of speech", "peak memory"]
+    head = ["model", "file", "parameters", "MAC / s or face", "one estimate", "peak memory"]
     table = _table(head, rows)
     if "command" not in latency:
         return table

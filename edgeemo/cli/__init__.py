@@ -30,6 +30,7 @@ COMMANDS: Mapping[str, str] = {
     "calibrate": "learn where your own voice begins, from half a minute of calm speech",
     "evaluate": "a model against labels, with the spread over speakers",
     "live": "microphone and camera, in the terminal or a browser",
+    "bench": "what a model costs on this machine, beside other runtimes",
     "models": "what is shipped, and the command to use it",
     "doctor": "what is installed, what is missing, how to get it",
 }

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from edgeemo import _schema
+from edgeemo.card import Card
 from edgeemo.models import Model, shipped
 
 HELP = "List the models that are shipped with edgeemo, with licence, cost and measured figures."
@@ -49,11 +50,20 @@ def row(model: Model) -> dict[str, Any]:
 
 def _text(model: Model) -> str:
     card = model.card
-    lines = [
-        f"{model.name}  ({card.task}, {model.format}, {card.quantization.kind})",
-        f"  {model.bytes / 1000:.1f} KB, {card.parameters} parameters, {card.work}",
-        f"  licence: {card.licence}",
-    ]
+    return "\n".join(
+        [
+            f"{model.name}  ({card.task}, {model.format}, {card.quantization.kind})",
+            f"  {model.bytes / 1000:.1f} KB, {card.parameters} parameters, {card.work}",
+            f"  licence: {card.licence}",
+            *figure_lines(card),
+            f"  use: {model.command}",
+        ]
+    )
+
+
+def figure_lines(card: Card) -> list[str]:
+    """A line for each figure of a card, with what people and the level alone reach."""
+    lines = []
     for metric in card.metrics:
         spread = "" if metric.spread is None else f" ± {metric.spread:.3f}"
         human = "" if metric.human_ceiling is None else f", one human {metric.human_ceiling:.3f}"
@@ -62,4 +72,4 @@ def _text(model: Model) -> str:
             f"  {metric.measure} {metric.of}: {metric.value:.3f}{spread}{human}{base} "
             f"({metric.test_set})"
         )
-    return "\n".join([*lines, f"  use: {model.command}"])
+    return lines

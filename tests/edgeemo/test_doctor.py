@@ -38,7 +38,7 @@ def test_the_text_names_versions_and_the_pip_command(capsys: pytest.CaptureFixtu
 
 def test_a_missing_package_shows_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     def version(name: str) -> str:
-        if name == "soxr":
+        if name in ("soxr", "edgeemo-teachers"):
             raise metadata.PackageNotFoundError(name)
         return "1.0"
 
@@ -48,6 +48,7 @@ def test_a_missing_package_shows_its_remedy(monkeypatch: pytest.MonkeyPatch) -> 
     at = next(i for i, line in enumerate(lines) if line.startswith("  audio:"))
     assert lines[at] == "  audio: soundfile 1.0"
     assert lines[at + 1] == "    missing: soxr; pip install 'edgeemo[audio]'"
+    assert "missing: edgeemo-teachers; pip install ./teachers (in edgeemo's repository)" in text
 
 
 def test_a_front_end_that_is_wrong_is_told(
