@@ -1,6 +1,6 @@
 """How well do teacher and students agree with human ratings of people they have never heard?
 
-    python benchmarks/crossval.py --data CORPORA --whisper model.bin [--egemaps egemaps.npz]
+    python benchmarks/crossval.py --data DATA --whisper model.bin [--egemaps egemaps.npz]
     python benchmarks/crossval.py ... --recipe wav2small-stream --recipe wav2small
     python benchmarks/crossval.py ... --ship RUN  then writes the first student's run folder
 
@@ -296,7 +296,7 @@ class _Named:
 def main() -> None:
     """Run what is missing, print the table, write the result."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True, help="folder of corpora")
+    parser.add_argument("--data", type=Path, required=True, help="holds speech/ and ferplus/")
     parser.add_argument("--whisper", type=Path, required=True, help="CTranslate2 model.bin")
     parser.add_argument("--egemaps", type=Path, help="made by benchmarks/egemaps.py")
     parser.add_argument("--recipe", action="append", help="several stand beside the first")
@@ -306,7 +306,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/crossval"))
     parser.add_argument("--ship", type=Path, help="then write this run folder")
     args = parser.parse_args()
-    data, base = open_dataset(args.data), make_trunk(args.whisper)
+    data, base = open_dataset(args.data / "speech"), make_trunk(args.whisper)
     egemaps = dict(np.load(args.egemaps)) if args.egemaps else {}
     seeds, benches = range(args.seeds), []
     for name in args.recipe or ["wav2small-stream"]:
