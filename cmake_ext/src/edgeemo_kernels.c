@@ -3,18 +3,24 @@
 
 #include <string.h>
 
-void edgeemo_pack_int16(const edgeemo_dense *d, const int8_t *from, int32_t n, int32_t at,
+void edgeemo_pack_int16(const edgeemo_dense *d, const edgeemo_piece *p, int32_t at,
                         int32_t position, void *patches)
 {
-    int16_t *to = (int16_t *)patches + position * ((d->inputs + 15) / 16 * 16) + at;
-    for (int32_t i = 0; i < n; i++)
-        to[i] = from[i];
+    int32_t stride = (d->inputs + 15) / 16 * 16;
+    int16_t *to = (int16_t *)patches + position * stride + at;
+    for (int32_t k = 0; k < p->count; k++, to += stride)
+        for (int32_t i = 0; i < p->n; i++)
+            to[i] = p->from[k * p->step + i];
 }
 
-void edgeemo_pack_int8(const edgeemo_dense *d, const int8_t *from, int32_t n, int32_t at,
+void edgeemo_pack_int8(const edgeemo_dense *d, const edgeemo_piece *p, int32_t at,
                        int32_t position, void *patches)
 {
-    memcpy((int8_t *)patches + position * ((d->inputs + 15) / 16 * 16) + at, from, (size_t)n);
+    int32_t stride = (d->inputs + 15) / 16 * 16;
+    int8_t *to = (int8_t *)patches + position * stride + at;
+    const int8_t *from = p->from;
+    for (int32_t k = p->count; k > 0; k--, to += stride, from += p->step)
+        memcpy(to, from, (size_t)p->n);
 }
 
 /* Four outputs over one block of `width` inputs. */
@@ -74,9 +80,51 @@ void edgeemo_accumulate_portable(const int8_t *x, int32_t n, int32_t *sums)
         sums[i] += x[i];
 }
 
+void edgeemo_quantize_portable(const float *x, int32_t n, float a, float b, int8_t *to)
+{
+    for (int32_t i = 0; i < n; i++) {
+        float value = x[i] * a + b;
+        value = value > -128.0f ? value : -128.0f;
+        value = value < 127.0f ? value : 127.0f;
+        to[i] = (int8_t)((int32_t)(value + 128.5f) - 128);
+    }
+}
+
+#if defined(EDGEEMO_HAVE_GROUPS)
+/* Where the weight of output o and input k lies in a blob. */
+static int32_t place_of(const edgeemo_dense *d, int32_t o, int32_t k)
+{
+    int32_t block = k / 16 * 16, width = d->inputs - block < 16 ? d->inputs - block : 16;
+    return o / 4 * 4 * d->inputs + 4 * block + o % 4 * width + k - block;
+}
+
+void edgeemo_make_groups(const edgeemo_dense *d, int32_t inputs, int32_t lift, void *to)
+{
+    static const int32_t order[EDGEEMO_GROUP] = {0, 1, 4, 5, 2, 3, 6, 7};
+    size_t bytes = edgeemo_group_bytes(d->inputs);
+    memset(to, 0, bytes * (size_t)((d->outputs + EDGEEMO_GROUP - 1) / EDGEEMO_GROUP));
+    for (int32_t o = 0; o < d->outputs; o++) {
+        int32_t i = o % EDGEEMO_GROUP, sum = 0;
+        edgeemo_group *g = (void *)((char *)to + bytes * (size_t)(o / EDGEEMO_GROUP));
+        for (int32_t k = 0; k < inputs; k++) {
+            int8_t weight = d->weights[place_of(d, o, k)];
+            g->weights[(k / 4 * EDGEEMO_GROUP + order[i]) * 4 + k % 4] = weight;
+            sum += weight;
+        }
+        /* Modulo 2^32, as the sums. */
+        g->bias[i] = (int32_t)((uint32_t)d->rescale.channels[2 * o] - (uint32_t)(lift * sum));
+        g->multiplier[i] = d->rescale.channels[2 * o + 1];
+    }
+}
+#endif
+
 const edgeemo_kernels edgeemo_kernels_portable = {
-    "portable", 1, edgeemo_pack_int16, dense, depthwise, edgeemo_add_portable,
-    edgeemo_accumulate_portable,
+    "portable", 1,
+#if defined(EDGEEMO_HAVE_GROUPS)
+    0, 0,
+#endif
+    edgeemo_pack_int16, dense, depthwise, edgeemo_add_portable,
+    edgeemo_accumulate_portable, edgeemo_quantize_portable,
 };
 
 const edgeemo_kernels *edgeemo_kernels_at(int32_t index)

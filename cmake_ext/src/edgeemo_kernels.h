@@ -8,13 +8,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Positions that a set of kernels may take at once, and inputs that are packed together. Machines
+ * with memory to spare may also put weights in groups. */
+#if UINTPTR_MAX > UINT32_MAX
+#define EDGEEMO_HAVE_GROUPS 1
+enum { EDGEEMO_MAX_POSITIONS = 24, EDGEEMO_UNIT = 1 };
+#else
+enum { EDGEEMO_MAX_POSITIONS = 2, EDGEEMO_UNIT = 4 };
+#endif
+
 /* Bounds that the checks of a blob hold: with them no sum below leaves 32 bits. */
 enum {
     EDGEEMO_MAX_INPUTS = 32767,    /* of a dot product: 2^15 * 2^7 * 2^7 is under 2^30 */
     EDGEEMO_MAX_BIAS = 1 << 30,    /* in size */
     EDGEEMO_MAX_SHIFT = 22,        /* zero << shift stays under 2^30 */
-    EDGEEMO_MAX_ADD = 1 << 21,     /* multipliers of an addition, in size */
-    EDGEEMO_MAX_POSITIONS = 8      /* that a set of kernels may take at once */
+    EDGEEMO_MAX_ADD = 1 << 21      /* multipliers of an addition, in size */
 };
 
 /* From a sum to int8: clamp(((((acc << pre) * multiplier) >> 32) + plus) >> shift), which is
@@ -37,6 +45,19 @@ typedef struct edgeemo_dense {
     edgeemo_rescale rescale;
 } edgeemo_dense;
 
+enum { EDGEEMO_GROUP = 8 };
+
+/* Eight outputs as sets of kernels read them that have the weights put in order before. */
+typedef struct edgeemo_group {
+    int32_t bias[EDGEEMO_GROUP], multiplier[EDGEEMO_GROUP];
+    int8_t weights[]; /* [inputs / 4][eight outputs: 0 1 4 5 2 3 6 7][4] */
+} edgeemo_group;
+
+static inline size_t edgeemo_group_bytes(int32_t inputs)
+{
+    return sizeof(edgeemo_group) + (size_t)inputs * EDGEEMO_GROUP;
+}
+
 /* A sum over taps for each channel. Weights lie by pairs of taps; in a pair channel by channel, two
  * int16 each. What is missing to two taps or four channels is 0. */
 typedef struct edgeemo_depthwise {
@@ -46,6 +67,12 @@ typedef struct edgeemo_depthwise {
     edgeemo_rescale rescale;
 } edgeemo_depthwise;
 
+/* n inputs each of `count` positions; those of a position lie `step` behind those of the last. */
+typedef struct edgeemo_piece {
+    const int8_t *from;
+    int32_t n, step, count;
+} edgeemo_piece;
+
 /* clamp(zero + ((a * m0 + b * m1 + plus) >> shift)) */
 typedef struct edgeemo_sum {
     int32_t m0, m1, plus, shift, zero, low, high;
@@ -54,10 +81,15 @@ typedef struct edgeemo_sum {
 typedef struct edgeemo_kernels {
     const char *name;
     int32_t positions; /* that dense() takes at once */
+#if defined(EDGEEMO_HAVE_GROUPS)
+    int32_t grouped;   /* 1: dense() reads groups, made by edgeemo_make_groups() */
+    int32_t lift;      /* what pack() adds to inputs and the bias of a group makes good */
+#endif
 
-    /* Put n inputs (a multiple of 4, or the rest) of a position at place `at` (a multiple of 4). */
-    void (*pack)(const edgeemo_dense *d, const int8_t *from, int32_t n, int32_t at,
-                 int32_t position, void *patches);
+    /* Put the inputs of a position and those behind it at place `at` of each; n and `at` are
+     * multiples of EDGEEMO_UNIT. */
+    void (*pack)(const edgeemo_dense *d, const edgeemo_piece *p, int32_t at, int32_t position,
+                 void *patches);
     /* All outputs of `count` positions, 1..positions, that were packed. */
     void (*dense)(const edgeemo_dense *d, const void *patches, int32_t count, int8_t *const *to);
     /* taps: 2 * pairs pointers to `channels` values each. */
@@ -65,6 +97,8 @@ typedef struct edgeemo_kernels {
     void (*add)(const edgeemo_sum *s, const int8_t *a, const int8_t *b, int32_t n, int8_t *to);
     /* sums[i] += x[i] */
     void (*accumulate)(const int8_t *x, int32_t n, int32_t *sums);
+    /* Float to int8: a * x + b, rounded, halves up. A NaN becomes -128. */
+    void (*quantize)(const float *x, int32_t n, float a, float b, int8_t *to);
 } edgeemo_kernels;
 
 /* Bytes of the patches of all positions of a set of kernels. */
@@ -117,15 +151,19 @@ static inline int8_t edgeemo_rescaled(const edgeemo_rescale *r, int32_t o, int32
     return edgeemo_clamp((high + r->plus) >> r->shift, r->low, r->high);
 }
 
+/* Groups for all outputs; d->weights lie as in a blob, the first `inputs` of them count. */
+void edgeemo_make_groups(const edgeemo_dense *d, int32_t inputs, int32_t lift, void *to);
+
 /* What the sets of kernels share where they have nothing better. */
-void edgeemo_pack_int16(const edgeemo_dense *d, const int8_t *from, int32_t n, int32_t at,
+void edgeemo_pack_int16(const edgeemo_dense *d, const edgeemo_piece *p, int32_t at,
                         int32_t position, void *patches);
-void edgeemo_pack_int8(const edgeemo_dense *d, const int8_t *from, int32_t n, int32_t at,
+void edgeemo_pack_int8(const edgeemo_dense *d, const edgeemo_piece *p, int32_t at,
                        int32_t position, void *patches);
 void edgeemo_depthwise_from(const edgeemo_depthwise *d, const int8_t *const *taps, int32_t from,
                             int8_t *to);
 void edgeemo_add_portable(const edgeemo_sum *s, const int8_t *a, const int8_t *b, int32_t n,
                           int8_t *to);
 void edgeemo_accumulate_portable(const int8_t *x, int32_t n, int32_t *sums);
+void edgeemo_quantize_portable(const float *x, int32_t n, float a, float b, int8_t *to);
 
 #endif

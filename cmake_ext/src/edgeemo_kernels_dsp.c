@@ -13,17 +13,20 @@
 #include <string.h>
 
 /* Words of a patch: even and odd pair of position 0, even and odd pair of position 1, and so on. */
-static void pack(const edgeemo_dense *d, const int8_t *from, int32_t n, int32_t at,
-                 int32_t position, void *patches)
+static void pack(const edgeemo_dense *d, const edgeemo_piece *p, int32_t at, int32_t position,
+                 void *patches)
 {
     (void)d;
-    int32_t *to = (int32_t *)patches + at + 2 * position;
-    for (const int8_t *end = from + n; from < end; from += 4, to += 4) {
-        int32_t word, odd;
-        memcpy(&word, from, 4); /* any address: these cores load words from all */
-        __asm__("sxtb16 %0, %1, ror #8" : "=r"(odd) : "r"(word));
-        to[0] = __sxtb16(word);
-        to[1] = odd;
+    const int8_t *from = p->from;
+    for (const int32_t last = position + p->count; position < last; position++, from += p->step) {
+        int32_t *to = (int32_t *)patches + at + 2 * position;
+        for (const int8_t *x = from, *end = from + p->n; x < end; x += 4, to += 4) {
+            int32_t word, odd;
+            memcpy(&word, x, 4); /* any address: these cores load words from all */
+            __asm__("sxtb16 %0, %1, ror #8" : "=r"(odd) : "r"(word));
+            to[0] = __sxtb16(word);
+            to[1] = odd;
+        }
     }
 }
 
@@ -241,6 +244,7 @@ static void add(const edgeemo_sum *s, const int8_t *a, const int8_t *b, int32_t 
 
 const edgeemo_kernels edgeemo_kernels_dsp = {
     "dsp", 2, pack, dense, depthwise, add, edgeemo_accumulate_portable,
+    edgeemo_quantize_portable,
 };
 
 #else

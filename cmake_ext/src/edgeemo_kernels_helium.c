@@ -136,6 +136,7 @@ static void accumulate(const int8_t *x, int32_t n, int32_t *sums)
 
 const edgeemo_kernels edgeemo_kernels_helium = {
     "helium", 2, edgeemo_pack_int8, dense, depthwise, add, accumulate,
+    edgeemo_quantize_portable,
 };
 
 #else

@@ -135,7 +135,8 @@ static void accumulate(const int8_t *x, int32_t n, int32_t *sums)
 }
 
 const edgeemo_kernels edgeemo_kernels_neon = {
-    "neon", 8, edgeemo_pack_int8, dense, depthwise, add, accumulate,
+    "neon", 8, 0, 0, edgeemo_pack_int8, dense, depthwise, add, accumulate,
+    edgeemo_quantize_portable,
 };
 
 #else

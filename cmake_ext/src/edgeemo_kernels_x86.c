@@ -8,7 +8,13 @@
 #include <string.h>
 
 #define AVX2 __attribute__((target("avx2")))
+#define INLINE static inline __attribute__((always_inline))
 #define VNNI __attribute__((target("avx2,avx512f,avx512bw,avx512vl,avx512vnni")))
+
+enum { TILE = 6, TILE_VNNI = 8 }; /* positions whose sums fit in the registers */
+
+/* Not __m256i, which is made of 64-bit values: GCC would copy each sum in each step. */
+typedef int32_t sums8 __attribute__((vector_size(32)));
 
 /* The vector registers that the operating system keeps for a program. */
 static uint32_t kept_registers(void)
@@ -37,149 +43,214 @@ int32_t edgeemo_has_vnni(void)
 
 /* ---- from sums to int8 ---- */
 
-/* Eight sums with the biases and multipliers of two times four outputs. */
-AVX2 static inline __m256i rescale(const edgeemo_rescale *r, __m256i acc, __m256i bias, __m256i m)
+/* Eight sums that have their biases, before they are cut to int8; m as it lies and moved by a
+ * lane, so that its odd multipliers stand where a product reads them. */
+AVX2 static inline __m256i scaled(const edgeemo_rescale *r, __m256i acc, __m256i m, __m256i m_odd)
 {
-    acc = _mm256_sll_epi32(_mm256_add_epi32(acc, bias), _mm_cvtsi32_si128(r->pre));
+    acc = _mm256_sll_epi32(acc, _mm_cvtsi32_si128(r->pre));
     __m256i even = _mm256_srli_epi64(_mm256_mul_epi32(acc, m), 32);
-    __m256i odd = _mm256_mul_epi32(_mm256_srli_epi64(acc, 32), _mm256_srli_epi64(m, 32));
+    __m256i odd = _mm256_mul_epi32(_mm256_srli_epi64(acc, 32), m_odd);
     __m256i high = _mm256_blend_epi32(even, odd, 0xaa);
-    high = _mm256_sra_epi32(_mm256_add_epi32(high, _mm256_set1_epi32(r->plus)),
+    return _mm256_sra_epi32(_mm256_add_epi32(high, _mm256_set1_epi32(r->plus)),
                             _mm_cvtsi32_si128(r->shift));
-    high = _mm256_max_epi32(high, _mm256_set1_epi32(r->low));
-    return _mm256_min_epi32(high, _mm256_set1_epi32(r->high));
 }
 
-/* The low byte of each of eight values: four in the low word, four in the second. */
-AVX2 static inline __m128i bytes_of(__m256i v)
+/* Two times eight values, cut to the range: 16 bytes. */
+AVX2 static inline __m128i bytes_of(int32_t low, int32_t high, __m256i a, __m256i b)
 {
-    __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
-    return _mm_packs_epi16(words, words);
+    /* Packing works in halves; the permutation puts the quarters into order. */
+    __m256i words = _mm256_permute4x64_epi64(_mm256_packs_epi32(a, b), 0xd8);
+    __m128i bytes =
+        _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+    bytes = _mm_max_epi8(bytes, _mm_set1_epi8((char)low));
+    return _mm_min_epi8(bytes, _mm_set1_epi8((char)high));
 }
 
-static inline void store(int8_t *to, uint32_t bytes, int32_t count)
+/* The first `count` (eight, or fewer) of eight bytes. */
+static inline void store(int8_t *to, __m128i bytes, int32_t count)
 {
-    if (count >= 4)
-        memcpy(to, &bytes, 4);
+    if (count >= 8)
+        _mm_storel_epi64((void *)to, bytes);
     else
         memcpy(to, &bytes, (size_t)count);
 }
 
-/* Bias and multiplier of four outputs (fewer at the end) in both halves. */
-AVX2 static inline void load_channels(const edgeemo_rescale *r, int32_t o, int32_t count,
-                                      __m256i *bias, __m256i *m)
+/* ---- dot products: what differs is how the sums of eight outputs are made ---- */
+
+typedef void sums_of(const edgeemo_dense *d, const int8_t *weights, const void *patches,
+                     int32_t count, int32_t (*sums)[EDGEEMO_GROUP]);
+
+AVX2 static void dense_by(sums_of *work, const edgeemo_dense *given, const void *patches,
+                          int32_t count, int8_t *const *to)
 {
-    int32_t copied[8] = {0};
-    const int32_t *pairs = r->channels + 2 * o;
-    if (count < 4) {
-        memcpy(copied, pairs, (size_t)count * 8);
-        pairs = copied;
+    const edgeemo_dense copy = *given, *d = &copy; /* a store through int8_t might change *given */
+    const int8_t *at = d->weights;
+    int32_t sums[EDGEEMO_MAX_POSITIONS][EDGEEMO_GROUP];
+    for (int32_t o = 0; o < d->outputs; o += EDGEEMO_GROUP, at += edgeemo_group_bytes(d->inputs)) {
+        const edgeemo_group *g = (const void *)at;
+        __m256i bias = _mm256_loadu_si256((const void *)g->bias);
+        __m256i m = _mm256_loadu_si256((const void *)g->multiplier);
+        __m256i m_odd = _mm256_srli_epi64(m, 32);
+        work(d, g->weights, patches, count, sums);
+        for (int32_t p = 0; p < count; p += 2) {
+            /* An odd position at the end is done twice. */
+            int32_t q = p + 1 < count ? p + 1 : p;
+            __m256i a = _mm256_add_epi32(_mm256_loadu_si256((const void *)sums[p]), bias);
+            __m256i b = _mm256_add_epi32(_mm256_loadu_si256((const void *)sums[q]), bias);
+            a = scaled(&d->rescale, a, m, m_odd);
+            b = scaled(&d->rescale, b, m, m_odd);
+            __m128i bytes = bytes_of(d->rescale.low, d->rescale.high, a, b);
+            store(to[p] + o, bytes, d->outputs - o);
+            store(to[q] + o, _mm_unpackhi_epi64(bytes, bytes), d->outputs - o);
+        }
     }
-    __m128 low = _mm_loadu_ps((const float *)(const void *)pairs);
-    __m128 high = _mm_loadu_ps((const float *)(const void *)(pairs + 4));
-    *bias = _mm256_broadcastsi128_si256(_mm_castps_si128(_mm_shuffle_ps(low, high, 0x88)));
-    *m = _mm256_broadcastsi128_si256(_mm_castps_si128(_mm_shuffle_ps(low, high, 0xdd)));
 }
 
-/* The last block of a group with zeros to 16 inputs an output. */
-static inline void whole_block(const int8_t *w, int32_t width, int8_t to[64])
+static inline int32_t patch_stride(const edgeemo_dense *d)
 {
-    memset(to, 0, 64);
-    for (int32_t o = 0; o < 4; o++)
-        memcpy(to + 16 * o, w + o * width, (size_t)width);
+    return (d->inputs + 15) / 16 * 16;
 }
 
-/* ---- AVX2 ---- */
+/* ---- AVX2: pairs of int16, because sums of int8 products would leave 16 bits ---- */
 
-AVX2 static void pack(const edgeemo_dense *d, const int8_t *from, int32_t n, int32_t at,
-                      int32_t position, void *patches)
+AVX2 static inline void widen_four(const int8_t *from, int16_t *to)
 {
-    int16_t *to = (int16_t *)patches + position * ((d->inputs + 15) / 16 * 16) + at;
+    int32_t four;
+    memcpy(&four, from, sizeof four);
+    _mm_storel_epi64((void *)to, _mm_cvtepi8_epi16(_mm_cvtsi32_si128(four)));
+}
+
+AVX2 static inline void widen_eight(const int8_t *from, int16_t *to)
+{
+    _mm_storeu_si128((void *)to, _mm_cvtepi8_epi16(_mm_loadl_epi64((const void *)from)));
+}
+
+/* What is no multiple of 16 ends with a step that does some values again. */
+AVX2 static inline void widen(const int8_t *from, int32_t n, int16_t *to)
+{
     int32_t i = 0;
     for (; i + 16 <= n; i += 16)
         _mm256_storeu_si256((void *)(to + i),
                             _mm256_cvtepi8_epi16(_mm_loadu_si128((const void *)(from + i))));
-    for (; i + 8 <= n; i += 8)
-        _mm_storeu_si128((void *)(to + i),
-                         _mm_cvtepi8_epi16(_mm_loadl_epi64((const void *)(from + i))));
-    for (; i < n; i++)
-        to[i] = from[i];
-}
-
-/* Four outputs for two positions over 16 inputs. */
-AVX2 static inline void step(const int8_t *w, const int16_t *x0, const int16_t *x1, __m256i *a,
-                             __m256i *b)
-{
-    __m256i x = _mm256_loadu_si256((const void *)x0), y = _mm256_loadu_si256((const void *)x1);
-    for (int32_t o = 0; o < 4; o++) {
-        __m256i v = _mm256_cvtepi8_epi16(_mm_loadu_si128((const void *)(w + 16 * o)));
-        a[o] = _mm256_add_epi32(a[o], _mm256_madd_epi16(v, x));
-        b[o] = _mm256_add_epi32(b[o], _mm256_madd_epi16(v, y));
+    int32_t rest = n - i;
+    if (rest >= 8) {
+        widen_eight(from + i, to + i);
+        widen_eight(from + n - 8, to + n - 8);
+    } else if (rest && n >= 4) {
+        if (rest > 4)
+            widen_four(from + i, to + i);
+        widen_four(from + n - 4, to + n - 4);
+    } else if (rest) {
+        to[0] = from[0], to[n / 2] = from[n / 2], to[n - 1] = from[n - 1]; /* one to three */
     }
 }
 
-/* Four sums from four vectors. */
-AVX2 static inline __m128i total(const __m256i *a)
+AVX2 static void pack(const edgeemo_dense *d, const edgeemo_piece *given, int32_t at,
+                      int32_t position, void *patches)
 {
-    __m256i sums = _mm256_hadd_epi32(_mm256_hadd_epi32(a[0], a[1]), _mm256_hadd_epi32(a[2], a[3]));
-    return _mm_add_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
+    const edgeemo_piece p = *given;
+    int32_t stride = patch_stride(d);
+    int16_t *to = (int16_t *)patches + position * stride + at;
+    for (int32_t k = 0; k < p.count; k++, to += stride)
+        widen(p.from + k * p.step, p.n, to);
 }
 
-AVX2 static void dense_avx2(const edgeemo_dense *given, const void *patches, int32_t count,
+/* `n` positions, a constant: then all sums stay in registers. */
+AVX2 INLINE void tile(const edgeemo_dense *d, const int8_t *w, const int16_t *x, const int32_t n,
+                      int32_t (*sums)[EDGEEMO_GROUP])
+{
+    sums8 a[TILE], b[TILE];
+    int32_t stride = patch_stride(d);
+    for (int32_t p = 0; p < n; p++)
+        a[p] = b[p] = (sums8){0};
+    const int8_t *end = w + d->inputs * EDGEEMO_GROUP;
+    do {
+        __m256i u = _mm256_cvtepi8_epi16(_mm_loadu_si128((const void *)w));
+        __m256i v = _mm256_cvtepi8_epi16(_mm_loadu_si128((const void *)(w + 16)));
+        for (int32_t p = 0; p < n; p++) {
+            int64_t four;
+            memcpy(&four, x + p * stride, sizeof four);
+            __m256i y = _mm256_set1_epi64x(four);
+            a[p] += (sums8)_mm256_madd_epi16(u, y);
+            b[p] += (sums8)_mm256_madd_epi16(v, y);
+        }
+        w += 4 * EDGEEMO_GROUP, x += 4;
+    } while (w != end);
+    /* Neighbours are halves of one sum; the order of a group lets them come out in order. */
+    for (int32_t p = 0; p < n; p++)
+        _mm256_storeu_si256((void *)sums[p], _mm256_hadd_epi32((__m256i)a[p], (__m256i)b[p]));
+}
+
+AVX2 static void sums_avx2(const edgeemo_dense *d, const int8_t *weights, const void *patches,
+                           int32_t count, int32_t (*sums)[EDGEEMO_GROUP])
+{
+    const int16_t *x = patches;
+    for (int32_t p = 0, n; p < count; p += n, x += n * patch_stride(d)) {
+        n = count - p < TILE ? count - p : TILE;
+        switch (n) {
+        case 1: tile(d, weights, x, 1, sums + p); break;
+        case 2: tile(d, weights, x, 2, sums + p); break;
+        case 3: tile(d, weights, x, 3, sums + p); break;
+        case 4: tile(d, weights, x, 4, sums + p); break;
+        case 5: tile(d, weights, x, 5, sums + p); break;
+        default: tile(d, weights, x, TILE, sums + p);
+        }
+    }
+}
+
+AVX2 static void dense_avx2(const edgeemo_dense *d, const void *patches, int32_t count,
                             int8_t *const *to)
 {
-    const edgeemo_dense copy = *given, *d = &copy; /* a store through int8_t might change *given */
-    const int8_t *w = d->weights;
-    int32_t stride = (d->inputs + 15) / 16 * 16, whole = d->inputs / 16 * 16;
-    int8_t last[64];
-    for (int32_t o = 0; o < d->outputs; o += 4, w += 4 * d->inputs) {
-        int32_t left = d->outputs - o;
-        __m256i bias, m;
-        load_channels(&d->rescale, o, left, &bias, &m);
-        if (whole < d->inputs)
-            whole_block(w + 4 * whole, d->inputs - whole, last);
-        for (int32_t p = 0; p < count; p += 2) {
-            /* An odd position at the end is computed twice, and stored once. */
-            int32_t q = p + 1 < count ? p + 1 : p;
-            const int16_t *x = (const int16_t *)patches + p * stride;
-            const int16_t *y = (const int16_t *)patches + q * stride;
-            __m256i zero = _mm256_setzero_si256();
-            __m256i a[4] = {zero, zero, zero, zero}, b[4] = {zero, zero, zero, zero};
-            for (int32_t k = 0; k < whole; k += 16)
-                step(w + 4 * k, x + k, y + k, a, b);
-            if (whole < d->inputs)
-                step(last, x + whole, y + whole, a, b);
-            __m256i sums = _mm256_set_m128i(total(b), total(a));
-            __m128i bytes = bytes_of(rescale(&d->rescale, sums, bias, m));
-            store(to[p] + o, (uint32_t)_mm_cvtsi128_si32(bytes), left);
-            store(to[q] + o, (uint32_t)_mm_extract_epi32(bytes, 1), left);
-        }
-    }
+    dense_by(sums_avx2, d, patches, count, to);
 }
 
-AVX2 static void depthwise(const edgeemo_depthwise *d, const int8_t *const *taps, int8_t *to)
+/* Bias and multiplier of eight channels, which lie in turn. */
+AVX2 static inline void load_channels(const int32_t *pairs, __m256i *bias, __m256i *m)
 {
-    int32_t width = (d->channels + 3) / 4 * 4, c = 0;
-    for (; c + 8 <= d->channels; c += 8) {
-        const int16_t *w = d->weights + 2 * c;
-        __m256i acc = _mm256_setzero_si256();
-        for (int32_t t = 0; t < d->pairs; t++, w += 2 * width) {
-            __m128i a = _mm_loadl_epi64((const void *)(taps[2 * t] + c));
-            __m128i b = _mm_loadl_epi64((const void *)(taps[2 * t + 1] + c));
-            __m256i x = _mm256_cvtepi8_epi16(_mm_unpacklo_epi8(a, b));
-            acc = _mm256_add_epi32(
-                acc, _mm256_madd_epi16(x, _mm256_loadu_si256((const void *)w)));
-        }
-        const float *pairs = (const void *)(d->rescale.channels + 2 * c);
-        __m256 low = _mm256_loadu_ps(pairs), high = _mm256_loadu_ps(pairs + 8);
-        /* The shuffle works in halves; the permutation puts the quarters into order. */
-        __m256i bias = _mm256_permute4x64_epi64(
-            _mm256_castps_si256(_mm256_shuffle_ps(low, high, 0x88)), 0xd8);
-        __m256i m = _mm256_permute4x64_epi64(
-            _mm256_castps_si256(_mm256_shuffle_ps(low, high, 0xdd)), 0xd8);
-        _mm_storel_epi64((void *)(to + c), bytes_of(rescale(&d->rescale, acc, bias, m)));
+    __m256 low = _mm256_loadu_ps((const void *)pairs);
+    __m256 high = _mm256_loadu_ps((const void *)(pairs + 8));
+    /* The shuffle works in halves; the permutation puts the quarters into order. */
+    *bias = _mm256_castps_si256(_mm256_shuffle_ps(low, high, 0x88));
+    *m = _mm256_castps_si256(_mm256_shuffle_ps(low, high, 0xdd));
+    *bias = _mm256_permute4x64_epi64(*bias, 0xd8);
+    *m = _mm256_permute4x64_epi64(*m, 0xd8);
+}
+
+AVX2 static inline __m256i products(__m128i taps, const int16_t *w)
+{
+    return _mm256_madd_epi16(_mm256_cvtepi8_epi16(taps), _mm256_loadu_si256((const void *)w));
+}
+
+/* 16 channels from c on. */
+AVX2 static inline __m128i sixteen(const edgeemo_depthwise *d, const int8_t *const *taps, int32_t c)
+{
+    const int16_t *w = d->weights + 2 * c;
+    const edgeemo_rescale *r = &d->rescale;
+    int32_t width = (d->channels + 3) / 4 * 4;
+    __m256i x, y, mx, my;
+    load_channels(r->channels + 2 * c, &x, &mx);
+    load_channels(r->channels + 2 * c + 16, &y, &my);
+    for (int32_t t = 0; t < d->pairs; t++, w += 2 * width) {
+        __m128i a = _mm_loadu_si128((const void *)(taps[2 * t] + c));
+        __m128i b = _mm_loadu_si128((const void *)(taps[2 * t + 1] + c));
+        x = _mm256_add_epi32(x, products(_mm_unpacklo_epi8(a, b), w));
+        y = _mm256_add_epi32(y, products(_mm_unpackhi_epi8(a, b), w + 16));
     }
-    edgeemo_depthwise_from(d, taps, c, to);
+    return bytes_of(r->low, r->high, scaled(r, x, mx, _mm256_srli_epi64(mx, 32)),
+                    scaled(r, y, my, _mm256_srli_epi64(my, 32)));
+}
+
+AVX2 static void depthwise(const edgeemo_depthwise *given, const int8_t *const *taps, int8_t *to)
+{
+    const edgeemo_depthwise copy = *given, *d = &copy;
+    int32_t last = d->channels - 16;
+    if (last < 0) {
+        edgeemo_depthwise_from(d, taps, 0, to);
+        return;
+    }
+    for (int32_t c = 0; c < last; c += 16)
+        _mm_storeu_si128((void *)(to + c), sixteen(d, taps, c));
+    _mm_storeu_si128((void *)(to + last), sixteen(d, taps, last)); /* some of them again */
 }
 
 AVX2 static void add(const edgeemo_sum *s, const int8_t *a, const int8_t *b, int32_t n, int8_t *to)
@@ -192,9 +263,8 @@ AVX2 static void add(const edgeemo_sum *s, const int8_t *a, const int8_t *b, int
         __m256i y = _mm256_cvtepi8_epi32(_mm_loadl_epi64((const void *)(b + i)));
         __m256i v = _mm256_add_epi32(_mm256_mullo_epi32(x, m0), _mm256_mullo_epi32(y, m1));
         v = _mm256_sra_epi32(_mm256_add_epi32(v, plus), _mm_cvtsi32_si128(s->shift));
-        v = _mm256_max_epi32(_mm256_add_epi32(v, zero), _mm256_set1_epi32(s->low));
-        v = _mm256_min_epi32(v, _mm256_set1_epi32(s->high));
-        _mm_storel_epi64((void *)(to + i), bytes_of(v));
+        v = _mm256_add_epi32(v, zero);
+        _mm_storel_epi64((void *)(to + i), bytes_of(s->low, s->high, v, v));
     }
     edgeemo_add_portable(s, a + i, b + i, n - i, to + i);
 }
@@ -210,96 +280,87 @@ AVX2 static void accumulate(const int8_t *x, int32_t n, int32_t *sums)
     edgeemo_accumulate_portable(x + i, n - i, sums + i);
 }
 
+AVX2 static void quantize(const float *x, int32_t n, float a, float b, int8_t *to)
+{
+    int32_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        __m256 v = _mm256_mul_ps(_mm256_loadu_ps(x + i), _mm256_set1_ps(a));
+        v = _mm256_add_ps(v, _mm256_set1_ps(b));
+        v = _mm256_max_ps(v, _mm256_set1_ps(-128.0f)); /* what is no number gives the second */
+        v = _mm256_min_ps(v, _mm256_set1_ps(127.0f));
+        __m256i codes = _mm256_cvttps_epi32(_mm256_add_ps(v, _mm256_set1_ps(128.5f)));
+        codes = _mm256_sub_epi32(codes, _mm256_set1_epi32(128));
+        _mm_storel_epi64((void *)(to + i), bytes_of(-128, 127, codes, codes));
+    }
+    edgeemo_quantize_portable(x + i, n - i, a, b, to + i);
+}
+
 const edgeemo_kernels edgeemo_kernels_avx2 = {
-    "avx2", 8, pack, dense_avx2, depthwise, add, accumulate,
+    "avx2", EDGEEMO_MAX_POSITIONS, 1, 0, pack, dense_avx2, depthwise, add, accumulate, quantize,
 };
 
-/* ---- VNNI: unsigned times signed bytes, so inputs are 128 higher; the sum of the weights, times
- * 128, comes off again ---- */
+/* ---- VNNI: unsigned times signed bytes, so inputs are LIFT higher, and biases lower by that
+ * times the sum of the weights ---- */
 
-AVX2 static void pack_unsigned(const edgeemo_dense *d, const int8_t *from, int32_t n, int32_t at,
+enum { LIFT = 128 };
+
+AVX2 static void pack_unsigned(const edgeemo_dense *d, const edgeemo_piece *p, int32_t at,
                                int32_t position, void *patches)
 {
-    uint8_t *to = (uint8_t *)patches + position * ((d->inputs + 15) / 16 * 16) + at;
-    int32_t i = 0;
-    for (; i + 16 <= n; i += 16)
-        _mm_storeu_si128((void *)(to + i),
-                         _mm_xor_si128(_mm_loadu_si128((const void *)(from + i)),
-                                       _mm_set1_epi8((char)-128)));
-    for (; i < n; i++)
-        to[i] = (uint8_t)(from[i] ^ -128);
-}
-
-/* Sums of four outputs from those of [output 0, output 1] and [output 2, output 3]. */
-AVX2 static inline __m128i total_of_pairs(__m256i a, __m256i b)
-{
-    __m256i sums = _mm256_hadd_epi32(a, b); /* lanes: 0 0 2 2 | 1 1 3 3 */
-    __m128i low = _mm256_castsi256_si128(sums), high = _mm256_extracti128_si256(sums, 1);
-    sums = _mm256_castsi128_si256(_mm_hadd_epi32(low, high)); /* 0 2 1 3 */
-    return _mm_shuffle_epi32(_mm256_castsi256_si128(sums), 0xd8);
-}
-
-enum { ABREAST = 4 };
-
-VNNI static inline void step_vnni(const int8_t *w, const uint8_t *const *x, int32_t k, __m256i *a,
-                                  __m256i *b, __m256i *ones)
-{
-    __m256i w0 = _mm256_loadu_si256((const void *)w);
-    __m256i w1 = _mm256_loadu_si256((const void *)(w + 32));
-    __m256i offset = _mm256_set1_epi8((char)-128); /* 128 as an unsigned byte */
-    ones[0] = _mm256_dpbusd_epi32(ones[0], offset, w0);
-    ones[1] = _mm256_dpbusd_epi32(ones[1], offset, w1);
-    for (int32_t p = 0; p < ABREAST; p++) {
-        __m256i v = _mm256_broadcastsi128_si256(_mm_loadu_si128((const void *)(x[p] + k)));
-        a[p] = _mm256_dpbusd_epi32(a[p], v, w0);
-        b[p] = _mm256_dpbusd_epi32(b[p], v, w1);
+    int32_t stride = patch_stride(d);
+    uint8_t *to = (uint8_t *)patches + position * stride + at;
+    for (int32_t k = 0; k < p->count; k++, to += stride) {
+        const int8_t *from = p->from + k * p->step;
+        int32_t i = 0;
+        for (; i + 16 <= p->n; i += 16)
+            _mm_storeu_si128((void *)(to + i),
+                             _mm_xor_si128(_mm_loadu_si128((const void *)(from + i)),
+                                           _mm_set1_epi8((char)-LIFT)));
+        for (; i < p->n; i++)
+            to[i] = (uint8_t)(from[i] + LIFT);
     }
 }
 
-VNNI static void dense_vnni(const edgeemo_dense *given, const void *patches, int32_t count,
-                            int8_t *const *to)
+VNNI INLINE void tile_vnni(const edgeemo_dense *d, const int8_t *w, const uint8_t *x,
+                           const int32_t n, int32_t (*sums)[EDGEEMO_GROUP])
 {
-    const edgeemo_dense copy = *given, *d = &copy; /* a store through int8_t might change *given */
-    const int8_t *w = d->weights;
-    int32_t stride = (d->inputs + 15) / 16 * 16, whole = d->inputs / 16 * 16;
-    int8_t last[64];
-    for (int32_t o = 0; o < d->outputs; o += 4, w += 4 * d->inputs) {
-        int32_t left = d->outputs - o;
-        __m256i bias, m;
-        load_channels(&d->rescale, o, left, &bias, &m);
-        if (whole < d->inputs)
-            whole_block(w + 4 * whole, d->inputs - whole, last);
-        for (int32_t p = 0; p < count; p += ABREAST) {
-            const uint8_t *x[ABREAST];
-            int8_t *at[ABREAST];
-            __m256i a[ABREAST], b[ABREAST];
-            __m256i ones[2] = {_mm256_setzero_si256(), _mm256_setzero_si256()};
-            for (int32_t i = 0; i < ABREAST; i++) {
-                /* Places behind the last position compute it again. */
-                int32_t q = p + i < count ? p + i : count - 1;
-                x[i] = (const uint8_t *)patches + q * stride;
-                at[i] = to[q] + o;
-                a[i] = b[i] = _mm256_setzero_si256();
-            }
-            for (int32_t k = 0; k < whole; k += 16)
-                step_vnni(w + 4 * k, x, k, a, b, ones);
-            if (whole < d->inputs)
-                step_vnni(last, x, whole, a, b, ones);
-            __m256i high = _mm256_broadcastsi128_si256(total_of_pairs(ones[0], ones[1]));
-            for (int32_t i = 0; i < ABREAST; i += 2) {
-                __m256i sums = _mm256_set_m128i(total_of_pairs(a[i + 1], b[i + 1]),
-                                                total_of_pairs(a[i], b[i]));
-                sums = _mm256_sub_epi32(sums, high);
-                __m128i bytes = bytes_of(rescale(&d->rescale, sums, bias, m));
-                store(at[i], (uint32_t)_mm_cvtsi128_si32(bytes), left);
-                store(at[i + 1], (uint32_t)_mm_extract_epi32(bytes, 1), left);
-            }
+    __m256i a[TILE_VNNI];
+    int32_t stride = patch_stride(d);
+    for (int32_t p = 0; p < n; p++)
+        a[p] = _mm256_setzero_si256();
+    for (int32_t k = 0; k < d->inputs; k += 4, w += 4 * EDGEEMO_GROUP) {
+        __m256i u = _mm256_loadu_si256((const void *)w);
+        for (int32_t p = 0; p < n; p++) {
+            int32_t four;
+            memcpy(&four, x + p * stride + k, sizeof four);
+            a[p] = _mm256_dpbusd_epi32(a[p], _mm256_set1_epi32(four), u);
         }
     }
+    for (int32_t p = 0; p < n; p++)
+        _mm256_storeu_si256((void *)sums[p], _mm256_permute4x64_epi64(a[p], 0xd8));
+}
+
+VNNI static void sums_vnni(const edgeemo_dense *d, const int8_t *weights, const void *patches,
+                           int32_t count, int32_t (*sums)[EDGEEMO_GROUP])
+{
+    const uint8_t *x = patches;
+    int32_t p = 0, stride = patch_stride(d);
+    for (; p + TILE_VNNI <= count; p += TILE_VNNI)
+        tile_vnni(d, weights, x + p * stride, TILE_VNNI, sums + p);
+    for (; p + 4 <= count; p += 4)
+        tile_vnni(d, weights, x + p * stride, 4, sums + p);
+    for (; p < count; p++)
+        tile_vnni(d, weights, x + p * stride, 1, sums + p);
+}
+
+VNNI static void dense_vnni(const edgeemo_dense *d, const void *patches, int32_t count,
+                            int8_t *const *to)
+{
+    dense_by(sums_vnni, d, patches, count, to);
 }
 
 const edgeemo_kernels edgeemo_kernels_vnni = {
-    "vnni", 8, pack_unsigned, dense_vnni, depthwise, add, accumulate,
+    "vnni", EDGEEMO_MAX_POSITIONS, 1, LIFT, pack_unsigned, dense_vnni, depthwise, add, accumulate, quantize,
 };
 
 #else

@@ -96,7 +96,7 @@ static void plan_work(edgeemo_model *m, arena *a)
         if (l->kind == EDGEEMO_KIND_CONV) {
             size_t want = edgeemo_patch_bytes(m->kernels, inputs);
             patches = want > patches ? want : patches;
-            if (l->kernel_columns * m->tensors[l->input].channels % 4)
+            if (edgeemo_piece_length(m, l) % 4)
                 bytes = larger(bytes, (inputs + 3) / 4 * 4);
         }
         pointers = larger(pointers, l->kernel_rows
@@ -107,6 +107,27 @@ static void plan_work(edgeemo_model *m, arena *a)
     m->taps = take(a, (uint64_t)pointers * sizeof(int8_t *));
 }
 
+#if defined(EDGEEMO_HAVE_GROUPS)
+static void plan_groups(edgeemo_model *m, arena *a)
+{
+    if (!m->kernels->grouped)
+        return;
+    m->groups = take(a, (uint64_t)m->head->layers * sizeof(void *));
+    for (int32_t i = 0; i < m->head->layers; i++) {
+        if (m->layers[i].kind != EDGEEMO_KIND_CONV)
+            continue;
+        const edgeemo_layer *l = m->layers + i;
+        edgeemo_dense d = edgeemo_dense_of(m, l);
+        uint64_t count = (uint64_t)((d.outputs + EDGEEMO_GROUP - 1) / EDGEEMO_GROUP);
+        void *to = take(a, count * edgeemo_group_bytes(d.inputs));
+        if (a->start) {
+            edgeemo_make_groups(&d, edgeemo_inputs(m, l), m->kernels->lift, to);
+            m->groups[i] = to;
+        }
+    }
+}
+#endif
+
 /* Bytes of all, and their places if the arena has a start; 0 if beyond 2^30. */
 static size_t plan(edgeemo_model *m, arena *a)
 {
@@ -114,6 +135,9 @@ static size_t plan(edgeemo_model *m, arena *a)
     m->rows = take(a, (uint64_t)m->head->tensors * sizeof(edgeemo_rows));
     plan_rows(m, a);
     plan_work(m, a);
+#if defined(EDGEEMO_HAVE_GROUPS)
+    plan_groups(m, a);
+#endif
     return a->used <= (uint64_t)1 << 30 ? (size_t)a->used : 0;
 }
 
@@ -266,18 +290,13 @@ static void advance(edgeemo_model *m)
     }
 }
 
-/* Float to int8: a * x + b, rounded, halves up. A NaN becomes -128. */
 static void quantize(const edgeemo_model *m, const float *x, int8_t *to)
 {
     const float *scales = (const void *)(m->blob + m->head->scales_at);
     int32_t n = m->tensors[0].columns * m->tensors[0].channels;
-    int32_t step = m->head->scales == 1 ? 0 : 2;
-    for (int32_t i = 0; i < n; i++, scales += step) {
-        float value = x[i] * scales[0] + scales[1];
-        value = value > -128.0f ? value : -128.0f;
-        value = value < 127.0f ? value : 127.0f;
-        to[i] = (int8_t)((int32_t)(value + 128.5f) - 128);
-    }
+    int32_t run = m->head->scales == 1 ? n : 1; /* values with the same scale */
+    for (int32_t i = 0; i < n; i += run, scales += 2)
+        m->kernels->quantize(x + i, run, scales[0], scales[1], to + i);
 }
 
 static int32_t tokens(const edgeemo_model *m)

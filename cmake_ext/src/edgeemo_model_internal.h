@@ -87,6 +87,9 @@ struct edgeemo_model {
     const edgeemo_kernels *kernels;
     edgeemo_rows *rows; /* one for each tensor */
     void *patches;      /* for the kernels */
+#if defined(EDGEEMO_HAVE_GROUPS)
+    void **groups;      /* weights of each layer in groups, if the kernels want them so */
+#endif
     int8_t *bytes;      /* one patch, where it is put together from uneven pieces */
     const int8_t **taps;
     int32_t block;
@@ -108,6 +111,35 @@ static inline int32_t edgeemo_has_window(const edgeemo_layer *l)
 {
     return l->kind == EDGEEMO_KIND_CONV || l->kind == EDGEEMO_KIND_DEPTHWISE
            || l->kind == EDGEEMO_KIND_AVERAGE_POOL || l->kind == EDGEEMO_KIND_MAX_POOL;
+}
+
+static inline edgeemo_rescale edgeemo_rescale_of(const edgeemo_model *m, const edgeemo_layer *l)
+{
+    int32_t zero = m->tensors[l->output].zero;
+    return (edgeemo_rescale){
+        (const void *)(m->blob + l->channels), l->pre, l->shift,
+        zero * (1 << l->shift) + (1 << (l->shift - 1)), l->low, l->high,
+    };
+}
+
+/* Values that a convolution takes for an output. */
+static inline int32_t edgeemo_inputs(const edgeemo_model *m, const edgeemo_layer *l)
+{
+    return l->kernel_rows * l->kernel_columns * m->tensors[l->input].channels;
+}
+
+/* The dot products of a convolution, with the weights of the blob. */
+static inline edgeemo_dense edgeemo_dense_of(const edgeemo_model *m, const edgeemo_layer *l)
+{
+    return (edgeemo_dense){(const int8_t *)m->blob + l->weights,
+                           (edgeemo_inputs(m, l) + 3) / 4 * 4,
+                           m->tensors[l->output].channels, edgeemo_rescale_of(m, l)};
+}
+
+/* Values of a patch that lie side by side in a row. */
+static inline int32_t edgeemo_piece_length(const edgeemo_model *m, const edgeemo_layer *l)
+{
+    return m->tensors[l->input].channels * (l->dilation_columns == 1 ? l->kernel_columns : 1);
 }
 
 /* Positions of a kernel in a row. */

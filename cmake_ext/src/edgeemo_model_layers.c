@@ -3,61 +3,76 @@
 
 #include <string.h>
 
-static edgeemo_rescale rescale_of(const edgeemo_model *m, const edgeemo_layer *l)
+/* The values under the kernel at column x and at those behind it, `count` columns in all, in the
+ * order of the weights; one column at a time if pieces are uneven. m->taps: the kernel's rows, each
+ * at its first column that is read. */
+static void pack_columns(const edgeemo_model *m, const edgeemo_layer *l, const edgeemo_dense *d,
+                         int32_t x, int32_t count, int32_t position)
 {
-    int32_t zero = m->tensors[l->output].zero;
-    return (edgeemo_rescale){
-        (const void *)(m->blob + l->channels), l->pre, l->shift,
-        zero * (1 << l->shift) + (1 << (l->shift - 1)), l->low, l->high,
-    };
-}
-
-/* The values under the kernel at column x, in the order of the weights. rows: the kernel's rows,
- * each at its first column that is read. */
-static void pack_position(const edgeemo_model *m, const edgeemo_layer *l, const edgeemo_dense *d,
-                          const int8_t *const *rows, int32_t offset, int32_t position)
-{
-    int32_t channels = m->tensors[l->input].channels;
-    int32_t pieces = l->dilation_columns == 1 ? 1 : l->kernel_columns;
-    int32_t length = l->kernel_columns / pieces * channels;
-    int32_t step = l->dilation_columns * channels, at = 0;
+    int32_t channels = m->tensors[l->input].channels, length = edgeemo_piece_length(m, l);
+    int32_t pieces = l->kernel_columns * channels / length, at = 0;
+    int32_t uneven = length % EDGEEMO_UNIT;
+    edgeemo_piece piece = {NULL, length, l->stride_columns * channels, count};
     for (int32_t r = 0; r < l->kernel_rows; r++)
         for (int32_t p = 0; p < pieces; p++, at += length) {
-            const int8_t *from = rows[r] + offset + p * step;
-            if (length % 4 == 0) {
-                m->kernels->pack(d, from, length, at, position, m->patches);
+            piece.from = m->taps[r] + x * piece.step + p * l->dilation_columns * channels;
+            if (!uneven) {
+                m->kernels->pack(d, &piece, at, position, m->patches);
                 continue;
             }
             for (int32_t i = 0; i < length; i++)
-                m->bytes[at + i] = from[i];
+                m->bytes[at + i] = piece.from[i];
         }
-    if (length % 4)
-        m->kernels->pack(d, m->bytes, d->inputs, 0, position, m->patches);
+    if (uneven) {
+        piece.from = m->bytes;
+        piece.n = d->inputs;
+        m->kernels->pack(d, &piece, 0, position, m->patches);
+    }
+#if defined(EDGEEMO_HAVE_GROUPS)
+    if (at < d->inputs && !m->kernels->grouped) {
+        /* What a foolish file multiplies with more than 0; groups have 0 there. */
+        static const int8_t zeros[4] = {0};
+        piece = (edgeemo_piece){zeros, d->inputs - at, 0, count};
+        m->kernels->pack(d, &piece, at, position, m->patches);
+    }
+#endif
 }
 
 /* The rows that a kernel sees for row i of its output, each at its first column that is read. */
 static void rows_of(const edgeemo_model *m, const edgeemo_layer *l, int32_t i, const int8_t **rows)
 {
-    int32_t first = i * l->stride_rows - l->top;
-    for (int32_t r = 0; r < l->kernel_rows; r++)
-        rows[r] = edgeemo_row(m, l->input, first + r * l->dilation_rows)
-                  - l->left * m->tensors[l->input].channels;
+    const edgeemo_tensor *t = m->tensors + l->input;
+    int32_t skipped = (t->left - l->left) * t->channels;
+    const edgeemo_rows *in = m->rows + l->input;
+    int32_t at = i * l->stride_rows - l->top;
+    at = (at < 0 ? at + in->capacity : at) % in->capacity;
+    for (int32_t r = 0; r < l->kernel_rows; r++, at += l->dilation_rows) {
+        if (at >= in->capacity)
+            at -= in->capacity;
+        rows[r] = in->data + at * in->row_bytes + skipped;
+    }
 }
 
 static void run_conv(const edgeemo_model *m, const edgeemo_layer *l, int32_t first, int32_t last)
 {
-    const edgeemo_tensor *in = m->tensors + l->input, *out = m->tensors + l->output;
-    int32_t inputs = l->kernel_rows * l->kernel_columns * in->channels;
-    const edgeemo_dense d = {(const int8_t *)m->blob + l->weights, (inputs + 3) / 4 * 4,
-                             out->channels, rescale_of(m, l)};
+    const edgeemo_tensor *out = m->tensors + l->output;
+    edgeemo_dense d = edgeemo_dense_of(m, l);
+#if defined(EDGEEMO_HAVE_GROUPS)
+    if (m->kernels->grouped)
+        d.weights = m->groups[l - m->layers];
+#endif
     int8_t *to[EDGEEMO_MAX_POSITIONS];
     int32_t count = 0, most = m->kernels->positions;
+    int32_t uneven = edgeemo_piece_length(m, l) % EDGEEMO_UNIT;
     for (int32_t i = first; i < last; i++) {
         rows_of(m, l, i, m->taps);
         int8_t *row = edgeemo_row(m, l->output, i);
-        for (int32_t x = 0; x < out->columns; x++) {
-            pack_position(m, l, &d, m->taps, x * l->stride_columns * in->channels, count);
-            to[count++] = row + x * out->channels;
+        for (int32_t x = 0; x < out->columns;) {
+            int32_t n = out->columns - x < most - count ? out->columns - x : most - count;
+            n = uneven ? 1 : n;
+            pack_columns(m, l, &d, x, n, count);
+            for (int32_t end = x + n; x < end; x++)
+                to[count++] = row + x * out->channels;
             if (count == most) {
                 m->kernels->dense(&d, m->patches, count, to);
                 count = 0;
@@ -73,21 +88,23 @@ static void run_depthwise(const edgeemo_model *m, const edgeemo_layer *l, int32_
 {
     const edgeemo_tensor *in = m->tensors + l->input;
     int32_t taps = l->kernel_rows * l->kernel_columns, channels = in->channels;
-    int32_t positions = edgeemo_positions(l, in);
+    int32_t positions = edgeemo_positions(l, in), step = l->stride_columns * channels;
     const edgeemo_depthwise d = {(const void *)(m->blob + l->weights), (taps + 1) / 2, channels,
-                                 rescale_of(m, l)};
+                                 edgeemo_rescale_of(m, l)};
     const int8_t **rows = m->taps + taps + 1; /* behind the taps; see patches of the plan */
     for (int32_t i = first; i < last; i++) {
         rows_of(m, l, i, rows);
+        const int8_t **tap = m->taps;
+        for (int32_t r = 0; r < l->kernel_rows; r++)
+            for (int32_t k = 0; k < l->kernel_columns; k++)
+                *tap++ = rows[r] + k * l->dilation_columns * channels;
+        *tap = tap[-1]; /* the missing half of the last pair; its weight is 0 */
         int8_t *row = edgeemo_row(m, l->output, i);
-        for (int32_t x = 0; x < positions; x++) {
-            const int8_t **tap = m->taps;
-            int32_t at = x * l->stride_columns * channels, step = l->dilation_columns * channels;
-            for (int32_t r = 0; r < l->kernel_rows; r++)
-                for (int32_t k = 0; k < l->kernel_columns; k++)
-                    *tap++ = rows[r] + at + k * step;
-            *tap = tap[-1]; /* the missing half of the last pair; its weight is 0 */
-            m->kernels->depthwise(&d, m->taps, row + x * channels);
+        m->kernels->depthwise(&d, m->taps, row);
+        for (int32_t x = 1; x < positions; x++) {
+            for (int32_t t = 0; t <= taps; t++)
+                m->taps[t] += step;
+            m->kernels->depthwise(&d, m->taps, row += channels);
         }
     }
 }
@@ -112,7 +129,7 @@ static void run_multiply(const edgeemo_model *m, const edgeemo_layer *l, int32_t
     const edgeemo_tensor *out = m->tensors + l->output;
     int32_t one = b->stride == 0 && a->stride != 0, n = out->columns * out->channels;
     const int32_t channel[2] = {0, l->m0};
-    edgeemo_rescale r = rescale_of(m, l);
+    edgeemo_rescale r = edgeemo_rescale_of(m, l);
     r.channels = channel;
     for (int32_t i = first; i < last; i++) {
         const int8_t *x = edgeemo_row(m, l->input, i), *y = edgeemo_row(m, l->second, one ? 0 : i);

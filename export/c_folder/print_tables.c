@@ -98,10 +98,12 @@ static void print_tables(const edgeemo_tables *t)
            t->quarters[0], t->quarters[1], t->quarters[2], t->quarters[3]);
 }
 
-/* Memory of the whole chain with a set of kernels that takes so many positions at once. */
-static void print_memory(const char *name, const edgeemo_speech_model *model, int32_t positions)
+/* Memory of the whole chain with a set of kernels that takes so many positions at once and has its
+ * weights in groups, or not. */
+static void print_memory(const char *name, const edgeemo_speech_model *model, int32_t positions,
+                         int32_t grouped)
 {
-    const edgeemo_kernels kernels = {.positions = positions};
+    const edgeemo_kernels kernels = {.positions = positions, .grouped = grouped};
     size_t others =
         edgeemo_speech_size(model) - edgeemo_model_size(model->blob, model->blob_bytes, BLOCK);
     size_t net = edgeemo_model_size_with(model->blob, model->blob_bytes, BLOCK, &kernels);
@@ -131,9 +133,9 @@ int main(int argc, char **argv)
     const edgeemo_speech_model model = {blob, bytes, tables};
     if (edgeemo_speech_size(&model) == 0)
         return 2;
-    /* Cortex-M's kernels take two positions, those of large machines up to eight. */
-    print_memory("SMALL", &model, 2);
-    print_memory("LARGE", &model, EDGEEMO_MAX_POSITIONS);
+    /* Cortex-M's kernels take two positions. */
+    print_memory("SMALL", &model, 2, 0);
+    print_memory("LARGE", &model, EDGEEMO_MAX_POSITIONS, 1);
     printf("#define TABLES %lu\n", (unsigned long)edgeemo_tables_size(&spec));
     print_tables(tables);
     free(memory);
