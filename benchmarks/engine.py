@@ -1,18 +1,22 @@
 """How fast is the int8 engine beside onnxruntime, LiteRT and TensorFlow Lite Micro on this machine?
 
-    python benchmarks/engine.py [--tflite FILE] [--onnx FILE] [--rounds 9]
+    python benchmarks/engine.py [--tflite FILE] [--onnx FILE] [--hop-onnx FILE] [--data DIR]
 
 prints a table and writes benchmarks/results/engine.json. One thread each; the network alone, from
 features. `clip`: 5 s of speech in one call. `stream`: 5 s as frames come, four at a time, with an
 estimate every 250 ms; the peers, which keep no state in these files, run their whole window of the
 last 3 s for each estimate, or with --hop-onnx one step of a one-hop file for each four frames.
-Peers take turns in one process and every figure is the best of its round, so that a slow minute of
-the machine hits all; ratios are medians over rounds.
+Times are of the processor, so that what else runs does not count. Peers take turns in one process
+and every figure is the best of its round; ratios are medians over rounds.
+
+With --data, a folder of corpora with labels.csv, also how far arousal, dominance and valence of 240
+clips lie from those of LiteRT on the same file, its reference kernels and its usual ones.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import os
 import platform
@@ -21,6 +25,7 @@ import time
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +42,7 @@ from edgeemo.features import log_mel
 ROOT = Path(__file__).resolve().parents[1]
 RESULT = ROOT / "benchmarks" / "results" / "engine.json"
 FRAMES, HOP, EVERY, WINDOW = 500, 4, 25, 300
+CLIPS = 240
 Work = Callable[[], NDArray[np.float32]]
 
 
@@ -80,12 +86,16 @@ def windows(run: Callable[[NDArray[np.float32]], NDArray[np.float32]], x: NDArra
     return live
 
 
-def onnx(path: Path, x: NDArray[np.float32]) -> dict[str, Work]:
+def onnx_session(path: Path) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+
+def onnx(path: Path, x: NDArray[np.float32]) -> dict[str, Work]:
+    session = onnx_session(path)
 
     def run(rows: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.asarray(session.run(["adv"], {"features": rows[np.newaxis]})[0][0])
@@ -94,29 +104,36 @@ def onnx(path: Path, x: NDArray[np.float32]) -> dict[str, Work]:
 
 
 def onnx_hops(path: Path, x: NDArray[np.float32]) -> dict[str, Work]:
-    from edgeemo.backends.onnx import OnnxBackend
-
-    stream = OnnxBackend(path).incremental()
+    """Bare calls: one for each hop, and one more where an estimate is wanted."""
+    session = onnx_session(path)
+    names = [o.name for o in session.get_outputs()]
+    start = {i.name: np.zeros(i.shape, np.float32) for i in session.get_inputs()}
 
     def live() -> NDArray[np.float32]:
-        stream.reset()
-        for at in range(0, FRAMES, HOP):
-            stream.push(x[at : at + HOP])
+        given, total = dict(start), np.zeros_like(start["mean"])
+        for count, at in enumerate(range(0, FRAMES, HOP), 1):
+            given["features"] = x[np.newaxis, at : at + HOP]
+            found = dict(zip(names, session.run(names, given), strict=True))
+            given |= {n.replace("next", "state"): v for n, v in found.items() if "next" in n}
+            total += found["token"].reshape(total.shape)
             if (at + HOP) % EVERY < HOP:
-                found = stream.outputs()
-        return found["adv"][0]
+                said = session.run(["adv"], given | {"mean": total / np.float32(count)})[0][0]
+        return np.asarray(said, np.float32)
 
     return {"stream": live}
 
 
-def litert(model: bytes, x: NDArray[np.float32]) -> dict[str, Work]:
-    from ai_edge_litert.interpreter import Interpreter
+def litert_run(model: bytes, *, reference: bool = False) -> Callable[..., NDArray[np.float32]]:
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
+    kernels = OpResolverType.BUILTIN_REF if reference else OpResolverType.AUTO
     runners = {}
 
     def run(rows: NDArray[np.float32]) -> NDArray[np.float32]:
         if len(rows) not in runners:
-            runner = Interpreter(model_content=model, num_threads=1)
+            runner = Interpreter(
+                model_content=model, num_threads=1, experimental_op_resolver_type=kernels
+            )
             place = runner.get_input_details()[0]
             runner.resize_tensor_input(place["index"], [1, len(rows), 40, 1])
             runner.allocate_tensors()
@@ -129,9 +146,48 @@ def litert(model: bytes, x: NDArray[np.float32]) -> dict[str, Work]:
         runner.invoke()
         adv = next(d for d in runner.get_output_details() if d["shape"][-1] == 3)
         scale, zero = adv["quantization"]
-        return (runner.get_tensor(adv["index"])[0].astype(np.float32) - zero) * np.float32(scale)
+        found = (runner.get_tensor(adv["index"])[0].astype(np.float32) - zero) * np.float32(scale)
+        return np.asarray(found, np.float32)
 
+    return run
+
+
+def litert(model: bytes, x: NDArray[np.float32]) -> dict[str, Work]:
+    run = litert_run(model)
     return {"clip": lambda: run(x), "stream": windows(run, x)}
+
+
+def clips(data: Path) -> list[Path]:
+    """As many of each corpus, spread over its table."""
+    tables = sorted(data.glob("*/labels.csv"))
+    found = []
+    for table in tables:
+        with table.open(encoding="utf-8") as file:
+            paths = [table.parent / row["path"] for row in csv.DictReader(file)]
+        paths = [p for p in paths if p.is_file()]
+        found += paths[:: max(1, len(paths) * len(tables) // CLIPS)][: -(-CLIPS // len(tables))]
+    return found
+
+
+def agreement(model: bytes, data: Path) -> dict[str, object]:
+    """Largest and mean distance of A, D and V from LiteRT's over real clips."""
+    sounds = [log_mel(read_audio(path)) for path in clips(data)]
+    blob = compile_graph(read_graph(model)).data
+    engine, out = _native.Model(blob, 64), np.zeros(11, np.float32)
+    ours_ = []
+    for x in sounds:
+        engine.reset()
+        engine.push(x)
+        assert engine.outputs(out) == len(out)
+        ours_.append(out[:3].copy())
+    found: dict[str, object] = {"clips": len(sounds)}
+    for name, reference in (("reference kernels", True), ("XNNPACK", False)):
+        theirs = [litert_run(model, reference=reference)(x) for x in sounds]
+        apart = np.abs(np.array(ours_) - np.array(theirs))
+        found[name] = {"largest": apart.max(0).tolist(), "mean": apart.mean(0).tolist()}
+        print(f"LiteRT, {name}: A/D/V of {len(sounds)} clips at most {apart.max(0)} apart, "
+              f"{apart.mean(0)} on average")  # fmt: skip
+    return found
 
 
 def tflm(model: bytes, x: NDArray[np.float32]) -> dict[str, Work]:
@@ -151,9 +207,10 @@ def tflm(model: bytes, x: NDArray[np.float32]) -> dict[str, Work]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--tflite", type=Path, default=ROOT / "tests/golden/stream-int8.tflite")
+    parser.add_argument("--tflite", type=Path, default=ROOT / "edgeemo/zoo/wav2small-stream.tflite")
     parser.add_argument("--onnx", type=Path, default=ROOT / "edgeemo/zoo/wav2small-stream.onnx")
-    parser.add_argument("--hop-onnx", type=Path, help="one-hop file of the same model")
+    parser.add_argument("--hop-onnx", type=Path, help="one-hop file of the same student")
+    parser.add_argument("--data", type=Path, help="folder of corpora, to compare estimates")
     parser.add_argument("--rounds", type=int, default=9)
     arguments = parser.parse_args()
     try:
@@ -178,9 +235,9 @@ def main() -> None:
                 work()
                 best_time = float("inf")
                 for _ in range(2 if "TFLM" in name else 8):
-                    start = time.perf_counter()
+                    start = time.process_time()
                     work()
-                    best_time = min(best_time, time.perf_counter() - start)
+                    best_time = min(best_time, time.process_time() - start)
                 scale = FRAMES / WINDOW if "TFLM" in name else 1.0
                 times.setdefault((name, what), []).append(best_time * scale)
     apart = np.abs(ours(model, x, None)["clip"]() - litert(model, x)["clip"]()).max()
@@ -195,8 +252,11 @@ def main() -> None:
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         "protocol": " ".join((__doc__ or "").split("\n\n")[2].split()),
         "command": f"python benchmarks/engine.py --tflite {arguments.tflite.name} "
-        f"--onnx {arguments.onnx.name}",
+        f"--onnx {arguments.onnx.name}"
+        + (f" --hop-onnx {arguments.hop_onnx.name}" if arguments.hop_onnx else "")
+        + (" --data DIR" if arguments.data else ""),
         "rows": rows,
+        **({"agreement": agreement(model, arguments.data)} if arguments.data else {}),
     }, indent=1) + "\n")  # fmt: skip
 
 
