@@ -56,7 +56,8 @@ class Session:
     ) -> Emotion:  # fmt: skip
         """One estimate for a clip of speech or for a face, by the model's task.
 
-        Sound of more than PIECE_SECONDS is cut into equal pieces whose estimates are averaged.
+        Sound of more than PIECE_SECONDS is cut into equal pieces whose estimates are averaged, and
+        a face is looked at as it is and mirrored.
 
         Args:
             values: speech: [n] mono; float in -1..1, or int16; at least
@@ -89,7 +90,9 @@ class Session:
 
     def _face(self, image: ArrayLike, box: Box | None) -> Emotion:
         taken = preprocess(np.asarray(image), box, self.card.image)
-        found = self.judge([(self.backend.run(taken), taken)])
+        # A face means the same in a mirror; both views together are right more often.
+        mirrored = np.ascontiguousarray(taken[:, :, ::-1])
+        found = self.judge((self.backend.run(view), view) for view in (taken, mirrored))
         if box is None:
             return found
         left, top, right, bottom = (round(float(v)) for v in box)
