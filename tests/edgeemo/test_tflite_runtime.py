@@ -13,6 +13,7 @@ import pytest
 
 import edgeemo
 from edgeemo import _native
+from edgeemo._teachers import need
 from edgeemo.audio import read_audio
 
 NEEDS = ("tflite-runtime==2.14.0", "numpy==1.26.4")
@@ -55,7 +56,7 @@ def older(tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 def test_it_predicts_what_the_newer_runtime_does(older: Path, tmp_path: Path) -> None:
-    clip = sorted((Path(edgeemo.__file__).parent / "speech").rglob("*.flac"))[0]
+    clip = sorted(need("speech").rglob("*.flac"))[0]
     samples = read_audio(clip)[:32000]
     np.save(tmp_path / "clip.npy", samples)
     env = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
