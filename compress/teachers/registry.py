@@ -206,7 +206,7 @@ for _known in (
     Known(
         name="builtin",
         loader=_load_builtin,
-        licence="shipped with edgeemo; its card tells",
+        licence="shipped with edgeemo-teachers; its card tells",
         fetch="",
         order="arousal, dominance, valence",
         scale="0..1",
@@ -214,7 +214,7 @@ for _known in (
     Known(
         name="builtin-face",
         loader=_load_builtin_face,
-        licence="shipped with edgeemo; its card tells",
+        licence="shipped with edgeemo-teachers; its card tells",
         fetch="",
         order="classes only",
         scale="softmax of eight classes",

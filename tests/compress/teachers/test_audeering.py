@@ -121,7 +121,8 @@ def test_old_names_of_weight_norm_in_a_pytorch_file(tmp_path, tiny, model, head,
     }
     assert set(old) != set(state)
     torch.save(old | {"wav2vec2.masked_spec_embed": torch.zeros(32)}, folder / "pytorch_model.bin")
-    np.testing.assert_array_equal(load_teacher(folder).label(clips).adv, want)
+    # Sums of the same weights may be taken in another order: where they lie in memory decides.
+    np.testing.assert_allclose(load_teacher(folder).label(clips).adv, want, atol=1e-6)
 
 
 def test_preprocessor_may_say_not_to_normalize(tmp_path, tiny, model, head, clips):
