@@ -25,6 +25,8 @@ _MOST = 64 << 20
 _ROWS = 1024
 """Training rows from which mean and spread are taken."""
 
+_Array = np.ndarray[Any, Any]
+_Values = dict[str, _Array]
 _Pair = tuple[nn.Conv2d, nn.BatchNorm2d | None]
 
 
@@ -44,7 +46,8 @@ def take_weights(student: Student, path: Path) -> None:
     onnx = require("onnx", "export")
     try:
         graph = onnx.load_model_from_string(read_bytes(path, _MOST)).graph
-        layers, normal = list(_layers(graph)), _normalisation(graph)
+        values = _constants(graph)
+        layers, normal = list(_layers(graph, values)), _normalisation(graph, values)
     except BadArtifact:
         raise
     except Exception as error:  # protobuf and numpy raise a dozen kinds on damaged files
@@ -130,18 +133,17 @@ def _neutral(norm: nn.BatchNorm2d | None) -> None:
         norm.weight.fill_(1)
 
 
-def _layers(graph: Any) -> Iterator[tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]]:
+def _layers(graph: Any, values: _Values) -> Iterator[tuple[_Array, _Array]]:
     """Weight and bias of each convolution, then of each linear layer, in order."""
-    values = _constants(graph)
-    for kinds in (("Conv",), ("Gemm",)):
+    for kind in ("Conv", "Gemm"):
         for node in graph.node:
-            if node.op_type in kinds:
+            if node.op_type == kind:
                 weight = values[node.input[1]]
                 bias = values[node.input[2]] if len(node.input) > 2 else np.zeros(len(weight))
                 yield weight.astype(np.float32), bias.astype(np.float32)
 
 
-def _constants(graph: Any) -> dict[str, np.ndarray[Any, Any]]:
+def _constants(graph: Any) -> _Values:
     """Everything that does not depend on the input, by name; int8 multiplied by its scale."""
     to_array = require("onnx.numpy_helper", "export").to_array
     values = {held.name: to_array(held) for held in graph.initializer}
@@ -154,9 +156,8 @@ def _constants(graph: Any) -> dict[str, np.ndarray[Any, Any]]:
     return values
 
 
-def _normalisation(graph: Any) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]] | None:
+def _normalisation(graph: Any, values: _Values) -> tuple[_Array, _Array] | None:
     """Mean and standard deviation of the features, where the graph begins with them."""
-    values = _constants(graph)
     first = next((n for n in graph.node if n.op_type == "Sub" and n.input[0] == "features"), None)
     if first is None or first.input[1] not in values:
         return None
