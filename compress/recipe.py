@@ -229,56 +229,31 @@ class DistilPart:
 
 @dataclass(frozen=True)
 class HeadsPart:
-    """How heads are trained on an embedding that is held still.
+    """How a student gets its heads, on an embedding that is held still (compress/student_heads.py).
 
     Attributes:
-        members: networks, each with its own start, batches and dropout.
-        hidden: width of each hidden layer.
-        layers: hidden layers.
-        embedding: channels of a student's embedding that are kept, those from which the teacher's
-            is best rebuilt; 0 keeps all.
-        relu: ReLU between the layers, as students have it; otherwise GELU.
-        steps: of AdamW.
-        rated, others: rows of a batch with ratings of the dimensions, and with classes alone.
-        lr, weight_decay: peak rate (warm-up, then a cosine) and decay.
-        drop_input, drop_hidden: dropout.
-        noise: standard deviation of noise on the standardised input.
-        ccc, mse, classes: weights of the losses.
-        smoothing: of the class targets.
-
-    Ratings of annotators teach the dimensions, and votes of all corpora the classes.
+        embedding: channels of the embedding that are kept, those from which the teacher's is best
+            rebuilt; 0 keeps all.
+        hidden: width of the layer behind the kept channels.
+        steps: of AdamW, in which the student's heads learn a wide ensemble's outputs.
+        batch: rows of a step, half of them with ratings.
+        lr: peak rate.
+        noise: standard deviation of noise on the standardised embedding.
     """
 
-    members: int = 5
-    hidden: int = 256
-    layers: int = 2
     embedding: int = 0
-    relu: bool = False
-    steps: int = 450
-    rated: int = 64
-    others: int = 128
-    lr: float = 1e-3
-    weight_decay: float = 0.05
-    drop_input: float = 0.1
-    drop_hidden: float = 0.5
+    hidden: int = 64
+    steps: int = 1500
+    batch: int = 512
+    lr: float = 1e-2
     noise: float = 0.3
-    ccc: float = 1.0
-    mse: float = 2.0
-    classes: float = 1.0
-    smoothing: float = 0.1
 
     def __post_init__(self) -> None:
-        for name in ("members", "hidden", "steps", "rated"):
-            _between(f"heads.{name}", getattr(self, name), 1, 100_000)
-        _between("heads.others", self.others, 0, 100_000)
         _between("heads.embedding", self.embedding, 0, 100_000)
-        _between("heads.layers", self.layers, 0, 8)
+        for name in ("hidden", "steps", "batch"):
+            _between(f"heads.{name}", getattr(self, name), 1, 100_000)
         _between("heads.lr", self.lr, 1e-8, 1)
-        _between("heads.weight_decay", self.weight_decay, 0, 10)
-        for name in ("drop_input", "drop_hidden", "smoothing"):
-            _between(f"heads.{name}", getattr(self, name), 0, 0.95)
-        for name in ("noise", "ccc", "mse", "classes"):
-            _between(f"heads.{name}", getattr(self, name), 0, 1000)
+        _between("heads.noise", self.noise, 0, 1000)
 
 
 @dataclass(frozen=True)

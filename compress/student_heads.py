@@ -3,24 +3,34 @@
 A trunk that learned the teacher's features from everybody knows more voices than the few people
 who were rated; training it on with their ratings makes it forget (measured: docs/design.md). So the
 ratings teach only what lies behind the embedding, as they do in the built-in teacher.
+
+They teach it by a detour. A small network soon knows few ratings by heart; an ensemble of wide
+ones with much dropout does not, but no student has room for it. So the ensemble learns the ratings and
+the student's heads learn the ensemble, not only at the clips but between and around them, where
+there are as many examples as one likes (measured: docs/design.md).
 """
 
 from __future__ import annotations
 
 import copy
+import itertools
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from edgeemo.compress.batches import Batches
 from edgeemo.compress.labelled import Labelled
 from edgeemo.compress.recipe import HeadsPart
 from edgeemo.compress.students.base import Student
-from edgeemo.compress.teachers.heads import fit_heads
+from edgeemo.compress.teachers.heads import Ensemble, Heads, fit_heads
+from edgeemo.compress.training import rate_at
 from edgeemo.errors import BadRecipe
+from edgeemo.types import DIMENSIONS
 
 
 def narrowed(student: Student, rows: Labelled, part: HeadsPart) -> Student:
@@ -70,13 +80,67 @@ def with_heads(student: Student, rows: Labelled, part: HeadsPart, seed: int) -> 
         part: how.
         seed: of every random choice.
 
-    Raises:
-        BadRecipe: the student's head layers have other shapes than `part` says.
+    Returns:
+        A copy with its heads trained, in evaluation mode.
     """
     made = copy.deepcopy(student).eval()
     taught, by_teacher = _taught(rows)
-    made.take_heads(*fit_heads(taught, part, seed, heard_words=by_teacher).plain())
+    ensemble = fit_heads(taught, Ensemble(), seed, heard_words=by_teacher)
+    made.take_heads(*_learned(made, ensemble, taught, part, seed))
     return made
+
+
+def _learned(
+    student: Student, ensemble: Heads, rows: Labelled, part: HeadsPart, seed: int
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Weights [in, out] and biases [out] of heads that say what the ensemble says."""
+    assert rows.embedding is not None
+    x = torch.from_numpy(rows.embedding.astype(np.float32))
+    rated = ~np.isnan(rows.human_adv).any(1)
+    kinds = [k for k in (np.flatnonzero(rated), np.flatnonzero(~rated)) if len(k)]
+    rng = np.random.default_rng(seed)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        widths = [layer.in_features for layer in (*student.head_layers, student.adv)]
+        outputs = student.adv.out_features + student.classes.out_features
+        layers = [nn.Linear(i, o) for i, o in itertools.pairwise([*widths, outputs])]
+        net = nn.Sequential(*(m for layer in layers for m in (layer, nn.ReLU())))[:-1]
+        optimizer = torch.optim.AdamW(net.parameters(), lr=part.lr, weight_decay=0.0)
+        for step in range(part.steps):
+            optimizer.param_groups[0]["lr"] = part.lr * rate_at(step, part.steps, 0.1)
+            points = _between_rows(x, kinds, part, rng)
+            points += part.noise / ensemble.inverse_sd * torch.randn_like(points)
+            with torch.no_grad():
+                wanted = ensemble(points)
+            said = net((points - ensemble.mean) * ensemble.inverse_sd)
+            loss = _disagreement(said, *wanted)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    weights = [layer.weight.detach().T.clone() for layer in layers]
+    biases = [layer.bias.detach() for layer in layers]
+    weights[0] *= ensemble.inverse_sd[:, None]
+    biases[0] = biases[0] - ensemble.mean @ weights[0]
+    return weights, biases
+
+
+def _between_rows(
+    x: Tensor, kinds: list[NDArray[np.int64]], part: HeadsPart, rng: np.random.Generator
+) -> Tensor:
+    """Points on the way from a row to another one; as many of each kind of row."""
+    count = -(-part.batch // len(kinds))
+    first = x[np.concatenate([rng.choice(kind, count) for kind in kinds])]
+    other = x[rng.choice(len(x), len(first))]
+    way = torch.rand(len(first), 1)
+    return first + way * (other - first)
+
+
+def _disagreement(outputs: Tensor, adv: Tensor, probs: Tensor) -> Tensor:
+    """Squared error of the dimensions, and divergence of the classes, of comparable size."""
+    ours, logits = outputs.split([len(DIMENSIONS), probs.shape[1]], dim=1)
+    return 30 * F.mse_loss(ours, adv) + 0.3 * F.kl_div(
+        logits.log_softmax(1), probs, reduction="batchmean"
+    )
 
 
 def embedded(student: Student, rows: Labelled) -> Labelled:

@@ -112,18 +112,8 @@ class Student(nn.Module):
         Args:
             weights: [in, out] of each of `head_layers`, then [in, 3 + 8] for both outputs.
             biases: [out] of each.
-
-        Raises:
-            BadRecipe: the student's layers have other shapes.
         """
         last = self.adv, self.classes
-        ours = [*(layer.weight.T.shape for layer in self.head_layers)]
-        ours.append(torch.Size((last[0].in_features, sum(layer.out_features for layer in last))))
-        if [w.shape for w in weights] != ours:
-            raise BadRecipe(
-                f"$.heads: layers of {[list(w.shape) for w in weights]}; {self.name} has "
-                f"{[list(shape) for shape in ours]}: set members = 1, layers and hidden to these"
-            )
         split = [layer.out_features for layer in last]
         parts = zip(weights[-1].T.split(split), biases[-1].split(split), strict=True)
         whole = [(w.T, b) for w, b in zip(weights[:-1], biases[:-1], strict=True)]

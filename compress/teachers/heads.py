@@ -20,11 +20,44 @@ from torch import Tensor, nn
 from edgeemo.compress import losses
 from edgeemo.compress.data import Clip
 from edgeemo.compress.labelled import Labelled
-from edgeemo.compress.recipe import HeadsPart
 from edgeemo.compress.teachers.whisper_trunk import Rounded
 from edgeemo.compress.training import rate_at
 from edgeemo.errors import BadData
 from edgeemo.types import CLASSES, DIMENSIONS
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Networks side by side and how they are trained.
+
+    Attributes:
+        members: networks, each with its own start, batches and dropout.
+        hidden: width of each hidden layer.
+        layers: hidden layers.
+        steps: of AdamW.
+        rated, others: rows of a batch with ratings of the dimensions, and with classes alone.
+        lr, weight_decay: peak rate (warm-up, then a cosine) and decay.
+        drop_input, drop_hidden: dropout.
+        noise: standard deviation of noise on the standardised input.
+        ccc, mse, classes: weights of the losses.
+        smoothing: of the class targets.
+    """
+
+    members: int = 5
+    hidden: int = 256
+    layers: int = 2
+    steps: int = 450
+    rated: int = 64
+    others: int = 128
+    lr: float = 1e-3
+    weight_decay: float = 0.05
+    drop_input: float = 0.1
+    drop_hidden: float = 0.5
+    noise: float = 0.3
+    ccc: float = 1.0
+    mse: float = 2.0
+    classes: float = 1.0
+    smoothing: float = 0.1
 
 
 class Heads(nn.Module):
@@ -32,22 +65,22 @@ class Heads(nn.Module):
 
     Args:
         width: of the embedding.
-        recipe: members and hidden width; dropout.
+        part: members, layers and hidden width; dropout.
     """
 
     mean: Tensor
     inverse_sd: Tensor
 
-    def __init__(self, width: int, recipe: HeadsPart) -> None:
+    def __init__(self, width: int, part: Ensemble) -> None:
         super().__init__()
-        self.recipe = recipe
-        sizes = (width, *[recipe.hidden] * recipe.layers, len(DIMENSIONS) + len(CLASSES))
+        self.part = part
+        sizes = (width, *[part.hidden] * part.layers, len(DIMENSIONS) + len(CLASSES))
         pairs = list(itertools.pairwise(sizes))
         self.weights = nn.ModuleList(
-            _Weight(torch.empty(recipe.members, i, o).uniform_(-1, 1) * i**-0.5) for i, o in pairs
+            _Weight(torch.empty(part.members, i, o).uniform_(-1, 1) * i**-0.5) for i, o in pairs
         )
         self.biases = nn.ParameterList(
-            nn.Parameter(torch.zeros(recipe.members, 1, o)) for _, o in pairs
+            nn.Parameter(torch.zeros(part.members, 1, o)) for _, o in pairs
         )
         self.register_buffer("mean", torch.zeros(width))
         self.register_buffer("inverse_sd", torch.ones(width))
@@ -60,7 +93,7 @@ class Heads(nn.Module):
         Args:
             embedding: [members, N, width], a batch for each member.
         """
-        part = self.recipe
+        part = self.part
         x = (embedding - self.mean) * self.inverse_sd
         if self.training:
             x = F.dropout(x + part.noise * torch.randn_like(x), part.drop_input)
@@ -68,9 +101,7 @@ class Heads(nn.Module):
         for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             x = x @ weight() + bias
             if i < last:
-                x = F.dropout(
-                    F.relu(x) if part.relu else F.gelu(x), part.drop_hidden, self.training
-                )
+                x = F.dropout(F.gelu(x), part.drop_hidden, self.training)
         return x
 
     def forward(self, embedding: Tensor) -> tuple[Tensor, Tensor]:
@@ -82,18 +113,9 @@ class Heads(nn.Module):
         Returns:
             A, D, V [N, 3], about 0..1; class probabilities [N, 8].
         """
-        each = self.outputs(embedding[None].expand(self.recipe.members, -1, -1))
+        each = self.outputs(embedding[None].expand(self.part.members, -1, -1))
         adv, logits = each.split([len(DIMENSIONS), len(CLASSES)], dim=2)
         return adv.mean(0), logits.softmax(2).mean(0)
-
-    @torch.no_grad()
-    def plain(self) -> tuple[list[Tensor], list[Tensor]]:
-        """Weights [in, out] and biases [out] of the first member, for an unscaled embedding."""
-        weights = [weight()[0] for weight in self.weights]
-        biases = [bias[0, 0] for bias in self.biases]
-        weights[0] = weights[0] * self.inverse_sd[:, None]
-        biases[0] = biases[0] - self.mean @ weights[0]
-        return weights, biases
 
     def round(self) -> None:
         """Keep the weights as int8 from now on, one scale for each output of each member."""
@@ -118,16 +140,14 @@ class _Weight(nn.Module):
         return self.values
 
 
-def fit_heads(
-    rows: Labelled, recipe: HeadsPart, seed: int = 1, *, heard_words: bool = False
-) -> Heads:
+def fit_heads(rows: Labelled, part: Ensemble, seed: int = 1, *, heard_words: bool = False) -> Heads:
     """Train heads.
 
     Args:
         rows: labelled by the trunk, so that they have embeddings; those with ratings teach the
             dimensions (nobody does where there are none), those with votes (see free_of_words)
             the classes.
-        recipe: all settings.
+        part: all settings.
         seed: of first weights, batches, noise and dropout.
         heard_words: the votes are of somebody whom words did not mislead, so each counts.
 
@@ -147,17 +167,15 @@ def fit_heads(
     targets = _Targets.of(rows, free)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        heads = Heads(inputs.shape[1], recipe).train()
+        heads = Heads(inputs.shape[1], part).train()
         heads.mean.copy_(inputs.mean(0))
         heads.inverse_sd.copy_(1 / (inputs.std(0) + 1e-6))
-        optimizer = torch.optim.AdamW(
-            heads.parameters(), recipe.lr, weight_decay=recipe.weight_decay
-        )
+        optimizer = torch.optim.AdamW(heads.parameters(), part.lr, weight_decay=part.weight_decay)
         rng = np.random.default_rng(seed)
-        for step in range(recipe.steps):
-            optimizer.param_groups[0]["lr"] = recipe.lr * rate_at(step, recipe.steps, 0.3)
-            picked = np.stack([_pick(rng, rated, others, recipe) for _ in range(recipe.members)])
-            loss = _loss(heads.outputs(inputs[picked]), targets, picked, recipe)
+        for step in range(part.steps):
+            optimizer.param_groups[0]["lr"] = part.lr * rate_at(step, part.steps, 0.3)
+            picked = np.stack([_pick(rng, rated, others, part) for _ in range(part.members)])
+            loss = _loss(heads.outputs(inputs[picked]), targets, picked, part)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -191,30 +209,28 @@ class _Targets:
 
 def _pick(
     rng: np.random.Generator, rated: NDArray[np.int64], others: NDArray[np.int64],
-    recipe: HeadsPart,
+    part: Ensemble,
 ) -> NDArray[np.int64]:  # fmt: skip
     if not len(rated):
-        return rng.choice(others, recipe.rated + recipe.others)
-    first = rng.choice(rated, recipe.rated, replace=len(rated) < recipe.rated)
+        return rng.choice(others, part.rated + part.others)
+    first = rng.choice(rated, part.rated, replace=len(rated) < part.rated)
     if not len(others):
         return first
-    return np.concatenate([first, rng.choice(others, recipe.others)])
+    return np.concatenate([first, rng.choice(others, part.others)])
 
 
-def _loss(
-    outputs: Tensor, targets: _Targets, picked: NDArray[np.int64], recipe: HeadsPart
-) -> Tensor:
+def _loss(outputs: Tensor, targets: _Targets, picked: NDArray[np.int64], part: Ensemble) -> Tensor:
     total = outputs.new_zeros(())
     # CCC is a figure of a batch, so each member is judged on its own.
     for output, rows in zip(outputs, picked, strict=True):
         adv, logits = output.split([len(DIMENSIONS), len(CLASSES)], dim=1)
-        human = targets.adv[rows[: recipe.rated]]
-        votes = targets.votes[rows] * (1 - recipe.smoothing) + recipe.smoothing / len(CLASSES)
+        human = targets.adv[rows[: part.rated]]
+        votes = targets.votes[rows] * (1 - part.smoothing) + part.smoothing / len(CLASSES)
         if not human.isnan().any():
-            first = adv[: recipe.rated]
-            total = total + recipe.ccc * losses.ccc_loss(first, human)
-            total = total + recipe.mse * F.mse_loss(first, human)
-        total = total + recipe.classes * losses.votes_loss(logits, votes, targets.weight[rows])
+            first = adv[: part.rated]
+            total = total + part.ccc * losses.ccc_loss(first, human)
+            total = total + part.mse * F.mse_loss(first, human)
+        total = total + part.classes * losses.votes_loss(logits, votes, targets.weight[rows])
     return total
 
 

@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 
 from edgeemo._teachers import need
 from edgeemo.compress.data import shipped_speech
-from edgeemo.compress.students import make_student
 from edgeemo.compress.teachers import load_teacher
 from edgeemo.compress.teachers.builtin import FILE
-from edgeemo.compress.teachers.heads import Heads, HeadsPart, free_of_words
+from edgeemo.compress.teachers.heads import Ensemble, Heads, free_of_words
 from edgeemo.compress.teachers.whisper_trunk import Rounded, WhisperTrunk, read_ctranslate2
 from edgeemo.errors import BadArtifact
 
@@ -121,27 +120,12 @@ def test_level_beyond_80_decibels_below_the_peak_is_not_heard() -> None:
 
 
 def test_heads_are_the_mean_of_their_members() -> None:
-    heads = Heads(6, HeadsPart(members=3, hidden=8)).eval()
+    heads = Heads(6, Ensemble(members=3, hidden=8)).eval()
     x = torch.randn(4, 6, generator=torch.Generator().manual_seed(0))
     adv, probs = heads(x)
     each = heads.outputs(x[None].expand(3, -1, -1))
     assert torch.allclose(adv, each[:, :, :3].mean(0))
     assert torch.allclose(probs.sum(1), torch.ones(4))
-
-
-def test_a_student_takes_heads_that_were_trained_on_its_embedding() -> None:
-    student = make_student("wav2small-stream").eval()
-    heads = Heads(128, HeadsPart(members=1, hidden=64, layers=1, relu=True)).eval()
-    heads.mean.fill_(0.3)
-    heads.inverse_sd.fill_(2.0)
-    student.take_heads(*heads.plain())
-    features = torch.randn(2, 120, 40, generator=torch.Generator().manual_seed(0))
-    with torch.no_grad():
-        said = student(features)
-        adv, probs = heads(said.embedding)
-    assert torch.allclose(said.adv, adv, atol=1e-5)
-    assert torch.allclose(said.logits.softmax(1), probs, atol=1e-5)
-
 
 def test_only_sentences_said_in_several_emotions_teach_categories() -> None:
     clips = list(shipped_speech().clips)
