@@ -45,7 +45,7 @@ from edgeemo.compress.run import Run
 from edgeemo.compress.student_heads import embeddings, narrowed, with_heads
 from edgeemo.compress.students import Student, load_student, save_student
 from edgeemo.compress.teachers.base import Teacher
-from edgeemo.compress.teachers.heads import Ensemble, fit_heads
+from edgeemo.compress.teachers.heads import HeadsSettings, fit_heads
 from edgeemo.compress.training import Fitted, fit
 from edgeemo.export.builtin_teacher import LICENCE, head_rows, make_trunk, trunk_teacher
 from edgeemo.export.job import export_run
@@ -108,7 +108,7 @@ def first_stage(bench: Bench) -> Path:
         train = bench.rows.of_groups(bench.groups - set(bench.rated) - set(VALID))
         valid = bench.rows.of_groups(VALID, augmented=False)
         # A teacher that has heard none of the rated people either; it knows classes alone.
-        heads = fit_heads(train, Ensemble(), recipe.seed)
+        heads = fit_heads(train, HeadsSettings(), recipe.seed)
         train, valid = (rows.with_probs(heads.apply_to(rows).probs) for rows in (train, valid))
         student = new_student(recipe)
         fitted = fit(student, train, valid, recipe, bench.out / "first_stage", resume=True)
@@ -135,7 +135,7 @@ def run_fold(bench: Bench, seed: int, number: int) -> None:
     found = {"float": predict(student, test).adv, "human": test.human_adv}
     if bench.whole:
         everyone = bench.rows.of_groups(bench.groups - held)
-        heads = fit_heads(everyone, Ensemble(), seed + 1)
+        heads = fit_heads(everyone, HeadsSettings(), seed + 1)
         heads.round()  # what is judged is what is shipped
         found |= {"teacher": heads.apply_to(test).adv, LEVEL: level(everyone, test)}
         if bench.egemaps:
@@ -272,7 +272,7 @@ def ship(bench: Bench, folder: Path, metrics: tuple[Metric, ...], confidence: Ch
     part = bench.recipe.data
     shares = (1 - part.valid - part.test, part.valid, part.test)
     groups = [{c.group for c in p} for p in split_by_speaker(clips, bench.recipe.seed, shares)]
-    rows = fit_heads(bench.rows, Ensemble()).apply_to(bench.rows)
+    rows = fit_heads(bench.rows, HeadsSettings()).apply_to(bench.rows)
     parts = Parts(*(rows.of_groups(g, augmented=i == 0) for i, g in enumerate(groups)))
     # Few are rated: all of them teach. Figures on the card come from the folds, not from here.
     run = Run.begin(folder, bench.recipe, {"command": "python benchmarks/crossval.py --ship"})

@@ -16,6 +16,28 @@ from edgeemo.compress.students.base import Student, StudentOutput
 from edgeemo.features import FeatureSpec
 from edgeemo.types import DIMENSIONS
 
+_SETTLING = 2048
+"""Rows from which the first projections are computed."""
+
+
+class _LeastSquares:
+    """The linear map from x to y, in double precision, from batches of rows."""
+
+    def __init__(self) -> None:
+        self.xx = self.xy = torch.zeros(())
+
+    def add(self, x: Tensor, y: Tensor) -> None:
+        known = ~y.isnan().any(1)
+        x = torch.cat([x, x.new_ones(len(x), 1)], dim=1)[known].double()
+        self.xx, self.xy = self.xx + x.T @ x, self.xy + x.T @ y[known].double()
+
+    def write(self, layer: nn.Linear) -> None:
+        """Into a layer; a little ridge keeps channels that are alike from huge weights."""
+        ridge = 1e-4 * self.xx.diagonal().mean() * torch.eye(len(self.xx)).to(self.xx)
+        solved = torch.linalg.solve(self.xx + ridge, self.xy)
+        layer.weight.copy_(solved[:-1].T)
+        layer.bias.copy_(solved[-1])
+
 
 class Objective(nn.Module):
     """Turns a student's output and a batch into one number to make small.
@@ -52,6 +74,29 @@ class Objective(nn.Module):
         self._columns = [DIMENSIONS.index(name) for name in student.dimensions]
         self.register_buffer("penalty", losses.pair_penalty(rows.votes.cpu()))
         self.register_buffer("centres", torch.tensor(centres())[:, self._columns])
+
+    @torch.no_grad()
+    def settle(self, student: Student, rows: Batches) -> None:
+        """Begin with the projections that fit best.
+
+        Random ones pull a student that was trained before away from what it has learned.
+        """
+        found = [layer for layer in (self.embedding, self.tokens) if layer is not None]
+        fits = {layer: _LeastSquares() for layer in found}
+        training = student.training
+        student.eval()
+        count = min(_SETTLING, len(rows.lengths)) if found else 0
+        for part in torch.linspace(0, len(rows.lengths) - 1, count).long().split(64):
+            batch = rows.batch(part)
+            output = student(batch.features, batch.lengths)
+            if self.embedding is not None and batch.embedding is not None:
+                fits[self.embedding].add(output.embedding, batch.embedding)
+            if self.tokens is not None and batch.tokens is not None:
+                ours, theirs, inside = self._paired(output, batch.tokens, batch.token_lengths)
+                fits[self.tokens].add(ours[inside > 0], theirs[inside > 0])
+        student.train(training)
+        for layer, fit in fits.items():
+            fit.write(layer)
 
     def forward(
         self, output: StudentOutput, batch: Batch, weights: Mapping[str, float]
@@ -117,12 +162,20 @@ class Objective(nn.Module):
     def _tokens(self, output: StudentOutput, batch: Batch) -> Tensor | None:
         if self.tokens is None or batch.tokens is None:
             return None
-        # Both sides at the slower of the two rates: fewer rows to project, less noise.
-        lag = math.floor(self._lag)
-        ours, lengths = output.tokens[:, lag:], (output.token_lengths - lag).clamp(min=1)
-        theirs, wanted = batch.tokens, batch.token_lengths
+        ours, theirs, inside = self._paired(output, batch.tokens, batch.token_lengths)
         if ours.shape[1] == 0:
             return None
+        return losses.feature_loss(self.tokens(ours), theirs, inside)
+
+    def _paired(
+        self, output: StudentOutput, theirs: Tensor, wanted: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Tokens of both sides at the slower of the two rates, and which of them are no padding.
+
+        There are fewer rows to project then, and less noise.
+        """
+        lag = math.floor(self._lag)
+        ours, lengths = output.tokens[:, lag:], (output.token_lengths - lag).clamp(min=1)
         if self._ratio >= 1:
             ours, inside = losses.pool_tokens(ours, lengths, self._ratio, theirs.shape[1])
             inside = inside * (torch.arange(theirs.shape[1], device=ours.device) < wanted[:, None])
@@ -130,4 +183,4 @@ class Objective(nn.Module):
             frames = ours.shape[1]
             theirs, inside = losses.pool_tokens(theirs, wanted, 1 / self._ratio, frames)
             inside = inside * (torch.arange(frames, device=ours.device) < lengths[:, None])
-        return losses.feature_loss(self.tokens(ours), theirs, inside)
+        return ours, theirs, inside

@@ -5,9 +5,9 @@ who were rated; training it on with their ratings makes it forget (measured: doc
 ratings teach only what lies behind the embedding, as they do in the built-in teacher.
 
 They teach it by a detour. A small network soon knows few ratings by heart; an ensemble of wide
-ones with much dropout does not, but no student has room for it. So the ensemble learns the ratings and
-the student's heads learn the ensemble, not only at the clips but between and around them, where
-there are as many examples as one likes (measured: docs/design.md).
+ones with much dropout does not, but no student has room for it. So the ensemble learns the
+ratings and the student's heads learn the ensemble, not only at the clips but between and around
+them, where there are as many examples as one likes (measured: docs/design.md).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from edgeemo.compress.batches import Batches
 from edgeemo.compress.labelled import Labelled
 from edgeemo.compress.recipe import HeadsPart
 from edgeemo.compress.students.base import Student
-from edgeemo.compress.teachers.heads import Ensemble, Heads, fit_heads
+from edgeemo.compress.teachers.heads import Heads, HeadsSettings, fit_heads
 from edgeemo.compress.training import rate_at
 from edgeemo.errors import BadRecipe
 from edgeemo.types import DIMENSIONS
@@ -85,7 +85,7 @@ def with_heads(student: Student, rows: Labelled, part: HeadsPart, seed: int) -> 
     """
     made = copy.deepcopy(student).eval()
     taught, by_teacher = _taught(rows)
-    ensemble = fit_heads(taught, Ensemble(), seed, heard_words=by_teacher)
+    ensemble = fit_heads(taught, HeadsSettings(), seed, heard_words=by_teacher)
     made.take_heads(*_learned(made, ensemble, taught, part, seed))
     return made
 

@@ -150,6 +150,7 @@ def _start(student: Student, rows: Batches, recipe: Recipe) -> _State:
     # Few channels: their convolutions run 1.7 times as fast with channels last (measured).
     lay_out(student, torch.channels_last)
     objective = Objective(student, rows, recipe.distil).to(rows.device)
+    objective.settle(student, rows)
     named = [*student.named_parameters(), *objective.named_parameters()]
     # Biases, norms and other vectors are few and have nothing to gain from being pulled to 0.
     groups = [

@@ -43,7 +43,7 @@ from edgeemo.compress.labelled import Labelled
 from edgeemo.compress.labelling import Labeller
 from edgeemo.compress.recipe import Recipe, load_recipe
 from edgeemo.compress.teachers.builtin import FILE, LONGEST_SECONDS, TrunkTeacher
-from edgeemo.compress.teachers.heads import Ensemble, Heads, fit_heads
+from edgeemo.compress.teachers.heads import Heads, HeadsSettings, fit_heads
 from edgeemo.compress.teachers.whisper_trunk import WhisperTrunk, read_ctranslate2
 from edgeemo.export.graph import shrink, trace
 from edgeemo.export.onnx_writer import sealed
@@ -196,7 +196,7 @@ def main() -> None:
     out = args.out or _teachers.need(FILE)
     data, base = open_dataset(args.data), make_trunk(args.whisper)
     rows = head_rows(base, data, load_recipe(args.recipe), args.cache)
-    heads = fit_heads(rows, Ensemble())
+    heads = fit_heads(rows, HeadsSettings())
     heads.round()
     made = teacher_file(base, heads, data, _metrics(args.metrics))
     write_bytes(out, made)

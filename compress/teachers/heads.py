@@ -27,7 +27,7 @@ from edgeemo.types import CLASSES, DIMENSIONS
 
 
 @dataclass(frozen=True)
-class Ensemble:
+class HeadsSettings:
     """Networks side by side and how they are trained.
 
     Attributes:
@@ -71,7 +71,7 @@ class Heads(nn.Module):
     mean: Tensor
     inverse_sd: Tensor
 
-    def __init__(self, width: int, part: Ensemble) -> None:
+    def __init__(self, width: int, part: HeadsSettings) -> None:
         super().__init__()
         self.part = part
         sizes = (width, *[part.hidden] * part.layers, len(DIMENSIONS) + len(CLASSES))
@@ -140,7 +140,9 @@ class _Weight(nn.Module):
         return self.values
 
 
-def fit_heads(rows: Labelled, part: Ensemble, seed: int = 1, *, heard_words: bool = False) -> Heads:
+def fit_heads(
+    rows: Labelled, part: HeadsSettings, seed: int = 1, *, heard_words: bool = False
+) -> Heads:
     """Train heads.
 
     Args:
@@ -209,7 +211,7 @@ class _Targets:
 
 def _pick(
     rng: np.random.Generator, rated: NDArray[np.int64], others: NDArray[np.int64],
-    part: Ensemble,
+    part: HeadsSettings,
 ) -> NDArray[np.int64]:  # fmt: skip
     if not len(rated):
         return rng.choice(others, part.rated + part.others)
@@ -219,7 +221,9 @@ def _pick(
     return np.concatenate([first, rng.choice(others, part.others)])
 
 
-def _loss(outputs: Tensor, targets: _Targets, picked: NDArray[np.int64], part: Ensemble) -> Tensor:
+def _loss(
+    outputs: Tensor, targets: _Targets, picked: NDArray[np.int64], part: HeadsSettings
+) -> Tensor:
     total = outputs.new_zeros(())
     # CCC is a figure of a batch, so each member is judged on its own.
     for output, rows in zip(outputs, picked, strict=True):

@@ -12,7 +12,7 @@ from edgeemo.compress.metrics import softmax
 from edgeemo.compress.recipe import HeadsPart
 from edgeemo.compress.student_heads import embedded, embeddings, narrowed, with_heads
 from edgeemo.compress.students import make_student
-from edgeemo.compress.teachers.heads import Ensemble, fit_heads
+from edgeemo.compress.teachers.heads import HeadsSettings, fit_heads
 from edgeemo.errors import BadRecipe
 from edgeemo.metrics import ccc
 
@@ -54,7 +54,7 @@ def test_small_heads_say_what_the_wide_ensemble_says(rows: Labelled) -> None:
     heard = embedded(student, rows)
     made = with_heads(student, heard, HeadsPart(steps=600, batch=64), 1)
     rated = replace(heard, human_adv=rows.adv) if np.isnan(rows.human_adv).all() else heard
-    adv, probs = fit_heads(rated, Ensemble(), 1)(torch.from_numpy(heard.embedding).float())
+    adv, probs = fit_heads(rated, HeadsSettings(), 1)(torch.from_numpy(heard.embedding).float())
     said = predict(made, rows)
     for d in range(3):
         assert ccc(said.adv[:, d], adv[:, d].detach().numpy()) > 0.9

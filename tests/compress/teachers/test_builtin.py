@@ -14,7 +14,7 @@ from edgeemo._teachers import need
 from edgeemo.compress.data import shipped_speech
 from edgeemo.compress.teachers import load_teacher
 from edgeemo.compress.teachers.builtin import FILE
-from edgeemo.compress.teachers.heads import Ensemble, Heads, free_of_words
+from edgeemo.compress.teachers.heads import Heads, HeadsSettings, free_of_words
 from edgeemo.compress.teachers.whisper_trunk import Rounded, WhisperTrunk, read_ctranslate2
 from edgeemo.errors import BadArtifact
 
@@ -120,12 +120,13 @@ def test_level_beyond_80_decibels_below_the_peak_is_not_heard() -> None:
 
 
 def test_heads_are_the_mean_of_their_members() -> None:
-    heads = Heads(6, Ensemble(members=3, hidden=8)).eval()
+    heads = Heads(6, HeadsSettings(members=3, hidden=8)).eval()
     x = torch.randn(4, 6, generator=torch.Generator().manual_seed(0))
     adv, probs = heads(x)
     each = heads.outputs(x[None].expand(3, -1, -1))
     assert torch.allclose(adv, each[:, :, :3].mean(0))
     assert torch.allclose(probs.sum(1), torch.ones(4))
+
 
 def test_only_sentences_said_in_several_emotions_teach_categories() -> None:
     clips = list(shipped_speech().clips)
