@@ -243,7 +243,7 @@ class HeadsPart:
 
     embedding: int = 0
     hidden: int = 64
-    steps: int = 1500
+    steps: int = 1000
     batch: int = 512
     lr: float = 1e-2
     noise: float = 0.3
