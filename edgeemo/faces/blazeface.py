@@ -1,8 +1,10 @@
 """BlazeFace, short range, on LiteRT: anchors, decoding and the search for small faces are here.
 
-The network (edgeemo/faces/face_detection_short_range.tflite) is MediaPipe's, Apache-2.0. It sees
-128 x 128 pixels and finds faces of some 15 % of that width or more. So smaller faces are looked for
-in tiles, and what a tile shows is looked at once more in the middle of a square of its own.
+The network (edgeemo/faces/face_detection_short_range.tflite) is MediaPipe's, Apache-2.0. It was
+made for 128 x 128 pixels, but it is convolutions alone, so it takes any multiple of 16. One look at
+the whole picture finds all faces of 17 of its pixels or more; coarser looks, which cost next to
+nothing, find those that are too large for it. A find that is not certain, or coarse, is looked at
+once more in the middle of a square of its own.
 
 Source: V. Bazarevsky et al., "BlazeFace: sub-millisecond neural face detection on mobile GPUs",
 2019 (arXiv 1907.05047); layout of anchors and outputs: face_detection_short_range.pbtxt of
@@ -13,14 +15,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeemo.errors import require
 from edgeemo.faces.boxes import Face, as_square, distinct, in_picture, is_among
-from edgeemo.images import ImageSpec, Pixels, checked, cut, normalise
+from edgeemo.images import Pixels, checked
 
 FILE = Path(__file__).parent / "face_detection_short_range.tflite"
 """The network."""
@@ -29,18 +33,38 @@ SMALLEST = 40.0
 """Pixels: smaller faces are not looked for in a picture. In pictures with more than 2000 pixels on
 the longer side, a fiftieth of it."""
 
-Square = tuple[float, float, float]  # left, top, side in pixels
-
-_SPEC = ImageSpec(size=128, channels=3, mean=(0.5,) * 3, std=(0.5,) * 3)
-_GRIDS = ((16, 2), (8, 6))  # cells a side, anchors in each
-_SHARE = 0.15  # of a square's side: the smallest face that is found surely
-_RATIO = 2.5  # from the squares of one level to those of the next
-_STEP = 0.75  # from tile to tile, of their side
-FIRST, SURE = 0.5, 0.75  # scores at the first look and at the second
+_SIDE = 128  # the network's own pictures
+_GRIDS = ((8, 2), (16, 6))  # pixels from cell to cell, anchors in each
+_FACE = 17  # the network's pixels: the smallest face that is found
+_LEAST = 32  # from here on the box of the first look is as good as one of the second
+_OVERLAP = 96  # views of one scale share this; larger faces are for the next scale
+_LARGEST = 512  # a view's longer side: a second one costs less than the memory
+_RATIO = 5  # from one scale to the next
 _ROOM = 2.5  # side of the second look's square, of the box's
+_TURN = 8  # frames of a video from one look for small faces to the next
+# Scores: worth a second look; good enough where a face was; at the second look; without one.
+FIRST, KNOWN, SURE, CERTAIN = 0.2, 0.5, 0.75, 0.9
 # Median over FER2013 and the London set: its box is smaller and lies lower than a face is cut
 # there. benchmarks/detection.py measures both.
 GROW, LIFT = 1.13, 0.11
+
+
+class View(NamedTuple):
+    """A part of a picture as the network sees it; what lies beyond the border repeats the border.
+
+    Attributes:
+        left: of the part, pixels of the picture.
+        top: of the part, pixels of the picture.
+        scale: pixels of the picture for one of the network.
+        width: the network's pixels, a multiple of 16.
+        height: the network's pixels, a multiple of 16.
+    """
+
+    left: float
+    top: float
+    scale: float
+    width: int
+    height: int
 
 
 class BlazeFace:
@@ -52,126 +76,167 @@ class BlazeFace:
         """Load the network.
 
         Raises:
-            MissingExtra: LiteRT is not installed (extra "vision").
+            MissingExtra: LiteRT or OpenCV is not installed (extra "vision").
         """
-        litert = require("ai_edge_litert.interpreter", "vision")
-        self._net = litert.Interpreter(model_path=str(FILE), num_threads=1)
-        self._net.allocate_tensors()
-        self._input = self._net.get_input_details()[0]["index"]
-        by_width = {o["shape"][-1]: o["index"] for o in self._net.get_output_details()}
-        self._numbers, self._scores = by_width[16], by_width[1]
-        self._anchors = _anchors()
+        self._cv2 = require("cv2", "vision")
+        # A picture needs at most four sizes: three scales and the second look.
+        self._network = lru_cache(maxsize=4)(_Network)
+        self._network(_SIDE, _SIDE)
         self._turn = 0
 
     def find(self, image: Pixels) -> list[Face]:
         """All faces of some SMALLEST pixels or more, the surest first."""
-        image = checked(image)
-        height, width = image.shape[:2]
-        smallest = max(SMALLEST, max(height, width) / 50)
-        return self._look_twice(image, squares(width, height, smallest))
+        halves = self._halves(image)
+        return self._look_twice(halves, views(*halves[0].shape[1::-1]))
 
     def follow(self, image: Pixels, known: Sequence[Face]) -> list[Face]:
-        """Faces of the next frame of a video: a few looks in place of many.
+        """Faces of the next frame of a video, at a part of the cost.
 
-        The whole frame and its tiles take turns, so that a new face is found after some frames, a
-        large one after two at most; known faces that this does not show are looked for where they
-        were.
+        Known faces are looked for where they were, new ones that are large in each frame, and
+        smaller ones in every eighth.
         """
-        image = checked(image)
-        height, width = image.shape[:2]
-        whole, *tiles = squares(width, height, max(SMALLEST, max(height, width) / 50))
+        halves = self._halves(image)
+        large, *others = views(*halves[0].shape[1::-1])
+        found = [new for face in known for new in self._look(halves, _around(face), KNOWN)]
+        new = self._look(halves, large, SURE)
+        if self._turn % _TURN == 0:
+            view = others[self._turn // _TURN % len(others)]
+            new += self._look_twice(halves, [view], [*known, *new])
         self._turn += 1
-        if tiles and self._turn % 2:
-            tile = tiles[self._turn // 2 % len(tiles)]
-            found = self._look_twice(image, [tile], known)
-        else:
-            found = self._look(image, whole, SURE)
-        for face in known:
-            if not is_among(face, found):
-                found += self._look(image, _around(face), FIRST)
-        return distinct(in_picture(found, image))
+        # Where both looks show a face, the box of the nearer one is better.
+        return distinct(in_picture(found + [f for f in new if not is_among(f, found)], halves[0]))
+
+    def _halves(self, image: Pixels) -> list[Pixels]:
+        """A picture in colour, then half as large, a quarter, ...: its pixels are averaged once."""
+        image = checked(image)
+        if image.ndim == 2:
+            image = self._cv2.cvtColor(image, self._cv2.COLOR_GRAY2RGB)
+        found = [image]
+        while min(image.shape[:2]) > 1:
+            height, width = image.shape[0] // 2, image.shape[1] // 2
+            even = image[: 2 * height, : 2 * width]  # so that a pixel is the mean of four
+            image = self._cv2.resize(even, (width, height), interpolation=self._cv2.INTER_AREA)
+            found.append(image)
+        return found
 
     def _look_twice(
-        self, image: Pixels, where: Iterable[Square], known: Sequence[Face] = ()
+        self, halves: list[Pixels], where: Iterable[View], known: Sequence[Face] = ()
     ) -> list[Face]:
-        """Faces of several squares that are not known, each seen again in one of its own."""
-        first = [face for square in where for face in self._look(image, square, FIRST)]
-        found = []
-        for face in distinct(in_picture(first, image)):
-            if is_among(face, known):
-                continue
-            again = self._look(image, _around(face), SURE)
-            found += [f for f in again if is_among(f, [face])]
-        return distinct(in_picture(found, image))
+        """Faces of several views that are not known; those not certain are looked at again."""
+        certain: list[Face] = []
+        unsure: list[Face] = []
+        for view in where:
+            for face in in_picture(self._look(halves, view, FIRST), halves[0]):
+                good = face.score > CERTAIN and face.side > _LEAST * view.scale
+                (certain if good else unsure).append(face)
+        found = [face for face in distinct(certain) if not is_among(face, known)]
+        again = [f for f in distinct(unsure) if not is_among(f, [*known, *certain])]
+        for face in again:
+            near = self._look(halves, _around(face), SURE)
+            found += [f for f in near if is_among(f, [face])]
+        return distinct(in_picture(found, halves[0]))
 
-    def _look(self, image: Pixels, square: Square, score: float) -> list[Face]:
-        """Faces in one square."""
-        left, top, side = square
-        # Every second (third, ...) pixel is enough for the resize to average over.
-        step = max(1, int(side / (2 * _SPEC.size)))
-        box = (left / step, top / step, (left + side) / step, (top + side) / step)
-        part = cut(image[::step, ::step], box, _SPEC)
-        self._net.set_tensor(self._input, normalise(part[np.newaxis], _SPEC))
+    def _look(self, halves: list[Pixels], view: View, score: float) -> list[Face]:
+        """Faces in one view."""
+        # Of the halves the one with one to two pixels for each of the network.
+        half = min(int(math.log2(max(1.0, view.scale))), len(halves) - 1)
+        step = view.scale / 2**half
+        # OpenCV counts from the middle of the first pixel.
+        left, top = (start / 2**half + (step - 1) / 2 for start in (view.left, view.top))
+        part = self._cv2.warpAffine(
+            halves[half],
+            np.array([[step, 0, left], [0, step, top]]),
+            (view.width, view.height),
+            flags=self._cv2.INTER_LINEAR | self._cv2.WARP_INVERSE_MAP,
+            borderMode=self._cv2.BORDER_REPLICATE,
+        )
+        boxes, scores = self._network(view.width, view.height).run(part, score)
+        found = [
+            Face(as_square(tuple(b), GROW, LIFT), s)
+            for b, s in zip((boxes * view.scale).tolist(), scores.tolist(), strict=True)
+            if b[0] < b[2] and b[1] < b[3]
+        ]
+        return [face.moved(view.left, view.top) for face in distinct(found)]
+
+
+class _Network:
+    """The network for pictures of one size, multiples of 16."""
+
+    def __init__(self, width: int, height: int) -> None:
+        litert = require("ai_edge_litert.interpreter", "vision")
+        self._net = litert.Interpreter(model_path=str(FILE), num_threads=1)
+        self._input = self._net.get_input_details()[0]["index"]
+        self._net.resize_tensor_input(self._input, [1, height, width, 3])
+        self._net.allocate_tensors()
+        by_width = {o["shape"][-1]: o["index"] for o in self._net.get_output_details()}
+        self._numbers, self._scores = by_width[16], by_width[1]
+        self._anchors = _anchors(width, height)
+
+    def run(self, picture: Pixels, score: float) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """Boxes [n, 4] in pixels and scores [n] of what scores more than `score`."""
+        pixels = picture.astype(np.float32)
+        pixels *= np.float32(1 / 127.5)
+        pixels -= np.float32(1)  # -1..1
+        self._net.set_tensor(self._input, pixels[np.newaxis])
         self._net.invoke()
         logits = self._net.get_tensor(self._scores)[0, :, 0]
         likely = np.flatnonzero(logits > math.log(score / (1 - score)))
         boxes = _decode(self._net.get_tensor(self._numbers)[0, likely], self._anchors[likely])
-        sure = 1 / (1 + np.exp(-logits[likely].astype(float)))
-        found = [
-            Face(as_square(tuple(b), GROW, LIFT), s)
-            for b, s in zip((boxes * side).tolist(), sure.tolist(), strict=True)
-            if b[0] < b[2] and b[1] < b[3]
-        ]
-        return [face.moved(left, top) for face in distinct(found)]
+        return boxes, 1 / (1 + np.exp(-logits[likely].astype(float)))
 
 
-def squares(width: int, height: int, smallest: float) -> list[Square]:
-    """Where to look: the whole picture, then tiles, the larger ones first.
+def views(width: int, height: int) -> list[View]:
+    """Where to look for the faces of a picture, the coarsest scale first.
 
     Args:
         width: of the picture, pixels.
         height: of the picture, pixels.
-        smallest: side in pixels of the smallest face to be found.
     """
-    whole = float(max(width, height))
-    found = [((width - whole) / 2, (height - whole) / 2, whole)]
-    ratio = whole * _SHARE / smallest
-    levels = math.ceil(math.log(ratio, _RATIO)) if ratio > 1 else 0
-    for level in range(1, levels + 1):
-        side = whole / ratio ** (level / levels)
-        tops = _starts(height, side)
-        found += [(left, top, side) for top in tops for left in _starts(width, side)]
-    return found
+    longer = max(width, height)
+    # Small pictures are enlarged to what the network was made for.
+    scale = min(max(SMALLEST, longer / 50) / _FACE, longer / _SIDE)
+    found: list[View] = []
+    while True:
+        rows, columns = _spans(height / scale), _spans(width / scale)
+        found[:0] = [
+            View(left * scale, top * scale, scale, across, down)
+            for top, down in rows
+            for left, across in columns
+        ]
+        if longer / scale <= _OVERLAP:
+            return found
+        scale *= _RATIO
 
 
-def _starts(length: int, side: float) -> list[float]:
-    """Where tiles begin on one axis: evenly, at most _STEP of a side apart."""
-    room = length - side
-    if room <= 0:
-        return [room / 2]
-    gaps = math.ceil(room / (_STEP * side))
-    return [room * i / gaps for i in range(gaps + 1)]
+def _spans(length: float) -> list[tuple[float, int]]:
+    """Begin and length of the views on one axis, the network's pixels."""
+    count = max(1, math.ceil((length - _OVERLAP) / (_LARGEST - _OVERLAP)))
+    # Rounded first: 272.0000001 is 272.
+    each = 16 * math.ceil(round((length + (count - 1) * _OVERLAP) / count, 3) / 16)
+    if count == 1:
+        return [((length - each) / 2, each)]
+    return [(i * (length - each) / (count - 1), each) for i in range(count)]
 
 
-def _around(face: Face) -> Square:
+def _around(face: Face) -> View:
     """A square with a face in its middle."""
     left, top, right, bottom = face.box
     side = _ROOM * face.side
-    return (left + right - side) / 2, (top + bottom - side) / 2, side
+    return View((left + right - side) / 2, (top + bottom - side) / 2, side / _SIDE, _SIDE, _SIDE)
 
 
-def _anchors() -> NDArray[np.float32]:
-    """Centres of all anchors, [896, 2], x and y in 0..1, in the order of the network's outputs."""
+def _anchors(width: int, height: int) -> NDArray[np.float32]:
+    """Centres of all anchors, [n, 2], x and y in pixels, in the order of the network's outputs."""
     parts = []
-    for cells, each in _GRIDS:
-        y, x = np.divmod(np.arange(cells * cells), cells)
-        centres = (np.stack([x, y], axis=1) + 0.5) / cells
-        parts.append(np.repeat(centres, each, axis=0))
+    for step, each in _GRIDS:
+        columns = width // step
+        y, x = np.divmod(np.arange(columns * (height // step)), columns)
+        parts.append(np.repeat((np.stack([x, y], axis=1) + 0.5) * step, each, axis=0))
     return np.concatenate(parts).astype(np.float32)
 
 
 def _decode(numbers: NDArray[np.float32], anchors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """[n, 16] to boxes [n, 4] in shares of the square; the eyes, nose, mouth and ears are left."""
-    centres = numbers[:, :2] / _SPEC.size + anchors
-    half = numbers[:, 2:4] / (2 * _SPEC.size)
+    """[n, 16] to boxes [n, 4] in pixels; the eyes, nose, mouth and ears are left."""
+    centres = numbers[:, :2] + anchors
+    half = numbers[:, 2:4] / 2
     return np.concatenate([centres - half, centres + half], axis=1)

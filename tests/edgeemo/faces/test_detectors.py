@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 from edgeemo.errors import BadInput
 from edgeemo.faces import DETECTORS, Detector, open_detector
-from edgeemo.faces.blazeface import squares
+from edgeemo.faces.blazeface import BlazeFace, View, views
 from edgeemo.faces.boxes import Face, distinct, overlap
 from edgeemo.images import ImageSpec, Pixels, cut
 from edgeemo.pictures import read_picture
@@ -77,6 +78,80 @@ def test_small_faces_of_a_large_picture_are_found() -> None:
         assert max(overlap(label, face) for face in found) > 0.5
 
 
+def test_several_views_of_a_large_picture_show_each_face_once() -> None:
+    canvas, labels = crowd()
+    large = canvas.repeat(3, axis=0).repeat(3, axis=1)[: 600 * 3]  # eight faces
+    assert sum(view.scale == views(3600, 1800)[-1].scale for view in views(3600, 1800)) > 1
+    found = open_detector("blazeface").find(large)
+    assert len(found) == 8
+    for label in labels[:8]:
+        thrice = Face(tuple(3 * v for v in label.box), 1.0)  # type: ignore[arg-type]
+        assert max(overlap(thrice, face) for face in found) > 0.5
+
+
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> list[View]:
+    """All views that are looked at from here on."""
+    seen: list[View] = []
+    look = BlazeFace._look
+
+    def counted(self: BlazeFace, halves: list[Pixels], view: View, score: float) -> list[Face]:
+        seen.append(view)
+        return look(self, halves, view, score)
+
+    monkeypatch.setattr(BlazeFace, "_look", counted)
+    return seen
+
+
+def test_only_what_is_not_certain_is_looked_at_again(looks: list[View]) -> None:
+    picture = read_picture(DATA / "single_lisa1.jpg")
+    height, width = picture.shape[:2]
+    assert len(BlazeFace().find(picture)) == 1
+    assert looks == views(width, height)
+    looks.clear()
+    small, labels = crowd(45)
+    assert len(BlazeFace().find(small)) == len(labels)
+    assert len(looks) >= len(views(1200, 900)) + len(labels)
+
+
+def test_following_looks_at_little(looks: list[View]) -> None:
+    detector, canvas = BlazeFace(), crowd()[0][:480, :640]
+    known = detector.find(canvas)
+    looks.clear()
+    for _ in range(8):
+        known = detector.follow(canvas, known)
+    large, *others = views(640, 480)
+    assert len(known) == 4 and len(others) == 1
+    assert looks.count(large) == 8 and looks.count(others[0]) == 1
+    assert len(looks) == 8 * (1 + 4) + 1
+
+
+@pytest.mark.parametrize("scale", [0.6, 1.0, 2.0, 2.35, 5.5])
+def test_a_view_shows_what_lies_there(scale: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[Pixels] = []
+
+    class Network:
+        def run(self, picture: Pixels, score: float) -> tuple[np.ndarray, np.ndarray]:
+            shown.append(picture)
+            return np.empty((0, 4)), np.empty(0)
+
+    detector = BlazeFace()
+    monkeypatch.setattr(detector, "_network", lambda width, height: Network())
+    # Red and green tell the column and the row, four levels to a pixel.
+    ramp = np.zeros((64, 64, 3), np.uint8)
+    ramp[..., 0] = 4 * np.arange(64)
+    ramp[..., 1] = ramp[..., 0].T
+    detector._look(detector._halves(ramp), View(-7.0, 3.0, scale, 48, 32), 0.5)
+    columns = -7 + (np.arange(48) + 0.5) * scale - 0.5
+    rows = 3 + (np.arange(32) + 0.5) * scale - 0.5
+    for got, want in ((shown[0][5, :, 0] / 4, columns), (shown[0][:, 40, 1] / 4, rows)):
+        inside = (want > scale / 2) & (want < 63 - scale / 2)
+        # Rounded to an eighth of a pixel; OpenCV counts positions in 32nds.
+        assert np.abs(got - want)[inside].max() < 0.125 + scale / 32
+        # Beyond the border it is repeated, averaged as it is.
+        assert np.abs(got - want.clip(0, 63)).max() <= 0.125 + scale / 2
+
+
 def test_a_face_at_the_border_and_a_grey_picture(detector: Detector) -> None:
     picture = read_picture(DATA / "single_lisa1.jpg")
     left, top, right, _ = (int(v) for v in detector.find(picture)[0].box)
@@ -84,6 +159,14 @@ def test_a_face_at_the_border_and_a_grey_picture(detector: Detector) -> None:
     assert len(detector.find(cropped)) == 1
     grey = cut(picture, None, ImageSpec(512))[..., 0]
     assert len(detector.find(grey)) == 1
+
+
+def test_a_mirrored_picture_has_a_mirrored_face() -> None:
+    detector, picture = open_detector("blazeface"), read_picture(DATA / "single_lisa1.jpg")
+    (face,), (other,) = detector.find(picture), detector.find(picture[:, ::-1])
+    left, top, right, bottom = other.box
+    width = picture.shape[1]
+    assert overlap(face, Face((width - right, top, width - left, bottom), 1.0)) > 0.9
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 500), (2000, 3), (64, 64)])
@@ -109,9 +192,9 @@ def test_following_finds_what_finding_finds() -> None:
     assert len(found) == len(known)
     for face in known:
         assert max(overlap(face.moved(5, 6), other) for other in found) > 0.75
-    # Without knowledge one tile a frame finds them all after some frames.
+    # Without knowledge they are found after eight frames at the latest.
     seen: list[Face] = []
-    for _ in range(2 * len(squares(640, 480, 40))):
+    for _ in range(8):
         seen = detector.follow(canvas, seen)
     assert len(seen) == 4
 
@@ -126,18 +209,31 @@ def test_unknown_detectors_are_named() -> None:
     assert set(DETECTORS) == {"blazeface", "haar", "mediapipe", "none"}
 
 
-def test_squares_cover_a_picture_and_are_small_enough() -> None:
-    for width, height in ((640, 480), (480, 640), (128, 128), (4000, 3000), (9000, 40)):
-        found = squares(width, height, 40)
-        assert found[0][2] == max(width, height)
-        smallest = min(side for _, _, side in found)
-        assert smallest == max(width, height) or smallest == pytest.approx(40 / 0.15)
-        seen = np.zeros((height // 20 + 1, width // 20 + 1), bool)
-        for left, top, side in found:
-            if side == smallest:
-                a, b = max(0, int(top / 20)), max(0, int(left / 20))
-                seen[a : int((top + side) / 20) + 1, b : int((left + side) / 20) + 1] = True
-        assert seen.all()
+@pytest.mark.parametrize(
+    ("width", "height"),
+    [(640, 480), (480, 640), (128, 128), (20, 30), (4000, 3000), (16384, 16384), (9000, 40)],
+)
+def test_views_cover_a_picture_at_each_scale(width: int, height: int) -> None:
+    found = views(width, height)
+    scales = sorted({view.scale for view in found})
+    # The smallest face has 17 pixels; the largest is the picture, and one view shows it all.
+    assert scales[0] <= max(40, max(width, height) / 50) / 17
+    assert max(width, height) / scales[-1] <= 96 and found[0].scale == scales[-1]
+    for fine, coarse in pairwise(scales):
+        # What is too large for the one is not too small for the other.
+        assert 17 * coarse <= 96 * fine
+    for scale in scales:
+        same = [view for view in found if view.scale == scale]
+        assert all(v.width % 16 == v.height % 16 == 0 and v.width <= 512 >= v.height for v in same)
+        for length, spans in (
+            (width, {(v.left, v.left + scale * v.width) for v in same}),
+            (height, {(v.top, v.top + scale * v.height) for v in same}),
+        ):
+            ends = sorted(spans)
+            assert ends[0][0] <= 1e-6 and ends[-1][1] >= length - 1e-6
+            # A face of 96 pixels lies in one view as a whole.
+            assert all(a[1] - b[0] >= (96 - 1e-6) * scale for a, b in pairwise(ends))
+        assert len(same) == len({(v.left, v.top) for v in same}) <= 4
 
 
 def test_boxes_of_one_face_become_one() -> None:
