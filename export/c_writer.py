@@ -31,11 +31,11 @@ from edgeemo.backends._tflite_graph import read_graph
 from edgeemo.backends.c import CBackend
 from edgeemo.card import Card, to_json
 from edgeemo.errors import BadArtifact, BadInput, ParityFailed
+from edgeemo.export import c_text
 from edgeemo.features import FeatureSpec, log_mel
 
 PACKAGE = Path(edgeemo.__file__).parent
 LIBRARY = PACKAGE / "cmake_ext"
-TEMPLATES = Path(__file__).parent / "c_folder"
 
 COPIED = (
     "Makefile", "CMakeLists.txt", "main.c", "edgeemo_self_test.h", "edgeemo_self_test.c",
@@ -75,19 +75,6 @@ class Folder:
     costs: Mapping[str, int]
 
 
-@dataclass(frozen=True)
-class _Student:
-    """What the files are made of."""
-
-    card: Card
-    blob: bytes
-    labels: tuple[str, ...]  # of the values, in the engine's order
-    clip: NDArray[np.int16]
-    estimate: NDArray[np.float32]
-    definitions: str  # tables, in C
-    sizes: Mapping[str, int]
-
-
 def write_folder(artifact: Path, path: Path) -> Folder:
     """Write the C folder of an int8 TFLite file. The same file gives the same bytes.
 
@@ -109,7 +96,7 @@ def write_folder(artifact: Path, path: Path) -> Folder:
         _write(folder, student)
         _self_test(folder, compiler, work / "self_test", path)
         costs = measure(folder, work / "board")
-        _text(folder / "README.md", _readme(student, costs))
+        _text(folder / "README.md", c_text.readme(student, costs))
     flash = len(student.blob) + student.sizes["TABLES"]
     return Folder(path, student.card, flash, student.sizes["SMALL"], costs)
 
@@ -149,7 +136,7 @@ def _replacing(path: Path) -> Iterator[Path]:
 # ---- what is written ----
 
 
-def _student(artifact: Path, compiler: Sequence[str], work: Path) -> _Student:
+def _student(artifact: Path, compiler: Sequence[str], work: Path) -> c_text.Student:
     file = read_tflite(artifact)
     backend, card = CBackend(artifact, file), file.card
     if card.task != "speech":
@@ -169,7 +156,7 @@ def _student(artifact: Path, compiler: Sequence[str], work: Path) -> _Student:
     if len(labels) != len(estimate) or None in outputs:
         raise BadArtifact(f"{artifact}: outputs {names}; its card does not name all of them")
     sizes, definitions = _definitions(card.features, blob.data, compiler, work)
-    return _Student(card, blob.data, labels, clip, estimate, definitions, sizes)
+    return c_text.Student(card, blob.data, labels, clip, estimate, definitions, sizes)
 
 
 def golden_clip(spec: FeatureSpec) -> NDArray[np.int16]:
@@ -184,7 +171,7 @@ def _definitions(
     """Sizes and tables, from the library itself: a small program prints them."""
     program = work / "print_tables"
     sources = sorted((LIBRARY / "src").glob("*.c"))
-    _compile(compiler, [TEMPLATES / "print_tables.c", *sources], program, LIBRARY)
+    _compile(compiler, [c_text.TEMPLATES / "print_tables.c", *sources], program, LIBRARY)
     (work / "spec").write_bytes(_spec_bytes(spec))
     (work / "blob").write_bytes(blob)
     printed = _run([str(program), "spec", "blob"], work).stdout
@@ -206,7 +193,7 @@ def _spec_bytes(spec: FeatureSpec) -> bytes:
 
 def _copy(folder: Path) -> None:
     for name in COPIED:
-        shutil.copyfile(TEMPLATES / name, folder / name)
+        shutil.copyfile(c_text.TEMPLATES / name, folder / name)
     places = {"library/include": LIBRARY / "include", "library/src": LIBRARY / "src",
               "ports": LIBRARY / "ports"}  # fmt: skip
     left_out = {f"edgeemo_{part}.c" for part in LEFT_OUT}
@@ -217,122 +204,16 @@ def _copy(folder: Path) -> None:
             shutil.copyfile(places[place] / name, folder / place / name)
 
 
-def _write(folder: Path, student: _Student) -> None:
+def _write(folder: Path, student: c_text.Student) -> None:
     _text(folder / "card.json", to_json(student.card) + "\n")
-    _text(folder / "edgeemo_student.h", _student_header(student))
-    _text(folder / "edgeemo_student.c", _student_source(student))
-    _text(folder / "edgeemo_golden.h", _golden_header(student))
-    _text(folder / "edgeemo_golden.c", _golden_source(student))
+    _text(folder / "edgeemo_student.h", c_text.student_header(student))
+    _text(folder / "edgeemo_student.c", c_text.student_source(student))
+    _text(folder / "edgeemo_golden.h", c_text.golden_header(student))
+    _text(folder / "edgeemo_golden.c", c_text.golden_source(student))
 
 
 def _text(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8", newline="\n")
-
-
-def _student_header(student: _Student) -> str:
-    names = "".join(
-        f"    EDGEEMO_STUDENT_{n.upper()} = {i},\n" for i, n in enumerate(student.labels)
-    )
-    return f"""\
-/* edgeemo_student.h: the student {student.card.name}, written by `edgeemo export`; do not edit. */
-#ifndef EDGEEMO_STUDENT_H
-#define EDGEEMO_STUDENT_H
-
-#include "edgeemo_speech.h"
-
-#ifdef __cplusplus
-extern "C" {{
-#endif
-
-/* The values of an estimate, in order. Arousal, dominance and valence are about 0..1, the classes
- * are probabilities. */
-enum {{
-{names}    EDGEEMO_STUDENT_VALUES = {len(student.labels)},
-    EDGEEMO_STUDENT_RATE = {student.card.features.sample_rate} /* of its samples, Hz */
-}};
-
-/* Bytes that edgeemo_speech_init() takes at most. */
-#if UINTPTR_MAX > 0xffffffffu
-#define EDGEEMO_STUDENT_MEMORY {student.sizes["LARGE"]}
-#else
-#define EDGEEMO_STUDENT_MEMORY {student.sizes["SMALL"]}
-#endif
-
-extern const edgeemo_speech_model edgeemo_student;
-
-/* The names of the values, as the card has them. */
-extern const char *const edgeemo_student_names[EDGEEMO_STUDENT_VALUES];
-
-#ifdef __cplusplus
-}}
-#endif
-
-#endif
-"""
-
-
-def _student_source(student: _Student) -> str:
-    words = np.frombuffer(student.blob, "<u4")
-    names = _rows([f'"{label}"' for label in student.labels], 8)
-    return f"""\
-/* edgeemo_student.c: the student {student.card.name}, written by `edgeemo export`; do not edit.
- * All of it is constant and may lie in flash. */
-#include "edgeemo_student.h"
-
-#include "edgeemo_internal.h"
-
-#ifdef __GNUC__
-__attribute__((aligned(16)))
-#endif
-static const uint32_t network[{len(words)}] = {{{_rows([f"0x{w:x}" for w in words], 10)}
-}};
-
-{student.definitions}
-const edgeemo_speech_model edgeemo_student = {{network, sizeof network, &tables}};
-
-const char *const edgeemo_student_names[EDGEEMO_STUDENT_VALUES] = {{{names}
-}};
-"""
-
-
-def _golden_header(student: _Student) -> str:
-    return f"""\
-/* edgeemo_golden.h: speech, and the estimate that it must give; written by `edgeemo export`.
- * A clip of the Berlin Database of Emotional Speech (Burkhardt et al., Interspeech 2005), CC0 1.0.
- */
-#ifndef EDGEEMO_GOLDEN_H
-#define EDGEEMO_GOLDEN_H
-
-#include <stdint.h>
-
-#define EDGEEMO_GOLDEN_SAMPLES {len(student.clip)}
-
-extern const int16_t edgeemo_golden_clip[EDGEEMO_GOLDEN_SAMPLES];
-extern const float edgeemo_golden_estimate[{len(student.estimate)}];
-
-#endif
-"""
-
-
-def _golden_source(student: _Student) -> str:
-    samples = _rows([str(sample) for sample in student.clip], 14)
-    values = [f"{float(v).hex()}f" for v in student.estimate]
-    return f"""\
-/* edgeemo_golden.c: written by `edgeemo export`; do not edit. */
-#include "edgeemo_golden.h"
-
-const int16_t edgeemo_golden_clip[EDGEEMO_GOLDEN_SAMPLES] = {{{samples}
-}};
-
-const float edgeemo_golden_estimate[{len(values)}] = {{{_rows(values, 4)}
-}};
-"""
-
-
-def _rows(items: Sequence[str], width: int) -> str:
-    """Initializers, so many in a line."""
-    lines = (items[i : i + width] for i in range(0, len(items), width))
-    return "".join("\n    " + " ".join(f"{item}," for item in line) for line in lines)
 
 
 # ---- what is run ----
@@ -426,31 +307,3 @@ def measure(folder: Path, work: Path) -> dict[str, int]:
         "block": round(told["block"] / TICKS),
         "estimate": round(told["estimate"] / TICKS),
     }
-
-
-def _readme(student: _Student, costs: Mapping[str, int]) -> str:
-    card, sizes = student.card, student.sizes
-    measured = (
-        "Instructions, flash and stack were not measured when this folder was written: "
-        "`make cortex-m4` tells them where arm-none-eabi-gcc and qemu-system-arm are installed."
-    )
-    if costs:
-        measured = f"""\
-Measured on a Cortex-M4F under QEMU by `make cortex-m4` (instructions are exact for the compiler
-that was here, and are not cycles):
-
-| | |
-| --- | --- |
-| flash of the whole program without the golden clip | {costs["flash"]:,} bytes |
-| RAM of the chain | {costs["memory"]:,} bytes |
-| stack | {costs["stack"]:,} bytes |
-| instructions for a second of sound, front end included | {costs["second"]:,} |
-| the most in one block of 10 ms | {costs["block"]:,} |
-| an estimate | {costs["estimate"]:,} |"""
-    return (TEMPLATES / "README.md.in").read_text("utf-8").format(
-        name=card.name, parameters=f"{card.parameters:,}", licence=card.licence,
-        digest=card.digest[:12], hop=card.features.hop, rate=card.features.sample_rate,
-        first=f"EDGEEMO_STUDENT_{student.labels[0].upper()}", blob=f"{len(student.blob):,}",
-        tables=f"{sizes['TABLES']:,}", small=f"{sizes['SMALL']:,}", large=f"{sizes['LARGE']:,}",
-        golden=f"{2 * len(student.clip):,}", measured=measured,
-    )  # fmt: skip

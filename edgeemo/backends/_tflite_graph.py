@@ -2,7 +2,7 @@
 
 `_tflite_file.py` checks a file and finds its tables; here they become tensors with their constants
 and operators with their options. What the int8 engine cannot run is refused by name in
-`_engine_blob.py`, not here.
+`_engine_layers.py`, not here.
 
 Field numbers: tensorflow/lite/schema/schema.fbs, version 3.
 """

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeemo import _native
-from edgeemo.backends._engine_blob import Blob, CannotRun, compile_graph
+from edgeemo.backends._engine_blob import Blob, compile_graph
+from edgeemo.backends._engine_layers import CannotRun
 from edgeemo.backends._tflite_file import TfliteFile
 from edgeemo.backends._tflite_graph import Graph, read_graph
 from edgeemo.card import Card

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from edgeemo import _native
 from edgeemo._teachers import need
 from edgeemo.audio import read_audio
-from edgeemo.backends._engine_blob import CannotRun, compile_graph
+from edgeemo.backends._engine_blob import compile_graph
+from edgeemo.backends._engine_layers import CannotRun
 from edgeemo.backends._tflite_graph import Graph, read_graph
 from edgeemo.errors import BadArtifact
 from edgeemo.features import log_mel

@@ -16,7 +16,7 @@ from edgeemo import cli
 from edgeemo.card import from_json
 from edgeemo.compress.run import Run
 from edgeemo.errors import BadInput, ParityFailed
-from edgeemo.export import c_writer, export_run
+from edgeemo.export import c_text, c_writer, export_run
 from edgeemo.export.c_writer import Folder, write_folder
 from edgeemo.export.parity import Limits
 from edgeemo.models import DEFAULT, ZOO
@@ -102,14 +102,14 @@ def test_a_folder_of_ours_is_replaced_and_no_other(
 def test_what_fails_its_self_test_is_not_written(
     tmp_path: Path, unmeasured: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def other(student: c_writer._Student) -> str:
+    def other(student: c_text.Student) -> str:
         changed = student.estimate.copy()
         changed[0] += 0.01
-        values = c_writer._rows([f"{float(v).hex()}f" for v in changed], 4)
+        values = c_text.rows([f"{float(v).hex()}f" for v in changed], 4)
         return re.sub(r"(estimate\[\d+\] = \{)[^}]*", rf"\1{values}\n", golden(student))
 
-    golden = c_writer._golden_source
-    monkeypatch.setattr(c_writer, "_golden_source", other)
+    golden = c_text.golden_source
+    monkeypatch.setattr(c_text, "golden_source", other)
     with pytest.raises(ParityFailed, match="another estimate"):
         write_folder(ARTIFACT, tmp_path / "student")
     assert list(tmp_path.iterdir()) == []
