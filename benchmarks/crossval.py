@@ -40,7 +40,8 @@ from edgeemo.compress.data import DataSet, open_dataset, split_by_speaker
 from edgeemo.compress.distil import Parts, complete, new_student
 from edgeemo.compress.evaluate import human_ceiling, predict
 from edgeemo.compress.labelled import Labelled
-from edgeemo.compress.recipe import Recipe, load_recipe
+from edgeemo.compress.recipe import Recipe
+from edgeemo.compress.recipe_file import load_recipe
 from edgeemo.compress.run import Run
 from edgeemo.compress.student_heads import embeddings, narrowed, with_heads
 from edgeemo.compress.students import Student, load_student, save_student

@@ -29,7 +29,7 @@ from edgeemo.compress.evaluate import (
     top_class,
 )
 from edgeemo.compress.labelled import Labelled
-from edgeemo.compress.recipe import dump_recipe
+from edgeemo.compress.recipe_file import dump_recipe
 from edgeemo.compress.run import Facts, Run
 from edgeemo.compress.students.base import Student
 from edgeemo.types import CLASSES, DIMENSIONS

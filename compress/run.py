@@ -30,7 +30,8 @@ from numpy.typing import NDArray
 from edgeemo import __version__, _schema
 from edgeemo._files import replacing, write_text
 from edgeemo.card import Calibration, Metric, Source, Window
-from edgeemo.compress.recipe import Recipe, dump_recipe, load_recipe
+from edgeemo.compress.recipe import Recipe
+from edgeemo.compress.recipe_file import dump_recipe, load_recipe
 from edgeemo.compress.students.base import Student, load_student
 from edgeemo.errors import BadArtifact, BadData, BadInput
 from edgeemo.features import FeatureSpec

@@ -26,7 +26,8 @@ from edgeemo.compress.evaluate import Figures, agreement, predict
 from edgeemo.compress.labelled import Labelled
 from edgeemo.compress.metrics import flat
 from edgeemo.compress.objective import Objective
-from edgeemo.compress.recipe import Recipe, dump_recipe
+from edgeemo.compress.recipe import Recipe
+from edgeemo.compress.recipe_file import dump_recipe
 from edgeemo.compress.students.base import Student, load_student, save_student
 from edgeemo.compress.unfold import settle_norms
 from edgeemo.errors import BadArtifact, BadData, BadRecipe

@@ -41,7 +41,8 @@ from edgeemo.card import SCHEMA as CARD_SCHEMA
 from edgeemo.compress.data import DataSet, open_dataset, shipped_speech
 from edgeemo.compress.labelled import Labelled
 from edgeemo.compress.labelling import Labeller
-from edgeemo.compress.recipe import Recipe, load_recipe
+from edgeemo.compress.recipe import Recipe
+from edgeemo.compress.recipe_file import load_recipe
 from edgeemo.compress.teachers.builtin import FILE, LONGEST_SECONDS, TrunkTeacher
 from edgeemo.compress.teachers.heads import Heads, HeadsSettings, fit_heads
 from edgeemo.compress.teachers.whisper_trunk import WhisperTrunk, read_ctranslate2

@@ -97,7 +97,7 @@ def _begun(args: argparse.Namespace) -> Run:
     """A new run, made by the first process for all."""
     from edgeemo.compress import parallel
     from edgeemo.compress.distil import check_task, new_student
-    from edgeemo.compress.recipe import load_recipe
+    from edgeemo.compress.recipe_file import load_recipe
     from edgeemo.compress.run import Run, new_folder
     from edgeemo.compress.teachers import load_teacher
 

@@ -20,14 +20,8 @@ from edgeemo.compress.data.faces import VOTES
 from edgeemo.compress.data.intervals import centres
 from edgeemo.compress.distil import distil
 from edgeemo.compress.labelling import Labeller
-from edgeemo.compress.recipe import (
-    DistilPart,
-    LookPart,
-    Recipe,
-    StopPart,
-    StudentPart,
-    load_recipe,
-)
+from edgeemo.compress.recipe import DistilPart, LookPart, Recipe, StopPart, StudentPart
+from edgeemo.compress.recipe_file import load_recipe
 from edgeemo.compress.run import Run
 from edgeemo.compress.students import load_student, make_student
 from edgeemo.compress.teachers import load_teacher

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from edgeemo.compress.recipe import FOLDER, dump_recipe, load_recipe, recipe_names
+from edgeemo.compress.recipe_file import FOLDER, dump_recipe, load_recipe, recipe_names
 from edgeemo.compress.students import student_names
 from edgeemo.errors import BadRecipe
 

@@ -16,14 +16,8 @@ from edgeemo.compress.cost import macs, parameters
 from edgeemo.compress.data import DataSet, shipped_speech
 from edgeemo.compress.distil import distil
 from edgeemo.compress.prune import choose_channels, remove_channels, without
-from edgeemo.compress.recipe import (
-    DataPart,
-    DistilPart,
-    PrunePart,
-    QatPart,
-    StudentPart,
-    load_recipe,
-)
+from edgeemo.compress.recipe import DataPart, DistilPart, PrunePart, QatPart, StudentPart
+from edgeemo.compress.recipe_file import load_recipe
 from edgeemo.compress.run import Run
 from edgeemo.compress.students import load_student, make_student, save_student, student_names
 from edgeemo.errors import BadArtifact, BadRecipe

@@ -10,7 +10,7 @@ import edgeemo
 from edgeemo.compress.batches import Batches
 from edgeemo.compress.data import shipped_speech
 from edgeemo.compress.labelling import Labeller
-from edgeemo.compress.recipe import load_recipe
+from edgeemo.compress.recipe_file import load_recipe
 from edgeemo.compress.start import begin_with
 from edgeemo.compress.students import make_student
 from edgeemo.compress.teachers import load_teacher
