@@ -1,6 +1,6 @@
 """Does a baseline help people whom the model has never heard, and from how many clips on?
 
-    python benchmarks/baseline.py --data DATA [--crossval runs/crossval]
+    python benchmarks/baseline.py --data DATA [--crossval runs/crossval/wav2small-stream]
 
 The estimates are those of crossval's int8 files on EmoTale speakers whom they never heard.
 Level: the mean power of a speaker's own 1, 3, 6 or all neutral clips is brought to the mean of the
@@ -120,7 +120,7 @@ def _pair(pairs: list[list[Table]]) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="holds speech/ and ferplus/")
-    parser.add_argument("--crossval", type=Path, default=Path("runs/crossval"))
+    parser.add_argument("--crossval", type=Path, default=Path("runs/crossval/wav2small-stream"))
     args = parser.parse_args()
     clips = heldout(args.data, args.crossval)
     adv, plain, power = run_all(clips)
