@@ -81,11 +81,14 @@ class Objective(nn.Module):
 
         Random ones pull a student that was trained before away from what it has learned.
         """
-        found = [layer for layer in (self.embedding, self.tokens) if layer is not None]
-        fits = {layer: _LeastSquares() for layer in found}
+        fits = {
+            layer: _LeastSquares() for layer in (self.embedding, self.tokens) if layer is not None
+        }
+        if not fits:
+            return
         training = student.training
         student.eval()
-        count = min(_SETTLING, len(rows.lengths)) if found else 0
+        count = min(_SETTLING, len(rows.lengths))
         for part in torch.linspace(0, len(rows.lengths) - 1, count).long().split(64):
             batch = rows.batch(part)
             output = student(batch.features, batch.lengths)
