@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 import soundfile
 
+from edgeemo import _schema
 from edgeemo.cli import live
 from edgeemo.compress import recipe
 from edgeemo.compress.data import labels, open_dataset, shipped_speech
+from edgeemo.errors import BadRecipe
 
 GUIDES = Path(__file__).resolve().parents[1] / "docs" / "guides"
 
@@ -46,7 +48,7 @@ def test_every_column_is_told() -> None:
 
 def test_the_shown_recipe_is_complete() -> None:
     values = tomllib.loads(block("recipes.md", "toml")) | {"name": "shown"}
-    made = recipe._schema.read(recipe.Recipe, values, recipe.BadRecipe)
+    made = _schema.read(recipe.Recipe, values, BadRecipe)
     assert made.distil.epochs == 30
 
 
