@@ -93,7 +93,7 @@ def with_heads(student: Student, rows: Labelled, part: HeadsPart, seed: int) -> 
 def _learned(
     student: Student, ensemble: Heads, rows: Labelled, part: HeadsPart, seed: int
 ) -> tuple[list[Tensor], list[Tensor]]:
-    """Weights [in, out] and biases [out] of heads that say what the ensemble says."""
+    """Weights [out, in] and biases [out] of heads that say what the ensemble says."""
     assert rows.embedding is not None
     x = torch.from_numpy(rows.embedding.astype(np.float32))
     rated = ~np.isnan(rows.human_adv).any(1)
@@ -117,10 +117,10 @@ def _learned(
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-    weights = [layer.weight.detach().T.clone() for layer in layers]
+    weights = [layer.weight.detach() for layer in layers]
     biases = [layer.bias.detach() for layer in layers]
-    weights[0] *= ensemble.inverse_sd[:, None]
-    biases[0] = biases[0] - ensemble.mean @ weights[0]
+    weights[0] = weights[0] * ensemble.inverse_sd
+    biases[0] = biases[0] - weights[0] @ ensemble.mean
     return weights, biases
 
 

@@ -122,6 +122,8 @@ def fit(
         state = _start(student.to(device), rows, recipe)
         if resume and out is not None:
             _load(out / "checkpoints" / "last.pt", state, mark)
+        if state.epoch == 0:
+            state.objective.settle(state.student, rows)
         total = recipe.distil.pretrain + recipe.distil.epochs
         while state.epoch < total and not _is_over(state, recipe):
             torch.manual_seed(_derive(seed, state.epoch))
@@ -151,7 +153,6 @@ def _start(student: Student, rows: Batches, recipe: Recipe) -> _State:
     # Few channels: their convolutions run 1.7 times as fast with channels last (measured).
     lay_out(student, torch.channels_last)
     objective = Objective(student, rows, recipe.distil).to(rows.device)
-    objective.settle(student, rows)
     named = [*student.named_parameters(), *objective.named_parameters()]
     # Biases, norms and other vectors are few and have nothing to gain from being pulled to 0.
     groups = [

@@ -110,13 +110,13 @@ class Student(nn.Module):
         """Replace what lies behind the embedding.
 
         Args:
-            weights: [in, out] of each of `head_layers`, then [in, 3 + 8] for both outputs.
+            weights: [out, in] of each of `head_layers`, then [3 + 8, in] for both outputs.
             biases: [out] of each.
         """
         last = self.adv, self.classes
         split = [layer.out_features for layer in last]
-        parts = zip(weights[-1].T.split(split), biases[-1].split(split), strict=True)
-        whole = [(w.T, b) for w, b in zip(weights[:-1], biases[:-1], strict=True)]
+        whole = zip(weights[:-1], biases[:-1], strict=True)
+        parts = zip(weights[-1].split(split), biases[-1].split(split), strict=True)
         for layer, (weight, bias) in zip((*self.head_layers, *last), (*whole, *parts), strict=True):
             layer.weight.copy_(weight)
             layer.bias.copy_(bias)
