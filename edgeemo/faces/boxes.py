@@ -80,8 +80,7 @@ def in_picture(faces: list[Face], image: Pixels) -> list[Face]:
 
 
 def _same(a: Face, b: Face) -> bool:
-    shared, areas = _shared(a, b), (_area(a), _area(b))
-    return shared > OVERLAP * (sum(areas) - shared) or shared > _INSIDE * min(areas)
+    return overlap(a, b) > OVERLAP or _shared(a, b) > _INSIDE * min(_area(a), _area(b))
 
 
 def _shared(a: Face, b: Face) -> float:
