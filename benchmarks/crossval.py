@@ -68,6 +68,7 @@ class Bench:
     """What all folds of one student share.
 
     Attributes:
+        seeds: the drawings of the folds that it is judged on.
         whole: teacher and baselines are judged too; once is enough.
     """
 
@@ -77,6 +78,7 @@ class Bench:
     recipe: Recipe
     out: Path
     egemaps: dict[str, np.ndarray[Any, Any]]
+    seeds: Sequence[int]
     whole: bool
 
     @cached_property
@@ -122,8 +124,9 @@ def first_stage(bench: Bench) -> Path:
 def second_stage(bench: Bench, groups: set[str], seed: int) -> Student:
     """The student with heads from the people of `groups`, on the features of the first stage."""
     assert bench.recipe.heads is not None
-    rows = bench.embedded.of_groups(groups)
-    return with_heads(load_student(first_stage(bench)), rows, bench.recipe.heads, seed + 1)
+    rows, ours = (part.of_groups(groups) for part in (bench.rows, bench.embedded))
+    return with_heads(load_student(first_stage(bench)), rows, bench.recipe.heads, seed + 1,
+                      ours=ours.embedding)  # fmt: skip
 
 
 def run_fold(bench: Bench, seed: int, number: int) -> None:
@@ -195,9 +198,9 @@ def scores(estimates: Any, labels: Any) -> list[float]:
     return [round(ccc(estimates[:, d], labels[:, d]), 4) for d in range(len(DIMENSIONS))]
 
 
-def drawings(bench: Bench, seeds: Sequence[int]) -> Iterator[dict[str, np.ndarray[Any, Any]]]:
+def drawings(bench: Bench) -> Iterator[dict[str, np.ndarray[Any, Any]]]:
     """All clips of each drawing, estimated by the folds that held them out."""
-    for seed in seeds:
+    for seed in bench.seeds:
         files = [np.load(bench.out / f"fold-{seed}-{i}.npz") for i in range(FOLDS)]
         shared = set.intersection(*(set(f.files) for f in files))
         yield {name: np.concatenate([f[name] for f in files]) for name in shared}
@@ -214,10 +217,10 @@ def row(name: str, values: list[list[float]]) -> dict[str, Any]:
     }
 
 
-def result(benches: Sequence[Bench], seeds: Sequence[int], command: str) -> dict[str, Any]:
+def result(benches: Sequence[Bench], command: str) -> dict[str, Any]:
     """The table, the spread over folds, and the metrics for the cards."""
     bench = benches[0]
-    found = list(drawings(bench, seeds))
+    found = list(drawings(bench))
     names = {
         "teacher": "built-in teacher",
         "float": bench.recipe.name,
@@ -228,21 +231,21 @@ def result(benches: Sequence[Bench], seeds: Sequence[int], command: str) -> dict
     rows = [row(name, [scores(d[key], d["human"]) for d in found])
             for key, name in names.items() if key in found[0]]  # fmt: skip
     rows[3:3] = [row(other.recipe.name,
-                     [scores(d["float"], d["human"]) for d in drawings(other, seeds[:1])])
+                     [scores(d["float"], d["human"]) for d in drawings(other)])
                  for other in benches[1:]]  # fmt: skip
     rated = bench.rows.take((bench.rows.column("corpus") == RATED) & (bench.rows.copy == 0))
     ceiling = human_ceiling(rated)
     rows.append({"name": "one rater against the mean of the others"}
                 | {d: {"mean": round(ceiling[d], 4)} for d in DIMENSIONS})  # fmt: skip
     each = {
-        key: [scores(f[key], f["human"]) for seed in seeds for i in range(FOLDS)
+        key: [scores(f[key], f["human"]) for seed in bench.seeds for i in range(FOLDS)
               if key in (f := np.load(bench.out / f"fold-{seed}-{i}.npz")).files]
         for key in ("teacher", "float", "int8", EGEMAPS)
     }  # fmt: skip
     where = f"EmoTale, {len(rated)} clips, {len(bench.rated)} speakers"
     protocol = (
         f"{FOLDS} folds of {len(bench.rated) // FOLDS} speakers, whom neither teacher nor student "
-        f"heard; mean and standard deviation of {len(seeds)} drawing(s) of the folds"
+        f"heard; mean and standard deviation of {len(bench.seeds)} drawing(s) of the folds"
     )
     if len(benches) > 1:
         protocol += "; of the other students the first drawing alone"
@@ -312,17 +315,18 @@ def main() -> None:
     args = parser.parse_args()
     data, base = open_dataset(args.data / "speech"), make_trunk(args.whisper)
     egemaps = dict(np.load(args.egemaps)) if args.egemaps else {}
-    seeds, benches = range(args.seeds), []
+    benches: list[Bench] = []
     for name in args.recipe or ["wav2small-stream"]:
         recipe = load_recipe(name)
         rows = head_rows(base, data, recipe, args.cache, new_student(recipe).spec)
         out = args.out / recipe.name
         out.mkdir(parents=True, exist_ok=True)
-        bench = Bench(rows, data, trunk_teacher(base), recipe, out, egemaps, not benches)
-        run_folds(bench, seeds[:1] if benches else seeds, args.jobs)
+        bench = Bench(rows, data, trunk_teacher(base), recipe, out, egemaps,
+                      range(1 if benches else args.seeds), whole=not benches)  # fmt: skip
+        run_folds(bench, args.jobs)
         benches.append(bench)
     bench = benches[0]
-    found = result(benches, seeds, "python benchmarks/crossval.py")
+    found = result(benches, "python benchmarks/crossval.py")
     write_text(
         ROOT / "benchmarks" / "results" / "crossval.json", json.dumps(found, indent=1) + "\n"
     )
@@ -334,13 +338,13 @@ def main() -> None:
         ship(bench, args.ship, metrics, of_folds(args.data, bench.out))
 
 
-def run_folds(bench: Bench, seeds: Sequence[int], jobs: int) -> None:
+def run_folds(bench: Bench, jobs: int) -> None:
     """All folds of all drawings, one process a core: these nets are too small to share."""
     global _BENCH
     _BENCH = bench
     _ = bench.embedded
     torch.set_num_threads(1)
-    todo = [(seed, number) for seed in seeds for number in range(FOLDS)]
+    todo = [(seed, number) for seed in bench.seeds for number in range(FOLDS)]
     # Forked, so that the rows are not copied.
     with multiprocessing.get_context("fork").Pool(jobs, maxtasksperchild=1) as pool:
         pool.starmap(_job, todo, chunksize=1)
