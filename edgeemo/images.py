@@ -196,6 +196,11 @@ def _square(image: Pixels, box: Box | None, spec: ImageSpec) -> tuple[float, flo
     return (left + right - side) / 2, (top + bottom - side) / 2, side
 
 
+def resize_matrix(pixels: int, size: int) -> NDArray[np.float32]:
+    """The filter of `cut` for an axis of a whole picture: float32 [size, pixels], rows sum to 1."""
+    return _weights(pixels, 0.0, pixels, size).matrix / np.float32(_ONE)
+
+
 @dataclass(frozen=True)
 class _Weights:
     """One axis of the resize: `matrix` [size, last - first] is for those pixels of the picture."""

@@ -1,0 +1,167 @@
+"""Several models of faces as one file, which answers with their mean.
+
+    python -m edgeemo.export.averaged FIRST.onnx OTHER.onnx ... -o teacher-face.onnx
+
+The file takes the picture of the first model; the others see it at their own size. Models of
+different sizes err on different faces, so their mean is right more often than the best of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgeemo._files import write_bytes
+from edgeemo.backends._onnx_file import read_onnx
+from edgeemo.card import Calibration, Card, Metric
+from edgeemo.errors import BadArtifact, EdgeemoError
+from edgeemo.export.graph import IR_VERSION, OPSET, onnx
+from edgeemo.export.onnx_writer import sealed
+from edgeemo.images import ImageSpec, resize_matrix
+
+make_node, make_value = onnx.helper.make_node, onnx.helper.make_tensor_value_info
+
+
+def averaged(files: Sequence[Path], name: str, metrics: tuple[Metric, ...] = ()) -> bytes:
+    """One artifact that gives the mean of the outputs of several.
+
+    Args:
+        files: two or more ONNX artifacts that take a face and give the same outputs.
+        name: of the new model, for its card.
+        metrics: measured figures of the new model, for its card.
+
+    Raises:
+        BadArtifact: a file cannot be read, or does not fit the first; the message names it.
+    """
+    cards = [read_onnx(file).card for file in files]
+    first = cards[0]
+    for file, card in zip(files, cards, strict=True):
+        _check(file, card, first)
+    made = onnx.ModelProto(ir_version=IR_VERSION)
+    made.opset_import.add(domain="", version=OPSET)
+    graph = made.graph
+    graph.name = name
+    graph.input.add().CopyFrom(onnx.load(str(files[0])).graph.input[0])
+    for i, (file, card) in enumerate(zip(files, cards, strict=True)):
+        seen = graph.input[0].name
+        if card.image.size != first.image.size:
+            seen = _resized(graph, seen, first.image, card.image.size)
+        _add(graph, onnx.load(str(file)).graph, f"m{i}_", seen)
+    for output in first.outputs:
+        parts = [f"m{i}_{output.name}" for i in range(len(files))]
+        all_of_them = output.name + "_each"
+        graph.node.append(make_node("Concat", parts, [all_of_them], axis=0))
+        graph.node.append(make_node("ReduceMean", [all_of_them], [output.name], axes=[0]))
+        shape = [1, len(output.labels)]
+        graph.output.append(make_value(output.name, onnx.TensorProto.FLOAT, shape))
+    return sealed(made, _card(cards, name, metrics))
+
+
+def _check(file: Path, card: Card, first: Card) -> None:
+    if not isinstance(card.spec, ImageSpec):
+        raise BadArtifact(f"{file}: takes {card.input}; only models of faces are averaged")
+    if replace(card.spec, size=first.image.size) != first.spec:
+        raise BadArtifact(f"{file}: takes {card.spec}; expected {first.spec}, of any size")
+    if card.outputs != first.outputs:
+        raise BadArtifact(f"{file}: gives {card.outputs}; expected {first.outputs}")
+
+
+def _resized(graph: Any, name: str, spec: ImageSpec, size: int) -> str:
+    """The name of the picture at another size, made by the filter that cuts faces."""
+    made, old = f"{name}{size}", spec.size
+    if any(made in node.output for node in graph.node):
+        return made
+    _constant(graph, made + "_filter", resize_matrix(old, size))
+    shapes = {"rows": [old, old * spec.channels], "columns": [size, old, spec.channels],
+              "whole": [1, size, size, spec.channels]}  # fmt: skip
+    for step, shape in shapes.items():
+        _constant(graph, f"{made}_{step}", np.array(shape, np.int64))
+    graph.node.extend([
+        make_node("Reshape", [name, made + "_rows"], [made + "_a"]),
+        make_node("MatMul", [made + "_filter", made + "_a"], [made + "_b"]),
+        make_node("Reshape", [made + "_b", made + "_columns"], [made + "_c"]),
+        make_node("MatMul", [made + "_filter", made + "_c"], [made + "_d"]),
+        make_node("Reshape", [made + "_d", made + "_whole"], [made]),
+    ])  # fmt: skip
+    return made
+
+
+def _add(graph: Any, other: Any, prefix: str, seen: str) -> None:
+    """Put another graph in, under names of its own, to look at `seen`."""
+    held = other.input[0].name
+
+    def renamed(value: str) -> str:
+        return seen if value == held else prefix + value if value else ""
+
+    for tensor in other.initializer:
+        graph.initializer.add().CopyFrom(tensor)
+        graph.initializer[-1].name = prefix + tensor.name
+    for node in other.node:
+        copy = graph.node.add()
+        copy.CopyFrom(node)
+        copy.name = prefix + node.name
+        copy.input[:] = [renamed(value) for value in node.input]
+        copy.output[:] = [renamed(value) for value in node.output]
+
+
+def _constant(graph: Any, name: str, value: Any) -> None:
+    graph.initializer.append(onnx.numpy_helper.from_array(value, name))
+
+
+def _card(cards: Sequence[Card], name: str, metrics: tuple[Metric, ...]) -> Card:
+    """The first card, with what all models bring together."""
+    first = cards[0]
+    return replace(
+        first,
+        name=name,
+        teachers=tuple(dict.fromkeys(s for card in cards for s in card.teachers)),
+        data=tuple(dict.fromkeys(s for card in cards for s in card.data)),
+        parameters=sum(card.parameters for card in cards),
+        macs_per_second=sum(card.macs_per_second for card in cards),
+        # Each model's temperature is in its own softmax.
+        calibration=Calibration(1.0, first.calibration.fitted_on),
+        metrics=metrics,
+    )
+
+
+def _metrics(path: Path | None, name: str) -> tuple[Metric, ...]:
+    """The card's figures out of what benchmarks/faces.py wrote."""
+    if path is None:
+        return ()
+    found = json.loads(path.read_text(encoding="utf-8"))
+    own = found["models"][f"{name} (onnx)"]["ferplus"]
+    where = f"ferplus: {own['argmax']['pictures']} faces that the model had not seen"
+    named = (("accuracy on the class most voted for", own["argmax"]["accuracy"]),
+             ("unweighted average recall", own["argmax"]["uar"]),
+             ("Kullback-Leibler divergence from the votes", own["kl"]))  # fmt: skip
+    return tuple(
+        Metric(where, measure, "classes", round(value, 4), command="python benchmarks/faces.py")
+        for measure, value in named
+        if math.isfinite(value)
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Read the files, write their mean."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("files", type=Path, nargs="+", metavar="FILE")
+    parser.add_argument("-o", "--out", type=Path, required=True, help="its stem is the name")
+    parser.add_argument("--metrics", type=Path, help="result of benchmarks/faces.py")
+    args = parser.parse_args(argv)
+    try:
+        made = averaged(args.files, args.out.stem, _metrics(args.metrics, args.out.stem))
+    except EdgeemoError as error:
+        parser.exit(1, f"{error}\n")
+    write_bytes(args.out, made)
+    print(f"{args.out}: {len(made)} bytes, the mean of {len(args.files)} models")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""Several models of faces in one file."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edgeemo._teachers import need
+from edgeemo.backends import open_backend
+from edgeemo.errors import BadArtifact
+from edgeemo.export.averaged import averaged, main
+from edgeemo.images import preprocess, resize_matrix
+from edgeemo.models import resolve
+
+DATA = Path(__file__).parents[1] / "data" / "faces" / "london"
+LARGE, SMALL = need("zoo/teacher-face.onnx"), need("zoo/efficientnet-lite0-face.onnx")
+
+
+def test_the_file_gives_the_mean_and_each_model_its_own_size(tmp_path: Path) -> None:
+    path = tmp_path / "both-face.onnx"
+    path.write_bytes(averaged([LARGE, SMALL], "both-face"))
+    large, small, both = (open_backend(p, "onnx") for p in (LARGE, SMALL, path))
+    sizes = large.card.image.size, small.card.image.size
+    assert sizes[0] != sizes[1]
+    filters = resize_matrix(*sizes)
+    assert filters.shape == sizes[::-1]
+    assert np.allclose(filters.sum(1), 1)
+    apart = []
+    for file in sorted(DATA.glob("*.jpg"))[:3]:
+        seen = preprocess(np.asarray(Image.open(file).convert("RGB")), None, large.card.image)
+        smaller = np.einsum("ij,njkc,lk->nilc", filters, seen, filters)
+        one, other, found = large.run(seen), small.run(smaller), both.run(seen)
+        for name in ("adv", "probs"):
+            assert np.allclose(found[name], (one[name] + other[name]) / 2, atol=2e-2)
+            apart.append(np.abs(one[name] - other[name]).max())
+    assert max(apart) > 0.1
+    assert both.card.parameters == large.card.parameters + small.card.parameters
+    assert both.card.metrics == ()
+    assert averaged([LARGE, SMALL], "both-face") == path.read_bytes()
+
+
+def test_figures_come_from_the_benchmark(tmp_path: Path) -> None:
+    table = {"models": {"both-face (onnx)": {"ferplus": {
+        "argmax": {"pictures": 9, "accuracy": 0.81234, "uar": 0.5}, "kl": 0.25}}}}  # fmt: skip
+    (tmp_path / "faces.json").write_text(json.dumps(table))
+    out = tmp_path / "both-face.onnx"
+    arguments = [SMALL, LARGE, "-o", out, "--metrics", tmp_path / "faces.json"]
+    main([str(a) for a in arguments])
+    metrics = open_backend(out, "onnx").card.metrics
+    assert [m.value for m in metrics] == [0.8123, 0.5, 0.25]
+    assert metrics[0].test_set.startswith("ferplus: 9 faces")
+
+
+def test_other_models_are_refused(tmp_path: Path) -> None:
+    speech = resolve("wav2small-stream", "onnx")
+    with pytest.raises(BadArtifact, match=r"wav2small-stream\.onnx: takes features; only models"):
+        averaged([SMALL, speech], "x")
+    with pytest.raises(SystemExit, match="1"):
+        main([str(SMALL), str(tmp_path / "none.onnx"), "-o", str(tmp_path / "out.onnx")])
+    assert list(tmp_path.iterdir()) == []
