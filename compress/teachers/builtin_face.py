@@ -1,7 +1,7 @@
-"""The built-in teacher of faces: an EfficientNet-Lite0 that learned the votes of FER+.
+"""The built-in teacher of faces: the mean of EfficientNet-Lite0s that learned the votes of FER+.
 
-It was made by `edgeemo distill --recipe face-teacher`, is shipped as an artifact like any other,
-and sees each face as it is and mirrored.
+The recipes face-teacher and face-teacher-64 made two of them, the shipped student is the third, and
+`edgeemo.export.averaged` joined them. It sees each face as it is and mirrored.
 """
 
 from __future__ import annotations

@@ -329,6 +329,7 @@ def test_the_command_distils_faces(table, tmp_path, capsys):
     "name",
     [
         "face-teacher",
+        "face-teacher-64",
         "efficientnet-lite0-face",
         "mobilenetv3-small-face",
         "mobilenetv4-conv-small-face",
