@@ -37,6 +37,9 @@ from edgeemo.compress.training import rate_at
 from edgeemo.errors import BadRecipe
 from edgeemo.types import DIMENSIONS
 
+WIDE = replace(HeadsSettings(), members=8, noise=0.6)
+"""The ensemble: the teacher's own, which what a student hears needs more noise for."""
+
 
 def narrowed(student: Student, rows: Labelled, part: HeadsPart) -> Student:
     """The student with `part.embedding` channels of its embedding; itself if that is 0.
@@ -82,7 +85,7 @@ def with_heads(
         part: how.
         seed: of every random choice.
         ours: what embeddings() gave for this student and these rows; None asks it.
-        wide: the ensemble that learns the ratings; None has the settings of the teacher's heads.
+        wide: the ensemble that learns the ratings; None is WIDE.
 
     Returns:
         A copy with its heads trained, in evaluation mode.
@@ -92,8 +95,9 @@ def with_heads(
     taught, by_teacher = _taught(rows)
     rebuild = _rebuilding(ours, rows)
     x = torch.from_numpy(ours.astype(np.float32))
-    heard = replace(taught, embedding=rebuild(x).numpy())
-    ensemble = fit_heads(heard, wide or HeadsSettings(), seed, heard_words=by_teacher)
+    ensemble = fit_heads(
+        _heard(taught, rebuild(x).half().numpy()), wide or WIDE, seed, heard_words=by_teacher
+    )
 
     def wanted(points: Tensor) -> tuple[Tensor, Tensor]:
         adv, probs = ensemble(rebuild(points))
@@ -101,6 +105,18 @@ def with_heads(
 
     made.take_heads(*_learned(made, wanted, x, taught, part, seed))
     return made
+
+
+def _heard(rows: Labelled, rebuilt: NDArray[np.float16]) -> Labelled:
+    """Each row as the student hears it and, where there is such, as the teacher does.
+
+    What the teacher hears is less blurred, and the ratings tell more of it.
+    """
+    if rows.embedding is None:
+        return replace(rows, embedding=rebuilt)
+    twice = rows.take(np.tile(np.arange(len(rows)), 2))
+    theirs = _standardised(rows.embedding).astype(np.float16)
+    return replace(twice, embedding=np.concatenate([rebuilt, theirs]))
 
 
 def _rebuilding(ours: NDArray[Any], rows: Labelled) -> Callable[[Tensor], Tensor]:
@@ -122,12 +138,16 @@ def _moments(ours: NDArray[Any], rows: Labelled) -> tuple[NDArray[np.float64], N
     The means are taken off; a little ridge keeps channels that are alike from huge weights.
     """
     assert rows.embedding is not None
-    theirs = rows.embedding.astype(np.float64)
     x = ours.astype(np.float64)
     x -= x.mean(0)
-    y = (theirs - theirs.mean(0)) / (theirs.std(0) + 1e-4)
     gram = x.T @ x
-    return gram + 1e-6 * np.trace(gram) / len(gram) * np.eye(len(gram)), x.T @ y
+    ridge = 1e-6 * np.trace(gram) / len(gram) * np.eye(len(gram))
+    return gram + ridge, x.T @ _standardised(rows.embedding)
+
+
+def _standardised(embedding: NDArray[Any]) -> NDArray[np.float64]:
+    values = embedding.astype(np.float64)
+    return np.asarray((values - values.mean(0)) / (values.std(0) + 1e-4))
 
 
 def _learned(
