@@ -124,9 +124,8 @@ def first_stage(bench: Bench) -> Path:
 def second_stage(bench: Bench, groups: set[str], seed: int) -> Student:
     """The student with heads from the people of `groups`, on the features of the first stage."""
     assert bench.recipe.heads is not None
-    rows, ours = (part.of_groups(groups) for part in (bench.rows, bench.embedded))
-    return with_heads(load_student(first_stage(bench)), rows, bench.recipe.heads, seed + 1,
-                      ours=ours.embedding)  # fmt: skip
+    rows = bench.embedded.of_groups(groups)
+    return with_heads(load_student(first_stage(bench)), rows, bench.recipe.heads, seed + 1)
 
 
 def run_fold(bench: Bench, seed: int, number: int) -> None:

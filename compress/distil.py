@@ -34,7 +34,7 @@ from edgeemo.compress.report import write_report
 from edgeemo.compress.run import SCHEMA, Facts, Held, Run, weights_licence
 from edgeemo.compress.smaller import made_smaller
 from edgeemo.compress.start import begin_with
-from edgeemo.compress.student_heads import narrowed, with_heads
+from edgeemo.compress.student_heads import embedded, narrowed, with_heads
 from edgeemo.compress.students.base import Student, make_student, save_student
 from edgeemo.compress.teachers.base import Teacher, task_of
 from edgeemo.compress.training import Fitted, fit, seeded_student
@@ -92,8 +92,8 @@ def distil(
                  resume=True, device=device, progress=progress)  # fmt: skip
     if recipe.heads is not None:
         trunk = narrowed(fitted.student, parts.train, recipe.heads)
-        headed = with_heads(trunk, parts.train, recipe.heads, recipe.seed)
-        fitted = replace(fitted, student=headed)
+        rows = embedded(trunk, parts.train)
+        fitted = replace(fitted, student=with_heads(trunk, rows, recipe.heads, recipe.seed))
         if parallel.rank() == 0:
             save_student(fitted.student, run.folder / "student.pt")
     fitted = made_smaller(run, fitted, parts.train, parts.valid, device=device, progress=progress)
