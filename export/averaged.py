@@ -40,7 +40,10 @@ def averaged(files: Sequence[Path], name: str, metrics: tuple[Metric, ...] = ())
     Raises:
         BadArtifact: a file cannot be read, or does not fit the first; the message names it.
     """
-    cards = [read_onnx(file).card for file in files]
+    held = [read_onnx(file) for file in files]
+    cards = [one.card for one in held]
+    # The bytes that were checked are those that are used.
+    graphs = [onnx.load_from_string(one.data).graph for one in held]
     first = cards[0]
     for file, card in zip(files, cards, strict=True):
         _check(file, card, first)
@@ -48,12 +51,12 @@ def averaged(files: Sequence[Path], name: str, metrics: tuple[Metric, ...] = ())
     made.opset_import.add(domain="", version=OPSET)
     graph = made.graph
     graph.name = name
-    graph.input.add().CopyFrom(onnx.load(str(files[0])).graph.input[0])
-    for i, (file, card) in enumerate(zip(files, cards, strict=True)):
+    graph.input.add().CopyFrom(graphs[0].input[0])
+    for i, (other, card) in enumerate(zip(graphs, cards, strict=True)):
         seen = graph.input[0].name
         if card.image.size != first.image.size:
             seen = _resized(graph, seen, first.image, card.image.size)
-        _add(graph, onnx.load(str(file)).graph, f"m{i}_", seen)
+        _add(graph, other, f"m{i}_", seen)
     for output in first.outputs:
         parts = [f"m{i}_{output.name}" for i in range(len(files))]
         all_of_them = output.name + "_each"
