@@ -247,7 +247,11 @@ def result(benches: Sequence[Bench], command: str) -> dict[str, Any]:
         f"heard; mean and standard deviation of {len(bench.seeds)} drawing(s) of the folds"
     )
     if len(benches) > 1:
-        protocol += "; of the other students the first drawing alone"
+        passes = ", ".join(f"{b.recipe.name} {_passes(b)}" for b in benches)
+        protocol += (
+            "; of the other students the first drawing alone. Passes over the speech in the last "
+            f"round of the first stage: {passes}"
+        )
     return {
         "test_set": where, "protocol": protocol, "command": command, "rows": rows,
         "single folds": {k: {"mean": np.mean(v, 0).round(4).tolist(),
@@ -257,6 +261,10 @@ def result(benches: Sequence[Bench], command: str) -> dict[str, Any]:
                     for name, label in (("teacher", names["teacher"]),
                                         ("student", names["float"]))},
     }  # fmt: skip
+
+
+def _passes(bench: Bench) -> int:
+    return len((bench.out / "first_stage" / "metrics.jsonl").read_text().splitlines())
 
 
 def _metrics(

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from edgeemo.compress.students.base import Student
-from edgeemo.compress.unfold import take_weights
+from edgeemo.compress.tfjs import read_tfjs
+from edgeemo.compress.unfold import fold_norms, take_weights
 from edgeemo.errors import BadArtifact
 from edgeemo.models import resolve
 
@@ -17,9 +21,9 @@ def begin_with(student: Student, start: str | Path) -> None:
 
     Args:
         student: fresh; changed in place.
-        start: a student.pt, or a table of weights that `student.from_published` can read; an ONNX
-            file that `edgeemo export` wrote or the name of a shipped model, whose shape must be
-            the student's.
+        start: a student.pt, or a table of weights that `student.from_published` can read, of torch
+            or of TensorFlow.js (its .json file); an ONNX file that `edgeemo export` wrote or the
+            name of a shipped model, whose shape must be the student's.
 
     Raises:
         BadArtifact: the file cannot be read, or holds no weight of such a student.
@@ -31,9 +35,9 @@ def begin_with(student: Student, start: str | Path) -> None:
         take_weights(student, path)
         return
     try:
-        # weights_only refuses everything but tensors and plain values.
-        found = torch.load(path, map_location="cpu", weights_only=True)
-        state = found["state"] if "state" in found else student.from_published(found)
+        state = _state(student, path)
+    except BadArtifact:
+        raise
     except Exception as error:  # torch raises a dozen kinds on damaged files
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise BadArtifact(
@@ -43,4 +47,15 @@ def begin_with(student: Student, start: str | Path) -> None:
     fits = {k: v for k, v in state.items() if k in own and own[k].shape == v.shape}
     if not any(own[key].ndim > 1 and not key.startswith(("adv.", "classes.")) for key in fits):
         raise BadArtifact(f"{path}: holds no layer of {student.name}")
-    student.load_state_dict(own | fits)
+    if not any(key.endswith("running_var") for key in fits):
+        fold_norms(student)  # the published weights have swallowed them
+    student.load_state_dict(student.state_dict() | fits)
+
+
+def _state(student: Student, path: Path) -> Mapping[str, Tensor]:
+    """Weights of the file by the names that they have in the student."""
+    if path.suffix == ".json":
+        return student.from_published(read_tfjs(path))
+    # weights_only refuses everything but tensors and plain values.
+    found: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    return found["state"] if "state" in found else student.from_published(found)

@@ -59,13 +59,19 @@ def take_weights(student: Student, path: Path) -> None:
             f"{path}: its {len(layers)} layers are not those of {student.name} with the options "
             f"{dict(student.options)}"
         )
-    for _, norm in _pairs(student):
-        _neutral(norm)
+    fold_norms(student)
     for place, (weight, bias) in zip(places, layers, strict=True):
         place.weight.copy_(torch.from_numpy(weight))
         place.bias.copy_(torch.from_numpy(bias))
     if normal is not None:
         student.normalise_from(*(torch.tensor(values) for values in normal))
+
+
+@torch.no_grad()
+def fold_norms(student: Student) -> None:
+    """Let batch norms do nothing but shift, as where they are part of the weights before them."""
+    for _, norm in _pairs(student):
+        _neutral(norm)
     student.folded = True
 
 

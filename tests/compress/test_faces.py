@@ -157,10 +157,11 @@ def test_the_tie_pulls_dimensions_to_their_class_and_leaves_the_classes():
 
 COSTS = {
     # Parameters; multiply-accumulates of a 96x96 picture. By hand: the papers' layers, one channel
-    # in, no wide last layer, and 10 outputs on 576, 960 and 1280 channels.
+    # in, no wide last layer, and 10 outputs on 576, 960, 1280 and 1024 channels.
     "mobilenetv3-small-face": (926_720 + 577 * 10, 9_799_744),
     "mobilenetv4-conv-small-face": (1_261_088 + 961 * 10, 32_385_984),
     "efficientnet-lite0-face": (3_370_432 + 1281 * 10, 69_199_328),
+    "mobilenetv1-face": (3_206_400 + 1025 * 10, 102_957_568),
 }
 
 
@@ -330,6 +331,7 @@ def test_the_command_distils_faces(table, tmp_path, capsys):
     [
         "face-teacher",
         "face-teacher-64",
+        "face-teacher-identity",
         "efficientnet-lite0-face",
         "mobilenetv3-small-face",
         "mobilenetv4-conv-small-face",

@@ -28,7 +28,8 @@ NAMES = [n for n in student_names() if n != "probe"]
 SMALL = {"mobilenetv3-small": {"width": 0.25}, "mobilenetv4-conv-small": {"width": 0.25},
          "mobilenetv3-small-face": {"width": 0.25, "size": 32},
          "mobilenetv4-conv-small-face": {"width": 0.25, "size": 32},
-         "efficientnet-lite0-face": {"blocks": 5, "wide": 64, "size": 32}}  # fmt: skip
+         "efficientnet-lite0-face": {"blocks": 5, "wide": 64, "size": 32},
+         "mobilenetv1-face": {"width": 0.25, "size": 32}}  # fmt: skip
 
 
 def inputs(student, count=3):
