@@ -47,7 +47,8 @@ def begin_with(student: Student, start: str | Path) -> None:
     fits = {k: v for k, v in state.items() if k in own and own[k].shape == v.shape}
     if not any(own[key].ndim > 1 and not key.startswith(("adv.", "classes.")) for key in fits):
         raise BadArtifact(f"{path}: holds no layer of {student.name}")
-    if not any(key.endswith("running_var") for key in fits):
+    norms = {key for key in own if key.endswith("running_var")}
+    if norms and norms.isdisjoint(fits):
         fold_norms(student)  # the published weights have swallowed them
     student.load_state_dict(student.state_dict() | fits)
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from edgeemo.backends._artifact import read_bytes
 from edgeemo.errors import BadArtifact
 
 _MOST = 64 << 20
@@ -32,9 +33,7 @@ def read_tfjs(manifest: Path) -> dict[str, Tensor]:
     """
     found: dict[str, Tensor] = {}
     try:
-        if manifest.stat().st_size > _MOST:
-            raise BadArtifact(f"{manifest}: larger than {_MOST >> 20} MB")
-        for group in json.loads(manifest.read_text(encoding="utf-8"))["weightsManifest"]:
+        for group in json.loads(read_bytes(manifest, _MOST).decode())["weightsManifest"]:
             data = b"".join(_beside(manifest, name) for name in group["paths"])
             at = 0
             for entry in group["weights"]:
@@ -47,7 +46,7 @@ def read_tfjs(manifest: Path) -> dict[str, Tensor]:
                 raise BadArtifact(f"{manifest}: names {at} bytes of weights; {len(data)} are there")
     except BadArtifact:
         raise
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError,
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError,
             RecursionError) as error:  # fmt: skip
         raise BadArtifact(
             f"{manifest}: not a TensorFlow.js model ({type(error).__name__}: {error!s:.100})"
@@ -58,7 +57,4 @@ def read_tfjs(manifest: Path) -> dict[str, Tensor]:
 def _beside(manifest: Path, name: Any) -> bytes:
     if not isinstance(name, str) or name in ("", ".", "..") or Path(name).name != name:
         raise BadArtifact(f"{manifest}: weights in {name!r}; expected a file of the same folder")
-    path = manifest.parent / name
-    if path.stat().st_size > _MOST:
-        raise BadArtifact(f"{path}: larger than {_MOST >> 20} MB")
-    return path.read_bytes()
+    return read_bytes(manifest.parent / name, _MOST)
