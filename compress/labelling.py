@@ -1,13 +1,11 @@
 """Pseudo-labels: a teacher hears or sees each copy of each clip once; the rest is reading.
 
-Labels and features lie in Parquet shards. A row's address is the sha256 of all it depends on, so
-rows are found again by any run, and an interrupted labelling goes on where it was.
+A row's address is the sha256 of all it depends on, so rows are found again by any run
+(label_shards.py), and an interrupted labelling goes on where it was.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
@@ -18,13 +16,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from edgeemo import _schema
-from edgeemo._files import replacing
 from edgeemo.compress import augment, parallel
 from edgeemo.compress.data.clips import Clip
+from edgeemo.compress.label_shards import Shards, address_of
 from edgeemo.compress.labelled import Floats, Labelled, Ragged, human_labels
 from edgeemo.compress.recipe import Recipe
 from edgeemo.compress.teachers.base import Teacher, TeacherOutput, check_teacher, concatenate
@@ -91,23 +88,25 @@ class Labeller:
     ) -> None:
         self.teacher, self.spec, self.recipe = teacher, spec, recipe
         # A folder each for what never mixes keeps the list of addresses short.
-        key = _sha([teacher.digest, _schema.write(spec)])[:16]
+        key = address_of([teacher.digest, _schema.write(spec)])[:16]
         face = isinstance(spec, ImageSpec)
         self._width = spec.size * spec.channels if isinstance(spec, ImageSpec) else spec.bands
         self._dtype: type[Any] = np.uint8 if face else np.float16
-        self.folder = cache / key
+        self.shards = Shards(cache / key)
         self.progress = progress or (lambda what, done, total: None)
 
     def label(
-        self, clips: Sequence[Clip], copies: int = 1, partners: Sequence[Clip] | None = None
-    ) -> Labelled:
+        self, clips: Sequence[Clip], copies: int | Sequence[int] = 1,
+        partners: Sequence[Clip] | None = None,
+    ) -> Labelled:  # fmt: skip
         """Label clips, or find them labelled.
 
         Under torchrun the processes share the work, and each returns all rows.
 
         Args:
             clips: any number, at least 2.
-            copies: of each clip; copy 0 is the clip as it is, the others are changed.
+            copies: of each clip, one number or one for each; copy 0 is the clip as it is, the
+                others are changed.
             partners: clips that may be mixed in; default `clips`.
 
         Returns:
@@ -117,24 +116,29 @@ class Labeller:
         Raises:
             BadData: the teacher is constant or not finite; no clip could be labelled.
         """
-        jobs = list(self._jobs(clips, copies, clips if partners is None else partners))
-        have = self._addresses()
+        counts = [copies] * len(clips) if isinstance(copies, int) else copies
+        jobs = list(self._jobs(clips, counts, clips if partners is None else partners))
+        have = self.shards.addresses()
         missing = [job for job in jobs if job.address not in have]
         if missing:
             self._probe(missing)
             self._make(missing)
             parallel.barrier()
-        rows = self._read({job.address for job in jobs})
+        rows = self.shards.read({job.address for job in jobs})
         labelled = self._labelled([job for job in jobs if job.address in rows], rows, len(jobs))
         check_teacher(_as_output(labelled), self.teacher.name)
         return labelled
 
-    def _jobs(self, clips: Sequence[Clip], copies: int, partners: Sequence[Clip]) -> Iterator[Job]:
+    def _jobs(
+        self, clips: Sequence[Clip], copies: Sequence[int], partners: Sequence[Clip]
+    ) -> Iterator[Job]:
         part = self.recipe.augment
-        mixes = copies > 1 and (part.mixup_p > 0 or part.noise_p * part.babble_p > 0)
+        mixes = max(copies, default=1) > 1 and (
+            part.mixup_p > 0 or part.noise_p * part.babble_p > 0
+        )
         ring = sorted(_digests(partners)) if mixes else []
-        for digest, clip in _digests(clips):
-            for copy in range(copies):
+        for (digest, clip), count in zip(_digests(clips), copies, strict=True):
+            for copy in range(count):
                 found = self._partner(digest, copy, clip, ring) if copy and mixes else None
                 yield Job(clip, digest, copy, found and found[1],
                           self._address(digest, copy, found and found[0]))  # fmt: skip
@@ -146,7 +150,7 @@ class Labeller:
 
         A clip that joins the data set changes the partners of few others, so most rows stay valid.
         """
-        start = bisect_left(ring, _sha([self.recipe.seed, digest, copy]), key=lambda r: r[0])
+        start = bisect_left(ring, address_of([self.recipe.seed, digest, copy]), key=lambda r: r[0])
         for step in range(len(ring)):
             found = ring[(start + step) % len(ring)]
             if found[1].group != clip.group:
@@ -160,7 +164,7 @@ class Labeller:
             # How many copies are made says nothing about one of them.
             settings = _schema.write(self.recipe.augment) | {"copies": 0}
             what += [self.recipe.seed, partner, settings]
-        return _sha(what)
+        return address_of(what)
 
     def _probe(self, jobs: Sequence[Job]) -> None:
         """Refuse a teacher that says the same of everything before hours are spent."""
@@ -214,7 +218,9 @@ class Labeller:
         samples = job.clip.samples()
         if job.copy == 0:
             return augment.crop(samples, seconds, None), ""
-        rng = np.random.default_rng(int(_sha([self.recipe.seed, job.digest, job.copy, "x"]), 16))
+        rng = np.random.default_rng(
+            int(address_of([self.recipe.seed, job.digest, job.copy, "x"]), 16)
+        )
         part, partner = self.recipe.augment, job.partner
         if partner is None:  # nobody else speaks in this data set
             part, partner = replace(part, mixup_p=0.0, babble_p=0.0), job.clip
@@ -258,16 +264,7 @@ class Labeller:
             "width": [0] * n if tokens is None else [t.shape[1] for t in tokens],
             "rate": [self._rate(said)] * n,
         }
-        name = _sha(columns["address"])[:32]
-        path = self.folder / f"{name}.parquet"
-        try:
-            with replacing(path) as temporary:
-                pq.write_table(pa.table(columns), temporary, compression="none")
-        except OSError as error:
-            raise BadData(
-                f"{path} cannot be written ({error.strerror or error}); labels made so far are "
-                "kept: make room and run again"
-            ) from None
+        self.shards.write(columns)
 
     def _rate(self, said: TeacherOutput) -> float:
         wanted = self.recipe.teacher.tokens_per_second
@@ -278,32 +275,6 @@ class Labeller:
         if said.tokens is None or rate == 0:
             return None
         return [thin(t, said.tokens_per_second / rate) for t in said.tokens]
-
-    def _addresses(self) -> set[str]:
-        found: set[str] = set()
-        for path in self._shards():
-            try:
-                found.update(pq.read_table(path, columns=["address"])["address"].to_pylist())
-            except (pa.ArrowException, OSError, KeyError) as error:
-                LOG.warning("%s is damaged and is made again (%s)", path, error)
-                path.unlink(missing_ok=True)
-        return found
-
-    def _shards(self) -> list[Path]:
-        return sorted(self.folder.glob("[0-9a-f]*.parquet"))
-
-    def _read(self, wanted: set[str]) -> dict[str, dict[str, Any]]:
-        rows: dict[str, dict[str, Any]] = {}
-        for path in self._shards():
-            if wanted <= rows.keys():
-                break
-            addresses = pq.read_table(path, columns=["address"])["address"].to_pylist()
-            if not wanted.intersection(addresses):
-                continue
-            for row in pq.read_table(path).to_pylist():
-                if row["address"] in wanted:
-                    rows[row["address"]] = row
-        return rows
 
     def _labelled(
         self, jobs: Sequence[Job], rows: dict[str, dict[str, Any]], asked: int
@@ -354,7 +325,7 @@ def _digests(clips: Sequence[Clip]) -> list[tuple[str, Clip]]:
             found.append((clip.digest(), clip))
         except BadInput:
             # Asked for again under an address of its own, so that it is reported once and counted.
-            found.append((_sha(["unreadable", clip.id]), clip))
+            found.append((address_of(["unreadable", clip.id]), clip))
     return found
 
 
@@ -388,7 +359,3 @@ def _look(job: Job, spec: ImageSpec) -> _Prepared:
         left, top, right, bottom = (max(0, round(v)) for v in job.clip.box)
         shown = image[top:bottom, left:right]
     return _Prepared(job, shown, face.reshape(spec.size, -1), float("nan"), "")
-
-
-def _sha(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

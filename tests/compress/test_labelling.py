@@ -89,7 +89,7 @@ def test_an_interrupted_labelling_goes_on(tmp_path, recipe, some_clips, ear, mon
 def test_a_damaged_shard_is_made_again(tmp_path, recipe, some_clips, ear, caplog):
     labeller = Labeller(ear(), SPEC, recipe, tmp_path)
     labeller.label(some_clips[:4])
-    (shard,) = labeller.folder.glob("*.parquet")
+    (shard,) = labeller.shards.folder.glob("*.parquet")
     shard.write_bytes(shard.read_bytes()[:100])
     with caplog.at_level(logging.WARNING):
         assert len(labeller.label(some_clips[:4])) == 4
