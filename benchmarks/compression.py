@@ -2,14 +2,15 @@
 
     python benchmarks/compression.py [--students NAME ...] [--seeds N] [--out FOLDER]
 
-Each student learns the built-in teacher on the speech that comes with edgeemo. From that one start
-come four int8 files: as it is ("PTQ"), after training with rounding ("QAT"), with a quarter of its
-channels taken out ("pruned"), and both. CCC is that of the file with the teacher on speakers whom
-the student was not trained on; mean and standard deviation over seeds, which draw speakers, first
+Each student learns the built-in teacher on the speech that comes with edgeemo, four times: as it is
+("PTQ"), with training with rounding at the end ("QAT"), with a quarter of its channels taken out
+("pruned"), and both. A student is trained for as many epochs in all four, so a stage that comes
+later takes its epochs from the first. CCC is that of the file with the teacher on speakers whom the
+student was not trained on; mean and standard deviation over seeds, which draw speakers, first
 weights and order. Ranges of activations come from clips of the same people, as in `edgeemo export`.
 
-The trainings are short, so compare the columns, not the CCC with other tables. Every result is
-kept, so a killed run goes on.
+The trainings are short: the CCC is not that of other tables. Every result is kept, so a killed run
+goes on.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,9 @@ import torch
 from edgeemo._files import write_text
 from edgeemo.backends import open_backend
 from edgeemo.compress.data import shipped_speech
-from edgeemo.compress.distil import Parts, complete, label_parts, new_student
+from edgeemo.compress.distil import complete, label_parts, new_student
 from edgeemo.compress.recipe import (
+    AugmentPart,
     DataPart,
     DistilPart,
     PrunePart,
@@ -38,9 +40,8 @@ from edgeemo.compress.recipe import (
 )
 from edgeemo.compress.run import Run
 from edgeemo.compress.smaller import made_smaller
-from edgeemo.compress.students import save_student
 from edgeemo.compress.teachers import load_teacher
-from edgeemo.compress.training import Fitted, fit
+from edgeemo.compress.training import fit
 from edgeemo.export import export_run
 from edgeemo.export.parity import Limits
 from edgeemo.metrics import ccc
@@ -53,38 +54,36 @@ SHARE = 0.25
 
 @dataclass(frozen=True)
 class Plan:
-    """A student and the epochs of its three trainings: first, after pruning, with rounding."""
+    """A student and its epochs: in all, and those of them after pruning and with rounding."""
 
     student: StudentPart
-    first: int
+    epochs: int
     prune: int
     qat: int
     lr: float = 3e-3
 
 
 PLANS = {
-    "wav2small-stream": Plan(StudentPart("wav2small-stream"), 24, 8, 4),
-    "wav2small": Plan(StudentPart("wav2small"), 8, 3, 2, lr=5e-3),
-    "mobilenetv3-small": Plan(StudentPart("mobilenetv3-small", options={"width": 0.25}), 16, 6, 3),
+    "wav2small-stream": Plan(StudentPart("wav2small-stream"), 60, 20, 6),
+    "wav2small": Plan(StudentPart("wav2small"), 30, 10, 3, lr=5e-3),
+    "mobilenetv3-small": Plan(StudentPart("mobilenetv3-small", options={"width": 0.25}), 60, 20, 6),
 }
 VARIANTS = ("PTQ", "QAT", "pruned", "pruned + QAT")
 
 
-def recipe_of(plan: Plan, seed: int) -> Recipe:
-    """The recipe of the common start."""
+def recipe_of(plan: Plan, variant: str, seed: int) -> Recipe:
+    """The recipe of one training."""
+    prune = PrunePart(share=SHARE, epochs=plan.prune) if "pruned" in variant else None
+    qat = QatPart(epochs=plan.qat) if "QAT" in variant else None
+    first = plan.epochs - sum(part.epochs for part in (prune, qat) if part is not None)
     return Recipe(
         schema=1, name=plan.student.name, student=plan.student, seed=seed,
         data=DataPart(clip_seconds=2.0, valid=0.15, test=0.35),
-        distil=DistilPart(epochs=plan.first, batch=32, lr=plan.lr, average=0.97,
+        augment=AugmentPart(copies=2),
+        distil=DistilPart(epochs=first, batch=32, lr=plan.lr, average=0.97,
                           loss={"ccc": 1.0, "mse": 1.0, "kl": 0.3, "tokens": 0.3}),
+        prune=prune, qat=qat,
     )  # fmt: skip
-
-
-def variant_of(recipe: Recipe, plan: Plan, variant: str) -> Recipe:
-    """The same recipe with the tables that a variant asks for."""
-    prune = PrunePart(share=SHARE, epochs=plan.prune) if "pruned" in variant else None
-    qat = QatPart(epochs=plan.qat) if "QAT" in variant else None
-    return replace(recipe, prune=prune, qat=qat)
 
 
 class Bench:
@@ -95,34 +94,27 @@ class Bench:
         self.data, self.teacher = shipped_speech(), load_teacher("builtin")
 
     def measure(self, name: str, seed: int) -> dict[str, dict[str, Any]]:
-        """Figures of each variant of one student from one start."""
-        plan = PLANS[name]
-        folder = self.out / f"{name}-{seed}"
-        kept = {v: folder / f"{v}.json" for v in VARIANTS}
-        if not all(path.exists() for path in kept.values()):
-            recipe = recipe_of(plan, seed)
-            start = self._run(folder / "start", recipe)
-            parts = label_parts(start, self.data, self.teacher, new_student(recipe),
-                                self.out / "labels")  # fmt: skip
-            fitted = fit(new_student(recipe), parts.train, parts.valid, recipe, start.folder,
-                         resume=True)  # fmt: skip
-            for variant, path in kept.items():
-                if not path.exists():
-                    run = self._run(folder / variant, variant_of(recipe, plan, variant))
-                    found = self._variant(run, fitted, parts)
-                    write_text(path, json.dumps(found) + "\n")
-                    print(f"{name}, seed {seed}, {variant}: {found}", flush=True)
-        return {v: json.loads(path.read_text()) for v, path in kept.items()}
+        """Figures of each variant of one student, from one seed."""
+        return {variant: self._kept(name, seed, variant) for variant in VARIANTS}
 
-    def _run(self, folder: Path, recipe: Recipe) -> Run:
-        return Run(folder) if folder.exists() else Run.begin(folder, recipe, {})
+    def _kept(self, name: str, seed: int, variant: str) -> dict[str, Any]:
+        folder = self.out / f"{name}-{seed}" / variant
+        kept = folder / "found.json"
+        if not kept.exists():
+            found = self._trained(folder, recipe_of(PLANS[name], variant, seed))
+            write_text(kept, json.dumps(found) + "\n")
+            print(f"{name}, seed {seed}, {variant}: {found}", flush=True)
+        return dict(json.loads(kept.read_text()))
 
-    def _variant(self, run: Run, fitted: Fitted, parts: Parts) -> dict[str, Any]:
-        save_student(fitted.student, run.folder / "student.pt")
+    def _trained(self, folder: Path, recipe: Recipe) -> dict[str, Any]:
+        run = Run(folder) if folder.exists() else Run.begin(folder, recipe, {})
+        student = new_student(recipe)
+        parts = label_parts(run, self.data, self.teacher, student, self.out / "labels")
+        fitted = fit(student, parts.train, parts.valid, recipe, folder, resume=True)
         smaller = made_smaller(run, fitted, parts.train, parts.valid)
         facts = complete(run, self.data, self.teacher, smaller, parts, report=False)
         # What a variant costs is the question here; a gate would hide the ones that fail.
-        files = export_run(run.folder, self.formats, int8=True, limits=Limits(ccc=2.0))
+        files = export_run(folder, self.formats, int8=True, limits=Limits(ccc=2.0))
         held = run.held()
         test = [i for i, clip in enumerate(held.ids) if clip in {c.id for c in parts.test.clips}]
         found: dict[str, Any] = {
