@@ -4,7 +4,7 @@
     python benchmarks/readme_table.py --check   exit status 1 if they are not what they should be
 
 A block lies between `<!-- figures:NAME -->` and `<!-- /figures -->`; NAME is a function below.
-Two files of benchmarks/results/ are read. Figures of one row that were not measured are absent.
+Files of benchmarks/results/ are read. Figures of one row that were not measured are absent.
 
 crossval.json, agreement with human ratings on unseen speakers:
     {"test_set": str, "protocol": str, "command": str, "rows": [
@@ -12,6 +12,7 @@ crossval.json, agreement with human ratings on unseen speakers:
 latency.json, from samples or a picture to the estimate:
     {"machine": str, "protocol": str, "command": str, "rows": [
         {"peer": str, "file": str, "ms": float, "peak_mb": float}]}
+faces.json, agreement with people on faces that were not seen: as benchmarks/faces.py writes it.
 """
 
 from __future__ import annotations
@@ -75,7 +76,40 @@ def models() -> str:
     return f"{table}\n\n{told}"
 
 
-WRITERS: Mapping[str, Callable[[], str]] = {"accuracy": accuracy, "models": models}
+def faces() -> str:
+    """How often models of faces agree with people, and how well they tell a smile."""
+    found = _result("faces.json")
+    if found is None:
+        return MISSING
+    rows = []
+    for name, model in found["models"].items():
+        plus, london = model["ferplus"], model["london"]
+        rows.append(
+            [
+                name,
+                f"{model['bytes'] / 1000:.0f} KB",
+                *(f"{plus[rule]['accuracy']:.1%}" for rule in ("argmax", "majority")),
+                f"{plus['argmax']['uar']:.3f}",
+                f"{plus['kl']:.2f}",
+                f"{london['auc']:.3f}",
+            ]
+        )
+    rows.sort(key=lambda row: float(row[2].rstrip("%")), reverse=True)
+    head = ["faces", "file", "accuracy", "majority alone", "recall", "KL", "smile, AUC"]
+    told = (
+        f"FER+, {found['ferplus_pictures']:,} pictures that edgeemo has not learned from: share "
+        "of the clear ones whose likeliest of eight classes has the most votes, of those that most "
+        "people agree on, mean recall of the classes, KL to the votes. London, 68 people: smiling "
+        "against neutral. Made by `python benchmarks/faces.py`."
+    )
+    return f"{_table(head, rows)}\n\n{told}"
+
+
+WRITERS: Mapping[str, Callable[[], str]] = {
+    "accuracy": accuracy,
+    "faces": faces,
+    "models": models,
+}
 
 
 def filled(text: str) -> str:
