@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeemo import __version__, _schema
-from edgeemo._files import replacing, write_text
+from edgeemo._files import is_plain, replacing, write_text
 from edgeemo.card import Calibration, Metric, Source, Window
 from edgeemo.compress.recipe import Recipe
 from edgeemo.compress.recipe_file import dump_recipe, load_recipe
@@ -286,7 +286,7 @@ def last_run(runs: Path = RUNS) -> Run:
         name = (runs / _POINTER).read_text(encoding="utf-8").strip()
     except OSError:
         raise BadInput(f"no finished run in {runs}/; make one with: edgeemo distill") from None
-    if Path(name).name != name:
+    if not is_plain(name):
         raise BadInput(f"{runs / _POINTER} names {name!r}; expected the name of a folder beside it")
     return Run(runs / name)
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from edgeemo._files import is_plain
 from edgeemo.backends._artifact import read_bytes
 from edgeemo.errors import BadArtifact
 
@@ -55,6 +56,6 @@ def read_tfjs(manifest: Path) -> dict[str, Tensor]:
 
 
 def _beside(manifest: Path, name: Any) -> bytes:
-    if not isinstance(name, str) or name in ("", ".", "..") or Path(name).name != name:
+    if not is_plain(name):
         raise BadArtifact(f"{manifest}: weights in {name!r}; expected a file of the same folder")
     return read_bytes(manifest.parent / name, _MOST)

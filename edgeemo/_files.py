@@ -1,4 +1,4 @@
-"""Files that are whole or absent: written to a temporary name, then moved into place."""
+"""Files that are whole or absent, written to a temporary name and then moved; names to trust."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 
 @contextmanager
@@ -45,3 +46,8 @@ def write_bytes(path: Path, data: bytes) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write `text` to `path` as UTF-8, all of it or nothing."""
     write_bytes(path, text.encode())
+
+
+def is_plain(name: Any) -> bool:
+    """Whether an untrusted value is the name of something in a folder, not a way out of it."""
+    return isinstance(name, str) and name not in ("", ".", "..") and Path(name).name == name

@@ -113,9 +113,10 @@ def test_a_run_refuses_other_data_and_a_folder_in_use(tmp_path, small, some_clip
         Run(tmp_path)
     with pytest.raises(BadInput, match="no finished run"):
         last_run(tmp_path)
-    (tmp_path / "last").write_text("../../etc")
-    with pytest.raises(BadInput, match="name of a folder"):
-        last_run(tmp_path)
+    for name in ("../../etc", "..", ""):
+        (tmp_path / "last").write_text(name)
+        with pytest.raises(BadInput, match="name of a folder"):
+            last_run(tmp_path)
     assert new_folder("a", tmp_path).name == "a-001"
 
 
