@@ -1,9 +1,10 @@
-"""Write the README's figures from what the benchmarks measured, so that none is typed by hand.
+"""Write the figures of the pages from what the benchmarks measured, so that none is typed by hand.
 
     python benchmarks/readme_table.py           writes the blocks anew
     python benchmarks/readme_table.py --check   exit status 1 if they are not what they should be
 
-A block lies between `<!-- figures:NAME -->` and `<!-- /figures -->`; NAME is a function below.
+The pages are those of PAGES. A block lies between `<!-- figures:NAME -->` and `<!-- /figures -->`;
+NAME is a function below.
 Files of benchmarks/results/ are read. Figures of one row that were not measured are absent.
 
 crossval.json, agreement with human ratings on unseen speakers:
@@ -12,7 +13,7 @@ crossval.json, agreement with human ratings on unseen speakers:
 latency.json, from samples or a picture to the estimate:
     {"machine": str, "protocol": str, "command": str, "rows": [
         {"peer": str, "file": str, "ms": float, "peak_mb": float}]}
-faces.json, agreement with people on faces that were not seen: as benchmarks/faces.py writes it.
+faces.json and compression.json: as benchmarks/faces.py and benchmarks/compression.py write them.
 """
 
 from __future__ import annotations
@@ -26,10 +27,11 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-README = ROOT / "README.md"
+PAGES = (ROOT / "README.md", ROOT / "docs" / "guides" / "compression.md")
 RESULTS = ROOT / "benchmarks" / "results"
 
 BLOCK = re.compile(r"(<!-- figures:(\w+) -->\n).*?(<!-- /figures -->)", re.DOTALL)
+COMMAND = "python benchmarks/readme_table.py"
 MISSING = "_Not measured yet._"
 
 
@@ -105,32 +107,63 @@ def faces() -> str:
     return f"{_table(head, rows)}\n\n{told}"
 
 
+def compression() -> str:
+    """CCC of students that were pruned or trained with rounding, in float and int8."""
+    found = _result("compression.json")
+    if found is None:
+        return MISSING
+    rows = [
+        [
+            f"`{name}`",
+            variant,
+            f"{row['parameters']:,}",
+            f"{row['macs_per_second'] / 1e6:.1f} M",
+            *(_spread(ccc) for ccc in (row["float"], row["onnx"]["ccc"], row["tflite"]["ccc"])),
+            f"{row['tflite']['bytes'] / 1000:.0f} KB",
+        ]
+        for name, variants in found.items()
+        for variant, row in variants.items()
+    ]
+    head = [
+        "student",
+        "variant",
+        "parameters",
+        "MAC / s",
+        "float",
+        "ONNX int8",
+        "TFLite int8",
+        "file",
+    ]
+    return _table(head, rows)
+
+
 WRITERS: Mapping[str, Callable[[], str]] = {
     "accuracy": accuracy,
+    "compression": compression,
     "faces": faces,
     "models": models,
 }
 
 
 def filled(text: str) -> str:
-    """The README's text with every block written anew."""
+    """A page's text with every block written anew."""
     return BLOCK.sub(lambda m: f"{m[1]}{WRITERS[m[2]]()}\n{m[3]}", text)
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Write the README's figures.")
+    parser = argparse.ArgumentParser(description="Write the figures of the pages.")
     parser.add_argument("--check", action="store_true", help="change nothing, compare")
     args = parser.parse_args()
-    text = README.read_text()
-    new = filled(text)
-    if args.check and new != text:
-        print(
-            "README.md is not what benchmarks/results say; run: python benchmarks/readme_table.py"
-        )
-        return 1
-    if not args.check:
-        README.write_text(new)
-    return 0
+    status = 0
+    for page in PAGES:
+        text = page.read_text()
+        new = filled(text)
+        if args.check and new != text:
+            status = 1
+            print(f"{page.name} is not what benchmarks/results say; run: {COMMAND}")
+        if not args.check:
+            page.write_text(new)
+    return status
 
 
 def _result(name: str) -> dict[str, Any] | None:
