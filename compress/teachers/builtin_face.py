@@ -1,6 +1,6 @@
-"""The built-in teacher of faces: the mean of EfficientNet-Lite0s that learned the votes of FER+.
+"""The built-in teacher of faces: the mean of three networks that learned the votes of FER+.
 
-The recipes face-teacher and face-teacher-64 made two of them, the shipped student is the third, and
+The recipes face-teacher-identity and face-teacher made two of them, a student is the third, and
 `edgeemo.export.averaged` joined them. It sees each face as it is and mirrored.
 """
 

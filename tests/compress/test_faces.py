@@ -330,7 +330,6 @@ def test_the_command_distils_faces(table, tmp_path, capsys):
     "name",
     [
         "face-teacher",
-        "face-teacher-64",
         "face-teacher-identity",
         "efficientnet-lite0-face",
         "mobilenetv3-small-face",
