@@ -9,7 +9,8 @@ EmoTale's 14 speakers are drawn into 7 folds of 2, once for each seed. Nothing t
 fold has heard its two speakers: neither the heads of the teacher nor any step of the student. What
 is shared by all folds, because it has heard no EmoTale speaker at all, is the trunk of the teacher
 and the first stage of the student, which learns the teacher's features and classes from the other
-corpora. In the second stage heads are trained on those features, as the teacher's are on its own.
+corpora. In the second stage the student goes on with those whom the fold's teacher has heard, if
+its recipe says so, and heads are trained on its features, as the teacher's are on its own.
 
 CCC is taken over all clips of a drawing at once, each estimated by the fold that held it out; mean
 and standard deviation are over the drawings. Every fold is kept, so a killed run goes on.
@@ -41,13 +42,14 @@ from edgeemo.compress.data import DataSet, open_dataset, split_by_speaker
 from edgeemo.compress.distil import Parts, complete, new_student
 from edgeemo.compress.evaluate import human_ceiling, predict
 from edgeemo.compress.labelled import Labelled
+from edgeemo.compress.rated import taught_on, usual_copies
 from edgeemo.compress.recipe import Recipe
 from edgeemo.compress.recipe_file import load_recipe
 from edgeemo.compress.run import Run
-from edgeemo.compress.student_heads import embeddings, narrowed, with_heads
+from edgeemo.compress.student_heads import embedded, embeddings, narrowed, with_heads
 from edgeemo.compress.students import Student, load_student, save_student
 from edgeemo.compress.teachers.base import Teacher
-from edgeemo.compress.teachers.heads import HeadsSettings, fit_heads
+from edgeemo.compress.teachers.heads import Heads, HeadsSettings, fit_heads
 from edgeemo.compress.training import Fitted, fit
 from edgeemo.export.builtin_teacher import LICENCE, head_rows, make_trunk, trunk_teacher
 from edgeemo.export.job import export_run
@@ -55,7 +57,7 @@ from edgeemo.export.parity import Limits
 from edgeemo.metrics import ccc
 from edgeemo.types import DIMENSIONS
 
-ROOT = Path(__file__).resolve().parents[1]
+RESULT = Path(__file__).parent / "results" / "crossval.json"
 RATED = "emotale"
 FOLDS = 7
 VALID = ("ravdess/01", "ravdess/02")
@@ -68,11 +70,12 @@ class Bench:
     """What all folds of one student share.
 
     Attributes:
+        copies: all rows, with the further copies of rated clips that the recipe asks for.
         seeds: the drawings of the folds that it is judged on.
         whole: teacher and baselines are judged too; once is enough.
     """
 
-    rows: Labelled
+    copies: Labelled
     data: DataSet
     teacher: Teacher
     recipe: Recipe
@@ -80,6 +83,11 @@ class Bench:
     egemaps: dict[str, np.ndarray[Any, Any]]
     seeds: Sequence[int]
     whole: bool
+
+    @cached_property
+    def rows(self) -> Labelled:
+        """What all stages but the student's rated one hear."""
+        return usual_copies(self.copies, self.recipe)
 
     @cached_property
     def embedded(self) -> Labelled:
@@ -121,11 +129,18 @@ def first_stage(bench: Bench) -> Path:
     return path
 
 
-def second_stage(bench: Bench, groups: set[str], seed: int) -> Student:
-    """The student with heads from the people of `groups`, on the features of the first stage."""
-    assert bench.recipe.heads is not None
-    rows = bench.embedded.of_groups(groups)
-    return with_heads(load_student(first_stage(bench)), rows, bench.recipe.heads, seed + 1)
+def second_stage(bench: Bench, groups: set[str], seed: int, teacher: Heads) -> Student:
+    """The student with heads from the people of `groups`, whom alone `teacher` has heard."""
+    recipe, student = bench.recipe, load_student(first_stage(bench))
+    assert recipe.heads is not None
+    if recipe.rated is None:
+        rows = bench.embedded.of_groups(groups)
+    else:
+        heard = teacher.apply_to(bench.copies.of_groups(groups))
+        valid = teacher.apply_to(bench.rows.of_groups(VALID, augmented=False))
+        student = taught_on(student, heard, valid, recipe, seed=seed + 1)
+        rows = embedded(student, bench.rows.of_groups(groups))
+    return with_heads(student, rows, recipe.heads, seed + 1)
 
 
 def run_fold(bench: Bench, seed: int, number: int) -> None:
@@ -135,12 +150,12 @@ def run_fold(bench: Bench, seed: int, number: int) -> None:
         return
     held = bench.folds(seed)[number]
     test = bench.rows.of_groups(held, augmented=False)
-    student = second_stage(bench, bench.groups - held - set(VALID), seed)
+    everyone = bench.rows.of_groups(bench.groups - held)
+    heads = fit_heads(everyone, HeadsSettings(), seed + 1)
+    heads.round()  # what is judged is what is shipped
+    student = second_stage(bench, bench.groups - held - set(VALID), seed, heads)
     found = {"float": predict(student, test).adv, "human": test.human_adv}
     if bench.whole:
-        everyone = bench.rows.of_groups(bench.groups - held)
-        heads = fit_heads(everyone, HeadsSettings(), seed + 1)
-        heads.round()  # what is judged is what is shipped
         found |= {"teacher": heads.apply_to(test).adv, LEVEL: level(everyone, test)}
         if bench.egemaps:
             found[EGEMAPS] = support_vectors(bench.egemaps, everyone, test)
@@ -216,8 +231,11 @@ def row(name: str, values: list[list[float]]) -> dict[str, Any]:
     }
 
 
-def result(benches: Sequence[Bench], command: str) -> dict[str, Any]:
-    """The table, the spread over folds, and the metrics for the cards."""
+def result(benches: Sequence[Bench], command: str, before: dict[str, Any]) -> dict[str, Any]:
+    """The table, the spread over folds, and the metrics for the cards.
+
+    `before` is the last result: its other students that are not judged this time keep their rows.
+    """
     bench = benches[0]
     found = list(drawings(bench))
     names = {
@@ -229,9 +247,12 @@ def result(benches: Sequence[Bench], command: str) -> dict[str, Any]:
     }
     rows = [row(name, [scores(d[key], d["human"]) for d in found])
             for key, name in names.items() if key in found[0]]  # fmt: skip
-    rows[3:3] = [row(other.recipe.name,
-                     [scores(d["float"], d["human"]) for d in drawings(other)])
-                 for other in benches[1:]]  # fmt: skip
+    passes = {b.recipe.name: _passes(b) for b in benches}
+    others = [row(other.recipe.name, [scores(d["float"], d["human"]) for d in drawings(other)])
+              for other in benches[1:]]  # fmt: skip
+    kept = {n: p for n, p in before.get("passes", {}).items() if n not in passes}
+    rows[3:3] = others + [r for r in before.get("rows", []) if r["name"] in kept]
+    passes |= kept
     rated = bench.rows.take((bench.rows.column("corpus") == RATED) & (bench.rows.copy == 0))
     ceiling = human_ceiling(rated)
     rows.append({"name": "one rater against the mean of the others"}
@@ -246,14 +267,13 @@ def result(benches: Sequence[Bench], command: str) -> dict[str, Any]:
         f"{FOLDS} folds of {len(bench.rated) // FOLDS} speakers, whom neither teacher nor student "
         f"heard; mean and standard deviation of {len(bench.seeds)} drawing(s) of the folds"
     )
-    if len(benches) > 1:
-        passes = ", ".join(f"{b.recipe.name} {_passes(b)}" for b in benches)
+    if len(passes) > 1:
         protocol += (
             "; of the other students the first drawing alone. Passes over the speech in the last "
-            f"round of the first stage: {passes}"
+            "round of the first stage: " + ", ".join(f"{n} {p}" for n, p in passes.items())
         )
     return {
-        "test_set": where, "protocol": protocol, "command": command, "rows": rows,
+        "test_set": where, "protocol": protocol, "command": command, "rows": rows, "passes": passes,
         "single folds": {k: {"mean": np.mean(v, 0).round(4).tolist(),
                              "sd": np.std(v, 0).round(4).tolist(), "folds": len(v)}
                          for k, v in each.items() if v},
@@ -286,11 +306,12 @@ def ship(bench: Bench, folder: Path, metrics: tuple[Metric, ...], confidence: Ch
     part = bench.recipe.data
     shares = (1 - part.valid - part.test, part.valid, part.test)
     groups = [{c.group for c in p} for p in split_by_speaker(clips, bench.recipe.seed, shares)]
-    rows = fit_heads(bench.rows, HeadsSettings()).apply_to(bench.rows)
+    heads = fit_heads(bench.rows, HeadsSettings())
+    rows = heads.apply_to(bench.rows)
     parts = Parts(*(rows.of_groups(g, augmented=i == 0) for i, g in enumerate(groups)))
     # Few are rated: all of them teach. Figures on the card come from the folds, not from here.
     run = Run.begin(folder, bench.recipe, {"command": "python benchmarks/crossval.py --ship"})
-    student = second_stage(bench, groups[0] | set(bench.rated), bench.recipe.seed)
+    student = second_stage(bench, groups[0] | set(bench.rated), bench.recipe.seed, heads)
     save_student(student, folder / "student.pt")
     history = (bench.out / "first_stage" / "metrics.jsonl").read_text()
     write_text(folder / "metrics.jsonl", history)
@@ -333,10 +354,9 @@ def main() -> None:
         run_folds(bench, args.jobs)
         benches.append(bench)
     bench = benches[0]
-    found = result(benches, "python benchmarks/crossval.py")
-    write_text(
-        ROOT / "benchmarks" / "results" / "crossval.json", json.dumps(found, indent=1) + "\n"
-    )
+    before = json.loads(RESULT.read_text()) if RESULT.exists() else {}
+    found = result(benches, "python benchmarks/crossval.py", before)
+    write_text(RESULT, json.dumps(found, indent=1) + "\n")
     for line in found["rows"]:
         print(f"{line['name']:42}", *(f"{line[d]['mean']:.3f} ±{line[d].get('sd', 0):.3f}"
                                       for d in DIMENSIONS))  # fmt: skip
@@ -349,7 +369,7 @@ def run_folds(bench: Bench, jobs: int) -> None:
     """All folds of all drawings, one process a core: these nets are too small to share."""
     global _BENCH
     _BENCH = bench
-    _ = bench.embedded
+    _ = bench.embedded if bench.recipe.rated is None else first_stage(bench)
     torch.set_num_threads(1)
     todo = [(seed, number) for seed in bench.seeds for number in range(FOLDS)]
     # Forked, so that the rows are not copied.

@@ -29,6 +29,7 @@ from edgeemo.compress.evaluate import (
 from edgeemo.compress.labelled import Labelled
 from edgeemo.compress.labelling import Labeller
 from edgeemo.compress.metrics import fit_temperature, softmax
+from edgeemo.compress.rated import copies_of, taught_on, usual_copies
 from edgeemo.compress.recipe import Recipe
 from edgeemo.compress.report import write_report
 from edgeemo.compress.run import SCHEMA, Facts, Held, Run, weights_licence
@@ -88,14 +89,19 @@ def distil(
     check_task(recipe, data, teacher)
     student = new_student(recipe)
     parts = label_parts(run, data, teacher, student, cache, progress)
-    fitted = fit(student, parts.train, parts.valid, recipe, run.folder,
+    usual = usual_copies(parts.train, recipe)
+    fitted = fit(student, usual, parts.valid, recipe, run.folder,
                  resume=True, device=device, progress=progress)  # fmt: skip
+    made = fitted.student
     if recipe.heads is not None:
-        trunk = narrowed(fitted.student, parts.train, recipe.heads)
-        rows = embedded(trunk, parts.train)
-        fitted = replace(fitted, student=with_heads(trunk, rows, recipe.heads, recipe.seed))
-        if parallel.rank() == 0:
-            save_student(fitted.student, run.folder / "student.pt")
+        made = narrowed(made, usual, recipe.heads)
+    made = taught_on(made, parts.train, parts.valid, recipe, run.folder / "rated",
+                     device=device, progress=progress)  # fmt: skip
+    if recipe.heads is not None:
+        made = with_heads(made, embedded(made, usual), recipe.heads, recipe.seed)
+    if made is not fitted.student and parallel.rank() == 0:
+        save_student(made, run.folder / "student.pt")
+    fitted = replace(fitted, student=made)
     fitted = made_smaller(run, fitted, parts.train, parts.valid, device=device, progress=progress)
     return complete(run, data, teacher, fitted, parts)
 
@@ -190,7 +196,7 @@ def label_parts(
     labeller = Labeller(
         teacher, student.spec, recipe, cache or run.folder.parent / "labels", progress
     )
-    train = labeller.label(split[0], recipe.augment.copies)
+    train = labeller.label(split[0], copies_of(split[0], recipe))
     valid = labeller.label(split[1])
     return Parts(train, valid, labeller.label(split[2]) if split[2] else valid.take(np.arange(0)))
 

@@ -224,6 +224,33 @@ class DistilPart:
 
 
 @dataclass(frozen=True)
+class RatedPart:
+    """How the student goes on with those who were rated (compress/rated.py).
+
+    Attributes:
+        copies: of each rated clip, made as `augment` says; as many rows of others are heard.
+        epochs: with the weights of `loss`.
+        lr: peak of that training.
+        loss: weights by name, see LOSSES.
+    """
+
+    copies: int = 16
+    epochs: int = 2
+    lr: float = 1e-3
+    loss: Mapping[str, float] = field(
+        default_factory=lambda: {
+            "ccc": 1.0, "mse": 5.0, "kl": 0.5, "embedding": 1.0, "tokens": 1.0
+        }
+    )  # fmt: skip
+
+    def __post_init__(self) -> None:
+        _between("rated.copies", self.copies, 1, 1000)
+        _between("rated.epochs", self.epochs, 1, 100_000)
+        _between("rated.lr", self.lr, 1e-8, 1)
+        _check_losses("rated.loss", self.loss)
+
+
+@dataclass(frozen=True)
 class HeadsPart:
     """How a student gets its heads, on an embedding that is held still (compress/student_heads.py).
 
@@ -351,7 +378,9 @@ class Recipe:
     """A run, completely. Every random choice derives from `seed`.
 
     Attributes:
-        heads: after training, replace the student's heads by ones trained on its embedding, which
+        rated: after training, go on for a while with those whose speech was rated; without the
+            table, or where nobody was, there is no such stage.
+        heads: then replace the student's heads by ones trained on its embedding, which
             is held still; without the table the heads stay as they came out of training.
         prune: then take channels or weights away; without the table all stay.
         qat: at last train with the rounding of int8; without the table only export rounds.
@@ -369,6 +398,7 @@ class Recipe:
     regular: RegularPart = field(default_factory=RegularPart)
     look: LookPart = field(default_factory=LookPart)
     stop: StopPart = field(default_factory=StopPart)
+    rated: RatedPart | None = None
     heads: HeadsPart | None = None
     prune: PrunePart | None = None
     qat: QatPart | None = None

@@ -41,6 +41,7 @@ from edgeemo.card import SCHEMA as CARD_SCHEMA
 from edgeemo.compress.data import DataSet, open_dataset, shipped_speech
 from edgeemo.compress.labelled import Labelled
 from edgeemo.compress.labelling import Labeller
+from edgeemo.compress.rated import copies_of
 from edgeemo.compress.recipe import Recipe
 from edgeemo.compress.recipe_file import load_recipe
 from edgeemo.compress.teachers.builtin import FILE, LONGEST_SECONDS, TrunkTeacher
@@ -150,7 +151,7 @@ def head_rows(
 ) -> Labelled:
     """All clips and their changed copies, heard by the trunk, with features for a student."""
     labeller = Labeller(trunk_teacher(base), spec, recipe, cache, _progress)
-    return labeller.label(data.clips, recipe.augment.copies)
+    return labeller.label(data.clips, copies_of(data.clips, recipe))
 
 
 def _numbers(model: nn.Module) -> int:
