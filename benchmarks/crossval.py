@@ -263,7 +263,7 @@ def result(benches: Sequence[Bench], command: str, before: dict[str, Any]) -> di
         for key in ("teacher", "float", "int8", EGEMAPS)
     }  # fmt: skip
     where = f"EmoTale, {len(rated)} clips, {len(bench.rated)} speakers"
-    protocol = (
+    own = protocol = (
         f"{FOLDS} folds of {len(bench.rated) // FOLDS} speakers, whom neither teacher nor student "
         f"heard; mean and standard deviation of {len(bench.seeds)} drawing(s) of the folds"
     )
@@ -277,7 +277,7 @@ def result(benches: Sequence[Bench], command: str, before: dict[str, Any]) -> di
         "single folds": {k: {"mean": np.mean(v, 0).round(4).tolist(),
                              "sd": np.std(v, 0).round(4).tolist(), "folds": len(v)}
                          for k, v in each.items() if v},
-        "metrics": {name: _metrics(rows, label, f"{where}; {protocol}", ceiling)
+        "metrics": {name: _metrics(rows, label, f"{where}; {own}", ceiling)
                     for name, label in (("teacher", names["teacher"]),
                                         ("student", names["float"]))},
     }  # fmt: skip
