@@ -65,7 +65,7 @@ class Plan:
 
 PLANS = {
     "wav2small-stream": Plan(StudentPart("wav2small-stream"), 60, 20, 6),
-    "wav2small": Plan(StudentPart("wav2small"), 30, 10, 3, lr=5e-3),
+    "wav2small": Plan(StudentPart("wav2small"), 8, 3, 2, lr=5e-3),
     "mobilenetv3-small": Plan(StudentPart("mobilenetv3-small", options={"width": 0.25}), 60, 20, 6),
 }
 VARIANTS = ("PTQ", "QAT", "pruned", "pruned + QAT")
