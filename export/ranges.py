@@ -129,7 +129,10 @@ class Observer:
 
 def _with_zero(low: float, high: float) -> Range:
     """Zero must be exact: padding is zero."""
-    return Range(min(low, 0.0), max(high, 0.0))
+    low, high = min(low, 0.0), max(high, 0.0)
+    # A dead layer always gives 0. Any step holds that; one of almost nothing makes the factor
+    # between two layers larger than runtimes allow.
+    return Range(low, high if high - low > 1e-6 else 1.0)
 
 
 def _sample(values: NDArray[np.float32]) -> NDArray[np.float32]:

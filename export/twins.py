@@ -32,14 +32,19 @@ def match(ours: Values, theirs: Values) -> dict[str, str]:
     Args:
         ours: in the order in which they are computed.
         theirs: likewise. The first of equals is taken; for "mean" the last, because in a clip of
-            one token the mean of the tokens is the token.
+            one token the mean of the tokens is the token. A layer that is dead, and so gives the
+            same number everywhere, is the next of that size that is as dead.
     """
     by_size: dict[int, list[str]] = {}
     for name, values in theirs.items():
         by_size.setdefault(values.size, []).append(name)
-    found = {}
+    found: dict[str, str] = {}
     for name, values in ours.items():
-        same = [n for n in by_size.get(values.size, []) if _same(values, theirs[n])]
+        sized = by_size.get(values.size, [])
+        same = [n for n in sized if _same(values, theirs[n])]
+        if not same and _is_constant(values):
+            dead = [n for n in sized if _is_constant(theirs[n]) and _near(values, theirs[n])]
+            same = [n for n in dead if n not in found.values()] or dead
         if same:
             found[name] = same[-1] if name == MEAN else same[0]
     return found
@@ -83,10 +88,21 @@ def _spread(ranges: dict[str, Range], names: list[str], source: str) -> None:
 
 def _same(ours: NDArray[np.float32], theirs: NDArray[np.float32]) -> bool:
     """Equal values in the same order, or after moving channels to the end."""
-    limit = 1e-4 * max(1.0, float(np.abs(theirs).max()))
-    if float(np.ptp(theirs)) <= limit:
-        return False  # a constant is like any other
-    orders = [theirs.reshape(-1)]
+    if _is_constant(theirs):
+        return False  # it is like any other
+    orders = [theirs]
     if theirs.ndim == 4:
-        orders.append(theirs.transpose(0, 2, 3, 1).reshape(-1))
-    return any(float(np.abs(ours.reshape(-1) - o).max()) <= limit for o in orders)
+        orders.append(theirs.transpose(0, 2, 3, 1))
+    return any(_near(ours, order) for order in orders)
+
+
+def _is_constant(values: NDArray[np.float32]) -> bool:
+    return float(np.ptp(values)) <= _limit(values)
+
+
+def _near(ours: NDArray[np.float32], theirs: NDArray[np.float32]) -> bool:
+    return float(np.abs(ours.reshape(-1) - theirs.reshape(-1)).max()) <= _limit(theirs)
+
+
+def _limit(values: NDArray[np.float32]) -> float:
+    return 1e-4 * max(1.0, float(np.abs(values).max()))

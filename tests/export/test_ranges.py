@@ -51,7 +51,7 @@ def test_order_of_clips_does_not_matter() -> None:
 def test_a_constant_has_a_range(value: float) -> None:
     for rule in RULES:
         found = observed(np.full(10, value)).table(rule).ranges["a"]
-        assert found.low <= 0 <= found.high
+        assert found.low <= 0 <= found.high and found.high - found.low >= 1
 
 
 def test_nothing_and_nan_are_refused() -> None:

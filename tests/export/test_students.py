@@ -15,6 +15,7 @@ from edgeemo.compress import qat
 from edgeemo.compress.cost import input_shape, macs_per_second, parameters
 from edgeemo.compress.run import SCHEMA, Facts
 from edgeemo.compress.students import Student, make_student, student_names
+from edgeemo.compress.students.mobilenet import _Squeeze
 from edgeemo.export.int8 import Watch
 from edgeemo.export.int8 import quantize as quantize_onnx
 from edgeemo.export.job import make_card
@@ -91,6 +92,24 @@ def test_every_student_as_a_file(
             limit = 1e-4 if int8 is None else max(0.02, 0.1 * float(np.ptp(np.stack(rows))))
             assert np.abs(got - np.stack(rows)).max() <= limit, (output, int8)
     assert sizes[1] < 0.6 * sizes[0]
+
+
+def test_layers_that_are_dead_have_ranges_too(sounds: list[np.ndarray], tmp_path: Path) -> None:
+    """They give 0 for every input, so their values do not tell which of both graphs are one."""
+    student = fresh("mobilenetv3-small", sounds)
+    squeezes = [m for m in student.modules() if isinstance(m, _Squeeze)][:2]
+    with torch.no_grad():
+        for squeeze in squeezes:
+            squeeze.down.bias.fill_(-1e3)  # type: ignore[union-attr]
+    clips = clips_of(student, sounds)
+    table = Watch(float_graph(student, 1.0)).observe(clips).table("minmax")
+    path = tmp_path / "dead.tflite"
+    path.write_bytes(TfliteWriter().write(trained(student), Int8(table)))
+    backend = open_backend(path, "tflite")
+    for clip in clips:
+        with torch.no_grad():
+            wanted = student(torch.from_numpy(clip), None).logits[0].softmax(0).numpy()
+        assert np.abs(backend.run(clip)["probs"][0] - wanted).max() <= 0.03
 
 
 def test_learned_ranges_reach_both_formats(sounds: list[np.ndarray]) -> None:
