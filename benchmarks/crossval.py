@@ -369,6 +369,7 @@ def run_folds(bench: Bench, jobs: int) -> None:
     """All folds of all drawings, one process a core: these nets are too small to share."""
     global _BENCH
     _BENCH = bench
+    _ = bench.rows  # before the fork, so that no fold selects them anew
     _ = bench.embedded if bench.recipe.rated is None else first_stage(bench)
     torch.set_num_threads(1)
     todo = [(seed, number) for seed in bench.seeds for number in range(FOLDS)]

@@ -89,16 +89,17 @@ def distil(
     check_task(recipe, data, teacher)
     student = new_student(recipe)
     parts = label_parts(run, data, teacher, student, cache, progress)
-    usual = usual_copies(parts.train, recipe)
-    fitted = fit(student, usual, parts.valid, recipe, run.folder,
+    copies = parts.train
+    parts = replace(parts, train=usual_copies(copies, recipe))  # what all stages but one hear
+    fitted = fit(student, parts.train, parts.valid, recipe, run.folder,
                  resume=True, device=device, progress=progress)  # fmt: skip
     made = fitted.student
     if recipe.heads is not None:
-        made = narrowed(made, usual, recipe.heads)
-    made = taught_on(made, parts.train, parts.valid, recipe, run.folder / "rated",
+        made = narrowed(made, parts.train, recipe.heads)
+    made = taught_on(made, copies, parts.valid, recipe, run.folder / "rated",
                      device=device, progress=progress)  # fmt: skip
     if recipe.heads is not None:
-        made = with_heads(made, embedded(made, usual), recipe.heads, recipe.seed)
+        made = with_heads(made, embedded(made, parts.train), recipe.heads, recipe.seed)
     if made is not fitted.student and parallel.rank() == 0:
         save_student(made, run.folder / "student.pt")
     fitted = replace(fitted, student=made)

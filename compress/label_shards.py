@@ -18,7 +18,7 @@ from edgeemo.errors import BadData
 LOG = logging.getLogger("edgeemo")
 
 
-def address_of(what: Any) -> str:
+def sha_of(what: Any) -> str:
     """The sha256 of anything that JSON can hold."""
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
 
@@ -61,7 +61,7 @@ class Shards:
         Raises:
             BadData: the file cannot be written; the message tells what to do.
         """
-        path = self.folder / f"{address_of(columns['address'])[:32]}.parquet"
+        path = self.folder / f"{sha_of(columns['address'])[:32]}.parquet"
         try:
             with replacing(path) as temporary:
                 pq.write_table(pa.table(dict(columns)), temporary, compression="none")

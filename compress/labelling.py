@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from edgeemo import _schema
 from edgeemo.compress import augment, parallel
 from edgeemo.compress.data.clips import Clip
-from edgeemo.compress.label_shards import Shards, address_of
+from edgeemo.compress.label_shards import Shards, sha_of
 from edgeemo.compress.labelled import Floats, Labelled, Ragged, human_labels
 from edgeemo.compress.recipe import Recipe
 from edgeemo.compress.teachers.base import Teacher, TeacherOutput, check_teacher, concatenate
@@ -88,7 +88,7 @@ class Labeller:
     ) -> None:
         self.teacher, self.spec, self.recipe = teacher, spec, recipe
         # A folder each for what never mixes keeps the list of addresses short.
-        key = address_of([teacher.digest, _schema.write(spec)])[:16]
+        key = sha_of([teacher.digest, _schema.write(spec)])[:16]
         face = isinstance(spec, ImageSpec)
         self._width = spec.size * spec.channels if isinstance(spec, ImageSpec) else spec.bands
         self._dtype: type[Any] = np.uint8 if face else np.float16
@@ -150,7 +150,7 @@ class Labeller:
 
         A clip that joins the data set changes the partners of few others, so most rows stay valid.
         """
-        start = bisect_left(ring, address_of([self.recipe.seed, digest, copy]), key=lambda r: r[0])
+        start = bisect_left(ring, sha_of([self.recipe.seed, digest, copy]), key=lambda r: r[0])
         for step in range(len(ring)):
             found = ring[(start + step) % len(ring)]
             if found[1].group != clip.group:
@@ -164,7 +164,7 @@ class Labeller:
             # How many copies are made says nothing about one of them.
             settings = _schema.write(self.recipe.augment) | {"copies": 0}
             what += [self.recipe.seed, partner, settings]
-        return address_of(what)
+        return sha_of(what)
 
     def _probe(self, jobs: Sequence[Job]) -> None:
         """Refuse a teacher that says the same of everything before hours are spent."""
@@ -218,9 +218,7 @@ class Labeller:
         samples = job.clip.samples()
         if job.copy == 0:
             return augment.crop(samples, seconds, None), ""
-        rng = np.random.default_rng(
-            int(address_of([self.recipe.seed, job.digest, job.copy, "x"]), 16)
-        )
+        rng = np.random.default_rng(int(sha_of([self.recipe.seed, job.digest, job.copy, "x"]), 16))
         part, partner = self.recipe.augment, job.partner
         if partner is None:  # nobody else speaks in this data set
             part, partner = replace(part, mixup_p=0.0, babble_p=0.0), job.clip
@@ -325,7 +323,7 @@ def _digests(clips: Sequence[Clip]) -> list[tuple[str, Clip]]:
             found.append((clip.digest(), clip))
         except BadInput:
             # Asked for again under an address of its own, so that it is reported once and counted.
-            found.append((address_of(["unreadable", clip.id]), clip))
+            found.append((sha_of(["unreadable", clip.id]), clip))
     return found
 
 

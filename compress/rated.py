@@ -19,7 +19,7 @@ from edgeemo.compress.data.clips import Clip
 from edgeemo.compress.labelled import Labelled
 from edgeemo.compress.recipe import Recipe, StopPart
 from edgeemo.compress.students.base import Student
-from edgeemo.compress.training import Progress, fit
+from edgeemo.compress.training import Progress, fit, later_stage
 
 
 def copies_of(clips: Sequence[Clip], recipe: Recipe) -> list[int]:
@@ -30,7 +30,7 @@ def copies_of(clips: Sequence[Clip], recipe: Recipe) -> list[int]:
 
 def usual_copies(rows: Labelled, recipe: Recipe) -> Labelled:
     """The rows without those copies that are made of rated clips alone."""
-    return rows.take(rows.copy < recipe.augment.copies)
+    return rows if recipe.rated is None else rows.take(rows.copy < recipe.augment.copies)
 
 
 def taught_on(
@@ -58,10 +58,10 @@ def taught_on(
         return student
     rng = np.random.default_rng(recipe.seed if seed is None else seed)
     others = rng.permutation(np.flatnonzero(~rated))[: rated.sum()]
-    how = replace(recipe.distil, pretrain=0, epochs=part.epochs, lr=part.lr, loss=part.loss)
+    how = later_stage(recipe, part.epochs, part.lr, part.loss)
     fitted = fit(
         copy.deepcopy(student), rows.take(np.sort(np.append(np.flatnonzero(rated), others))), valid,
-        replace(recipe, distil=how, stop=StopPart("last")), out,
+        replace(how, stop=StopPart("last")), out,
         seed=seed, resume=True, fresh=False, device=device, progress=progress,
     )  # fmt: skip
     return fitted.student

@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -24,7 +23,7 @@ from edgeemo.compress.qat import Ranges, finished, folded, quantized
 from edgeemo.compress.recipe import PrunePart, QatPart
 from edgeemo.compress.run import Run
 from edgeemo.compress.students.base import Student, save_student
-from edgeemo.compress.training import Fitted, Progress, fit, lay_out
+from edgeemo.compress.training import Fitted, Progress, fit, later_stage, lay_out
 
 CLIPS = 64
 """Training clips that channels are weighed on and first ranges are read from."""
@@ -118,9 +117,9 @@ def _fine_tuned(
     loss = {k: v for k, v in recipe.distil.loss.items() if k not in _FEATURES}
     if not any(loss.values()):
         loss = dict(recipe.distil.loss)
-    distil = replace(recipe.distil, pretrain=0, epochs=part.epochs, lr=part.lr, loss=loss)
-    return fit(start, train, valid, replace(recipe, distil=distil), run.folder / name,
-               resume=True, fresh=False, device=device, progress=progress)  # fmt: skip
+    return fit(start, train, valid, later_stage(recipe, part.epochs, part.lr, loss),
+               run.folder / name, resume=True, fresh=False, device=device,
+               progress=progress)  # fmt: skip
 
 
 def _chain(before: Fitted, name: str, stage: Fitted, student: Student) -> Fitted:

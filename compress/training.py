@@ -12,7 +12,7 @@ import json
 import logging
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +135,13 @@ def fit(
     best.load_state_dict(state.best_weights)
     lay_out(best, torch.contiguous_format)
     return Fitted(best.eval(), state.history, state.best_epoch, state.best)
+
+
+def later_stage(recipe: Recipe, epochs: int, lr: float, loss: Mapping[str, float]) -> Recipe:
+    """The recipe of a training that follows the first one, on the same rows or on others."""
+    return replace(
+        recipe, distil=replace(recipe.distil, pretrain=0, epochs=epochs, lr=lr, loss=loss)
+    )
 
 
 def lay_out(module: nn.Module, memory: torch.memory_format) -> None:
