@@ -40,6 +40,8 @@ $(STAMP): pyproject.toml teachers/pyproject.toml constraints.txt $(C_FILES)
 	@if echo '#include <portaudio.h>' | $${CC:-cc} -E - >/dev/null 2>&1; \
 	  then $(PIP) install --constraint constraints.txt PyAudio; \
 	  else echo "without PyAudio: portaudio.h is not there (Debian: apt-get install portaudio19-dev)"; fi
+	@# For editors and type checkers; Python itself finds these folders by the installation.
+	@for part in compress export cmake_ext; do ln -sfn ../$$part edgeemo/$$part || true; done
 	@$(BIN)/python -m pip --disable-pip-version-check check
 	@touch $@
 

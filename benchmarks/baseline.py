@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 from _heldout import Rated, heldout, outputs
 
-from edgeemo._files import write_text
-from edgeemo.baseline import calm_gain, fit_head, speech_power
-from edgeemo.metrics import ccc
+from edgeemo.evaluation.metrics import ccc
+from edgeemo.files import write_text
+from edgeemo.speech.profile import calm_gain, fit_head, speech_power
 from edgeemo.types import DIMENSIONS
 
 DRAWS = 3

@@ -25,11 +25,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from edgeemo._files import write_text
 from edgeemo.backends import open_backend
 from edgeemo.compress.data import shipped_speech
-from edgeemo.compress.distil import complete, label_parts, new_student
-from edgeemo.compress.recipe import (
+from edgeemo.compress.pipeline import complete, label_parts, new_student
+from edgeemo.compress.recipes.tables import (
     AugmentPart,
     DataPart,
     DistilPart,
@@ -39,12 +38,13 @@ from edgeemo.compress.recipe import (
     StudentPart,
 )
 from edgeemo.compress.run import Run
-from edgeemo.compress.smaller import made_smaller
+from edgeemo.compress.stages.compression import made_smaller
 from edgeemo.compress.teachers import load_teacher
-from edgeemo.compress.training import fit
+from edgeemo.compress.train.loop import fit
+from edgeemo.evaluation.metrics import ccc
 from edgeemo.export import export_run
 from edgeemo.export.parity import Limits
-from edgeemo.metrics import ccc
+from edgeemo.files import write_text
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULT = ROOT / "benchmarks" / "results" / "compression.json"

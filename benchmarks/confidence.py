@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 from _heldout import FOLDS, Rated, heldout, outputs
 
-from edgeemo._files import write_text
-from edgeemo.compress.augment import add_at_snr, coloured_noise
-from edgeemo.compress.confidence import (
+from edgeemo.artifacts.confidence import Confidence, describe
+from edgeemo.compress.data.augment import add_at_snr, coloured_noise
+from edgeemo.compress.evaluation.confidence import (
     Checked,
     fit_confidence,
     from_afar,
@@ -31,8 +31,8 @@ from edgeemo.compress.confidence import (
     reliability,
     with_negatives,
 )
-from edgeemo.compress.report import reliability_plot
-from edgeemo.confidence import Confidence, describe
+from edgeemo.compress.evaluation.report import reliability_plot
+from edgeemo.files import write_text
 
 RESULTS = Path(__file__).parent / "results"
 ROWS_NOISE, ROWS_MUSIC = 280, 70

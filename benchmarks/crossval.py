@@ -35,26 +35,26 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVR
 
 from edgeemo import load
-from edgeemo._files import replacing, write_text
-from edgeemo.card import Metric
-from edgeemo.compress.confidence import Checked
+from edgeemo.artifacts.card import Metric
 from edgeemo.compress.data import DataSet, open_dataset, split_by_speaker
-from edgeemo.compress.distil import Parts, complete, new_student
-from edgeemo.compress.evaluate import human_ceiling, predict
-from edgeemo.compress.labelled import Labelled
-from edgeemo.compress.rated import taught_on, usual_copies
-from edgeemo.compress.recipe import Recipe
-from edgeemo.compress.recipe_file import load_recipe
+from edgeemo.compress.evaluation.confidence import Checked
+from edgeemo.compress.evaluation.evaluate import human_ceiling, predict
+from edgeemo.compress.labels.dataset import Labelled
+from edgeemo.compress.pipeline import Parts, complete, new_student
+from edgeemo.compress.recipes.file import load_recipe
+from edgeemo.compress.recipes.tables import Recipe
 from edgeemo.compress.run import Run
-from edgeemo.compress.student_heads import embedded, embeddings, narrowed, with_heads
+from edgeemo.compress.stages.finetune import taught_on, usual_copies
+from edgeemo.compress.stages.heads import embedded, embeddings, narrowed, with_heads
 from edgeemo.compress.students import Student, load_student, save_student
 from edgeemo.compress.teachers.base import Teacher
 from edgeemo.compress.teachers.heads import Heads, HeadsSettings, fit_heads
-from edgeemo.compress.training import Fitted, fit
+from edgeemo.compress.train.loop import Fitted, fit
+from edgeemo.evaluation.metrics import ccc
 from edgeemo.export.builtin_teacher import LICENCE, head_rows, make_trunk, trunk_teacher
 from edgeemo.export.job import export_run
 from edgeemo.export.parity import Limits
-from edgeemo.metrics import ccc
+from edgeemo.files import replacing, write_text
 from edgeemo.types import DIMENSIONS
 
 RESULT = Path(__file__).parent / "results" / "crossval.json"

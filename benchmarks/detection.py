@@ -22,11 +22,11 @@ from pathlib import Path
 
 import numpy as np
 
-from edgeemo._files import write_text
 from edgeemo.errors import EdgeemoError
 from edgeemo.faces import DETECTORS, Detector, Face, open_detector
-from edgeemo.images import ImageSpec, Pixels, cut
-from edgeemo.pictures import read_picture
+from edgeemo.files import write_text
+from edgeemo.vision.images import ImageSpec, Pixels, cut
+from edgeemo.vision.pictures import read_picture
 
 RESULT = Path(__file__).parent / "results" / "detection.json"
 DATA = Path(os.environ.get("EDGEEMO_DATA", Path(__file__).parents[2] / "shared" / "data"))

@@ -31,11 +31,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeemo import _native
-from edgeemo._teachers import need
+from edgeemo.artifacts.engine_blob import compile_graph
+from edgeemo.artifacts.teachers_package import need
+from edgeemo.artifacts.tflite import read_tflite
+from edgeemo.artifacts.tflite_graph import read_graph
 from edgeemo.audio import read_audio
-from edgeemo.backends._engine_blob import compile_graph
-from edgeemo.backends._tflite_file import read_tflite
-from edgeemo.backends._tflite_graph import read_graph
 from edgeemo.errors import BadArtifact
 from edgeemo.features import log_mel
 

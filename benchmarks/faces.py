@@ -29,15 +29,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeemo import load
-from edgeemo._files import write_text
 from edgeemo.compress.data import Clip, DataSet, open_dataset
 from edgeemo.compress.data.splits import split_as_published
-from edgeemo.compress.evaluate import top_class
+from edgeemo.compress.evaluation.evaluate import top_class
 from edgeemo.compress.teachers._classes import columns, to_classes
 from edgeemo.errors import require
-from edgeemo.images import ImageSpec, preprocess
-from edgeemo.metrics import kl_divergence, uar
+from edgeemo.evaluation.metrics import kl_divergence, uar
+from edgeemo.files import write_text
 from edgeemo.types import CLASSES
+from edgeemo.vision.images import ImageSpec, preprocess
 
 RESULT = Path(__file__).parent / "results" / "faces.json"
 GROUPS = ("sex", "ethnicity", "age")

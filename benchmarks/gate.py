@@ -19,11 +19,11 @@ from typing import Any
 
 import numpy as np
 
-from edgeemo._files import write_text
 from edgeemo.audio import read_audio
-from edgeemo.compress.augment import coloured_noise
-from edgeemo.compress.confidence import music
-from edgeemo.gate import GATES, Gate, open_gate
+from edgeemo.compress.data.augment import coloured_noise
+from edgeemo.compress.evaluation.confidence import music
+from edgeemo.files import write_text
+from edgeemo.speech.vad import GATES, Gate, open_gate
 
 RATE, STEP = 16000, 160
 LEAD = 2 * RATE  # noise alone before the speech, for the floor

@@ -30,7 +30,7 @@ import cv2
 import numpy as np
 import soundfile
 
-from edgeemo._teachers import need
+from edgeemo.artifacts.teachers_package import need
 from edgeemo.audio import read_audio
 
 ROOT = Path(__file__).parents[1]

@@ -50,7 +50,7 @@ def accuracy() -> str:
 
 def models() -> str:
     """Bytes, parameters, work and time of each shipped model."""
-    from edgeemo.models import shipped
+    from edgeemo.artifacts.models import shipped
 
     latency = _result("latency.json") or {"rows": []}
     # The first peer of each file is the one that edgeemo prefers for it.

@@ -28,7 +28,7 @@ def measure(model: str, backend: str | None, minutes: float) -> dict[str, object
     """In this process, from the import on."""
     begun = time.perf_counter()
     from edgeemo import load
-    from edgeemo._teachers import need
+    from edgeemo.artifacts.teachers_package import need
     from edgeemo.audio import read_blocks
 
     session = load(model, backend)

@@ -27,15 +27,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeemo import __version__, _schema
-from edgeemo._files import is_plain, replacing, write_text
-from edgeemo.card import Calibration, Metric, Source, Window
-from edgeemo.compress.recipe import Recipe
-from edgeemo.compress.recipe_file import dump_recipe, load_recipe
-from edgeemo.compress.students.base import Student, load_student
+from edgeemo import __version__, schema
+from edgeemo.artifacts.card import Calibration, Metric, Source, Window
 from edgeemo.errors import BadArtifact, BadData, BadInput
 from edgeemo.features import FeatureSpec
-from edgeemo.images import ImageSpec
+from edgeemo.files import is_plain, replacing, write_text
+from edgeemo.vision.images import ImageSpec
+
+from .recipes.file import dump_recipe, load_recipe
+from .recipes.tables import Recipe
+from .students.base import Student, load_student
 
 RUNS = Path("runs")
 """Where runs lie unless a command says otherwise."""
@@ -50,7 +51,7 @@ _UNSURE = re.compile(r"not settled|not stated|research|non-?commercial|\bNC\b|no
 
 @dataclass(frozen=True)
 class Facts:
-    """What a card says of a student before it is exported; see edgeemo.card for the parts.
+    """What a card says of a student before it is exported; its parts are those of the card.
 
     Attributes:
         schema: version of this layout.
@@ -204,7 +205,7 @@ class Run:
             raise BadArtifact(
                 f"{self.folder}/run.json: schema {value.get('schema')!r}; expected {SCHEMA}"
             )
-        return _schema.read(Facts, value, BadArtifact)
+        return schema.read(Facts, value, BadArtifact)
 
     def history(self) -> list[dict[str, Any]]:
         """Figures of each epoch."""
@@ -272,7 +273,7 @@ class Run:
 
     def finish(self, facts: Facts) -> None:
         """Write the facts, and remember this run as the last one of its folder's folder."""
-        write_text(self.folder / "run.json", _json(_schema.write(facts)))
+        write_text(self.folder / "run.json", _json(schema.write(facts)))
         write_text(self.folder.parent / _POINTER, self.folder.name + "\n")
 
 

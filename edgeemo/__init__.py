@@ -18,15 +18,15 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from edgeemo import errors
-    from edgeemo.baseline import Baseline
-    from edgeemo.card import Card
+    from edgeemo.artifacts.card import Card
     from edgeemo.devices import camera, microphone
     from edgeemo.features import FeatureSpec, LogMel, log_mel
-    from edgeemo.images import ImageSpec
     from edgeemo.session import Session, load
-    from edgeemo.smoothing import Smoothing
-    from edgeemo.stream import Stream
+    from edgeemo.speech.profile import Baseline
+    from edgeemo.speech.smoothing import Smoothing
+    from edgeemo.speech.stream import Stream
     from edgeemo.types import Emotion
+    from edgeemo.vision.images import ImageSpec
 
 __version__ = "0.1.0"
 
@@ -49,15 +49,15 @@ __all__ = [
 ]
 
 _HOME = {
-    "Baseline": "edgeemo.baseline",
-    "Card": "edgeemo.card",
+    "Baseline": "edgeemo.speech.profile",
+    "Card": "edgeemo.artifacts.card",
     "Emotion": "edgeemo.types",
     "FeatureSpec": "edgeemo.features",
-    "ImageSpec": "edgeemo.images",
+    "ImageSpec": "edgeemo.vision.images",
     "LogMel": "edgeemo.features",
     "Session": "edgeemo.session",
-    "Smoothing": "edgeemo.smoothing",
-    "Stream": "edgeemo.stream",
+    "Smoothing": "edgeemo.speech.smoothing",
+    "Stream": "edgeemo.speech.stream",
     "camera": "edgeemo.devices",
     "load": "edgeemo.session",
     "log_mel": "edgeemo.features",

@@ -8,7 +8,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
-from edgeemo import audio, pictures, video
+from edgeemo import audio
+from edgeemo.vision import pictures, video
 
 Kind = Literal["sound", "picture", "video"]
 

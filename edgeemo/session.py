@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from edgeemo.artifacts.card import Card
 from edgeemo.backends import Backend, open_backend
-from edgeemo.card import Card
 from edgeemo.errors import BadInput, require
 from edgeemo.features import log_mel
-from edgeemo.images import Box, ImageSpec, preprocess
-from edgeemo.smoothing import SMOOTHING, Smoothing
+from edgeemo.speech.smoothing import SMOOTHING, Smoothing
 from edgeemo.types import Emotion
+from edgeemo.vision.images import Box, ImageSpec, preprocess
 
 if TYPE_CHECKING:
-    from edgeemo.baseline import Baseline
-    from edgeemo.gate import Gate
-    from edgeemo.stream import Stream
+    from edgeemo.speech.profile import Baseline
+    from edgeemo.speech.stream import Stream
+    from edgeemo.speech.vad import Gate
 
 RATES = (1_000, 384_000)
 """Lowest and highest sample rate that is accepted, in Hz."""
@@ -122,7 +122,7 @@ class Session:
         smoothing: Smoothing | None = SMOOTHING, gate: str | Gate | None = "energy",
         baseline: Baseline | None = None, abstain: float = 0.0,
     ) -> Stream:  # fmt: skip
-        """Estimates while sound comes in; see `edgeemo.stream.Stream` for what is promised.
+        """Estimates while sound comes in; see `edgeemo.speech.stream.Stream` for what is promised.
 
         Args:
             rate: sample rate of what will be pushed, Hz.
@@ -130,7 +130,7 @@ class Session:
             window_seconds: sound that an estimate looks at; as `hop_seconds`, at most a minute.
             smoothing: how; None gives each window's own estimate.
             gate: tells where somebody speaks: "energy", "silero" (extra "live"), an object of
-                one's own (`edgeemo.gate.Gate`), or None for estimates everywhere.
+                one's own (`edgeemo.speech.vad.Gate`), or None for estimates everywhere.
             baseline: of the person who speaks, made by `edgeemo calibrate`.
             abstain: 0..1; where the confidence is lower the numbers are absent.
 
@@ -138,7 +138,7 @@ class Session:
             BadInput: a value is out of range; the message says what is expected.
             MissingExtra: soxr (another rate than the model's) or the gate's package is missing.
         """
-        from edgeemo.stream import Stream
+        from edgeemo.speech.stream import Stream
 
         return Stream(self, rate, hop_seconds, window_seconds, smoothing, gate, baseline, abstain)
 
@@ -221,7 +221,7 @@ def load(name_or_path: str | Path, backend: str | None = None) -> Session:
         BadInput: no model or backend of that name; the message lists the nearest.
         MissingExtra: the backend's package is not installed.
     """
-    from edgeemo.models import resolve
+    from edgeemo.artifacts.models import resolve
 
     path = resolve(name_or_path, backend)
     return Session(open_backend(path, backend), path)

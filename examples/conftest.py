@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edgeemo._teachers import need
+from edgeemo.artifacts.models import DEFAULT, ZOO
+from edgeemo.artifacts.teachers_package import need
 from edgeemo.audio import read_audio
 from edgeemo.backends import Backend, open_backend
 from edgeemo.features import log_mel
-from edgeemo.models import DEFAULT, ZOO
 
 SPEECH = need("speech/emodb_full/03a01Fa.flac")
 

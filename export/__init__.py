@@ -3,6 +3,6 @@
 Imported as `edgeemo.export`; needs the extra "export".
 """
 
-from edgeemo.export.job import ExportResult, export_run
+from .job import ExportResult, export_run
 
 __all__ = ["ExportResult", "export_run"]

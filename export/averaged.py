@@ -18,13 +18,14 @@ from typing import Any
 
 import numpy as np
 
-from edgeemo._files import write_bytes
-from edgeemo.backends._onnx_file import read_onnx
-from edgeemo.card import Calibration, Card, Metric
+from edgeemo.artifacts.card import Calibration, Card, Metric
+from edgeemo.artifacts.onnx import read_onnx
 from edgeemo.errors import BadArtifact, EdgeemoError
-from edgeemo.export.graph import IR_VERSION, OPSET, onnx
-from edgeemo.export.onnx_writer import sealed
-from edgeemo.images import ImageSpec, resize_matrix
+from edgeemo.files import write_bytes
+from edgeemo.vision.images import ImageSpec, resize_matrix
+
+from .graph import IR_VERSION, OPSET, onnx
+from .onnx_writer import sealed
 
 make_node, make_value = onnx.helper.make_node, onnx.helper.make_tensor_value_info
 

@@ -23,9 +23,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from edgeemo import _teachers
-from edgeemo._files import write_bytes
-from edgeemo.card import (
+from edgeemo.artifacts import teachers_package
+from edgeemo.artifacts.card import (
     INTENDED_USE,
     MISUSE,
     NOT_VALIDATED_FOR,
@@ -37,20 +36,22 @@ from edgeemo.card import (
     Source,
     Window,
 )
-from edgeemo.card import SCHEMA as CARD_SCHEMA
+from edgeemo.artifacts.card import SCHEMA as CARD_SCHEMA
 from edgeemo.compress.data import DataSet, open_dataset, shipped_speech
-from edgeemo.compress.labelled import Labelled
-from edgeemo.compress.labelling import Labeller
-from edgeemo.compress.rated import copies_of
-from edgeemo.compress.recipe import Recipe
-from edgeemo.compress.recipe_file import load_recipe
+from edgeemo.compress.labels.dataset import Labelled
+from edgeemo.compress.labels.labeller import Labeller
+from edgeemo.compress.recipes.file import load_recipe
+from edgeemo.compress.recipes.tables import Recipe
+from edgeemo.compress.stages.finetune import copies_of
 from edgeemo.compress.teachers.builtin import FILE, LONGEST_SECONDS, TrunkTeacher
 from edgeemo.compress.teachers.heads import Heads, HeadsSettings, fit_heads
 from edgeemo.compress.teachers.whisper_trunk import WhisperTrunk, read_ctranslate2
-from edgeemo.export.graph import shrink, trace
-from edgeemo.export.onnx_writer import sealed
 from edgeemo.features import LOGMEL40, WHISPER80, FeatureSpec, log_mel
+from edgeemo.files import write_bytes
 from edgeemo.types import CLASSES, DIMENSIONS
+
+from .graph import shrink, trace
+from .onnx_writer import sealed
 
 TOKEN_WIDTH = 64
 """Principal directions that are kept of each token: .55 of the variance in a sixth of the bytes."""
@@ -195,7 +196,7 @@ def main() -> None:
     parser.add_argument("--metrics", type=Path, help="result of benchmarks/crossval.py")
     parser.add_argument("-o", "--out", type=Path, help="default: the shipped file")
     args = parser.parse_args()
-    out = args.out or _teachers.need(FILE)
+    out = args.out or teachers_package.need(FILE)
     data, base = open_dataset(args.data), make_trunk(args.whisper)
     rows = head_rows(base, data, load_recipe(args.recipe), args.cache)
     heads = fit_heads(rows, HeadsSettings())

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeemo.card import Card
+from edgeemo.artifacts.card import Card
 
 TEMPLATES = Path(__file__).parent / "c_folder"
 

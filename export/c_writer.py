@@ -24,18 +24,20 @@ from numpy.typing import NDArray
 
 import edgeemo
 from edgeemo import _native
+from edgeemo.artifacts.card import Card, to_json
+from edgeemo.artifacts.engine_blob import compile_graph
+from edgeemo.artifacts.tflite import read_tflite
+from edgeemo.artifacts.tflite_graph import read_graph
 from edgeemo.audio import read_audio
-from edgeemo.backends._engine_blob import compile_graph
-from edgeemo.backends._tflite_file import read_tflite
-from edgeemo.backends._tflite_graph import read_graph
 from edgeemo.backends.c import CBackend
-from edgeemo.card import Card, to_json
 from edgeemo.errors import BadArtifact, BadInput, ParityFailed
-from edgeemo.export import c_text
 from edgeemo.features import FeatureSpec, log_mel
 
+from . import c_text
+
 PACKAGE = Path(edgeemo.__file__).parent
-LIBRARY = PACKAGE / "cmake_ext"
+# In a wheel it lies inside the package, in a checkout beside it.
+LIBRARY = next(p for p in (PACKAGE / "cmake_ext", PACKAGE.parent / "cmake_ext") if p.is_dir())
 
 COPIED = (
     "Makefile", "CMakeLists.txt", "main.c", "edgeemo_self_test.h", "edgeemo_self_test.c",

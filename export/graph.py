@@ -12,12 +12,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edgeemo.compress.cost import input_shape
 from edgeemo.compress.students import Student
+from edgeemo.compress.students.cost import input_shape
 from edgeemo.errors import require
-from edgeemo.export.frontend import LogMelGraph
-from edgeemo.export.streaming import Step
-from edgeemo.images import ImageSpec
+from edgeemo.vision.images import ImageSpec
+
+from .frontend import LogMelGraph
+from .streaming import Step
 
 OPSET = 17
 IR_VERSION = 8  # what opset 17 came with; older runtimes read it

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeemo.errors import require
-from edgeemo.export.graph import onnx
-from edgeemo.export.ranges import Observer
-from edgeemo.export.writer import Int8
+
+from .graph import onnx
+from .ranges import Observer
+from .writer import Int8
 
 # 8-bit weights overflow silently on x86 processors without VNNI: two products of 8-bit values
 # are added in 16 bits there. With 7 bits they fit, and the same file gives the same numbers.

@@ -11,9 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from edgeemo._files import replacing
-from edgeemo.backends import Backend, open_backend
-from edgeemo.card import (
+from edgeemo.artifacts.card import (
     INTENDED_USE,
     INTENDED_USE_FACE,
     MISUSE,
@@ -23,21 +21,24 @@ from edgeemo.card import (
     Output,
     Quantization,
 )
-from edgeemo.card import SCHEMA as CARD_SCHEMA
+from edgeemo.artifacts.card import SCHEMA as CARD_SCHEMA
+from edgeemo.backends import Backend, open_backend
 from edgeemo.compress.run import Facts, Run
 from edgeemo.compress.students import Student, make_student
 from edgeemo.errors import BadData, BadInput, ParityFailed
-from edgeemo.export.c_writer import find_compiler, write_folder
-from edgeemo.export.int8 import Watch
-from edgeemo.export.learned import learned_table
-from edgeemo.export.onnx_writer import OnnxWriter, float_graph
-from edgeemo.export.parity import Limits, Parity, ParitySet, compare, shifts, table
-from edgeemo.export.ranges import RULES
-from edgeemo.export.runtimes import Runtime, cut, matrix, on_runtimes
-from edgeemo.export.tflite_writer import TfliteWriter
-from edgeemo.export.writer import Int8, Trained, Writer
-from edgeemo.images import ImageSpec
+from edgeemo.files import replacing
 from edgeemo.types import CLASSES
+from edgeemo.vision.images import ImageSpec
+
+from .c_writer import find_compiler, write_folder
+from .int8 import Watch
+from .onnx_writer import OnnxWriter, float_graph
+from .parity import Limits, Parity, ParitySet, compare, shifts, table
+from .qat_ranges import learned_table
+from .ranges import RULES
+from .runtimes import Runtime, cut, matrix, on_runtimes
+from .tflite_writer import TfliteWriter
+from .writer import Int8, Trained, Writer
 
 
 class CWriter(TfliteWriter):

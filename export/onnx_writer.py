@@ -6,14 +6,15 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-from edgeemo.backends._onnx_file import CARD_KEY, check, digest
-from edgeemo.card import Card, Quantization, to_json
+from edgeemo.artifacts.card import Card, Quantization, to_json
+from edgeemo.artifacts.onnx import CARD_KEY, check, digest
 from edgeemo.compress.students import Student
-from edgeemo.export.graph import frontend_graph, join, shrink, step_graph, student_graph
-from edgeemo.export.int8 import WEIGHT_BITS, quantize
-from edgeemo.export.streaming import Step
-from edgeemo.export.twins import step_ranges
-from edgeemo.export.writer import Int8, Trained
+
+from .graph import frontend_graph, join, shrink, step_graph, student_graph
+from .int8 import WEIGHT_BITS, quantize
+from .match_tensors import step_ranges
+from .streaming import Step
+from .writer import Int8, Trained
 
 
 class OnnxWriter:

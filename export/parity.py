@@ -14,7 +14,7 @@ from edgeemo.backends import Backend
 from edgeemo.compress.run import Held
 from edgeemo.compress.students import Student
 from edgeemo.errors import BadData
-from edgeemo.metrics import ccc
+from edgeemo.evaluation.metrics import ccc
 from edgeemo.types import DIMENSIONS
 
 Floats = NDArray[np.float32]
@@ -46,7 +46,7 @@ class ParitySet:
     Attributes:
         samples: float32 [n] each, at the spec's rate.
         features: float32 [frames, bands] each, from `edgeemo.log_mel`; or faces, [size, size,
-            channels] each, from `edgeemo.images.normalise`.
+            channels] each, from `edgeemo.vision.images.normalise`.
         adv: float32 [N, D], the float student's dimensions.
         probs: float32 [N, 8], the float student's, calibrated.
         teacher: float32 [N, 3], NaN where the teacher gives no dimensions.

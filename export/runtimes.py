@@ -16,15 +16,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from edgeemo.artifacts.tflite import TfliteFile, read_tflite
 from edgeemo.backends import Backend
-from edgeemo.backends._tflite_file import TfliteFile, read_tflite
 from edgeemo.backends.tflite import TfliteBackend
 from edgeemo.compress.students import Student
-from edgeemo.export.parity import ParitySet
-from edgeemo.export.tflite_graph import FRAMES, operators
-from edgeemo.export.tflite_pack import unpack
-from edgeemo.export.tflm import MicroBackend
-from edgeemo.metrics import ccc
+from edgeemo.evaluation.metrics import ccc
+
+from .parity import ParitySet
+from .tflite_graph import FRAMES, operators
+from .tflite_pack import unpack
+from .tflm import MicroBackend
 
 STEPS = 1.0
 """Largest difference of TensorFlow Lite Micro from LiteRT's reference kernels, in integers."""

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from edgeemo.backends._hops import MEAN, NEXT, STATE, TOKEN
+from edgeemo.artifacts.step_model import MEAN, NEXT, STATE, TOKEN
 from edgeemo.compress.students import Student
 from edgeemo.errors import BadInput
 from edgeemo.features import FeatureSpec

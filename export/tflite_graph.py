@@ -19,12 +19,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edgeemo.compress.cost import input_shape
 from edgeemo.compress.students import Student
+from edgeemo.compress.students.cost import input_shape
 from edgeemo.errors import BadArtifact, require
-from edgeemo.export.graph import Outputs, input_name
-from edgeemo.export.streaming import Step, StepPicture
-from edgeemo.export.tflite_pack import schema, unpack
+
+from .graph import Outputs, input_name
+from .streaming import Step, StepPicture
+from .tflite_pack import schema, unpack
 
 FRAMES = 300
 """Frames that a file's shapes are written for; LiteRT resizes them to a clip's."""

@@ -13,15 +13,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeemo.backends._hops import TOKEN
+from edgeemo.artifacts.step_model import TOKEN
 from edgeemo.errors import BadArtifact, require
-from edgeemo.export.int8 import Watch
-from edgeemo.export.ranges import Range
-from edgeemo.export.streaming import Step
-from edgeemo.export.tflite_graph import check_operators, layer_of, name_of, quiet
-from edgeemo.export.tflite_pack import pack, schema, unpack
-from edgeemo.export.twins import match, noise, step_inputs
-from edgeemo.export.writer import Int8
+
+from .int8 import Watch
+from .match_tensors import match, noise, step_inputs
+from .ranges import Range
+from .streaming import Step
+from .tflite_graph import check_operators, layer_of, name_of, quiet
+from .tflite_pack import pack, schema, unpack
+from .writer import Int8
 
 WEIGHT_BITS = 8
 

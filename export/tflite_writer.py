@@ -7,18 +7,19 @@ import zipfile
 from dataclasses import replace
 from functools import lru_cache
 
-from edgeemo.backends._tflite_file import CARD_NAME, check, digest
-from edgeemo.card import Card, Quantization, to_json
+from edgeemo.artifacts.card import Card, Quantization, to_json
+from edgeemo.artifacts.tflite import CARD_NAME, check, digest
 from edgeemo.compress.students import Student
 from edgeemo.errors import BadInput
-from edgeemo.export.int8 import Watch
-from edgeemo.export.onnx_writer import float_graph
-from edgeemo.export.streaming import Step
-from edgeemo.export.tflite_graph import check_operators, step_model, student_model
-from edgeemo.export.tflite_int8 import WEIGHT_BITS, find_twins, quantize
-from edgeemo.export.tflite_pack import pack, unpack
-from edgeemo.export.tflm import Micro
-from edgeemo.export.writer import Int8, Trained
+
+from .int8 import Watch
+from .onnx_writer import float_graph
+from .streaming import Step
+from .tflite_graph import check_operators, step_model, student_model
+from .tflite_int8 import WEIGHT_BITS, find_twins, quantize
+from .tflite_pack import pack, unpack
+from .tflm import Micro
+from .writer import Int8, Trained
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the oldest date that a ZIP can hold: same content, same bytes
 

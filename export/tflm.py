@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeemo.backends._hops import MEAN, NEXT, STATE, TOKEN, Hops
-from edgeemo.backends._tflite_file import read_tflite
+from edgeemo.artifacts.step_model import MEAN, NEXT, STATE, TOKEN, Hops
+from edgeemo.artifacts.tflite import read_tflite
 from edgeemo.errors import BadArtifact, require
-from edgeemo.export.tflite_pack import unpack
+
+from .tflite_pack import unpack
 
 MOST_ARENA = 1 << 25
 """Bytes that a model may take here: far more than a microcontroller has."""

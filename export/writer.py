@@ -9,9 +9,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeemo.card import Card
+from edgeemo.artifacts.card import Card
 from edgeemo.compress.students import Student
-from edgeemo.export.ranges import RangeTable
+
+from .ranges import RangeTable
 
 
 @dataclass(frozen=True)

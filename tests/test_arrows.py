@@ -52,6 +52,8 @@ def imports(path: Path) -> Iterator[tuple[int, str, bool]]:
             base = node.module or ""
             if node.level:
                 parts = [*path.relative_to(ROOT).with_suffix("").parts]
+                if parts[0] != "edgeemo":
+                    parts.insert(0, "edgeemo")  # where the folder is imported as
                 base = ".".join([*parts[: -node.level], *([base] if base else [])])
             for alias in node.names:
                 yield node.lineno, f"{base}.{alias.name}", hidden
@@ -109,6 +111,7 @@ def test_optional_packages_come_through_require() -> None:
         ("edgeemo/a/b.py", "from ..compress import b", "neither"),
         ("edgeemo/a.py", "importlib.import_module('edgeemo.export.b')", "neither"),
         ("compress/a.py", "import edgeemo.export", "training"),
+        ("compress/a/b.py", "from ...export import c", "training"),
     ],
 )
 def test_the_check_notices(

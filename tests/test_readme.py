@@ -13,7 +13,7 @@ from types import ModuleType
 
 import pytest
 
-from edgeemo._teachers import need
+from edgeemo.artifacts.teachers_package import need
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()

@@ -1,4 +1,4 @@
-/* binding_gate.c: the energy gate for Python; edgeemo/gate.py checks what goes in. */
+/* binding_gate.c: the energy gate for Python; edgeemo/speech/vad.py checks what goes in. */
 #include "binding.h"
 
 #include "edgeemo_gate.h"

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from edgeemo.audio import read_audio
 from edgeemo.errors import BadData, BadInput
-from edgeemo.images import Pixels
-from edgeemo.pictures import read_picture
 from edgeemo.types import CLASSES
+from edgeemo.vision.images import Pixels
+from edgeemo.vision.pictures import read_picture
 
 RATE = 16000
 """Sampling rate of every clip in Hz."""

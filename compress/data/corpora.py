@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean, pstdev
 
-from edgeemo.compress.data.clips import LOG, Clip, Span
-from edgeemo.compress.data.emotions import share_votes
-from edgeemo.compress.data.known import licence_of, speaker_and_group
-from edgeemo.compress.data.tables import Row, read_table
+from .clips import LOG, Clip, Span
+from .corpus_info import licence_of, speaker_and_group
+from .emotions import share_votes
+from .tables import Row, read_table
 
 Clips = dict[str, Clip]
 """Clips by the stem of their file."""

@@ -19,12 +19,13 @@ from typing import Any
 
 import numpy as np
 
-from edgeemo.compress.data.clips import Blob, Clip, Span
-from edgeemo.compress.data.emotions import WORDS, read_word, share_votes
-from edgeemo.compress.data.known import licence_of
-from edgeemo.compress.data.tables import Row, read_table, relative_path
 from edgeemo.errors import BadData, require
-from edgeemo.pictures import SUFFIXES
+from edgeemo.vision.pictures import SUFFIXES
+
+from .clips import Blob, Clip, Span
+from .corpus_info import licence_of
+from .emotions import WORDS, read_word, share_votes
+from .tables import Row, read_table, relative_path
 
 VOTES = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt",
          "unknown", "NF")  # fmt: skip

@@ -7,16 +7,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from edgeemo.audio import SUFFIXES
-from edgeemo.compress.data.clips import LOG, Clip, DataSet, Span
-from edgeemo.compress.data.corpora import read_named_corpus
-from edgeemo.compress.data.faces import plain_faces, read_faces, read_tables
-from edgeemo.compress.data.iemocap import find_summaries, read_iemocap
-from edgeemo.compress.data.known import licence_of
-from edgeemo.compress.data.labels import read_labels
-from edgeemo.compress.data.msp_podcast import find_consensus, read_msp_podcast
-from edgeemo.compress.data.shards import find_shards, read_shards
 from edgeemo.errors import BadData
-from edgeemo.pictures import SUFFIXES as PICTURES
+from edgeemo.vision.pictures import SUFFIXES as PICTURES
+
+from .clips import LOG, Clip, DataSet, Span
+from .corpora import read_named_corpus
+from .corpus_info import licence_of
+from .faces import plain_faces, read_faces, read_tables
+from .iemocap import find_summaries, read_iemocap
+from .labels import read_labels
+from .msp_podcast import find_consensus, read_msp_podcast
+from .shards import find_shards, read_shards
 
 
 def open_dataset(path: str | Path) -> DataSet:

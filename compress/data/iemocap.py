@@ -19,10 +19,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import pstdev
 
-from edgeemo.compress.data.clips import Clip, Span
-from edgeemo.compress.data.emotions import share_votes
-from edgeemo.compress.data.known import licence_of
-from edgeemo.compress.data.tables import Row
+from .clips import Clip, Span
+from .corpus_info import licence_of
+from .emotions import share_votes
+from .tables import Row
 
 CORPUS = "iemocap"
 

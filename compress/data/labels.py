@@ -14,12 +14,13 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
 
-from edgeemo.compress.data.clips import Clip, Span
-from edgeemo.compress.data.emotions import WORDS, share_votes
-from edgeemo.compress.data.known import licence_of, speaker_and_group
-from edgeemo.compress.data.tables import Row, read_table, relative_path
 from edgeemo.errors import BadData
 from edgeemo.types import DIMENSIONS
+
+from .clips import Clip, Span
+from .corpus_info import licence_of, speaker_and_group
+from .emotions import WORDS, share_votes
+from .tables import Row, read_table, relative_path
 
 REQUIRED = ("path", "speaker")
 _ADV_SD = tuple(f"{name}_sd" for name in DIMENSIONS)

@@ -8,11 +8,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from statistics import pstdev
 
-from edgeemo.compress.data.clips import LOG, Clip, Span
-from edgeemo.compress.data.emotions import share_votes
-from edgeemo.compress.data.known import licence_of
-from edgeemo.compress.data.tables import Row, read_table, relative_path
 from edgeemo.errors import BadData
+
+from .clips import LOG, Clip, Span
+from .corpus_info import licence_of
+from .emotions import share_votes
+from .tables import Row, read_table, relative_path
 
 CORPUS = "msp_podcast"
 

@@ -14,10 +14,11 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from edgeemo.audio import SUFFIXES
-from edgeemo.compress.data.clips import LOG, Clip, Span
-from edgeemo.compress.data.labels import clip_of_row
-from edgeemo.compress.data.tables import Row
 from edgeemo.errors import BadData
+
+from .clips import LOG, Clip, Span
+from .labels import clip_of_row
+from .tables import Row
 
 # A shard is a stranger's: bounds on what its headers may make us read.
 _LONGEST_SOUND = 1 << 28

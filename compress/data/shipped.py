@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from edgeemo import _teachers
-from edgeemo.compress.data.clips import DataSet
-from edgeemo.compress.data.folders import open_dataset
+from edgeemo.artifacts import teachers_package
+
+from .clips import DataSet
+from .folders import open_dataset
 
 
 def shipped_speech() -> DataSet:
@@ -19,4 +20,4 @@ def shipped_speech() -> DataSet:
     Raises:
         MissingExtra: edgeemo-teachers is not installed.
     """
-    return replace(open_dataset(_teachers.need("speech")), name="shipped")
+    return replace(open_dataset(teachers_package.need("speech")), name="shipped")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 
-from edgeemo.compress.data.clips import Clip
 from edgeemo.errors import BadInput
+
+from .clips import Clip
 
 
 def split_by_speaker(

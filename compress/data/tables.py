@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TextIO
 
-from edgeemo.compress.data.emotions import WORDS, read_word
 from edgeemo.errors import BadData
+
+from .emotions import WORDS, read_word
 
 _LONGEST_FIELD = 1 << 16
 

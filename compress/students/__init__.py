@@ -3,7 +3,7 @@
 import importlib
 import pkgutil
 
-from edgeemo.compress.students.base import (
+from .base import (
     Student,
     StudentOutput,
     load_student,

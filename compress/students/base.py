@@ -12,11 +12,11 @@ from typing import Any, ClassVar, NamedTuple, TypeVar
 import torch
 from torch import Tensor, nn
 
-from edgeemo._files import replacing
 from edgeemo.errors import BadArtifact, BadRecipe
 from edgeemo.features import FeatureSpec
-from edgeemo.images import ImageSpec
+from edgeemo.files import replacing
 from edgeemo.types import DIMENSIONS
+from edgeemo.vision.images import ImageSpec
 
 
 class StudentOutput(NamedTuple):
@@ -48,7 +48,7 @@ class Student(nn.Module):
         receptive: frames that one token sees.
         stride: frames from one token to the next.
         adv, classes: the last layers.
-        folded: its batch norms do nothing yet; they are part of the weights (compress/unfold.py).
+        folded: its batch norms do nothing yet; they are part of the weights (onnx_weights.py).
         pruned: channels were taken out, so layers are narrower than the class makes them.
     """
 
@@ -68,7 +68,7 @@ class Student(nn.Module):
 
         Args:
             features: [B, T, bands], float32, from edgeemo.log_mel with `spec`; or pictures
-                [B, size, size, channels] from edgeemo.images.normalise.
+                [B, size, size, channels] from edgeemo.vision.images.normalise.
             lengths: [B], int64, frames of each clip; the rest of a row is padding and changes
                 nothing. None: every clip fills its row.
         """

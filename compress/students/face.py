@@ -10,8 +10,11 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor, nn
 
-from edgeemo.compress.students.base import Student, StudentOutput, register_student
-from edgeemo.compress.students.mobilenet import (
+from edgeemo.types import CLASSES
+from edgeemo.vision.images import ImageSpec
+
+from .base import Student, StudentOutput, register_student
+from .mobilenet import (
     Block,
     Conv,
     pad_as_same,
@@ -19,8 +22,6 @@ from edgeemo.compress.students.mobilenet import (
     v3_small,
     v4_small,
 )
-from edgeemo.images import ImageSpec
-from edgeemo.types import CLASSES
 
 
 class _Face(Student):
@@ -47,7 +48,7 @@ class _Face(Student):
         nn.init.constant_(self.adv.bias, 0.5)
 
     def forward(self, features: Tensor, lengths: Tensor | None = None) -> StudentOutput:
-        """Estimate from pictures [B, size, size, 1] as `edgeemo.images.preprocess` makes them."""
+        """Estimate from pictures [B, size, size, 1] of `edgeemo.vision.images.preprocess`."""
         x = features.permute(0, 3, 1, 2)
         for layer in self.layers:
             x, _ = layer(x, None)

@@ -12,16 +12,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from edgeemo.compress.students.base import (
+from edgeemo.features import SPECS
+from edgeemo.types import CLASSES
+
+from .base import (
     Student,
     StudentOutput,
     register_student,
     time_mask,
     unwatched,
 )
-from edgeemo.compress.students.fast_gradients import OneChannelConv
-from edgeemo.features import SPECS
-from edgeemo.types import CLASSES
+from .fast_gradients import OneChannelConv
 
 STRIDE = 32
 """Frames from one token to the next: five layers of stride 2."""

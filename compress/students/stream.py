@@ -13,10 +13,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from edgeemo.compress.students.base import Student, StudentOutput, register_student, time_mask
-from edgeemo.compress.students.fast_gradients import OneChannelConv, TemporalDepthwise
 from edgeemo.features import LOGMEL40
 from edgeemo.types import CLASSES
+
+from .base import Student, StudentOutput, register_student, time_mask
+from .fast_gradients import OneChannelConv, TemporalDepthwise
 
 STEM, MIDDLE, LAST = 24, 32, 48
 """Channels of the three layers that shrink time and bands."""

@@ -10,15 +10,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from edgeemo.compress.students.base import (
+from edgeemo.features import SPECS
+from edgeemo.types import CLASSES
+
+from .base import (
     Student,
     StudentOutput,
     register_student,
     time_mask,
     unwatched,
 )
-from edgeemo.features import SPECS
-from edgeemo.types import CLASSES
 
 CHANNELS = 13
 BANDS = 13

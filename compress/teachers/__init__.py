@@ -4,8 +4,8 @@
 one whose outputs cannot teach. Adapters load torch, transformers or onnxruntime only when used.
 """
 
-from edgeemo.compress.teachers.base import Teacher, TeacherOutput, check_teacher
-from edgeemo.compress.teachers.registry import (
+from .base import Teacher, TeacherOutput, check_teacher
+from .registry import (
     Known,
     known_teachers,
     load_teacher,

@@ -8,9 +8,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeemo.compress.teachers.base import Floats
 from edgeemo.errors import BadData, BadRecipe
 from edgeemo.types import CLASSES
+
+from .base import Floats
 
 NO_CLASS = ("other", "unknown", "boredom", "-")
 """Categories without a class: their share is dropped and the rest made to sum to 1 again."""

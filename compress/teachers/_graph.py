@@ -16,8 +16,12 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeemo.compress.teachers import _classes, _weights
-from edgeemo.compress.teachers.base import (
+from edgeemo.errors import BadArtifact, BadInput, require
+from edgeemo.types import DIMENSIONS
+from edgeemo.vision.images import ImageSpec, Pixels, preprocess
+
+from . import _classes, _weights
+from .base import (
     Floats,
     TeacherOutput,
     check_clips,
@@ -25,9 +29,6 @@ from edgeemo.compress.teachers.base import (
     concatenate,
     label_in_batches,
 )
-from edgeemo.errors import BadArtifact, BadInput, require
-from edgeemo.images import ImageSpec, Pixels, preprocess
-from edgeemo.types import DIMENSIONS
 
 Arrays = list[NDArray[Any]]
 
@@ -206,7 +207,7 @@ def mean_of(outputs: Sequence[TeacherOutput]) -> TeacherOutput:
 
 
 def face_input(spec: ImageSpec, layout: Literal["nchw", "nhwc"]) -> Callable[[Pixels], Floats]:
-    """A face to a model's input: `edgeemo.images.preprocess`, channels first or last."""
+    """A face to a model's input: `edgeemo.vision.images.preprocess`, channels first or last."""
 
     def prepare(face: Pixels) -> Floats:
         taken = preprocess(face, None, spec)

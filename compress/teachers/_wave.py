@@ -15,19 +15,20 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from edgeemo.compress.teachers.base import (
+from edgeemo.errors import BadArtifact, require
+
+from .base import (
     Floats,
     TeacherOutput,
     check_clips,
     label_in_batches,
 )
-from edgeemo.errors import BadArtifact, require
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from edgeemo.compress.teachers._weights import State
+    from ._weights import State
 
 BATCH_SECONDS = 60.0
 """Most seconds of sound in a batch, padding included: some 3 GB for a large encoder."""

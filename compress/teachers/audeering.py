@@ -13,10 +13,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from edgeemo.compress.teachers import _wave, _weights
-from edgeemo.compress.teachers.base import Floats, Teacher
 from edgeemo.errors import BadArtifact, require
 from edgeemo.types import DIMENSIONS
+
+from . import _wave, _weights
+from .base import Floats, Teacher
 
 NAME = "audeering-dim"
 LICENCE = "CC BY-NC-SA 4.0 (research only; commercial use needs a licence of audEERING)"

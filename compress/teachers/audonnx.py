@@ -13,10 +13,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from edgeemo.compress.teachers import _graph, _weights, audeering
-from edgeemo.compress.teachers.base import Teacher
 from edgeemo.errors import BadArtifact, require
 from edgeemo.types import DIMENSIONS
+
+from . import _graph, _weights, audeering
+from .base import Teacher
 
 NAME = "audeering-dim-onnx"
 LICENCE = audeering.LICENCE

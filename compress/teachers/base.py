@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeemo.errors import BadData, BadInput
-from edgeemo.images import Pixels, checked
 from edgeemo.types import CLASSES, DIMENSIONS
+from edgeemo.vision.images import Pixels, checked
 
 Floats = NDArray[np.float32]
 

@@ -14,17 +14,18 @@ from typing import Any
 
 import numpy as np
 
-from edgeemo import _teachers
-from edgeemo.backends._onnx_file import read_onnx
-from edgeemo.compress.teachers.base import (
+from edgeemo.artifacts import teachers_package
+from edgeemo.artifacts.onnx import read_onnx
+from edgeemo.errors import require
+from edgeemo.features import WHISPER80, log_mel
+
+from .base import (
     RATE,
     Floats,
     TeacherOutput,
     check_clips,
     label_in_batches,
 )
-from edgeemo.errors import require
-from edgeemo.features import WHISPER80, log_mel
 
 FILE = "zoo/teacher.onnx"
 """Inside the package edgeemo-teachers."""
@@ -78,7 +79,7 @@ def load(device: str = "cpu") -> TrunkTeacher:
         BadArtifact: the shipped file is damaged.
         MissingExtra: edgeemo-teachers or onnxruntime is not installed.
     """
-    found = read_onnx(_teachers.need(FILE))
+    found = read_onnx(teachers_package.need(FILE))
     return TrunkTeacher(found.data, "builtin", found.card.licence)
 
 

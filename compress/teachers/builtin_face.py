@@ -6,10 +6,11 @@ The recipes face-teacher-identity and face-teacher made two of them, a student i
 
 from __future__ import annotations
 
-from edgeemo import _teachers
-from edgeemo.backends._onnx_file import read_onnx
-from edgeemo.compress.teachers import _graph
+from edgeemo.artifacts import teachers_package
+from edgeemo.artifacts.onnx import read_onnx
 from edgeemo.types import CLASSES
+
+from . import _graph
 
 NAME = "builtin-face"
 
@@ -21,7 +22,7 @@ def load(device: str = "cpu") -> _graph.GraphTeacher:
         BadArtifact: the shipped file is damaged.
         MissingExtra: edgeemo-teachers or onnxruntime is not installed.
     """
-    file = _teachers.need("zoo/teacher-face.onnx")
+    file = teachers_package.need("zoo/teacher-face.onnx")
     card = read_onnx(file).card
     return _graph.GraphTeacher(
         name=NAME,

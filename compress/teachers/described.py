@@ -55,13 +55,14 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 
-from edgeemo import _schema
-from edgeemo.compress.teachers import _classes, _graph, _weights
-from edgeemo.compress.teachers.base import RATE, Floats, Teacher
-from edgeemo.compress.teachers.ensemble import Ensemble
+from edgeemo import schema
 from edgeemo.errors import BadArtifact, BadInput, BadRecipe
-from edgeemo.images import ImageSpec, Pixels
 from edgeemo.types import DIMENSIONS
+from edgeemo.vision.images import ImageSpec, Pixels
+
+from . import _classes, _graph, _weights
+from .base import RATE, Floats, Teacher
+from .ensemble import Ensemble
 
 T = TypeVar("T")
 
@@ -109,7 +110,7 @@ class ImageTable:
     """The picture of a face that the model takes.
 
     Attributes:
-        size, channels, mean, std: see `edgeemo.images.ImageSpec`.
+        size, channels, mean, std: see `edgeemo.vision.images.ImageSpec`.
         layout: the axes after the first: channels first or last.
         mirror: average over the face and its mirror image.
         name: of the model's input, where an ONNX file is to be checked for it.
@@ -230,7 +231,7 @@ def _parse(text: str, path: Path) -> dict[str, Any]:
 
 def _read(cls: type[T], values: Mapping[str, Any], path: Path) -> T:
     try:
-        return _schema.read(cls, values, BadRecipe)
+        return schema.read(cls, values, BadRecipe)
     except BadRecipe as error:
         raise BadRecipe(f"{path}: {error}") from None
 
@@ -316,7 +317,7 @@ def _preparation(table: InputTable) -> Callable[[Floats], Floats]:
 
 
 def _ensemble(file: EnsembleFile, path: Path, device: str) -> Teacher:
-    from edgeemo.compress.teachers.registry import known_teachers, load_teacher
+    from .registry import known_teachers, load_teacher
 
     if len(file.members) < 2:
         raise BadRecipe(f"{path}: $.members: {len(file.members)}; an ensemble has at least 2")

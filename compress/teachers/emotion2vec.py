@@ -13,9 +13,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgeemo.compress.teachers import _classes, _graph, _weights
-from edgeemo.compress.teachers.base import Floats, Teacher
 from edgeemo.errors import BadArtifact
+
+from . import _classes, _graph, _weights
+from .base import Floats, Teacher
 
 NAME = "emotion2vec-plus"
 LICENCE = "FunASR model licence; of the weights themselves: not stated"

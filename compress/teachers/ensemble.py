@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgeemo.compress.teachers._weights import digest
-from edgeemo.compress.teachers.base import Floats, Teacher, TeacherOutput, task_of
 from edgeemo.errors import BadRecipe
+
+from ._weights import digest
+from .base import Floats, Teacher, TeacherOutput, task_of
 
 
 @dataclass(frozen=True)

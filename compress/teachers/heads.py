@@ -17,13 +17,14 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edgeemo.compress import losses
-from edgeemo.compress.data import Clip
-from edgeemo.compress.labelled import Labelled
-from edgeemo.compress.teachers.whisper_trunk import Rounded
-from edgeemo.compress.training import rate_at
 from edgeemo.errors import BadData
 from edgeemo.types import CLASSES, DIMENSIONS
+
+from ..data import Clip
+from ..labels.dataset import Labelled
+from ..train import losses
+from ..train.loop import rate_at
+from .whisper_trunk import Rounded
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgeemo.compress.teachers import _classes, _graph, _weights
 from edgeemo.errors import BadArtifact
-from edgeemo.images import ImageSpec
+from edgeemo.vision.images import ImageSpec
+
+from . import _classes, _graph, _weights
 
 NAME = "hsemotion"
 LICENCE = "Apache-2.0 code; weights taught with AffectNet, research only"

@@ -20,9 +20,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from edgeemo.compress.teachers import _wave, _weights
-from edgeemo.compress.teachers.base import Teacher
 from edgeemo.errors import BadArtifact, require
+
+from . import _wave, _weights
+from .base import Teacher
 
 NAME = "odyssey-wavlm"
 LICENCE = "MIT by its card; the WavLM weights it starts from: not settled"

@@ -15,7 +15,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import cast
 
-from edgeemo.compress.teachers import (
+from edgeemo.errors import BadArtifact, BadInput, require
+
+from . import (
     _weights,
     audeering,
     audonnx,
@@ -25,8 +27,7 @@ from edgeemo.compress.teachers import (
     odyssey,
     voxprofile,
 )
-from edgeemo.compress.teachers.base import Teacher
-from edgeemo.errors import BadArtifact, BadInput, require
+from .base import Teacher
 
 FOLDER_VARIABLE = "EDGEEMO_TEACHERS"
 """Environment variable: the folder whose subfolders are teachers, by name."""

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from edgeemo.compress.teachers.base import TeacherOutput, check_faces
-from edgeemo.images import Pixels
+from edgeemo.vision.images import Pixels
+
+from .base import TeacherOutput, check_faces
 
 
 class Votes:

@@ -23,8 +23,10 @@ from typing import Any, cast
 
 import numpy as np
 
-from edgeemo.compress.teachers import _wave, _weights
-from edgeemo.compress.teachers.base import (
+from edgeemo.errors import BadArtifact, require
+
+from . import _wave, _weights
+from .base import (
     RATE,
     Floats,
     Teacher,
@@ -32,7 +34,6 @@ from edgeemo.compress.teachers.base import (
     check_clips,
     label_in_batches,
 )
-from edgeemo.errors import BadArtifact, require
 
 WAVLM, WHISPER = "voxprofile-wavlm", "voxprofile-whisper"
 LICENCE = "OpenRAIL; its card says no commercial use"

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeemo.card import Card
+from edgeemo.artifacts.card import Card
 from edgeemo.errors import BadArtifact, BadInput
 
 BACKENDS: Mapping[str, str] = {"c": ".tflite", "onnx": ".onnx", "tflite": ".tflite"}
@@ -87,11 +87,11 @@ def open_backend(path: Path, backend: str | None = None) -> Backend:
 
 
 def _open_tflite(path: Path, backend: str | None) -> Backend:
-    from edgeemo.backends._tflite_file import read_tflite
+    from edgeemo.artifacts.tflite import read_tflite
 
     file = read_tflite(path)
     if backend == "c" or (backend is None and file.card.task == "speech"):
-        from edgeemo.backends._engine_layers import CannotRun
+        from edgeemo.artifacts.engine_layers import CannotRun
         from edgeemo.backends.c import CBackend
 
         try:

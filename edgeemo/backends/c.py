@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeemo import _native
-from edgeemo.backends._engine_blob import Blob, compile_graph
-from edgeemo.backends._engine_layers import CannotRun
-from edgeemo.backends._tflite_file import TfliteFile
-from edgeemo.backends._tflite_graph import Graph, read_graph
-from edgeemo.card import Card
+from edgeemo.artifacts.card import Card
+from edgeemo.artifacts.engine_blob import Blob, compile_graph
+from edgeemo.artifacts.engine_layers import CannotRun
+from edgeemo.artifacts.tflite import TfliteFile
+from edgeemo.artifacts.tflite_graph import Graph, read_graph
 from edgeemo.errors import BadArtifact, BadInput
 
 _BLOCK = 64

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeemo.backends._artifact import check_outputs
-from edgeemo.backends._hops import MEAN, NEXT, STATE, TOKEN, Hops
-from edgeemo.backends._onnx_file import read_onnx
-from edgeemo.card import Card
+from edgeemo.artifacts.card import Card
+from edgeemo.artifacts.onnx import read_onnx
+from edgeemo.artifacts.reading import check_outputs
+from edgeemo.artifacts.step_model import MEAN, NEXT, STATE, TOKEN, Hops
 from edgeemo.errors import BadArtifact, BadInput, one_line, require
 
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeemo.backends._artifact import check_outputs
-from edgeemo.backends._hops import MEAN, NEXT, STATE, TOKEN, Hops
-from edgeemo.backends._tflite_file import TfliteFile
-from edgeemo.card import Card
+from edgeemo.artifacts.card import Card
+from edgeemo.artifacts.reading import check_outputs
+from edgeemo.artifacts.step_model import MEAN, NEXT, STATE, TOKEN, Hops
+from edgeemo.artifacts.tflite import TfliteFile
 from edgeemo.errors import BadArtifact, BadInput, MissingExtra, one_line, require
 
 

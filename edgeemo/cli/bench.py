@@ -10,11 +10,11 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
-from edgeemo import _schema
-from edgeemo.bench import PEERS, PROTOCOL, Row, measure
-from edgeemo.card import Card
+from edgeemo import schema
+from edgeemo.artifacts.card import Card
+from edgeemo.artifacts.models import DEFAULT, FACE_DEFAULT, shipped
 from edgeemo.cli.models import figure_lines
-from edgeemo.models import DEFAULT, FACE_DEFAULT, shipped
+from edgeemo.evaluation.bench import PEERS, PROTOCOL, Row, measure
 from edgeemo.session import load
 
 HELP = (
@@ -60,7 +60,7 @@ def _line(card: Card, row: Row) -> dict[str, Any]:
         **asdict(row),
         "parameters": card.parameters,
         "macs_per_second": card.macs_per_second,
-        "metrics": _schema.write(card.metrics),
+        "metrics": schema.write(card.metrics),
         "protocol": PROTOCOL,
         "machine": _machine(),
     }

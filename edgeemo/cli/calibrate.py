@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgeemo.artifacts.models import DEFAULT
 from edgeemo.errors import BadInput
-from edgeemo.models import DEFAULT
 from edgeemo.session import Session, load
 from edgeemo.types import DIMENSIONS
 
@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Make the file."""
-    from edgeemo.baseline import from_calm, from_labels
+    from edgeemo.speech.profile import from_calm, from_labels
 
     if args.labels is not None:
         if args.paths:
@@ -101,9 +101,9 @@ def _spoken(device: str | None) -> list[NDArray[np.float32]]:
     """Speech from the microphone until there is enough; kept in memory only."""
     import numpy as np
 
-    from edgeemo.baseline import LEAST_SECONDS
     from edgeemo.devices import microphone
-    from edgeemo.gate import EnergyGate
+    from edgeemo.speech.profile import LEAST_SECONDS
+    from edgeemo.speech.vad import EnergyGate
 
     gate, blocks, heard, told = EnergyGate(), [], 0.0, 0
     print("Speak calmly, as you usually do; Ctrl-C stops.", file=sys.stderr)

@@ -16,7 +16,7 @@ from edgeemo.errors import BadInput, require
 
 if TYPE_CHECKING:
     from edgeemo.compress.data import DataSet
-    from edgeemo.compress.recipe import Recipe
+    from edgeemo.compress.recipes.tables import Recipe
     from edgeemo.compress.run import Facts, Run
 
 HELP = (
@@ -55,21 +55,21 @@ def run(args: argparse.Namespace) -> int:
     """Distil, and print what came out."""
     require("torch", "train")
     require("pyarrow", "train")
-    from edgeemo.compress import parallel
+    from edgeemo.compress import distributed
 
-    parallel.start()
+    distributed.start()
     try:
         found, facts = _distil(args)
-        if parallel.rank() == 0:
+        if distributed.rank() == 0:
             print(_json(found, facts) if args.json else _text(found, facts))
     finally:
-        parallel.finish()
+        distributed.finish()
     return 0
 
 
 def _distil(args: argparse.Namespace) -> tuple[Run, Facts]:
-    from edgeemo.compress import parallel
-    from edgeemo.compress.distil import distil, new_student
+    from edgeemo.compress import distributed
+    from edgeemo.compress.pipeline import distil, new_student
     from edgeemo.compress.run import Run
     from edgeemo.compress.teachers import load_teacher
 
@@ -78,12 +78,12 @@ def _distil(args: argparse.Namespace) -> tuple[Run, Facts]:
     new_student(recipe)  # a wrong name must not cost the labelling
     teacher = load_teacher(recipe.teacher.name, args.device)
     data = _data(begun.given.get("data"), recipe)
-    if parallel.rank() == 0:
+    if distributed.rank() == 0:
         print(f"{begun.folder}: {recipe.student.name} learns {teacher.name} on {data!r}",
               file=sys.stderr)  # fmt: skip
     cache = begun.given.get("cache")
     try:
-        with _progress(silent=parallel.rank() > 0) as show:
+        with _progress(silent=distributed.rank() > 0) as show:
             facts = distil(begun, data, teacher, cache=Path(cache) if cache else None,
                            device=args.device, progress=show)  # fmt: skip
     except KeyboardInterrupt:
@@ -95,9 +95,9 @@ def _distil(args: argparse.Namespace) -> tuple[Run, Facts]:
 
 def _begun(args: argparse.Namespace) -> Run:
     """A new run, made by the first process for all."""
-    from edgeemo.compress import parallel
-    from edgeemo.compress.distil import check_task, new_student
-    from edgeemo.compress.recipe_file import load_recipe
+    from edgeemo.compress import distributed
+    from edgeemo.compress.pipeline import check_task, new_student
+    from edgeemo.compress.recipes.file import load_recipe
     from edgeemo.compress.run import Run, new_folder
     from edgeemo.compress.teachers import load_teacher
 
@@ -113,12 +113,12 @@ def _begun(args: argparse.Namespace) -> Run:
     data = _data(args.data, recipe)
     new_student(recipe)
     check_task(recipe, data, load_teacher(recipe.teacher.name, args.device))
-    folder = Path(parallel.from_first(str(args.out or new_folder(recipe.name))))
-    if parallel.rank() == 0:
+    folder = Path(distributed.from_first(str(args.out or new_folder(recipe.name))))
+    if distributed.rank() == 0:
         given = {"data": args.data and str(Path(args.data).resolve()),
                  "cache": args.cache and str(args.cache.resolve())}  # fmt: skip
         Run.begin(folder, recipe, given)
-    parallel.barrier()
+    distributed.barrier()
     return Run(folder)
 
 
@@ -196,9 +196,9 @@ class _Lines:
 
 
 def _json(run: Run, facts: Facts) -> str:
-    from edgeemo import _schema
+    from edgeemo import schema
 
-    plain = {"run": str(run.folder), "report": str(run.report)} | _schema.write(facts)
+    plain = {"run": str(run.folder), "report": str(run.report)} | schema.write(facts)
     return json.dumps(plain, ensure_ascii=False)
 
 

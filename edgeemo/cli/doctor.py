@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import edgeemo
-from edgeemo import _teachers
+from edgeemo.artifacts import teachers_package
 from edgeemo.errors import EdgeemoError, MissingExtra
 
 HELP = (
@@ -130,7 +130,7 @@ def _extras() -> list[Report]:
         {
             "name": "teachers and faces",
             "packages": {_TEACHERS: _version(_TEACHERS)},
-            "install": f"{_teachers.INSTALL} (in edgeemo's repository)",
+            "install": f"{teachers_package.INSTALL} (in edgeemo's repository)",
         }
     ]
 
@@ -144,7 +144,7 @@ def _version(package: str) -> str | None:
 
 def _models() -> list[Report]:
     """Load each shipped model on its default backend."""
-    from edgeemo import models
+    from edgeemo.artifacts import models
 
     try:
         # A model that is shipped in two formats is one model.

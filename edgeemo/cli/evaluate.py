@@ -10,12 +10,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgeemo import confusion
-from edgeemo._files import write_text
-from edgeemo.confusion import Confusion
+from edgeemo.artifacts.models import DEFAULT, FACE_DEFAULT
 from edgeemo.errors import BadData, BadInput
-from edgeemo.evaluation import Figure, Judged, figures, to_csv, to_svg
-from edgeemo.models import DEFAULT, FACE_DEFAULT
+from edgeemo.evaluation import confusion
+from edgeemo.evaluation.confusion import Confusion
+from edgeemo.evaluation.evaluate import Figure, Judged, figures, to_csv, to_svg
+from edgeemo.files import write_text
 from edgeemo.session import Session, load
 
 if TYPE_CHECKING:

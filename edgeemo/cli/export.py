@@ -59,8 +59,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _write_folder(args: argparse.Namespace) -> int:
     """A C folder from a file that was exported before."""
+    from edgeemo.artifacts.models import resolve
     from edgeemo.export import c_writer
-    from edgeemo.models import resolve
 
     artifact = resolve(str(args.run_folder), "c")
     folder = c_writer.write_folder(artifact, (args.out or Path()) / f"{artifact.stem}-c")

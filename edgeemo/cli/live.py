@@ -8,13 +8,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgeemo.artifacts.models import DEFAULT
 from edgeemo.backends import BACKENDS
 from edgeemo.errors import EdgeemoError
-from edgeemo.models import DEFAULT
 
 if TYPE_CHECKING:
-    from edgeemo.baseline import Baseline
     from edgeemo.live.engine import Engine, Summary, View
+    from edgeemo.speech.profile import Baseline
 
 HELP = (
     "Listen and look, and show how voice and face would be perceived, four times a second. Without "
@@ -128,7 +128,7 @@ def _views(args: argparse.Namespace) -> list[View]:
 def _baseline(path: str | None) -> Baseline | None:
     if path is None:  # the import costs some milliseconds before the first estimate
         return None
-    from edgeemo.baseline import load_baseline
+    from edgeemo.speech.profile import load_baseline
 
     return load_baseline(path)
 

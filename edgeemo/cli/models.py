@@ -6,9 +6,9 @@ import argparse
 import json
 from typing import Any
 
-from edgeemo import _schema
-from edgeemo.card import Card
-from edgeemo.models import Model, shipped
+from edgeemo import schema
+from edgeemo.artifacts.card import Card
+from edgeemo.artifacts.models import Model, shipped
 
 HELP = "List the models that are shipped with edgeemo, with licence, cost and measured figures."
 
@@ -43,7 +43,7 @@ def row(model: Model) -> dict[str, Any]:
         "parameters": card.parameters,
         "macs_per_second": card.macs_per_second,
         "licence": card.licence,
-        "metrics": _schema.write(card.metrics),
+        "metrics": schema.write(card.metrics),
         "command": model.command,
     }
 

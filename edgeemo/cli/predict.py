@@ -9,18 +9,18 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from edgeemo.artifacts.models import DEFAULT, FACE_DEFAULT
 from edgeemo.backends import BACKENDS
 from edgeemo.errors import BadInput
 from edgeemo.faces import DETECTORS, Faces
 from edgeemo.faces.detectors import DEFAULT as DETECTOR
-from edgeemo.faces.windows import windows
+from edgeemo.faces.intervals import windows
 from edgeemo.inputs import SUFFIXES, Input, Kind, files
-from edgeemo.models import DEFAULT, FACE_DEFAULT
 from edgeemo.session import Session, load
 from edgeemo.types import Emotion
 
 if TYPE_CHECKING:
-    from edgeemo.baseline import Baseline
+    from edgeemo.speech.profile import Baseline
 
 HELP = (
     "Estimate how speech in sound files, and faces in pictures and video, would be perceived. "
@@ -86,7 +86,7 @@ class Predictor:
         self._backend, self._detector = backend, detector
         self._baseline: Baseline | None = None
         if baseline is not None:
-            from edgeemo.baseline import load_baseline
+            from edgeemo.speech.profile import load_baseline
 
             self._baseline = load_baseline(baseline)
         self._named = None if model is None else load(model, backend)
@@ -135,7 +135,7 @@ class Predictor:
         return self._faces
 
     def _picture(self, path: str) -> Iterator[Row]:
-        from edgeemo.pictures import read_picture
+        from edgeemo.vision.pictures import read_picture
 
         found = self._finder().find(read_picture(path))
         if not found:
@@ -144,7 +144,7 @@ class Predictor:
             yield _face(path, number, emotion)
 
     def _video(self, path: str) -> Iterator[Row]:
-        from edgeemo.video import Video
+        from edgeemo.vision.video import Video
 
         finder = self._finder()
         with Video(path) as video:

@@ -1,7 +1,7 @@
 """Faces in pictures and video: detectors, tracking, and an estimate for each face.
 
 from edgeemo.faces import Faces
-from edgeemo.pictures import read_picture
+from edgeemo.vision.pictures import read_picture
 
 faces = Faces(edgeemo.load("efficientnet-lite0-face"))
 for emotion in faces.find(read_picture("photo.jpg")):

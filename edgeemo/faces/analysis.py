@@ -9,9 +9,9 @@ from edgeemo.errors import BadInput
 from edgeemo.faces.boxes import Face
 from edgeemo.faces.detectors import DEFAULT, Detector, Whole, open_detector
 from edgeemo.faces.tracking import Tracker
-from edgeemo.images import Pixels
 from edgeemo.session import Session
 from edgeemo.types import Emotion
+from edgeemo.vision.images import Pixels
 
 
 @dataclass(frozen=True)

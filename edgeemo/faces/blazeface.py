@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from edgeemo.errors import require
 from edgeemo.faces.boxes import Face, as_square, distinct, in_picture, is_among
-from edgeemo.images import Pixels, checked
+from edgeemo.vision.images import Pixels, checked
 
 FILE = Path(__file__).parent / "face_detection_short_range.tflite"
 """The network."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from edgeemo.images import Pixels
+from edgeemo.vision.images import Pixels
 
 OVERLAP = 0.3
 """Two boxes that share more than this (intersection over union) are taken for one face."""

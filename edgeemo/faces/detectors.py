@@ -9,7 +9,7 @@ from typing import Protocol
 
 from edgeemo.errors import BadInput
 from edgeemo.faces.boxes import Face
-from edgeemo.images import Pixels, checked
+from edgeemo.vision.images import Pixels, checked
 
 DEFAULT = "blazeface"
 """The detector that is used when none is named."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from edgeemo.errors import BadInput, require
 from edgeemo.faces.boxes import Face, as_square, distinct
-from edgeemo.images import Pixels, checked, grey
+from edgeemo.vision.images import Pixels, checked, grey
 
 CASCADE = "haarcascade_frontalface_default.xml"
 

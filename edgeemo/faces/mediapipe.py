@@ -10,7 +10,7 @@ import numpy as np
 from edgeemo.errors import require
 from edgeemo.faces.blazeface import FILE, GROW, LIFT, SURE
 from edgeemo.faces.boxes import Face, as_square, distinct
-from edgeemo.images import Pixels, checked
+from edgeemo.vision.images import Pixels, checked
 
 
 class MediaPipe:

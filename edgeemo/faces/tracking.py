@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from edgeemo.faces.boxes import Face, overlap
 from edgeemo.faces.detectors import Detector
-from edgeemo.images import Pixels
+from edgeemo.vision.images import Pixels
 
 LOST_SECONDS = 0.6
 """A track that is not seen for longer ends; the same face then comes back with a new number."""

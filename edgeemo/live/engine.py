@@ -22,7 +22,7 @@ from edgeemo.live.sides import (
     voice_events,
 )
 from edgeemo.live.state import Block, Item, Picture, State
-from edgeemo.stream import Stream
+from edgeemo.speech.stream import Stream
 
 if TYPE_CHECKING:
     from edgeemo.faces import Faces

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeemo.live.state import Block, Picture
-from edgeemo.smoothing import Smoother, Smoothing
-from edgeemo.stream import Stream
+from edgeemo.speech.smoothing import Smoother, Smoothing
+from edgeemo.speech.stream import Stream
 from edgeemo.types import Emotion
 
 if TYPE_CHECKING:

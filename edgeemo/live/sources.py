@@ -104,8 +104,8 @@ def finder(model: str | None, backend: str | None) -> tuple[Faces, str]:
         BadInput: no such model, or one for speech.
         BadArtifact, MissingExtra: it cannot be loaded.
     """
+    from edgeemo.artifacts.models import FACE_DEFAULT
     from edgeemo.faces import Faces
-    from edgeemo.models import FACE_DEFAULT
     from edgeemo.session import load
 
     session = load(model or FACE_DEFAULT, backend)

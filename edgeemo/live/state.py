@@ -10,7 +10,7 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeemo.card import MISUSE
+from edgeemo.artifacts.card import MISUSE
 from edgeemo.fusion import Fused
 from edgeemo.types import Emotion
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from edgeemo.devices.microphone import SoundFile
 from edgeemo.errors import BadInput
 from edgeemo.live.sides import RATE
-from edgeemo.video import is_video
+from edgeemo.vision.video import is_video
 
 
 class VideoSound(SoundFile):

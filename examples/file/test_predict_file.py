@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from edgeemo._teachers import need
+from edgeemo.artifacts.teachers_package import need
 
 HERE = Path(__file__).parent
 SPEECH = need("speech/emodb_full")

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from edgeemo import _native
-from edgeemo._teachers import need
+from edgeemo.artifacts.engine_blob import compile_graph
+from edgeemo.artifacts.teachers_package import need
+from edgeemo.artifacts.tflite_graph import read_graph
 from edgeemo.audio import read_audio
-from edgeemo.backends._engine_blob import compile_graph
-from edgeemo.backends._tflite_graph import read_graph
 from edgeemo.features import log_mel
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from edgeemo.compress.data import shipped_speech
-from edgeemo.compress.labelling import Labeller
-from edgeemo.compress.recipe import DistilPart, Recipe, StudentPart
+from edgeemo.compress.labels.labeller import Labeller
+from edgeemo.compress.recipes.tables import DistilPart, Recipe, StudentPart
 from edgeemo.compress.students import Student, StudentOutput, register_student, time_mask
 from edgeemo.compress.teachers.base import TeacherOutput
 from edgeemo.features import SPECS, log_mel

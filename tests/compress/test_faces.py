@@ -12,24 +12,24 @@ import torch
 
 import edgeemo
 from edgeemo.cli import main
-from edgeemo.compress import losses, pictures
-from edgeemo.compress.batches import Batches
-from edgeemo.compress.cost import macs, parameters
-from edgeemo.compress.data import open_dataset
+from edgeemo.compress.data import image_augment, open_dataset
 from edgeemo.compress.data.faces import VOTES
 from edgeemo.compress.data.intervals import centres
-from edgeemo.compress.distil import distil
-from edgeemo.compress.labelling import Labeller
-from edgeemo.compress.recipe import DistilPart, LookPart, Recipe, StopPart, StudentPart
-from edgeemo.compress.recipe_file import load_recipe
+from edgeemo.compress.labels.labeller import Labeller
+from edgeemo.compress.pipeline import distil
+from edgeemo.compress.recipes.file import load_recipe
+from edgeemo.compress.recipes.tables import DistilPart, LookPart, Recipe, StopPart, StudentPart
 from edgeemo.compress.run import Run
 from edgeemo.compress.students import load_student, make_student
+from edgeemo.compress.students.cost import macs, parameters
 from edgeemo.compress.teachers import load_teacher
 from edgeemo.compress.teachers.base import TeacherOutput
+from edgeemo.compress.train import losses
+from edgeemo.compress.train.batches import Batches
 from edgeemo.errors import BadArtifact, BadRecipe
 from edgeemo.export.job import export_run
-from edgeemo.images import ImageSpec, normalise
 from edgeemo.types import CLASSES
+from edgeemo.vision.images import ImageSpec, normalise
 
 STILL = LookPart(
     mirror_p=0, turn_degrees=0, zoom=0, stretch=0, shift=0, light=0, side=0, tint=0, blur_p=0,
@@ -103,21 +103,21 @@ def test_a_look_that_changes_nothing_gives_what_the_runtime_sees(channels):
     spec = ImageSpec(24, channels, (0.5,) * channels, (0.25,) * channels)
     x = torch.floor(faces(3, 24, channels))
     want = normalise(x.numpy().astype(np.uint8), spec)
-    assert torch.equal(pictures.normalise(x, spec), torch.from_numpy(want))
-    found = pictures.change(x, spec, STILL, generator())
+    assert torch.equal(image_augment.normalise(x, spec), torch.from_numpy(want))
+    found = image_augment.change(x, spec, STILL, generator())
     assert np.allclose(found.numpy(), want, atol=2e-3)
 
 
 def test_a_mirrored_face_is_mirrored():
     spec, x = ImageSpec(24), faces()
-    found = pictures.change(x, spec, replace(STILL, mirror_p=1), generator())
-    assert torch.allclose(found, pictures.normalise(x.flip(2), spec), atol=2e-3)
+    found = image_augment.change(x, spec, replace(STILL, mirror_p=1), generator())
+    assert torch.allclose(found, image_augment.normalise(x.flip(2), spec), atol=2e-3)
 
 
 def test_a_shift_moves_by_a_share_of_the_side():
     spec, x = ImageSpec(40), torch.zeros(64, 40, 40, 1)
     x[:, 18:22, 18:22] = 255
-    found = pictures.change(x, spec, replace(STILL, shift=0.25), generator())
+    found = image_augment.change(x, spec, replace(STILL, shift=0.25), generator())
     light = (found[..., 0] - found.min()).double()
     at = torch.arange(40).double()
     across = (light.sum(1) * at).sum(1) / light.sum((1, 2)) - 19.5
@@ -126,14 +126,14 @@ def test_a_shift_moves_by_a_share_of_the_side():
 
 def test_changes_are_the_generators_and_stay_in_range():
     spec, x = ImageSpec(24), faces(16)
-    one, two = (pictures.change(x, spec, LookPart(), generator(5)) for _ in range(2))
+    one, two = (image_augment.change(x, spec, LookPart(), generator(5)) for _ in range(2))
     assert torch.equal(one, two) and one.min() >= -2.01 and one.max() <= 2.01
-    assert not torch.equal(one, pictures.change(x, spec, LookPart(), generator(6)))
+    assert not torch.equal(one, image_augment.change(x, spec, LookPart(), generator(6)))
 
 
 def test_erasing_covers_part_of_each_face():
     spec, x = ImageSpec(40), torch.zeros(30, 40, 40, 1)
-    found = pictures.change(x, spec, replace(STILL, erase_p=1, erase_share=0.3), generator())
+    found = image_augment.change(x, spec, replace(STILL, erase_p=1, erase_share=0.3), generator())
     covered = (found > -1.99).float().mean((1, 2, 3))
     assert covered[covered > 0].min() > 0 and covered.max() <= 0.36**2
 
@@ -206,7 +206,7 @@ def test_published_weights_become_a_start(tmp_path):
     source = make_student("efficientnet-lite0-face", blocks=4, wide=32, size=32).eval()
     path = tmp_path / "published.pth"
     torch.save(published(source), path)
-    from edgeemo.compress.start import begin_with
+    from edgeemo.compress.train.pretrained import begin_with
 
     other = make_student("efficientnet-lite0-face", blocks=4, wide=32, size=32).eval()
     begin_with(other, path)
@@ -230,7 +230,7 @@ def test_rows_are_what_the_runtime_would_cut_and_are_labelled_once(table, recipe
     again = Labeller(eye, spec, recipe, tmp_path).label(clips)
     assert eye.seen == seen and np.array_equal(again.probs, rows.probs)
     batch = Batches(rows).batch(torch.arange(20))
-    from edgeemo.images import preprocess
+    from edgeemo.vision.images import preprocess
 
     want = preprocess(clips[3].image(), None, spec)
     assert batch.features.shape == (20, 32, 32, 1)
@@ -253,7 +253,7 @@ def test_mixing_mixes_what_was_said_too(table, recipe, tmp_path):
 def _after(look, n):
     """A generator that has drawn all that the changes of n pictures take."""
     made = generator()
-    pictures.change(torch.zeros(n, 32, 32, 1), ImageSpec(32), look, made)
+    image_augment.change(torch.zeros(n, 32, 32, 1), ImageSpec(32), look, made)
     return made
 
 
@@ -290,7 +290,7 @@ def test_a_run_of_faces_is_exported_and_used(run, table):
     assert found.dominance is None and 0 <= found.valence <= 1
     assert sum(found.classes.values()) == pytest.approx(1, abs=1e-5)
     student = load_student(run.folder / "student.pt")
-    from edgeemo.images import preprocess
+    from edgeemo.vision.images import preprocess
 
     with torch.inference_mode():
         said = student(torch.from_numpy(preprocess(clip.image(), None, student.spec)))

@@ -9,11 +9,12 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from edgeemo.compress import labelling, parallel
+from edgeemo.compress import distributed
 from edgeemo.compress.data import shipped_speech
-from edgeemo.compress.recipe import DistilPart, Recipe, StudentPart
+from edgeemo.compress.labels import labeller
+from edgeemo.compress.recipes.tables import DistilPart, Recipe, StudentPart
 from edgeemo.compress.students import Student, StudentOutput, make_student, register_student
-from edgeemo.compress.training import fit, seeded_student
+from edgeemo.compress.train.loop import fit, seeded_student
 from edgeemo.features import SPECS
 
 spec = importlib.util.spec_from_file_location("shared", Path(__file__).with_name("conftest.py"))
@@ -41,13 +42,13 @@ def flat(student):
 
 def main(out: Path) -> None:
     out.mkdir(exist_ok=True)
-    parallel.start()
-    labelling.SHARD = 8
+    distributed.start()
+    labeller.SHARD = 8
     recipe = Recipe(schema=1, student=StudentPart("probe"),
                     distil=DistilPart(epochs=2, batch=18, lr=1e-2))  # fmt: skip
     teacher = shared.Ear()
-    labeller = labelling.Labeller(teacher, SPECS["logmel40"], recipe, out / "labels")
-    rows = labeller.label(shipped_speech().clips[::5])
+    made = labeller.Labeller(teacher, SPECS["logmel40"], recipe, out / "labels")
+    rows = made.label(shipped_speech().clips[::5])
     groups = sorted(set(rows.column("group")))
     train, valid = rows.of_groups(groups[::2]), rows.of_groups(groups[1::2])
     fitted = fit(seeded_student(lambda: make_student("probe"), 1), train, valid, recipe, out)
@@ -60,8 +61,8 @@ def main(out: Path) -> None:
         "weights": flat(fitted.student), "history": fitted.history, "rows": len(rows),
         "heard": teacher.heard, "plain": flat(after.student), "first": first,
     }  # fmt: skip
-    (out / f"rank{parallel.rank()}.json").write_text(json.dumps(found))
-    parallel.finish()
+    (out / f"rank{distributed.rank()}.json").write_text(json.dumps(found))
+    distributed.finish()
 
 
 main(Path(sys.argv[1]))

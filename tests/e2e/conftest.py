@@ -15,7 +15,7 @@ import numpy as np
 import onnx
 import pytest
 
-from edgeemo._teachers import need
+from edgeemo.artifacts.teachers_package import need
 
 SPEECH = need("speech")
 RECIPE = """\

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgeemo import models
+from edgeemo.artifacts import models
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -49,8 +49,9 @@ print(json.dumps({
 # Files of the package edgeemo-teachers, and the models that edgeemo finds there.
 TEACHERS = """
 import json
-from edgeemo import _teachers, models
-home = _teachers.need("")
+from edgeemo.artifacts import teachers_package
+from edgeemo.artifacts import models
+home = teachers_package.need("")
 files = [p for p in home.rglob("*") if p.is_file() and p.suffix != ".pyc"]
 print(json.dumps({
     "home": str(home),

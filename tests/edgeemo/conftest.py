@@ -9,9 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edgeemo._teachers import need
-from edgeemo.audio import SUFFIXES, read_audio
-from edgeemo.card import (
+from edgeemo.artifacts.card import (
     INTENDED_USE,
     INTENDED_USE_FACE,
     MISUSE,
@@ -26,9 +24,11 @@ from edgeemo.card import (
     Source,
     Window,
 )
+from edgeemo.artifacts.teachers_package import need
+from edgeemo.audio import SUFFIXES, read_audio
 from edgeemo.features import SPECS
-from edgeemo.images import FACE96
 from edgeemo.types import CLASSES, DIMENSIONS
+from edgeemo.vision.images import FACE96
 
 SPEECH = need("speech")
 
@@ -116,8 +116,8 @@ def face_artifact(face_card: Card, tmp_path_factory: pytest.TempPathFactory) -> 
     onnx = pytest.importorskip("onnx")
     from onnx import helper, numpy_helper
 
-    from edgeemo.backends._onnx_file import CARD_KEY, digest
-    from edgeemo.card import to_json
+    from edgeemo.artifacts.card import to_json
+    from edgeemo.artifacts.onnx import CARD_KEY, digest
 
     rng = np.random.default_rng(5)
     weights = {

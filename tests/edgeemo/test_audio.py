@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from edgeemo._teachers import need
+from edgeemo.artifacts.teachers_package import need
 from edgeemo.audio import read_audio
 from edgeemo.errors import BadInput
 

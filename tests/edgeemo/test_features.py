@@ -15,7 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from edgeemo import _native, _schema
+from edgeemo import _native, schema
 from edgeemo.errors import BadInput
 from edgeemo.features import LOGMEL40, SPECS, WAV2SMALL, FeatureSpec, LogMel, log_mel
 
@@ -244,13 +244,13 @@ def test_words_of_the_spec_are_those_of_the_header() -> None:
 
 def test_specs_go_through_json() -> None:
     for spec in SPECS.values():
-        assert _schema.read(FeatureSpec, _schema.write(spec), BadInput) == spec
-        assert set(_schema.write(spec)) == {f.name for f in fields(FeatureSpec)}
+        assert schema.read(FeatureSpec, schema.write(spec), BadInput) == spec
+        assert set(schema.write(spec)) == {f.name for f in fields(FeatureSpec)}
 
 
 def test_a_whole_number_of_hertz_is_the_same_spec() -> None:
     spec = replace(LOGMEL40, low_hz=60)
-    assert spec == LOGMEL40 and _schema.write(spec) == _schema.write(LOGMEL40)
+    assert spec == LOGMEL40 and schema.write(spec) == schema.write(LOGMEL40)
     assert repr(spec) == repr(LOGMEL40)
 
 
@@ -273,7 +273,7 @@ def test_native_refuses_what_is_no_buffer_of_samples() -> None:
 
 @pytest.mark.parametrize("name", _native.choices())
 def test_native_refuses_an_unknown_word(name: str) -> None:
-    values = _schema.write(LOGMEL40)
+    values = schema.write(LOGMEL40)
     assert _native.check_spec(SimpleNamespace(**values)) == "EDGEEMO_OK"
     assert _native.check_spec(SimpleNamespace(**values | {name: "x"})) == "EDGEEMO_ERR_CHOICE"
     with pytest.raises(ValueError, match="not one of its values"):

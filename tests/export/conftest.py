@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from edgeemo.card import Calibration, Metric, Source, Window
-from edgeemo.compress.cost import macs_per_second, parameters
+from edgeemo.artifacts.card import Calibration, Metric, Source, Window
 from edgeemo.compress.data import shipped_speech
-from edgeemo.compress.recipe import DistilPart, Recipe, StudentPart
+from edgeemo.compress.recipes.tables import DistilPart, Recipe, StudentPart
 from edgeemo.compress.run import SCHEMA, Facts, Held, Run
 from edgeemo.compress.students import Student, make_student, save_student
+from edgeemo.compress.students.cost import macs_per_second, parameters
 from edgeemo.export import ExportResult, export_run
 from edgeemo.export.parity import Limits
 from edgeemo.features import FeatureSpec, log_mel

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgeemo._teachers import need
+from edgeemo.artifacts.models import resolve
+from edgeemo.artifacts.teachers_package import need
 from edgeemo.backends import open_backend
 from edgeemo.errors import BadArtifact
 from edgeemo.export.averaged import averaged, main
-from edgeemo.images import preprocess, resize_matrix
-from edgeemo.models import resolve
+from edgeemo.vision.images import preprocess, resize_matrix
 
 DATA = Path(__file__).parents[1] / "data" / "faces" / "london"
 LARGE, SMALL = need("zoo/teacher-face.onnx"), need("zoo/efficientnet-lite0-face.onnx")

@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 
 from edgeemo import cli
-from edgeemo.card import from_json
+from edgeemo.artifacts.card import from_json
+from edgeemo.artifacts.models import DEFAULT, ZOO
 from edgeemo.compress.run import Run
 from edgeemo.errors import BadInput, ParityFailed
 from edgeemo.export import c_text, c_writer, export_run
 from edgeemo.export.c_writer import Folder, write_folder
 from edgeemo.export.parity import Limits
-from edgeemo.models import DEFAULT, ZOO
 
 ARTIFACT = Path(os.environ.get("EDGEEMO_STUDENT", ZOO / f"{DEFAULT}.tflite"))
 

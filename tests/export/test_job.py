@@ -16,9 +16,9 @@ from edgeemo import cli
 from edgeemo.compress.run import Run
 from edgeemo.compress.students import load_student, save_student, student_names
 from edgeemo.errors import BadArtifact, BadData, BadInput, ParityFailed
+from edgeemo.evaluation.metrics import ccc
 from edgeemo.export import export_run
 from edgeemo.export.parity import Limits
-from edgeemo.metrics import ccc
 
 Capture = pytest.CaptureFixture[str]
 

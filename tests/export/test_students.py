@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 import torch
 
+from edgeemo.artifacts.card import Calibration, Source, Window
 from edgeemo.backends import open_backend
-from edgeemo.card import Calibration, Source, Window
-from edgeemo.compress import qat
-from edgeemo.compress.cost import input_shape, macs_per_second, parameters
 from edgeemo.compress.run import SCHEMA, Facts
+from edgeemo.compress.stages import qat
 from edgeemo.compress.students import Student, make_student, student_names
+from edgeemo.compress.students.cost import input_shape, macs_per_second, parameters
 from edgeemo.compress.students.mobilenet import _Squeeze
 from edgeemo.export.int8 import Watch
 from edgeemo.export.int8 import quantize as quantize_onnx
 from edgeemo.export.job import make_card
-from edgeemo.export.learned import learned_table
 from edgeemo.export.onnx_writer import OnnxWriter, float_graph
+from edgeemo.export.qat_ranges import learned_table
 from edgeemo.export.tflite_pack import unpack
 from edgeemo.export.tflite_writer import TfliteWriter
 from edgeemo.export.writer import Int8, Trained

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import edgeemo
+from edgeemo.artifacts.tflite import read_tflite
 from edgeemo.backends import open_backend
-from edgeemo.backends._tflite_file import read_tflite
 from edgeemo.backends.tflite import TfliteBackend
 from edgeemo.compress.run import Run
 from edgeemo.compress.students import make_student

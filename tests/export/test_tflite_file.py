@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 import edgeemo
-from edgeemo.backends._tflite_file import CARD_NAME, Table, check, check_model, read_tflite
-from edgeemo.card import to_json
+from edgeemo.artifacts.card import to_json
+from edgeemo.artifacts.tflite import CARD_NAME, Table, check, check_model, read_tflite
 from edgeemo.errors import BadArtifact
 from edgeemo.export import ExportResult
 from edgeemo.export.tflite_writer import sealed

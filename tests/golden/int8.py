@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeemo.backends._tflite_graph import Graph, Operator, Tensor
+from edgeemo.artifacts.tflite_graph import Graph, Operator, Tensor
 
 Ints = NDArray[np.int64]
 

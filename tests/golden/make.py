@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeemo._teachers import need
+from edgeemo.artifacts.teachers_package import need
 from edgeemo.features import SPECS, FeatureSpec
 
 GOLDEN: dict[str, FeatureSpec] = {

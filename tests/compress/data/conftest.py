@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from edgeemo._teachers import need
+from edgeemo.artifacts.teachers_package import need
 
 Place = Callable[..., None]
 SPEECH = need("speech")

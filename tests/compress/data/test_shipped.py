@@ -6,7 +6,7 @@ from collections import Counter
 
 import numpy as np
 
-from edgeemo._teachers import need
+from edgeemo.artifacts.teachers_package import need
 from edgeemo.compress.data import open_dataset, shipped_speech
 from edgeemo.types import CLASSES
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from edgeemo._teachers import need
+from edgeemo.artifacts.teachers_package import need
 from edgeemo.compress.data import shipped_speech
 from edgeemo.compress.teachers import load_teacher
 from edgeemo.compress.teachers.builtin import FILE

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edgeemo import _schema
+from edgeemo import schema
 from edgeemo.compress.teachers import _classes, described, known_teachers
 from edgeemo.errors import BadRecipe
 
@@ -30,9 +30,9 @@ def test_every_toml_block_is_read() -> None:
         values = tomllib.loads(block)
         kinds.append(values["kind"])
         if values["kind"] == "ensemble":
-            _schema.read(described.EnsembleFile, values, BadRecipe)
+            schema.read(described.EnsembleFile, values, BadRecipe)
             continue
-        file = _schema.read(described.ModelFile, values, BadRecipe)
+        file = schema.read(described.ModelFile, values, BadRecipe)
         described._dimensions(file.adv, face=file.image is not None)
         described._categories(file.classes)
         if file.image is not None:

@@ -9,11 +9,11 @@ import pytest
 import edgeemo
 from edgeemo.errors import BadInput
 from edgeemo.faces import Faces, Tracked
-from edgeemo.faces.windows import windows
-from edgeemo.images import preprocess
-from edgeemo.pictures import read_picture
+from edgeemo.faces.intervals import windows
 from edgeemo.types import CLASSES, Emotion
-from edgeemo.video import Video
+from edgeemo.vision.images import preprocess
+from edgeemo.vision.pictures import read_picture
+from edgeemo.vision.video import Video
 
 DATA = Path(__file__).parents[2] / "data"
 

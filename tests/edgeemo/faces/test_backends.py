@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from edgeemo._teachers import need
+from edgeemo.artifacts.teachers_package import need
 from edgeemo.backends import BACKENDS
-from edgeemo.images import preprocess
-from edgeemo.pictures import read_picture
 from edgeemo.session import Session, load
+from edgeemo.vision.images import preprocess
+from edgeemo.vision.pictures import read_picture
 
 LONDON = Path(__file__).parents[2] / "data" / "faces" / "london"
 CLOSE = 0.1  # int8 files of two formats round in other places

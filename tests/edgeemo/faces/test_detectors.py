@@ -12,8 +12,8 @@ from edgeemo.errors import BadInput
 from edgeemo.faces import DETECTORS, Detector, open_detector
 from edgeemo.faces.blazeface import BlazeFace, View, views
 from edgeemo.faces.boxes import Face, distinct, overlap
-from edgeemo.images import ImageSpec, Pixels, cut
-from edgeemo.pictures import read_picture
+from edgeemo.vision.images import ImageSpec, Pixels, cut
+from edgeemo.vision.pictures import read_picture
 
 DATA = Path(__file__).parents[2] / "data" / "faces"
 

@@ -11,8 +11,8 @@ import pytest
 from edgeemo.faces import Face, Tracker, open_detector
 from edgeemo.faces.boxes import overlap
 from edgeemo.faces.tracking import LOST_SECONDS
-from edgeemo.images import Pixels
-from edgeemo.video import Video
+from edgeemo.vision.images import Pixels
+from edgeemo.vision.video import Video
 
 CLIP = Path(__file__).parents[2] / "data" / "video" / "grid_pwij3p.mpg"
 FRAME = np.zeros((100, 400, 3), np.uint8)

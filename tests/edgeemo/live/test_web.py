@@ -25,11 +25,11 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 
+from edgeemo.artifacts.models import FACE_DEFAULT, shipped
 from edgeemo.errors import BadInput
 from edgeemo.fusion import Fused
 from edgeemo.live.state import MISUSE, Block, Picture, State
 from edgeemo.live.web import MOST_READERS, PAGE, Web
-from edgeemo.models import FACE_DEFAULT, shipped
 from edgeemo.types import CLASSES, Emotion
 
 from .conftest import Start, write_video

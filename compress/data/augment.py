@@ -1,0 +1,136 @@
+"""Changes of sound that a student must live with, drawn from a generator: numpy, deterministic.
+
+The teacher hears and labels the changed sound, so a change may be strong enough to change how the
+voice is perceived.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import soxr
+from numpy.typing import NDArray
+
+from ..recipes.tables import AugmentPart
+
+RATE = 16000
+Sound = NDArray[np.float32]
+
+
+def augment(
+    samples: Sound,
+    rng: np.random.Generator,
+    part: AugmentPart,
+    other: Callable[[], Sound],
+) -> tuple[Sound, str]:
+    """One changed copy of a clip.
+
+    Args:
+        samples: float32 [n], 16 kHz.
+        rng: the only source of chance; the same state gives the same copy.
+        part: probabilities and ranges.
+        other: gives a second clip; called at most once.
+
+    Returns:
+        float32 samples, finite, peak at most 1, and how the second clip was used: "" (not at
+        all), "babble" (behind the voice) or "mixup" (it is heard as much: labels by humans of the
+        first clip no longer hold).
+    """
+    # All chances are drawn first, so that one probability does not shift the others.
+    chance = dict(zip(("mixup", "noise", "babble", "reverb", "band", "speed"), rng.random(6),
+                      strict=True))  # fmt: skip
+    used = ""
+    x = samples
+    if chance["speed"] < part.speed_p:
+        x = change_speed(x, rng.uniform(*part.speed))
+    if chance["mixup"] < part.mixup_p:
+        x, used = mix(x, other(), rng.uniform(0.1, part.mixup_share)), "mixup"
+    if chance["reverb"] < part.reverb_p:
+        x = reverberate(x, rng.uniform(*part.rt60), rng)
+    if chance["noise"] < part.noise_p:
+        if chance["babble"] < part.babble_p and not used:
+            noise, used = fit_length(other(), len(x)), "babble"
+        else:
+            noise = coloured_noise(len(x), rng.choice([0.0, 1.0, 2.0]), rng)
+        x = add_at_snr(x, noise, rng.uniform(*part.snr_db))
+    if chance["band"] < part.band_p:
+        x = limit_band(x, rng.uniform(*part.low_hz), rng.uniform(*part.high_hz))
+    x = x * np.float32(10 ** (rng.uniform(-part.gain_db, part.gain_db) / 20))
+    peak = float(np.max(np.abs(x), initial=0))
+    return (x / np.float32(max(1.0, peak))).astype(np.float32), used
+
+
+def change_speed(x: Sound, factor: float) -> Sound:
+    """Play `factor` times as fast; pitch goes along, as on tape."""
+    # Rates as whole numbers keep soxr's phase arithmetic exact.
+    return np.asarray(soxr.resample(x, round(RATE * factor), RATE), np.float32)
+
+
+def mix(x: Sound, other: Sound, share: float) -> Sound:
+    """Sum with another clip brought to the same level; `share` 0..1 is the other's."""
+    other = fit_length(other, len(x))
+    level = _rms(x) / max(_rms(other), 1e-5)
+    return ((1 - share) * x + share * min(level, 30.0) * other).astype(np.float32)
+
+
+def coloured_noise(n: int, slope: float, rng: np.random.Generator) -> Sound:
+    """Noise whose power falls with frequency to the power `slope`: 0 white, 1 pink, 2 brown."""
+    spectrum = np.fft.rfft(rng.standard_normal(n))
+    # Flat below 20 Hz: brown noise would else be one slow wave.
+    frequency = np.maximum(np.fft.rfftfreq(n, 1 / RATE), 20.0)
+    return np.fft.irfft(spectrum * frequency ** (-slope / 2), n).astype(np.float32)
+
+
+def add_at_snr(x: Sound, noise: Sound, snr_db: float) -> Sound:
+    """Add `noise` [n] at a ratio of powers over the whole clip, in dB."""
+    gain = _rms(x) / max(_rms(noise), 1e-9) * 10 ** (-snr_db / 20)
+    return (x + np.float32(gain) * noise).astype(np.float32)
+
+
+def reverberate(x: Sound, rt60: float, rng: np.random.Generator) -> Sound:
+    """A voice some metres away in a room: direct path and an exponentially decaying tail.
+
+    Args:
+        x: float32 [n].
+        rt60: seconds in which the tail falls by 60 dB.
+        rng: draws the tail and the distance (ratio of direct to tail, -3 to 12 dB).
+
+    Returns:
+        float32 [n], with the level of x.
+    """
+    n = int(rt60 * RATE)
+    time = np.arange(n) / RATE
+    tail = rng.standard_normal(n) * np.exp(-np.log(1000) * time / rt60)
+    tail[: int(0.002 * RATE)] = 0  # the first wall is some tens of centimetres further
+    tail *= 10 ** (-rng.uniform(-3, 12) / 20) / max(float(np.sqrt(np.sum(tail**2))), 1e-9)
+    tail[0] = 1.0
+    size = 1 << (len(x) + n - 1).bit_length()
+    wet = np.fft.irfft(np.fft.rfft(x, size) * np.fft.rfft(tail, size), size)[: len(x)]
+    return (wet * (_rms(x) / max(_rms(wet), 1e-9))).astype(np.float32)
+
+
+def limit_band(x: Sound, low_hz: float, high_hz: float) -> Sound:
+    """Telephone-like band: slopes of 12 dB an octave below `low_hz` and 24 above `high_hz`."""
+    f = np.fft.rfftfreq(len(x), 1 / RATE)
+    with np.errstate(divide="ignore"):
+        gain = 1 / np.sqrt(1 + (low_hz / f) ** 4) / np.sqrt(1 + (f / high_hz) ** 8)
+    return np.fft.irfft(np.fft.rfft(x) * gain, len(x)).astype(np.float32)
+
+
+def fit_length(x: Sound, n: int) -> Sound:
+    """Repeat or cut to n samples."""
+    return np.resize(x, n)
+
+
+def crop(x: Sound, seconds: float, rng: np.random.Generator | None) -> Sound:
+    """At most `seconds` of sound: from a random place, or from the start without a generator."""
+    n = int(seconds * RATE)
+    if len(x) <= n:
+        return x
+    start = 0 if rng is None else int(rng.integers(len(x) - n + 1))
+    return x[start : start + n]
+
+
+def _rms(x: NDArray[np.floating]) -> float:
+    return float(np.sqrt(np.mean(np.square(x, dtype=np.float64))))

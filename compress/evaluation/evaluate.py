@@ -1,0 +1,185 @@
+"""What a student says of labelled rows, and how well that agrees with teacher and humans."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from edgeemo.evaluation.metrics import ccc, kl_divergence, uar
+from edgeemo.types import CLASSES, DIMENSIONS
+
+from ..labels.dataset import Labelled
+from ..students.base import Student
+from ..train.batches import Batches
+from .metrics import (
+    calibration_error,
+    ccc_by_dimension,
+    softmax,
+    spread_by_dimension,
+)
+
+Figures = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a student says: adv float64 [N, 3] (NaN: it does not), logits float64 [N, 8]."""
+
+    adv: NDArray[np.float64]
+    logits: NDArray[np.float64]
+
+
+def predict(student: Student, rows: Labelled | Batches, batch: int = 64) -> Predictions:
+    """Run a student over rows, in evaluation mode, and give it back in the mode it was in."""
+    device = str(next(student.parameters()).device)
+    held = rows if isinstance(rows, Batches) else Batches(rows, device)
+    # Sorted by length there is hardly any padding; the results go back to their rows.
+    order = held.lengths.cpu().argsort(stable=True)
+    adv = np.full((len(held), len(DIMENSIONS)), np.nan)
+    columns = [DIMENSIONS.index(name) for name in student.dimensions]
+    logits = np.zeros((len(held), len(CLASSES)))
+    training = student.training
+    student.eval()
+    with torch.inference_mode():
+        for part in torch.split(order, batch):
+            found = held.batch(part)
+            said = student(found.features, found.lengths)
+            adv[part.numpy()[:, None], columns] = said.adv.double().cpu().numpy()
+            logits[part.numpy()] = said.logits.double().cpu().numpy()
+    student.train(training)
+    return Predictions(adv, logits)
+
+
+def agreement(said: Predictions, rows: Labelled) -> Figures:
+    """Figures of one part.
+
+    Returns:
+        Nested by name: "ccc" (arousal, dominance, valence, mean) against the teacher, "mse",
+        "spread" (sd over the teacher's), "kl" (to the teacher's classes), "votes_kl" (to the
+        annotators'), "human.ccc", "accuracy" and "uar" (on the class with the most votes) and
+        "calibration_error"; what has no reference is absent.
+    """
+    out: Figures = {}
+    both = np.isfinite(said.adv) & np.isfinite(rows.adv)
+    taught = both[:, both.any(0)].all(1) & both.any()
+    if taught.sum() > 1:
+        x, y = said.adv[taught], rows.adv[taught].astype(np.float64)
+        out["ccc"] = ccc_by_dimension(x, y)
+        out["mse"] = float(np.nanmean((x - y) ** 2))
+        out["spread"] = spread_by_dimension(x, y)
+    human = ccc_by_dimension(said.adv, rows.human_adv)
+    if human:
+        out["human"] = {"ccc": human}
+    probs = softmax(said.logits)
+    known = np.isfinite(rows.probs).all(1)
+    if known.any():
+        out["kl"] = kl_divergence(rows.probs[known], probs[known])
+    truth = top_class(rows.votes)
+    if (truth >= 0).any():
+        guess = probs.argmax(1)
+        voted = truth >= 0
+        out["votes_kl"] = kl_divergence(rows.votes[voted], probs[voted])
+        out["accuracy"] = float(np.mean(guess[voted] == truth[voted]))
+        out["uar"] = _uar(guess[voted], truth[voted])
+        sure = probs.max(1)[voted]
+        out["calibration_error"] = calibration_error(sure, guess[voted] == truth[voted])
+    return out
+
+
+def top_class(votes: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Number of the class with the most votes; -1 where there are no votes or a tie."""
+    filled = np.nan_to_num(votes, nan=-1.0)
+    best = filled.max(1, keepdims=True)
+    single = ((filled == best).sum(1) == 1) & (best[:, 0] > 0)
+    return np.where(single, filled.argmax(1), -1)
+
+
+def level_baseline(train: Labelled, test: Labelled, human: bool = False) -> dict[str, float]:
+    """CCC of a line through the mean level alone: what any net must beat.
+
+    Args:
+        train: the line is fitted on these rows.
+        test: and judged on these.
+        human: against annotators' means in place of the teacher's.
+
+    Returns:
+        By dimension and "mean"; empty where there is nothing to fit or to judge.
+    """
+    x, y = (r.human_adv if human else r.adv for r in (train, test))
+    known = np.isfinite(x).all(1) & np.isfinite(train.level)
+    if known.sum() < 3:
+        return {}
+    level = np.stack([train.level[known], np.ones(known.sum())], axis=1).astype(np.float64)
+    line, *_ = np.linalg.lstsq(level, x[known].astype(np.float64), rcond=None)
+    guess = np.nan_to_num(test.level)[:, None] * line[0] + line[1]
+    return ccc_by_dimension(guess, y)
+
+
+def human_ceiling(rows: Labelled) -> dict[str, float]:
+    """CCC of one rater against the mean of the others, mean over the raters.
+
+    Ratings are read from the clips' tags "r1_arousal" and so on; each clip counts once. Scales
+    do not matter as long as raters share one: CCC is the same after any common shift and scale.
+
+    Returns:
+        By dimension and "mean"; empty where fewer than 3 clips have two raters.
+    """
+    clips = list({clip.id: clip for clip in rows.clips}.values())
+    pattern = re.compile(r"r(\d+)_(" + "|".join(DIMENSIONS) + ")")
+    raters = sorted({m[1] for c in clips for key in c.tags if (m := pattern.fullmatch(key))})
+    out: dict[str, float] = {}
+    for dimension in DIMENSIONS:
+        table = np.array(
+            [[_number(c.tags.get(f"r{r}_{dimension}")) for r in raters] for c in clips]
+        ).reshape(len(clips), len(raters))
+        values = [v for r in range(len(raters)) if (v := _one_against_rest(table, r)) is not None]
+        if not values:
+            return {}
+        out[dimension] = float(np.mean(values))
+    return out | {"mean": float(np.mean(list(out.values())))}
+
+
+def by_group(said: Predictions, rows: Labelled, name: str, least: int = 8) -> dict[str, Figures]:
+    """agreement() within each value of a clip's attribute, for example "speaker" or "sex".
+
+    Args:
+        said: of `rows`.
+        rows: the rows.
+        name: attribute of Clip.
+        least: groups of fewer rows are left out: a CCC over a handful says nothing.
+
+    Returns:
+        By value, with "clips" added.
+    """
+    column = rows.column(name)
+    out: dict[str, Figures] = {}
+    for value in sorted({str(v) for v in column if v is not None}):
+        picked = np.array([v is not None and str(v) == value for v in column])
+        if picked.sum() >= least:
+            part = Predictions(said.adv[picked], said.logits[picked])
+            out[value] = {"clips": int(picked.sum())} | agreement(part, rows.take(picked))
+    return out
+
+
+def _uar(guess: NDArray[np.int64], truth: NDArray[np.int64]) -> float:
+    return uar([CLASSES[i] for i in guess], [CLASSES[i] for i in truth])
+
+
+def _number(text: str | None) -> float:
+    try:
+        return float(text) if text else float("nan")
+    except ValueError:
+        return float("nan")
+
+
+def _one_against_rest(table: NDArray[np.float64], r: int) -> float | None:
+    others = np.delete(table, r, axis=1)
+    seen = np.isfinite(table[:, r]) & np.isfinite(others).any(axis=1)
+    if seen.sum() < 3 or others.shape[1] == 0:
+        return None
+    return ccc(table[seen, r], np.nanmean(others[seen], axis=1))

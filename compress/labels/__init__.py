@@ -1,0 +1,1 @@
+"""Pseudo-labels: a teacher labels each copy of each clip once; the rest is reading."""

@@ -1,0 +1,361 @@
+"""Pseudo-labels: a teacher hears or sees each copy of each clip once; the rest is reading.
+
+A row's address is the sha256 of all it depends on, so rows are found again by any run
+(label_shards.py), and an interrupted labelling goes on where it was.
+"""
+
+from __future__ import annotations
+
+import logging
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from edgeemo import schema
+from edgeemo.errors import BadData, BadInput
+from edgeemo.features import SPECS, FeatureSpec, log_mel
+from edgeemo.types import CLASSES, DIMENSIONS
+from edgeemo.vision.images import ImageSpec, cut
+
+from .. import distributed
+from ..data import augment
+from ..data.clips import Clip
+from ..recipes.tables import Recipe
+from ..teachers.base import Teacher, TeacherOutput, check_teacher, concatenate
+from .dataset import Floats, Labelled, Ragged, human_labels
+from .shards import Shards, sha_of
+
+LOG = logging.getLogger("edgeemo")
+
+VERSION = 1
+"""Part of every address. Raise it when the same settings would give other rows."""
+
+SHARD = 256
+"""Rows of a shard: what a killed process loses at most."""
+
+_PROBE = 16
+_SHORTEST_FRAMES = 8
+
+Progress = Callable[[str, int, int], None]
+"""Called with (what, done, total)."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One row to be made: a copy of a clip, with the second clip that it may need."""
+
+    clip: Clip
+    digest: str
+    copy: int
+    partner: Clip | None
+    address: str
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """What the teacher gets (samples, or the picture of a face), and what the student will."""
+
+    job: Job
+    given: Any
+    features: NDArray[Any]
+    level: float
+    used: str
+
+
+class Labeller:
+    """Makes and finds the rows of one teacher, spec and recipe.
+
+    Args:
+        teacher: hears the clips.
+        spec: of the features that are kept beside the labels.
+        recipe: augmentation, clip length, token rate, seed.
+        cache: folder of the shards; made if it is missing.
+        progress: told after each shard.
+    """
+
+    def __init__(
+        self,
+        teacher: Teacher,
+        spec: FeatureSpec | ImageSpec,
+        recipe: Recipe,
+        cache: Path,
+        progress: Progress | None = None,
+    ) -> None:
+        self.teacher, self.spec, self.recipe = teacher, spec, recipe
+        # A folder each for what never mixes keeps the list of addresses short.
+        key = sha_of([teacher.digest, schema.write(spec)])[:16]
+        face = isinstance(spec, ImageSpec)
+        self._width = spec.size * spec.channels if isinstance(spec, ImageSpec) else spec.bands
+        self._dtype: type[Any] = np.uint8 if face else np.float16
+        self.shards = Shards(cache / key)
+        self.progress = progress or (lambda what, done, total: None)
+
+    def label(
+        self, clips: Sequence[Clip], copies: int | Sequence[int] = 1,
+        partners: Sequence[Clip] | None = None,
+    ) -> Labelled:  # fmt: skip
+        """Label clips, or find them labelled.
+
+        Under torchrun the processes share the work, and each returns all rows.
+
+        Args:
+            clips: any number, at least 2.
+            copies: of each clip, one number or one for each; copy 0 is the clip as it is, the
+                others are changed.
+            partners: clips that may be mixed in; default `clips`.
+
+        Returns:
+            The rows in the order of clips, then copies. Clips that cannot be read, or are too
+            short, are reported by the logger "edgeemo", left out and counted.
+
+        Raises:
+            BadData: the teacher is constant or not finite; no clip could be labelled.
+        """
+        counts = [copies] * len(clips) if isinstance(copies, int) else copies
+        jobs = list(self._jobs(clips, counts, clips if partners is None else partners))
+        have = self.shards.addresses()
+        missing = [job for job in jobs if job.address not in have]
+        if missing:
+            self._probe(missing)
+            self._make(missing)
+            distributed.barrier()
+        rows = self.shards.read({job.address for job in jobs})
+        labelled = self._labelled([job for job in jobs if job.address in rows], rows, len(jobs))
+        check_teacher(_as_output(labelled), self.teacher.name)
+        return labelled
+
+    def _jobs(
+        self, clips: Sequence[Clip], copies: Sequence[int], partners: Sequence[Clip]
+    ) -> Iterator[Job]:
+        part = self.recipe.augment
+        mixes = max(copies, default=1) > 1 and (
+            part.mixup_p > 0 or part.noise_p * part.babble_p > 0
+        )
+        ring = sorted(_digests(partners)) if mixes else []
+        for (digest, clip), count in zip(_digests(clips), copies, strict=True):
+            for copy in range(count):
+                found = self._partner(digest, copy, clip, ring) if copy and mixes else None
+                yield Job(clip, digest, copy, found and found[1],
+                          self._address(digest, copy, found and found[0]))  # fmt: skip
+
+    def _partner(
+        self, digest: str, copy: int, clip: Clip, ring: Sequence[tuple[str, Clip]]
+    ) -> tuple[str, Clip] | None:
+        """The clip of another person that follows on the ring of digests.
+
+        A clip that joins the data set changes the partners of few others, so most rows stay valid.
+        """
+        start = bisect_left(ring, sha_of([self.recipe.seed, digest, copy]), key=lambda r: r[0])
+        for step in range(len(ring)):
+            found = ring[(start + step) % len(ring)]
+            if found[1].group != clip.group:
+                return found
+        return None
+
+    def _address(self, digest: str, copy: int, partner: str | None) -> str:
+        what: list[Any] = [VERSION, digest, self.recipe.data.clip_seconds, self.teacher.digest]
+        what += [self.recipe.teacher.tokens_per_second, schema.write(self.spec), copy]
+        if copy:
+            # How many copies are made says nothing about one of them.
+            settings = schema.write(self.recipe.augment) | {"copies": 0}
+            what += [self.recipe.seed, partner, settings]
+        return sha_of(what)
+
+    def _probe(self, jobs: Sequence[Job]) -> None:
+        """Refuse a teacher that says the same of everything before hours are spent."""
+        step = max(1, len(jobs) // _PROBE)
+        ready = [p for job in jobs[::step][:_PROBE] if (p := self._prepare(job)) is not None]
+        if len(ready) > 1 and len({p.job.digest for p in ready}) > 1:
+            said, _ = self._ask(ready)
+            if said is not None and len(said) > 1:
+                check_teacher(said, self.teacher.name)
+
+    def _make(self, jobs: Sequence[Job]) -> None:
+        shards = [jobs[i : i + SHARD] for i in range(0, len(jobs), SHARD)]
+        mine = shards[distributed.rank() :: distributed.world()]
+        # While the teacher hears one shard, the next is decoded, changed and turned into
+        # features: decoder, FFTs and front end all leave the interpreter free.
+        with ThreadPoolExecutor(1) as pool:
+            ahead = pool.submit(self._prepare_all, mine[0]) if mine else None
+            for i in range(len(mine)):
+                assert ahead is not None
+                ready = ahead.result()
+                if i + 1 < len(mine):
+                    ahead = pool.submit(self._prepare_all, mine[i + 1])
+                said, ready = self._ask(ready) if ready else (None, ready)
+                if said is not None:
+                    self._write(ready, said)
+                self.progress("labelling", sum(map(len, mine[: i + 1])), sum(map(len, mine)))
+
+    def _prepare_all(self, jobs: Sequence[Job]) -> list[_Prepared]:
+        return [p for job in jobs if (p := self._prepare(job)) is not None]
+
+    def _prepare(self, job: Job) -> _Prepared | None:
+        try:
+            if isinstance(self.spec, ImageSpec):
+                return _look(job, self.spec)
+            return self._hear(job, self.spec)
+        except BadInput as error:
+            LOG.warning("skipped %s, copy %d: %s", job.clip.id, job.copy, error)
+            return None
+
+    def _hear(self, job: Job, spec: FeatureSpec) -> _Prepared:
+        samples, used = self._copy(job)
+        features = log_mel(samples, spec)
+        if len(features) < _SHORTEST_FRAMES:
+            raise BadInput(f"{len(samples)} samples are too short")
+        plain = features if spec == SPECS["logmel40"] else log_mel(samples)
+        level = float(plain.mean()) if len(plain) else float("nan")
+        return _Prepared(job, samples, features.astype(np.float16), level, used)
+
+    def _copy(self, job: Job) -> tuple[Floats, str]:
+        seconds = self.recipe.data.clip_seconds
+        samples = job.clip.samples()
+        if job.copy == 0:
+            return augment.crop(samples, seconds, None), ""
+        rng = np.random.default_rng(int(sha_of([self.recipe.seed, job.digest, job.copy, "x"]), 16))
+        part, partner = self.recipe.augment, job.partner
+        if partner is None:  # nobody else speaks in this data set
+            part, partner = replace(part, mixup_p=0.0, babble_p=0.0), job.clip
+        # Longer than needed first: playing faster shortens.
+        samples = augment.crop(samples, seconds * part.speed[1], rng)
+        changed, used = augment.augment(samples, rng, part, partner.samples)
+        return augment.crop(changed, seconds, rng), used
+
+    def _ask(self, ready: list[_Prepared]) -> tuple[TeacherOutput | None, list[_Prepared]]:
+        """The teacher's answer, and the clips that it is about."""
+        try:
+            return self.teacher.label([p.given for p in ready]), ready
+        except BadInput:
+            # One clip that the teacher cannot take (too short) must not cost the shard.
+            said, heard = [], []
+            for p in ready:
+                try:
+                    said.append(self.teacher.label([p.given]))
+                    heard.append(p)
+                except BadInput as error:
+                    LOG.warning("skipped %s, copy %d: %s", p.job.clip.id, p.job.copy, error)
+            return (concatenate(said) if said else None), heard
+
+    def _write(self, ready: list[_Prepared], said: TeacherOutput) -> None:
+        n = len(ready)
+        tokens = self._tokens(said)
+        columns: dict[str, Any] = {
+            "address": [p.job.address for p in ready],
+            "clip": [p.job.clip.id for p in ready],
+            "partner": [p.job.partner.group if p.used and p.job.partner else "" for p in ready],
+            "mixed": [p.used == "mixup" for p in ready],
+            "level": np.array([p.level for p in ready], np.float32),
+            "features": [p.features.tobytes() for p in ready],
+            "adv": _floats(said.adv, n, len(DIMENSIONS)),
+            "probs": _floats(said.probs, n, len(CLASSES)),
+            "embedding": [
+                b"" if said.embedding is None else said.embedding[i].astype(np.float16).tobytes()
+                for i in range(n)
+            ],
+            "tokens": [b""] * n if tokens is None else [t.tobytes() for t in tokens],
+            "width": [0] * n if tokens is None else [t.shape[1] for t in tokens],
+            "rate": [self._rate(said)] * n,
+        }
+        self.shards.write(columns)
+
+    def _rate(self, said: TeacherOutput) -> float:
+        wanted = self.recipe.teacher.tokens_per_second
+        return min(wanted, said.tokens_per_second) if said.tokens is not None else 0.0
+
+    def _tokens(self, said: TeacherOutput) -> list[NDArray[np.float16]] | None:
+        rate = self._rate(said)
+        if said.tokens is None or rate == 0:
+            return None
+        return [thin(t, said.tokens_per_second / rate) for t in said.tokens]
+
+    def _labelled(
+        self, jobs: Sequence[Job], rows: dict[str, dict[str, Any]], asked: int
+    ) -> Labelled:
+        if len(jobs) < 2:
+            raise BadData(f"{len(jobs)} of {asked} clips could be labelled; see the warnings above")
+        found = [rows[job.address] for job in jobs]
+        clips = np.empty(len(jobs), dtype=object)
+        clips[:] = [job.clip for job in jobs]
+        mixed = np.array([row["mixed"] for row in found], bool)
+        tokens = [_halves(row["tokens"], row["width"]) for row in found if row["width"]]
+        embedding = [np.frombuffer(row["embedding"], np.float16) for row in found]
+        return Labelled(
+            spec=self.spec,
+            clips=clips,
+            copy=np.array([job.copy for job in jobs], np.int64),
+            partner=np.array([row["partner"] for row in found], dtype=str),
+            features=Ragged.of(
+                [_halves(row["features"], self._width, self._dtype) for row in found]
+            ),
+            level=np.array([row["level"] for row in found], np.float32),
+            adv=np.array([row["adv"] for row in found], np.float32),
+            probs=np.array([row["probs"] for row in found], np.float32),
+            embedding=np.stack(embedding) if embedding[0].size else None,
+            tokens=Ragged.of(tokens) if tokens else None,
+            token_rate=float(found[0]["rate"]),
+            skipped=asked - len(jobs),
+            **human_labels(clips, mixed),
+        )
+
+
+def thin(tokens: NDArray[np.float16], ratio: float) -> NDArray[np.float16]:
+    """Means of `ratio` tokens (1 or more, any real number): float16 [max(1, T / ratio), K]."""
+    if ratio <= 1:
+        return tokens
+    n = max(1, int(len(tokens) / ratio + 1e-9))
+    edges = np.floor(np.arange(n + 1) * ratio + 1e-9).astype(int)
+    edges[-1] = min(max(edges[-1], 1), len(tokens))
+    sums = np.add.reduceat(tokens[: edges[-1]].astype(np.float32), edges[:-1], axis=0)
+    return np.asarray(sums / np.diff(edges)[:, None], np.float16)
+
+
+def _digests(clips: Sequence[Clip]) -> list[tuple[str, Clip]]:
+    """Digest and clip of those that can be read."""
+    found = []
+    for clip in clips:
+        try:
+            found.append((clip.digest(), clip))
+        except BadInput:
+            # Asked for again under an address of its own, so that it is reported once and counted.
+            found.append((sha_of(["unreadable", clip.id]), clip))
+    return found
+
+
+def _as_output(labelled: Labelled) -> TeacherOutput:
+    adv, probs, embedding = labelled.adv, labelled.probs, labelled.embedding
+    return TeacherOutput(
+        adv=None if np.isnan(adv).all() else adv,
+        probs=None if np.isnan(probs).all() else probs,
+        embedding=None if embedding is None else embedding.astype(np.float32),
+    )
+
+
+def _floats(values: Floats | None, n: int, width: int) -> Any:
+    flat = np.full((n, width), np.nan, np.float32) if values is None else values
+    return pa.FixedSizeListArray.from_arrays(
+        pa.array(np.ascontiguousarray(flat, np.float32).ravel()), width
+    )
+
+
+def _halves(data: bytes, width: int, dtype: type[Any] = np.float16) -> NDArray[Any]:
+    return np.frombuffer(data, dtype).reshape(-1, width)
+
+
+def _look(job: Job, spec: ImageSpec) -> _Prepared:
+    """A face as it is; changes of pictures are cheap and made anew at each step of training."""
+    image = job.clip.image()
+    face = cut(image, job.clip.box, spec)
+    # The teacher sees the box alone, as sharp as it is.
+    shown = image
+    if job.clip.box is not None:
+        left, top, right, bottom = (max(0, round(v)) for v in job.clip.box)
+        shown = image[top:bottom, left:right]
+    return _Prepared(job, shown, face.reshape(spec.size, -1), float("nan"), "")

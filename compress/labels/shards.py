@@ -1,0 +1,80 @@
+"""Where labels lie: Parquet files of some hundred rows, each under the address of what it is."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from edgeemo.errors import BadData
+from edgeemo.files import replacing
+
+LOG = logging.getLogger("edgeemo")
+
+
+def sha_of(what: Any) -> str:
+    """The sha256 of anything that JSON can hold."""
+    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
+
+
+class Shards:
+    """The files of one folder. A file is written once, whole, and never changed.
+
+    Args:
+        folder: made with the first file.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def addresses(self) -> set[str]:
+        """Of all rows. A damaged file is removed with a warning, and its rows are made again."""
+        found: set[str] = set()
+        for path in self._files():
+            try:
+                found.update(_addresses(path))
+            except (pa.ArrowException, OSError, KeyError) as error:
+                LOG.warning("%s is damaged and is made again (%s)", path, error)
+                path.unlink(missing_ok=True)
+        return found
+
+    def read(self, wanted: Collection[str]) -> dict[str, dict[str, Any]]:
+        """Rows by address, as far as they are there."""
+        missing, rows = set(wanted), {}
+        for path in self._files():
+            if missing and not missing.isdisjoint(_addresses(path)):
+                for row in pq.read_table(path).to_pylist():
+                    if row["address"] in missing:
+                        rows[row["address"]] = row
+                missing -= rows.keys()
+        return rows
+
+    def write(self, columns: Mapping[str, Any]) -> None:
+        """Keep rows, by column; "address" is one of them.
+
+        Raises:
+            BadData: the file cannot be written; the message tells what to do.
+        """
+        path = self.folder / f"{sha_of(columns['address'])[:32]}.parquet"
+        try:
+            with replacing(path) as temporary:
+                pq.write_table(pa.table(dict(columns)), temporary, compression="none")
+        except OSError as error:
+            raise BadData(
+                f"{path} cannot be written ({error.strerror or error}); labels made so far are "
+                "kept: make room and run again"
+            ) from None
+
+    def _files(self) -> list[Path]:
+        return sorted(self.folder.glob("[0-9a-f]*.parquet"))
+
+
+def _addresses(path: Path) -> list[str]:
+    found: list[str] = pq.read_table(path, columns=["address"])["address"].to_pylist()
+    return found

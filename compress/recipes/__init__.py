@@ -1,0 +1,1 @@
+"""Recipes: TOML files that define a run completely, and the tables they consist of."""

@@ -1,0 +1,78 @@
+"""Recipes as files: TOML that defines a run completely."""
+
+from __future__ import annotations
+
+import tomllib
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from edgeemo import schema
+from edgeemo.errors import BadRecipe
+
+from .tables import Recipe
+
+FOLDER = Path(__file__).parent
+
+
+def recipe_names() -> tuple[str, ...]:
+    """Names of the shipped recipes, sorted."""
+    return tuple(sorted(p.stem for p in FOLDER.glob("*.toml")))
+
+
+def load_recipe(source: str | Path) -> Recipe:
+    """Read a recipe.
+
+    Args:
+        source: a file ending in .toml, or the name of a shipped recipe.
+
+    Raises:
+        BadRecipe: not found, not TOML, an unknown key, a wrong type or an impossible value; the
+            message has file and path.
+    """
+    path = Path(source)
+    if path.suffix != ".toml":
+        path = FOLDER / f"{source}.toml"
+        if not path.is_file():
+            near = get_close_matches(str(source), recipe_names(), 1, 0.4)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise BadRecipe(
+                f"no recipe {str(source)!r}; {hint}shipped: {', '.join(recipe_names())}; "
+                "a file of your own must end in .toml"
+            )
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadRecipe(f"{path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadRecipe(f"{path}: not TOML: {error}") from None
+    values.setdefault("name", path.stem)
+    try:
+        return schema.read(Recipe, values, BadRecipe)
+    except BadRecipe as error:
+        raise BadRecipe(f"{path}: {error}") from None
+
+
+def dump_recipe(recipe: Recipe) -> str:
+    """The recipe as TOML with every value written out; load_recipe reads it back equal."""
+    plain = schema.write(recipe)
+    # TOML has no null: a table that is not there stays away.
+    plain = {k: v for k, v in plain.items() if v is not None}
+    lines = [f"{k} = {_toml(v)}" for k, v in plain.items() if not isinstance(v, dict)]
+    for name, table in plain.items():
+        if isinstance(table, dict):
+            lines += ["", f"[{name}]", *(f"{k} = {_toml(v)}" for k, v in table.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{k} = {_toml(v)}" for k, v in value.items()) + " }"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{escaped}"'
+    return repr(value)

@@ -1,0 +1,225 @@
+"""Quantization-aware training: a student trains with the rounding of its int8 file in it.
+
+NNCF puts a quantizer before each layer. What those of the activations learn is written down by the
+student's own names (`edgeemo.compress.students.activations`), so that every format can take it.
+The scale of a weight is not learned: it follows the largest weight of its channel, as in the
+writers.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_weights
+
+from edgeemo.errors import BadData, BadRecipe
+
+from ..students.activations import activations
+from ..students.base import Student
+from ._nncf import load_nncf, plain_state, quiet
+
+LEVEL = 64
+"""Weights are rounded to -64..64 steps: the grid of the ONNX writer. The 8-bit one of TFLite is
+finer."""
+
+_CONVS = (nn.Conv1d, nn.Conv2d)
+_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
+
+Ranges = dict[str, tuple[float, float]]
+"""Smallest and largest value of an activation, by its name."""
+
+
+class Finished(NamedTuple):
+    """What comes out: the student with its new weights, and the ranges that belong to them."""
+
+    student: Student
+    ranges: Ranges
+
+
+def quantized(student: Student, clips: Sequence[Tensor]) -> Student:
+    """A copy of a student that rounds as its int8 file will, to be trained.
+
+    Batch norm is folded into the convolutions, as the writers do it.
+
+    Args:
+        student: trained; NNCF's masks of pruned weights may be on it.
+        clips: inputs that first ranges are read from, each with the batch axis.
+
+    Raises:
+        BadRecipe: the student does other things to a batch of padded clips than to a whole clip,
+            so that its quantizers would hit the wrong values.
+        MissingExtra: NNCF is not installed.
+    """
+    nncf = load_nncf()
+    minmax = nncf.quantization.range_estimator.RangeEstimatorParametersSet.MINMAX
+    tensors = nncf.quantization.advanced_parameters.QuantizationParameters(per_channel=False)
+    how = nncf.AdvancedQuantizationParameters(
+        overflow_fix=nncf.OverflowFix.DISABLE,  # _follow sees to that
+        activations_range_estimator_params=minmax, activations_quantization_params=tensors,
+        # Training does both jobs better.
+        disable_bias_correction=True, disable_channel_alignment=True,
+    )  # fmt: skip
+    with quiet():
+        made: Student = nncf.quantize(
+            folded(student, clips[0]), nncf.Dataset(list(clips)), subset_size=len(clips),
+            preset=nncf.QuantizationPreset.MIXED, advanced_parameters=how,
+        )  # fmt: skip
+    for quantizer in _quantizers(made, "Symmetric"):
+        quantizer.disable_gradients()
+        quantizer.register_forward_pre_hook(_follow)
+    for quantizer in _quantizers(made, "Asymmetric"):
+        # A step of the optimizer must be small beside the range, and a softmax over time spans a
+        # hundredth of what a layer spans.
+        for parameter in quantizer.parameters():
+            parameter.pace = float(quantizer.input_range.detach().abs())
+    _check_masks(made, clips[0])
+    return made
+
+
+def finished(trained: Student, student: Student, clip: Tensor) -> Finished:
+    """Take weights and ranges out of a student that has been trained with rounding.
+
+    Args:
+        trained: from `quantized`, then trained.
+        student: what that was made from; it is not changed.
+        clip: an input, to find out which activation each range belongs to.
+
+    Raises:
+        BadData: a range became empty or is not finite: the learning rate is too high.
+    """
+    plain = _unfolded(trained, student, clip)
+    probe = copy.deepcopy(trained).cpu().eval()
+    values = activations(plain, clip)
+    found: Ranges = {}
+    for quantizer, seen in _inputs(probe, clip):
+        low, high = (float(v) for v in quantizer.get_input_low_input_high())
+        name = next((n for n, v in values.items() if _same(v, seen)), None)
+        if not high > low or not high - low < float("inf"):
+            raise BadData(f"the range of {name} became {low:g} to {high:g}; lower qat.lr")
+        if name is None:
+            raise BadRecipe(f"{student.name}: a quantizer stands where no activation has a name")
+        found[name] = low, high
+    return Finished(plain, found)
+
+
+def folded(student: Student, clip: Tensor) -> Student:
+    """A copy with each batch norm inside the convolution before it."""
+    made = copy.deepcopy(student).cpu().eval()
+    modules = dict(made.named_modules())
+    for conv_name, norm_name in norms(student, clip):
+        conv, norm = modules[conv_name], modules[norm_name]
+        assert isinstance(conv, _CONVS)
+        assert isinstance(norm, _NORMS)
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        conv.weight, conv.bias = fuse_conv_bn_weights(
+            conv.weight, conv.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight,
+            norm.bias,
+        )  # fmt: skip
+        parent, _, own = norm_name.rpartition(".")
+        setattr(modules[parent], own, nn.Identity())
+    return made
+
+
+def norms(student: Student, clip: Tensor) -> list[tuple[str, str]]:
+    """Names of convolutions and of the batch norms that read them."""
+    maker: dict[int, str] = {}
+    pairs: list[tuple[str, str]] = []
+    kept: list[Tensor] = []  # a tensor that is gone could leave its id to another
+
+    def watch(name: str) -> Callable[[nn.Module, tuple[Any, ...], Any], None]:
+        def hook(module: nn.Module, given: tuple[Any, ...], result: Any) -> None:
+            if isinstance(module, _CONVS):
+                maker[id(result)] = name
+                kept.append(result)
+            elif id(given[0]) in maker:
+                pairs.append((maker[id(given[0])], name))
+
+        return hook
+
+    probe = copy.deepcopy(student).cpu().eval()
+    for name, module in probe.named_modules():
+        if isinstance(module, (*_CONVS, *_NORMS)):
+            module.register_forward_hook(watch(name))
+    with torch.no_grad():
+        probe(clip, None)
+    return pairs
+
+
+def _unfolded(trained: Student, student: Student, clip: Tensor) -> Student:
+    """The trained weights in a student as it is registered: its batch norms change nothing."""
+    plain = copy.deepcopy(student).cpu().eval()
+    state = dict(plain.state_dict())
+    weights = plain_state(trained)
+    state |= {k: v.cpu() for k, v in weights.items() if k in state}
+    for conv, norm in norms(student, clip):
+        eps: Any = plain.get_submodule(norm).eps
+        state[f"{norm}.weight"] = torch.ones_like(state[f"{norm}.weight"])
+        state[f"{norm}.running_mean"] = torch.zeros_like(state[f"{norm}.running_mean"])
+        state[f"{norm}.running_var"] = torch.full_like(state[f"{norm}.running_var"], 1 - eps)
+        state[f"{norm}.bias"] = weights[f"{conv}.bias"].cpu()
+        if f"{conv}.bias" in state:
+            state[f"{conv}.bias"] = torch.zeros_like(state[f"{conv}.bias"])
+    plain.load_state_dict(state)
+    return plain
+
+
+def _quantizers(student: Student, kind: str) -> Iterator[Any]:
+    """NNCF's quantizers: "Symmetric" ones are of weights, "Asymmetric" ones of activations."""
+    for module in student.modules():
+        if type(module).__name__ == f"{kind}Quantizer":
+            yield module
+
+
+@torch.no_grad()
+def _follow(quantizer: Any, given: tuple[Tensor, ...]) -> None:
+    """Set a weight quantizer to the largest weight of each channel."""
+    with torch._C.DisableTorchFunction():
+        weight = given[0].detach().abs()
+        axes = [i for i, n in enumerate(quantizer.scale.shape) if n == 1 or weight.ndim == 1]
+        largest = weight.amax(axes, keepdim=True).clamp(min=1e-12)
+        quantizer.scale.data.copy_(largest.view_as(quantizer.scale))
+        quantizer.level_low, quantizer.level_high = -LEVEL, LEVEL
+
+
+@torch.no_grad()
+def _check_masks(made: Student, clip: Tensor) -> None:
+    frames = torch.tensor([clip.shape[1]])
+    if not torch.allclose(made(clip, None).adv, made(clip, frames).adv, atol=5e-3):
+        raise BadRecipe(
+            f"$.qat: {made.name} computes padded clips in another way than whole ones; hide its "
+            "masks with edgeemo.compress.students.base.unwatched"
+        )
+
+
+@contextmanager
+def _watched(quantizers: Sequence[Any]) -> Iterator[dict[int, Tensor]]:
+    seen: dict[int, Tensor] = {}
+    hooks = [
+        q.register_forward_pre_hook(lambda module, given, i=i: seen.update({i: given[0]}))
+        for i, q in enumerate(quantizers)
+    ]
+    yield seen
+    for hook in hooks:
+        hook.remove()
+
+
+def _inputs(probe: Student, clip: Tensor) -> list[tuple[Any, Tensor]]:
+    """Each quantizer of an activation, and what it would round if nothing before it had."""
+    found = list(_quantizers(probe, "Asymmetric"))
+    for quantizer in (*found, *_quantizers(probe, "Symmetric")):
+        quantizer.disable_quantization()
+    with _watched(found) as seen, torch.no_grad():
+        probe(clip, None)
+    return [(q, seen[i]) for i, q in enumerate(found)]
+
+
+def _same(one: Tensor, two: Tensor) -> bool:
+    if one.shape != two.shape:
+        return False
+    return bool((one - two).abs().max() <= 1e-4 * max(1.0, float(two.abs().max())))

@@ -1,0 +1,74 @@
+"""What a student costs: parameters, and multiply-accumulates of a second of sound or a face."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from edgeemo.vision.images import ImageSpec
+
+from .base import Student
+
+
+def parameters(student: nn.Module) -> int:
+    """Trained parameters; batch norm's running figures are not counted."""
+    return sum(p.numel() for p in student.parameters())
+
+
+def macs(student: Student, frames: int = 0) -> int:
+    """Multiply-accumulates of convolutions and linear maps for one clip of `frames` frames.
+
+    For a student of faces they are those of one picture, and `frames` means nothing.
+
+    The front end is not counted: edgeemo's C code makes the features, by FFT.
+    """
+    total = 0
+
+    def count(module: nn.Module, _: Any, output: Tensor) -> None:
+        nonlocal total
+        if isinstance(module, nn.Linear):
+            total += output.numel() * module.in_features
+        elif isinstance(module, (nn.Conv1d, nn.Conv2d)):
+            total += output.numel() * module.weight[0].numel()
+
+    hooks = [m.register_forward_hook(count) for m in student.modules()]
+    training = student.training
+    device = next(student.parameters()).device
+    try:
+        with torch.inference_mode():
+            student.eval()(torch.zeros(input_shape(student, frames), device=device), None)
+    finally:
+        student.train(training)
+        for hook in hooks:
+            hook.remove()
+    return total
+
+
+def input_shape(student: Student, frames: int) -> tuple[int, ...]:
+    """Shape of one input: [1, frames, bands], or [1, size, size, channels] of a picture."""
+    spec = student.spec
+    if isinstance(spec, ImageSpec):
+        return (1, spec.size, spec.size, spec.channels)
+    return (1, frames, spec.bands)
+
+
+def macs_per_second(student: Student, seconds: int = 10) -> float:
+    """Multiply-accumulates for each second of sound inside a long clip; of one picture of a face.
+
+    Args:
+        student: on any device.
+        seconds: length of the clip whose last part is measured.
+
+    Returns:
+        The slope between a clip of `seconds` and one of twice that, so that work done once a clip
+        (heads) and at its borders does not count.
+    """
+    if isinstance(student.spec, ImageSpec):
+        return macs(student)
+    rate = student.spec.sample_rate / student.spec.hop
+    short, long = round(seconds * rate), round(2 * seconds * rate)
+    # A multiple of 32 frames: pools and strides then divide both clips without remainder.
+    short, long = short - short % 32, long - long % 32
+    return (macs(student, long) - macs(student, short)) / (long - short) * rate

@@ -1,0 +1,1 @@
+"""The training loop, its batches and losses, and weights that a student may begin with."""

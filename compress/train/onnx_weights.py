@@ -1,0 +1,173 @@
+"""A student that goes on from a file that `edgeemo export` wrote: weights back from their rounding.
+
+An exported file has no batch norms: they are part of the weights in front of them, and a student
+without them trains badly. So each one comes back with the mean and the spread that its convolution
+has on the training rows, and with a scale and a shift that undo both. The student then computes
+what the file computes, and trains as it did before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from edgeemo.artifacts.reading import read_bytes
+from edgeemo.errors import BadArtifact, require
+
+from ..students.base import Student
+from .batches import Batches
+
+_MOST = 64 << 20
+_ROWS = 1024
+"""Training rows from which mean and spread are taken."""
+
+_Array = np.ndarray[Any, Any]
+_Values = dict[str, _Array]
+_Pair = tuple[nn.Conv2d, nn.BatchNorm2d | None]
+
+
+@torch.no_grad()
+def take_weights(student: Student, path: Path) -> None:
+    """Give a student the weights of an exported ONNX file of the same shape.
+
+    Its batch norms do nothing afterwards; `settle_norms` must follow before it is trained.
+
+    Args:
+        student: fresh; changed in place.
+        path: float or int8.
+
+    Raises:
+        BadArtifact: not such a file, or of another student.
+    """
+    onnx = require("onnx", "export")
+    try:
+        graph = onnx.load_model_from_string(read_bytes(path, _MOST)).graph
+        values = _constants(graph)
+        layers, normal = list(_layers(graph, values)), _normalisation(graph, values)
+    except BadArtifact:
+        raise
+    except Exception as error:  # protobuf and numpy raise a dozen kinds on damaged files
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise BadArtifact(f"{path}: not an exported ONNX file ({reason:.120})") from None
+    places = list(_places(student))
+    if [place.weight.shape for place in places] != [weight.shape for weight, _ in layers]:
+        raise BadArtifact(
+            f"{path}: its {len(layers)} layers are not those of {student.name} with the options "
+            f"{dict(student.options)}"
+        )
+    fold_norms(student)
+    for place, (weight, bias) in zip(places, layers, strict=True):
+        place.weight.copy_(torch.from_numpy(weight))
+        place.bias.copy_(torch.from_numpy(bias))
+    if normal is not None:
+        student.normalise_from(*(torch.tensor(values) for values in normal))
+
+
+@torch.no_grad()
+def fold_norms(student: Student) -> None:
+    """Let batch norms do nothing but shift, as where they are part of the weights before them."""
+    for _, norm in _pairs(student):
+        _neutral(norm)
+    student.folded = True
+
+
+@torch.no_grad()
+def settle_norms(student: Student, rows: Batches) -> None:
+    """Give batch norms the mean and the spread of the rows, without changing what is computed."""
+    found: dict[nn.Module, list[tuple[Tensor, Tensor]]] = {}
+
+    def watch(module: nn.Module, given: Any, result: Tensor) -> None:
+        found.setdefault(module, []).append(
+            (result.mean((0, 2, 3)), result.square().mean((0, 2, 3)))
+        )
+
+    pairs = [(conv, norm) for conv, norm in _pairs(student) if norm is not None]
+    hooks = [conv.register_forward_hook(watch) for conv, _ in pairs]
+    student.eval()
+    picked = torch.arange(0, len(rows), max(1, len(rows) // _ROWS))
+    for part in picked.split(64):
+        batch = rows.batch(part)
+        student(batch.features, batch.lengths)
+    for hook in hooks:
+        hook.remove()
+    for conv, norm in pairs:
+        mean, square = (torch.stack(values).mean(0) for values in zip(*found[conv], strict=True))
+        assert norm.running_mean is not None and norm.running_var is not None
+        norm.running_mean.copy_(mean)
+        norm.running_var.copy_((square - mean**2).clamp(min=0))
+        norm.weight.copy_(torch.sqrt(norm.running_var + norm.eps))
+        norm.bias.add_(mean)
+    student.folded = False
+
+
+def _pairs(student: Student) -> list[_Pair]:
+    """Convolutions in the order in which they run, each with the batch norm behind it, if any."""
+    found: list[_Pair] = []
+    for module in student.modules():
+        if isinstance(module, nn.Conv2d):
+            found.append((module, None))
+        elif isinstance(module, nn.BatchNorm2d) and found:
+            found[-1] = (found[-1][0], module)
+    return found
+
+
+class _Place(NamedTuple):
+    """Where a layer of the file goes."""
+
+    weight: Tensor
+    bias: Tensor
+
+
+def _places(student: Student) -> Iterator[_Place]:
+    """Convolutions, then linear layers; the bias of the file is the shift of a batch norm."""
+    for conv, norm in _pairs(student):
+        yield _Place(conv.weight, (conv if norm is None else norm).bias)  # type: ignore[arg-type]
+    for module in student.modules():
+        if isinstance(module, nn.Linear):
+            yield _Place(module.weight, module.bias)
+
+
+def _neutral(norm: nn.BatchNorm2d | None) -> None:
+    if norm is not None:
+        assert norm.running_mean is not None and norm.running_var is not None
+        norm.running_mean.zero_()
+        norm.running_var.fill_(1 - norm.eps)
+        norm.weight.fill_(1)
+
+
+def _layers(graph: Any, values: _Values) -> Iterator[tuple[_Array, _Array]]:
+    """Weight and bias of each convolution, then of each linear layer, in order."""
+    for kind in ("Conv", "Gemm"):
+        for node in graph.node:
+            if node.op_type == kind:
+                weight = values[node.input[1]]
+                bias = values[node.input[2]] if len(node.input) > 2 else np.zeros(len(weight))
+                yield weight.astype(np.float32), bias.astype(np.float32)
+
+
+def _constants(graph: Any) -> _Values:
+    """Everything that does not depend on the input, by name; int8 multiplied by its scale."""
+    to_array = require("onnx.numpy_helper", "export").to_array
+    values = {held.name: to_array(held) for held in graph.initializer}
+    for node in graph.node:
+        if node.op_type == "DequantizeLinear" and node.input[0] in values:
+            whole, scale, zero = (values[name].astype(np.float64) for name in node.input)
+            axis = next((a.i for a in node.attribute if a.name == "axis"), 1)
+            shape = [-1 if i == axis and scale.ndim else 1 for i in range(whole.ndim)]
+            values[node.output[0]] = (whole - zero.reshape(shape)) * scale.reshape(shape)
+    return values
+
+
+def _normalisation(graph: Any, values: _Values) -> tuple[_Array, _Array] | None:
+    """Mean and standard deviation of the features, where the graph begins with them."""
+    first = next((n for n in graph.node if n.op_type == "Sub" and n.input[0] == "features"), None)
+    if first is None or first.input[1] not in values:
+        return None
+    second = next(node for node in graph.node if first.output[0] in node.input)
+    factor = values[second.input[1]]
+    return values[first.input[1]], factor if second.op_type == "Div" else 1 / factor

@@ -1,0 +1,63 @@
+"""The first weights of a student, where they are not drawn at random."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from edgeemo.artifacts.models import resolve
+from edgeemo.errors import BadArtifact
+
+from ..students.base import Student
+from .onnx_weights import fold_norms, take_weights
+from .tfjs import read_tfjs
+
+
+def begin_with(student: Student, start: str | Path) -> None:
+    """Give a student the weights of a file, as far as names and shapes are the same.
+
+    Args:
+        student: fresh; changed in place.
+        start: a student.pt, or a table of weights that `student.from_published` can read, of torch
+            or of TensorFlow.js (its .json file); an ONNX file that `edgeemo export` wrote or the
+            name of a shipped model, whose shape must be the student's.
+
+    Raises:
+        BadArtifact: the file cannot be read, or holds no weight of such a student.
+    """
+    path = Path(start)
+    if not path.suffix:
+        path = resolve(start, "onnx")
+    if path.suffix == ".onnx":
+        take_weights(student, path)
+        return
+    try:
+        state = _state(student, path)
+    except BadArtifact:
+        raise
+    except Exception as error:  # torch raises a dozen kinds on damaged files
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise BadArtifact(
+            f"{path}: cannot be the start of {student.name} ({reason:.120})"
+        ) from None
+    own = student.state_dict()
+    fits = {k: v for k, v in state.items() if k in own and own[k].shape == v.shape}
+    if not any(own[key].ndim > 1 and not key.startswith(("adv.", "classes.")) for key in fits):
+        raise BadArtifact(f"{path}: holds no layer of {student.name}")
+    norms = {key for key in own if key.endswith("running_var")}
+    if norms and norms.isdisjoint(fits):
+        fold_norms(student)  # the published weights have swallowed them
+    student.load_state_dict(student.state_dict() | fits)
+
+
+def _state(student: Student, path: Path) -> Mapping[str, Tensor]:
+    """Weights of the file by the names that they have in the student."""
+    if path.suffix == ".json":
+        return student.from_published(read_tfjs(path))
+    # weights_only refuses everything but tensors and plain values.
+    found: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    return found["state"] if "state" in found else student.from_published(found)

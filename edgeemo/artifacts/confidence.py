@@ -1,0 +1,117 @@
+"""What an estimate's confidence is: a probability that was fitted and checked, with its meaning.
+
+A logistic regression over what the runtime has at hand: the model's outputs and how the log-mel
+lies and moves. Squares are among its inputs, so that what lies far from speech, to either side,
+counts against the estimate. It is fitted by `edgeemo.compress.evaluation.confidence`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeemo.errors import BadArtifact
+
+GROUPS = 8
+"""Bands are joined to so many groups of neighbours."""
+
+
+@dataclass(frozen=True)
+class Confidence:
+    """The regression, and what its result is a probability of.
+
+    Attributes:
+        meaning: the event, in words.
+        center: mean of each input of `describe`, where it was fitted.
+        scale: their standard deviations.
+        weights: of the standardised inputs, then of their squares.
+        bias: log-odds where all is zero.
+        fitted_on: whose clips, how many people, which other sounds.
+        calibration_error: expected calibration error (0..1, ten bins) on people left out.
+        share: how often the event came true on clean speech of people left out; a confidence
+            that never moved would say this.
+    """
+
+    meaning: str
+    center: tuple[float, ...]
+    scale: tuple[float, ...]
+    weights: tuple[float, ...]
+    bias: float
+    fitted_on: str
+    calibration_error: float
+    share: float
+
+    def __post_init__(self) -> None:
+        """Check lengths.
+
+        Raises:
+            BadArtifact: they do not belong together.
+        """
+        n = len(self.center)
+        if not n or len(self.scale) != n or len(self.weights) != 2 * n or min(self.scale) <= 0:
+            raise BadArtifact(
+                f"$.calibration.confidence: {n} centers, {len(self.scale)} scales (more than 0) "
+                f"and {len(self.weights)} weights; expected n, n and 2 n"
+            )
+
+    def of(
+        self, outputs: Mapping[str, NDArray[np.float32]], features: NDArray[np.float32]
+    ) -> float:
+        """The confidence of one estimate.
+
+        Args:
+            outputs: of the model, each [1, labels].
+            features: what it was given, [1, frames, bands].
+
+        Raises:
+            BadArtifact: the model has other outputs than the regression was fitted on.
+        """
+        found = describe(outputs, features[0])
+        if len(found) != len(self.center):
+            raise BadArtifact(
+                f"the card's confidence takes {len(self.center)} values, the model gives "
+                f"{len(found)}; export it again"
+            )
+        return self.probability(found)
+
+    def probability(self, found: NDArray[np.float64]) -> float:
+        """The confidence for what `describe` gives, [n]."""
+        logit = terms(found, np.array(self.center), np.array(self.scale)) @ self.weights + self.bias
+        return float(1 / (1 + np.exp(-np.clip(logit, -30, 30))))
+
+
+def describe(
+    outputs: Mapping[str, NDArray[np.float32]], features: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """The inputs of the regression.
+
+    Args:
+        outputs: of the model, each [1, labels].
+        features: log-mel, [frames, bands].
+
+    Returns:
+        The outputs in the order of their names; mean level; of each group of bands the mean (less
+        the level), the deviation over time, and the mean change from frame to frame; the
+        logarithm of the number of frames.
+    """
+    frames = np.stack(
+        [part.mean(1) for part in np.array_split(features, GROUPS, axis=1)], axis=1
+    ).astype(np.float64)  # [frames, GROUPS]
+    mean = frames.mean(0)
+    level = mean.mean()
+    change = np.abs(np.diff(frames, axis=0)).mean(0) if len(frames) > 1 else np.zeros(GROUPS)
+    said = [outputs[name][0].astype(np.float64) for name in sorted(outputs)]
+    return np.concatenate(
+        [*said, [level], mean - level, frames.std(0), change, [np.log(len(frames))]]
+    )
+
+
+def terms(
+    found: NDArray[np.float64], center: NDArray[np.float64], scale: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Standardised inputs and their squares, [..., 2 n]; nothing lies beyond 5 deviations."""
+    z = np.clip((found - center) / scale, -5, 5)
+    return np.concatenate([z, z * z], axis=-1)

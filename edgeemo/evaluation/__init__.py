@@ -1,0 +1,1 @@
+"""Estimates against labels, and what a model costs on this machine."""

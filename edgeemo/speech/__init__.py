@@ -1,0 +1,1 @@
+"""Streams of speech: window, voice activity, smoothing, and the profile of a speaker."""

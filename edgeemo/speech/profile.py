@@ -1,0 +1,259 @@
+"""A person's or a device's own level, and a head fitted to one's own labels: one file each.
+
+A model takes a voice that is loud in the recording for an excited one; but how loud it is in the
+recording says as much about microphone, distance and habit. Half a minute of calm speech tells
+that level, and sound is brought to the level at which the models learned calm speech (`from_calm`).
+Labelled clips of your own tell more (`from_labels`): a correction of the outputs. Both give a
+`Baseline`: one small JSON file, used by `Session.predict` and `Session.stream`, and gone when it
+is deleted. It holds no sound, but it tells a little about a voice: treat it as personal data.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeemo import schema
+from edgeemo.artifacts.card import Card
+from edgeemo.errors import BadInput
+from edgeemo.files import write_text
+from edgeemo.speech.vad import EnergyGate
+from edgeemo.types import DIMENSIONS
+
+if TYPE_CHECKING:
+    from edgeemo.session import Session
+
+LEAST_SECONDS = 30.0
+"""Speech that `from_calm` asks for. On EmoTale, recorded in one sitting, a single neutral clip did
+as well (benchmarks/baseline.py); in life one sentence is one mood at one distance."""
+
+LEAST_CLIPS = 20
+"""Labelled clips that `from_labels` asks for: from 20 on valence gains (benchmarks/baseline.py)."""
+
+CALM_DB = -35.9
+"""Level of calm speech where the models learned ratings: mean over the 14 speakers of EmoTale of
+the mean power of their neutral speech, dB of full scale."""
+
+MOST_DB = 40.0
+"""Largest change of level; calm speech that needs more was hardly recorded."""
+
+RIDGE = 100.0
+"""Weight of "change nothing" against the labels, in clips."""
+
+_MOST_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """What is changed for one person or device.
+
+    Attributes:
+        schema: version of this layout, 1.
+        kind: "calm" (a level, for any model of speech) or "labelled" (a head, for one model).
+        gain_db: by how much sound is made louder before anything else, dB.
+        model: name of the model that a head is for; empty for a level.
+        digest: of that model; another file, even of the same name, needs its own head.
+        offset: what is added to arousal, dominance, valence; empty for a level.
+        matrix: [3][n]; times the model's outputs in the order of the card, added too; or empty.
+        seconds: speech that it was made from.
+        clips: sounds that it was made from.
+    """
+
+    schema: Literal[1]
+    kind: Literal["calm", "labelled"]
+    gain_db: float
+    model: str
+    digest: str
+    offset: tuple[float, ...]
+    matrix: tuple[tuple[float, ...], ...]
+    seconds: float
+    clips: int
+
+    def __post_init__(self) -> None:
+        """Check lengths and ranges.
+
+        Raises:
+            BadInput: the gain is out of range, or there are not three of each number.
+        """
+        if not -MOST_DB <= self.gain_db <= MOST_DB:
+            raise BadInput(f"gain_db is {self.gain_db:g}; expected at most {MOST_DB:g} in size")
+        rows = 3 if self.kind == "labelled" else 0
+        widths = {len(row) for row in self.matrix}
+        if len(self.offset) != rows or len(self.matrix) != rows or len(widths) > 1:
+            raise BadInput(f"expected {rows} offsets and {rows} rows of one length")
+
+    def level(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Samples at the level of the person; the same for any cut into blocks."""
+        return samples * np.float32(10 ** (self.gain_db / 20))
+
+    def apply(
+        self, outputs: Mapping[str, NDArray[np.float32]], card: Card
+    ) -> dict[str, NDArray[np.float32]]:
+        """The outputs with "adv" corrected.
+
+        Args:
+            outputs: by name, each [labels].
+            card: of the model that gave them.
+
+        Raises:
+            BadInput: the baseline is of another model.
+        """
+        if self.kind == "calm":
+            return dict(outputs)
+        if card.digest != self.digest:
+            raise BadInput(
+                f"the baseline's head was fitted to another file ({self.model}) than this one "
+                f"({card.name}); make it again with: edgeemo calibrate --labels"
+            )
+        row = _row(outputs, card)
+        if len(row) != len(self.matrix[0]):
+            raise BadInput(
+                f"the baseline's head takes {len(self.matrix[0])} outputs, not {len(row)}"
+            )
+        shift = np.array(self.offset) + np.array(self.matrix) @ row
+        return {**outputs, "adv": (outputs["adv"] + shift).astype(np.float32)}
+
+    def save(self, path: str | Path) -> None:
+        """Write the file, all of it or nothing."""
+        write_text(Path(path), json.dumps(schema.write(self), indent=1) + "\n")
+
+
+def load_baseline(path: str | Path) -> Baseline:
+    """Read a file that `Baseline.save` wrote.
+
+    Raises:
+        BadInput: no such file, or it holds something else; the message has the path of the fault.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            raw = file.read(_MOST_BYTES + 1)
+    except OSError as error:
+        raise BadInput(
+            f"{path}: cannot be read ({error.strerror}); give a baseline's file"
+        ) from None
+    try:
+        if len(raw) > _MOST_BYTES:
+            raise ValueError(f"more than {_MOST_BYTES} bytes")
+        return schema.read(Baseline, json.loads(raw), BadInput)
+    except (ValueError, RecursionError, BadInput) as error:
+        raise BadInput(f"{path}: not a baseline: {error}") from None
+
+
+def from_calm(sounds: Iterable[NDArray[np.float32]], rate: int = 16_000) -> Baseline:
+    """A baseline from calm speech of one person, or of whoever uses one device.
+
+    Args:
+        sounds: samples, [n] float32, -1..1; LEAST_SECONDS of speech in all.
+        rate: their sample rate, Hz.
+
+    Raises:
+        BadInput: less speech than that, or so quiet that it was hardly recorded.
+    """
+    found = [speech_power(x, rate) for x in sounds]
+    seconds = sum(s for s, _ in found)
+    if seconds < LEAST_SECONDS:
+        raise BadInput(
+            f"{seconds:.1f} s of speech; a baseline needs at least {LEAST_SECONDS:g} s of calm "
+            "speech: less shows one mood at one distance"
+        )
+    gain = calm_gain(found)
+    if abs(gain) > MOST_DB:
+        raise BadInput(
+            f"calm speech would have to be changed by {gain:.0f} dB; expected at most "
+            f"{MOST_DB:g}: set the microphone's level, and record again"
+        )
+    return Baseline(1, "calm", round(gain, 2), "", "", (), (), round(seconds, 2), len(found))
+
+
+def calm_gain(found: Sequence[tuple[float, float]]) -> float:
+    """dB that bring calm speech to CALM_DB.
+
+    Args:
+        found: of each sound what `speech_power` gives; some speech in all.
+    """
+    energy = sum(seconds * power for seconds, power in found)
+    return CALM_DB - 10 * math.log10(energy / sum(seconds for seconds, _ in found))
+
+
+def from_labels(
+    session: Session,
+    clips: Sequence[NDArray[np.float32]],
+    labels: Sequence[Sequence[float]],
+) -> Baseline:
+    """A head fitted to labelled clips of one's own: ridge regression towards no change.
+
+    Args:
+        session: of the model that it is for.
+        clips: samples at the model's rate, [n] float32, LEAST_CLIPS or more.
+        labels: arousal, dominance, valence of each, 0..1.
+
+    Raises:
+        BadInput: too few clips, labels out of range, labels that are all alike, a clip that
+            the model refuses, or the model gives no dimensions.
+    """
+    _need_dimensions(session)
+    truth = np.array(labels, np.float64).reshape(-1, 3)
+    if len(clips) != len(truth) or len(clips) < LEAST_CLIPS:
+        raise BadInput(
+            f"{len(clips)} clips and {len(truth)} labels; expected one label each, and at least "
+            f"{LEAST_CLIPS} clips: fewer teach the head their chance"
+        )
+    if not ((truth >= 0) & (truth <= 1)).all():
+        raise BadInput("labels must lie in 0..1: arousal, dominance, valence")
+    if (truth.std(0) < 0.02).all():
+        raise BadInput("all labels are alike; give clips of calm and of excited speech")
+    rate = session.card.features.sample_rate
+    rows = [_whole(session, x) for x in clips]
+    seconds = sum(len(x) for x in clips) / rate
+    return replace(fit_head(session.card, rows, truth), seconds=round(seconds, 2))
+
+
+def fit_head(
+    card: Card, rows: Sequence[Mapping[str, NDArray[np.float32]]], truth: NDArray[np.float64]
+) -> Baseline:
+    """The correction of a model's outputs that fits labels [N, 3], however few."""
+    x = np.array([_row(row, card) for row in rows])
+    miss = truth - np.array([np.clip(row["adv"], 0, 1) for row in rows], np.float64)
+    # Few labels say something about a shift, and less about a slope; both shrink towards none.
+    offset = miss.sum(0) / (len(rows) + RIDGE / 10)
+    center = x.mean(0)
+    z = x - center
+    spread = 0.1  # outputs move by about so much; it puts the penalty into their units
+    gram = z.T @ z + RIDGE * spread**2 * np.eye(x.shape[1])
+    matrix = np.linalg.solve(gram, z.T @ (miss - miss.mean(0))).T
+    numbers = tuple(round(float(v), 6) for v in offset - matrix @ center)
+    table = tuple(tuple(round(float(v), 6) for v in row) for row in matrix)
+    return Baseline(1, "labelled", 0.0, card.name, card.digest, numbers, table, 0.0, len(rows))
+
+
+def speech_power(samples: NDArray[np.float32], rate: int) -> tuple[float, float]:
+    """Seconds in which the energy gate hears speech, and their mean power (1 is full scale)."""
+    gate = EnergyGate(rate)
+    speech = gate.push(samples)
+    blocks = samples[: len(speech) * gate.block].astype(np.float64).reshape(-1, gate.block)
+    spoken = blocks[speech]
+    power = float(np.mean(spoken**2)) if len(spoken) else 0.0
+    return len(spoken) * gate.block / rate, power
+
+
+def _row(outputs: Mapping[str, NDArray[np.float32]], card: Card) -> NDArray[np.float64]:
+    return np.concatenate([outputs[o.name].astype(np.float64) for o in card.outputs])
+
+
+def _whole(session: Session, samples: NDArray[np.float32]) -> Mapping[str, NDArray[np.float32]]:
+    session.predict(samples, session.card.features.sample_rate)  # refuses what cannot be used
+    outputs = session.backend.run(session.values(samples))
+    return {name: value[0] for name, value in outputs.items()}
+
+
+def _need_dimensions(session: Session) -> None:
+    found = session.card.output("adv")
+    if found is None or found.labels != DIMENSIONS:
+        raise BadInput(f"{session.card.name} gives no {', '.join(DIMENSIONS)} to correct")

@@ -1,0 +1,227 @@
+"""A stream of speech: push samples in blocks of any size, get an estimate every quarter second."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from edgeemo.errors import BadInput, require
+from edgeemo.session import PIECE_SECONDS, as_float, checked
+from edgeemo.speech.context import Windows, open_windows
+from edgeemo.speech.smoothing import Smoother, Smoothing
+from edgeemo.speech.vad import Gate, SpeechShare, open_gate
+from edgeemo.types import Emotion
+
+if TYPE_CHECKING:
+    from edgeemo.session import Session
+    from edgeemo.speech.profile import Baseline
+
+FIRST_SECONDS = 1.0
+"""The first estimate comes after so much sound; until the window is full it grows."""
+
+
+class Stream:
+    """Sound in, estimates out; made by `Session.stream`.
+
+    **What is promised.** Each estimate, before smoothing, equals `session.predict` on exactly the
+    samples from `start` to `end`, bit for bit, however the sound is cut into blocks. `start` and
+    `end` are seconds since the first sample (after the last reset). At another rate than the
+    model's the sound is resampled as one stream, and the samples are those of the resampled sound.
+
+    **Which window.** An estimate ends at each multiple of the hop, from `FIRST_SECONDS` on. A
+    backend that runs whole windows looks at the last `window_seconds`. A backend that goes on
+    frame by frame (`Backend.streams`) cannot forget the beginning of its window: so two of
+    its states run, begun half a window apart, and the older one speaks until it is a whole window
+    old. Its estimates look at the last half to whole window; `start` says at how much.
+
+    **When to reset.** At a gap: lost samples, another device, another speaker whom you know of.
+    Not in silence, and not from time to time: nothing drifts, and memory does not grow. A reset
+    forgets sound, noise floor and smoothing, and time begins at 0 again; what follows is bit for
+    bit what a new stream gives.
+
+    After `close` nothing comes: every method but `close` raises BadInput. A stream belongs to one
+    thread at a time; a second one that comes in between gets BadInput, and nothing is changed.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        rate: int,
+        hop_seconds: float,
+        window_seconds: float,
+        smoothing: Smoothing | None,
+        gate: str | Gate | None,
+        baseline: Baseline | None,
+        abstain: float,
+    ) -> None:
+        spec = session.card.features
+        checked(np.zeros(0, np.float32), rate)
+        self._session, self._baseline, self._abstain = session, baseline, abstain
+        if not 0 <= abstain <= 1:
+            raise BadInput(f"abstain is {abstain!r}; expected a confidence, 0 to 1")
+        self._rate, self._model_rate = rate, spec.sample_rate
+        self._hop = _frames("hop_seconds", hop_seconds, session)
+        window = _frames("window_seconds", window_seconds, session)
+        least = max(session.card.window.min_seconds, min(FIRST_SECONDS, window_seconds))
+        self._least = math.ceil(least * spec.sample_rate / self._hop) * self._hop
+        if window < self._least:
+            raise BadInput(
+                f"window_seconds is {window_seconds:g}; {session.card.name} with a hop of "
+                f"{hop_seconds:g} s needs at least {self._least / spec.sample_rate:g}"
+            )
+        self._windows: Windows = open_windows(session, window, self._hop)
+        opened = open_gate(gate, spec.sample_rate)
+        self._speech = None if opened is None else SpeechShare(opened, window + self._hop)
+        self._smoother = None if smoothing is None else Smoother(smoothing)
+        self._lock = threading.Lock()
+        self._closed = False
+        self._begin()
+
+    def _begin(self) -> None:
+        self._seen = self._told = 0  # samples taken; samples up to the last estimate
+        self._resample: Any = None
+        if self._rate != self._model_rate:
+            soxr = require("soxr", "audio")
+            self._resample = soxr.ResampleStream(
+                self._rate, self._model_rate, 1, dtype="float32", quality="HQ"
+            )
+
+    @property
+    def seconds(self) -> float:
+        """Sound taken since the first sample, in seconds."""
+        return self._seen / self._model_rate
+
+    def push(self, samples: ArrayLike) -> list[Emotion]:
+        """Take sound, give the estimates that it completes.
+
+        Args:
+            samples: [n] mono, n from 0 up; float in -1..1, or int16, at the stream's rate.
+
+        Returns:
+            None, one or more estimates in the order of time. Where nobody speaks, `speech` is
+            False and the numbers are absent; where the confidence is below `abstain` they are
+            absent too, and `speech` stays True.
+
+        Raises:
+            BadInput: as `Session.predict`; the stream is then as before the call. Or the stream
+                is closed, or another thread is inside.
+        """
+        with self._alone():
+            block = as_float(checked(samples, self._rate))
+            if self._baseline is not None:
+                block = self._baseline.level(block)
+            if self._resample is not None:
+                block = self._resample.resample_chunk(block)
+            return list(self._take(block))
+
+    def flush(self) -> list[Emotion]:
+        """End the sound: the estimate of what came after the last one, and a reset.
+
+        Returns:
+            One estimate that ends with the last sample; none if there is no sound after the last
+            estimate, or less than the model's shortest clip in all.
+
+        Raises:
+            BadInput: the stream is closed, or another thread is inside.
+        """
+        with self._alone():
+            found: list[Emotion] = []
+            if self._resample is not None:
+                rest = self._resample.resample_chunk(np.zeros(0, np.float32), last=True)
+                found = list(self._take(rest))
+            least = round(self._session.card.window.min_seconds * self._model_rate)
+            if self._seen > self._told and self._seen >= least:
+                found.append(self._tell())
+            self._forget()
+            return found
+
+    def reset(self) -> None:
+        """Forget everything; what follows is bit-identical to a new stream.
+
+        Raises:
+            BadInput: the stream is closed, or another thread is inside.
+        """
+        with self._alone():
+            self._forget()
+
+    def close(self) -> None:
+        """End for good; more than once is allowed. Estimates not taken yet are dropped."""
+        self._closed = True
+
+    def __enter__(self) -> Stream:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else f"{self.seconds:.2f} s so far"
+        return f"Stream({self._session.card.name}, {self._rate} Hz, {state})"
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        if not self._lock.acquire(blocking=False):
+            raise BadInput("the stream is in use by another thread; give each thread its own")
+        try:
+            if self._closed:
+                raise BadInput("the stream is closed; make another with session.stream()")
+            yield
+        finally:
+            self._lock.release()
+
+    def _forget(self) -> None:
+        self._windows.reset()
+        if self._speech is not None:
+            self._speech.reset()
+        if self._smoother is not None:
+            self._smoother.reset()
+        self._begin()
+
+    def _take(self, block: NDArray[np.float32]) -> Iterator[Emotion]:
+        """Cut the block where estimates end, so that a long block needs no more memory."""
+        while len(block):
+            end = max(self._least, (self._seen // self._hop + 1) * self._hop)
+            part, block = block[: end - self._seen], block[end - self._seen :]
+            self._windows.push(part)
+            if self._speech is not None:
+                self._speech.push(part)
+            self._seen += len(part)
+            if self._seen == end:
+                yield self._tell()
+
+    def _tell(self) -> Emotion:
+        end = self._told = self._seen
+        start = self._windows.start(end)
+        rate = self._model_rate
+        speech = None if self._speech is None else self._speech.spoken(start, end)
+        if speech is False:
+            raw = Emotion(None, None, None, speech=False, start=start / rate, end=end / rate)
+        else:
+            outputs, values = self._windows.run(end)
+            found = self._session.judge([(outputs, values)], self._baseline)
+            raw = replace(found, speech=speech, start=start / rate, end=end / rate)
+        if raw.confidence < self._abstain:
+            raw = replace(
+                raw, arousal=None, dominance=None, valence=None, classes={}, expression=None
+            )
+        return raw if self._smoother is None else self._smoother.push(raw)
+
+
+def _frames(name: str, seconds: float, session: Session) -> int:
+    """Samples of a time that must be a whole number of the model's frames, up to a minute."""
+    spec = session.card.features
+    step = spec.hop / spec.sample_rate
+    count = round(seconds / step) if math.isfinite(seconds) else 0
+    if count < 1 or abs(count * step - seconds) > 1e-6 or seconds > PIECE_SECONDS:
+        raise BadInput(
+            f"{name} is {seconds!r}; expected a multiple of {step:g} s (a frame of "
+            f"{session.card.name}), at most {PIECE_SECONDS:g} s"
+        )
+    return count * spec.hop

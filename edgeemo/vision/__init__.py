@@ -1,0 +1,1 @@
+"""Pictures and video, and what a face model takes of them."""

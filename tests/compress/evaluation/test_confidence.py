@@ -1,0 +1,101 @@
+"""A run's own confidence: fitted on new people, in the run, the report and every file."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import edgeemo
+from edgeemo.artifacts.confidence import describe
+from edgeemo.artifacts.tflite import read_tflite
+from edgeemo.compress.data import DataSet, shipped_speech
+from edgeemo.compress.evaluation.confidence import LEAST_CLIPS, learn_confidence, music, worse
+from edgeemo.compress.pipeline import distil
+from edgeemo.compress.recipes.tables import AugmentPart, DataPart, DistilPart
+from edgeemo.compress.run import Facts, Run
+from edgeemo.export.job import export_run
+from edgeemo.export.parity import Limits
+from edgeemo.export.tflite_writer import sealed
+
+GOLDEN = Path(__file__).parents[2] / "golden" / "stream-int8.tflite"
+Finished = tuple[Run, Facts]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, recipe: Any, ear: Any) -> Finished:
+    """A run with some 150 clips of 40 people in its valid part, which a teacher has labelled."""
+    small = replace(
+        recipe, name="sure", augment=AugmentPart(copies=1), data=DataPart(valid=0.6, test=0.1),
+        distil=DistilPart(epochs=6, pretrain=1, batch=16, lr=2e-2, average=0.8,
+                          loss={"ccc": 1, "mse": 1, "kl": 0.3}),
+    )  # fmt: skip
+    run = Run.begin(tmp_path_factory.mktemp("runs") / "one", small, {})
+    return run, distil(run, DataSet("shipped", shipped_speech().clips), ear())
+
+
+def test_a_run_says_what_its_confidence_is(finished: Finished) -> None:
+    run, facts = finished
+    made = facts.calibration.confidence
+    assert made is not None and run.facts() == facts
+    assert "within 0.15 of what the teacher says of the clip as it was recorded" in made.meaning
+    assert "80 sounds that are not speech" in made.fitted_on
+    assert 0.05 < made.share < 0.95
+    # One that never moves from the share would be calibrated too; no worse than what 150 allow.
+    assert made.calibration_error < 0.15
+    report = run.report.read_text()
+    assert made.meaning in report and "share that came true" in report
+
+
+def test_it_goes_into_the_file_and_falls_off_speech(finished: Finished, tmp_path: Path) -> None:
+    run, facts = finished
+    # Its labels are those of a random map: how well a file agrees with them is not the matter.
+    loose = Limits(ccc=0.0)
+    files = export_run(run.folder, out=tmp_path / "a", limits=loose)
+    (again,) = export_run(run.folder, out=tmp_path / "b", limits=loose)
+    assert again.path.read_bytes() == files[0].path.read_bytes()
+    files += export_run(run.folder, waveform=True, out=tmp_path / "c", limits=loose)
+    speech = [clip.samples() for clip in shipped_speech().clips[::30]]
+    rng = np.random.default_rng(9)
+    far = [worse(x, rng)[1] for x in speech]
+    tunes = [music(48000, rng) * np.float32(0.2) for _ in range(4)]
+    found = []
+    for made in files:
+        session = edgeemo.load(made.path)
+        assert session.card.calibration.confidence == facts.calibration.confidence
+        found.append([session.predict(x).confidence for x in speech + far + tunes])
+    for other in found[1:]:
+        assert np.allclose(found[0], other, atol=0.01)
+    n = len(speech)
+    clean, distant, played = (np.mean(found[0][i : i + n]) for i in (0, n, 2 * n))
+    assert clean > distant and clean > 2 * played
+
+
+def test_a_tflite_file_has_it_too(finished: Finished, tmp_path: Path) -> None:
+    _, facts = finished
+    golden = read_tflite(GOLDEN)
+    card = replace(golden.card, calibration=facts.calibration)
+    path = tmp_path / "made.tflite"
+    path.write_bytes(sealed(golden.model, card))
+    assert path.read_bytes() == sealed(golden.model, card)
+    session = edgeemo.load(path, "c")
+    made = session.card.calibration.confidence
+    assert made is not None and made == facts.calibration.confidence
+    values = session.values(shipped_speech().clips[0].samples())
+    outputs = session.backend.run(values)
+    found = made.probability(describe(outputs, values[0]))
+    assert session.judge([(outputs, values)]).confidence == found
+    assert found != max(outputs["probs"][0])
+
+
+def test_too_few_clips_or_people_have_none(finished: Finished, rows: Any) -> None:
+    run, _ = finished
+    student = run.student()
+    clean = rows.take(rows.copy == 0)
+    assert len(clean) < LEAST_CLIPS
+    assert learn_confidence(student, clean, 1.0, 4.0, 0) is None
+    of_one = rows.take(np.zeros(LEAST_CLIPS, int))
+    assert learn_confidence(student, of_one, 1.0, 4.0, 0) is None

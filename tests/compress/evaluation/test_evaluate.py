@@ -1,0 +1,111 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from edgeemo.compress.data.clips import Clip, Span
+from edgeemo.compress.evaluation.evaluate import (
+    Predictions,
+    agreement,
+    by_group,
+    human_ceiling,
+    level_baseline,
+    top_class,
+)
+from edgeemo.compress.evaluation.metrics import (
+    calibration_error,
+    ccc_by_dimension,
+    fit_temperature,
+    flat,
+    softmax,
+    spread_by_dimension,
+)
+from edgeemo.evaluation.metrics import ccc
+
+RNG = np.random.default_rng(2)
+
+
+def test_dimensions_leave_unknown_rows_out():
+    x, y = RNG.normal(size=(2, 20, 3))
+    want = [ccc(x[5:, i], y[5:, i]) for i in range(3)]
+    y[:5] = np.nan
+    found = ccc_by_dimension(x, y)
+    assert list(found) == ["arousal", "dominance", "valence", "mean"]
+    assert list(found.values()) == pytest.approx([*want, np.mean(want)])
+    assert ccc_by_dimension(x[:6], y[:6]) == {}
+
+
+def test_spread_is_a_ratio():
+    y = RNG.normal(size=(30, 3))
+    assert list(spread_by_dimension(y / 4, y).values()) == pytest.approx([0.25] * 3)
+
+
+def test_temperature_finds_the_one_that_made_the_labels():
+    logits = RNG.normal(size=(4000, 8)) * 3
+    target = softmax(logits / 2.5)
+    assert fit_temperature(logits, target) == pytest.approx(2.5, rel=0.011)
+    target[:] = np.nan
+    assert fit_temperature(logits, target) == 1.0
+
+
+def test_calibration_error_by_hand():
+    # Half of the clips say .95 and are right half the time, half say .55 and are always right.
+    found = calibration_error([0.95] * 4 + [0.55] * 4, [1, 1, 0, 0, 1, 1, 1, 1])
+    assert found == pytest.approx(0.5 * 0.45 + 0.5 * 0.45)
+
+
+def test_flat_names():
+    assert flat({"valid": {"ccc": {"mean": 0.5}, "kl": 1}}) == {"valid.ccc.mean": 0.5,
+                                                               "valid.kl": 1.0}  # fmt: skip
+
+
+def test_a_perfect_student_agrees_and_a_shuffled_one_does_not(rows):
+    logits = np.log(rows.probs.astype(float) + 1e-9)
+    found = agreement(Predictions(rows.adv.astype(float), logits), rows)
+    assert found["ccc"]["mean"] == pytest.approx(1) and found["mse"] == 0
+    assert found["kl"] == pytest.approx(0, abs=1e-3)
+    other = agreement(Predictions(rows.adv[::-1].astype(float), logits[::-1]), rows)
+    assert other["ccc"]["mean"] < 0.5 and other["kl"] > 0.01
+
+
+def test_top_class_takes_no_side_in_a_tie():
+    votes = np.array([[0, 1, 0], [0.5, 0.5, 0], [np.nan] * 3, [0.2, 0.2, 0.6]], np.float32)
+    assert top_class(votes).tolist() == [1, -1, -1, 2]
+
+
+def test_level_baseline_sees_the_level_alone(rows):
+    level = rows.level.astype(np.float64)
+    loud = rows.with_adv(np.stack([level, -level, RNG.normal(size=len(rows))], axis=1))
+    found = level_baseline(loud, loud)
+    assert found["arousal"] == pytest.approx(1, abs=1e-4)
+    assert found["dominance"] == pytest.approx(1, abs=1e-4)
+    assert found["valence"] < 0.3
+    assert level_baseline(loud, loud, human=True) == {}
+
+
+def test_human_ceiling_is_one_against_the_rest(rows, tmp_path):
+    ratings = RNG.normal(size=(12, 3)) + RNG.normal(size=(12, 1))
+    clips = np.empty(12, object)
+    clips[:] = [
+        Clip(f"{i}", "x", "x/1", Span(tmp_path), tags={
+            f"r{r + 1}_{d}": str(ratings[i, r]) for r in range(3)
+            for d in ("arousal", "dominance", "valence")
+        })
+        for i in range(12)
+    ]  # fmt: skip
+    want = np.mean([
+        ccc(ratings[:, r], np.delete(ratings, r, axis=1).mean(1)) for r in range(3)
+    ])  # fmt: skip
+    part = replace(rows.take(np.arange(12)), clips=clips)
+    assert human_ceiling(part) == pytest.approx(dict.fromkeys(
+        ("arousal", "dominance", "valence", "mean"), want))  # fmt: skip
+    assert human_ceiling(rows) == {}
+
+
+def test_groups_are_judged_apart_and_small_ones_left_out(rows):
+    said = Predictions(rows.adv.astype(float), np.zeros((len(rows), 8)))
+    found = by_group(said, rows, "corpus")
+    assert {"emodb_full", "librispeech"} <= set(found)
+    corpora = rows.column("corpus")
+    assert all(f["clips"] == (corpora == name).sum() >= 8 for name, f in found.items())
+    assert by_group(said, rows, "speaker", least=1000) == {}

@@ -1,0 +1,131 @@
+import logging
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from edgeemo.compress.data.clips import Clip, Span
+from edgeemo.compress.labels.labeller import SHARD, Labeller, thin
+from edgeemo.compress.recipes.tables import AugmentPart, TeacherPart
+from edgeemo.errors import BadData
+from edgeemo.features import SPECS, log_mel
+
+SPEC = SPECS["logmel40"]
+
+
+def test_rows_hold_what_teacher_and_front_end_say(rows, some_clips, ear):
+    assert len(rows) == 2 * len(some_clips)
+    assert rows.copy.tolist() == [0, 1] * len(some_clips)
+    first = some_clips[0].samples()[: 4 * 16000]
+    assert np.array_equal(rows.features[0], log_mel(first).astype(np.float16))
+    said = ear().label([first])
+    assert np.allclose(rows.adv[0], said.adv[0], atol=1e-6)
+    assert np.allclose(rows.probs[0], said.probs[0], atol=1e-6)
+    assert np.array_equal(rows.embedding[0], said.embedding[0].astype(np.float16))
+    assert rows.token_rate == 12.5
+    want = said.tokens[0][:2].astype(np.float32).mean(0)
+    assert np.allclose(rows.tokens[0][0], want, atol=2e-2)
+    assert not np.allclose(rows.adv[0], rows.adv[1], atol=1e-3)
+
+
+def test_humans_have_not_heard_mixtures(tmp_path, recipe, some_clips, ear):
+    mixing = replace(recipe, augment=AugmentPart(mixup_p=1.0))
+    rows = Labeller(ear(), SPEC, mixing, tmp_path).label(some_clips[:20], copies=2)
+    emotional = np.array([c.votes is not None for c in rows.clips])
+    assert emotional.any()
+    assert np.array_equal(np.isfinite(rows.votes).all(1), emotional & (rows.copy == 0))
+    groups = rows.column("group")
+    mixed = rows.copy == 1
+    assert all(p and p != g for p, g in zip(rows.partner[mixed], groups[mixed], strict=True))
+    # A row belongs to both people: whoever keeps one of them out keeps the row out.
+    one = rows.of_groups(set(groups) - {rows.partner[1]})
+    assert rows.partner[1] not in set(one.column("group")) | set(one.partner)
+
+
+def test_labels_are_found_again_and_only_what_changed_is_made(tmp_path, recipe, some_clips, ear):
+    teacher = ear()
+    labeller = Labeller(teacher, SPEC, recipe, tmp_path)
+    before = labeller.label(some_clips[:10], copies=2)
+    heard = teacher.heard
+    again = labeller.label(some_clips[:10], copies=2)
+    assert teacher.heard == heard
+    assert np.array_equal(before.adv, again.adv)
+    labeller.label(some_clips[:12])
+    assert teacher.heard - heard == 2 * 2  # a probe, and the two new clips
+    # Another teacher, augmentation or token rate is another row; more copies are not.
+    for change in (
+        {"augment": AugmentPart(gain_db=1)},
+        {"teacher": TeacherPart(tokens_per_second=5)},
+        {"seed": 8},
+    ):
+        other = ear()
+        Labeller(other, SPEC, replace(recipe, **change), tmp_path).label(some_clips[:10], copies=2)
+        assert other.heard > 0, change
+    other = ear()
+    more = replace(recipe, augment=replace(recipe.augment, copies=9))
+    Labeller(other, SPEC, more, tmp_path).label(some_clips[:10], copies=2)
+    assert other.heard == 0
+
+
+def test_an_interrupted_labelling_goes_on(tmp_path, recipe, some_clips, ear, monkeypatch):
+    monkeypatch.setattr("edgeemo.compress.labels.labeller.SHARD", 4)
+
+    class Dies(ear):
+        def label(self, clips):
+            if self.heard > 16 + 8:  # the probe and two shards
+                raise KeyboardInterrupt
+            return super().label(clips)
+
+    with pytest.raises(KeyboardInterrupt):
+        Labeller(Dies(), SPEC, recipe, tmp_path).label(some_clips[:20])
+    teacher = ear()
+    rows = Labeller(teacher, SPEC, recipe, tmp_path).label(some_clips[:20])
+    whole = Labeller(ear(), SPEC, recipe, tmp_path / "b").label(some_clips[:20])
+    assert len(rows) == 20 and teacher.heard < 20
+    assert np.array_equal(rows.adv, whole.adv)
+    assert SHARD > 4
+
+
+def test_a_damaged_shard_is_made_again(tmp_path, recipe, some_clips, ear, caplog):
+    labeller = Labeller(ear(), SPEC, recipe, tmp_path)
+    labeller.label(some_clips[:4])
+    (shard,) = labeller.shards.folder.glob("*.parquet")
+    shard.write_bytes(shard.read_bytes()[:100])
+    with caplog.at_level(logging.WARNING):
+        assert len(labeller.label(some_clips[:4])) == 4
+    assert "damaged" in caplog.text
+
+
+def test_unreadable_and_short_clips_are_reported_and_skipped(
+    tmp_path, recipe, some_clips, ear, caplog
+):
+    bad = tmp_path / "bad.wav"
+    bad.write_bytes(b"RIFF....")
+    broken = [Clip(f"{n}.wav", "x", "x/1", Span(tmp_path / n)) for n in ("bad.wav", "gone.wav")]
+    with caplog.at_level(logging.WARNING):
+        rows = Labeller(ear(), SPEC, recipe, tmp_path / "c").label([*some_clips[:5], *broken])
+    assert len(rows) == 5 and rows.skipped == 2
+    assert "bad.wav" in caplog.text and "gone.wav" in caplog.text
+
+
+def test_a_constant_teacher_is_refused_before_the_work(tmp_path, recipe, some_clips, ear):
+    teacher = ear(scale=0.0)
+    with pytest.raises(BadData, match="arousal has a standard deviation of 0"):
+        Labeller(teacher, SPEC, recipe, tmp_path).label(some_clips)
+    assert teacher.heard <= 20 and not list(tmp_path.rglob("*.parquet"))
+
+
+def test_targets_can_be_replaced(rows):
+    other = rows.take(np.arange(6)).with_adv(np.zeros((6, 3)))
+    assert len(other) == 6 and other.adv.sum() == 0 and rows.adv.sum() > 0
+    assert np.array_equal(other.features[5], rows.features[5])
+
+
+@pytest.mark.parametrize("ratio", [1.0, 2.0, 3.3])
+def test_thin_is_the_mean(ratio):
+    x = np.random.default_rng(0).normal(size=(20, 2)).astype(np.float16)
+    got = thin(x, ratio)
+    assert len(got) == int(20 / ratio)
+    for k, row in enumerate(got):
+        part = x[int(k * ratio) : int((k + 1) * ratio)].astype(np.float64)
+        assert np.allclose(row, part.mean(0), atol=2e-3)

@@ -1,0 +1,66 @@
+from pathlib import Path
+
+import pytest
+
+from edgeemo.compress.recipes.file import FOLDER, dump_recipe, load_recipe, recipe_names
+from edgeemo.compress.students import student_names
+from edgeemo.errors import BadRecipe
+
+LEAST = 'schema = 1\n[student]\nname = "x"\n[distil]\nepochs = 1\n'
+
+
+@pytest.fixture
+def read(tmp_path: Path):
+    def load(text: str):
+        path = tmp_path / "r.toml"
+        path.write_text(text)
+        return load_recipe(path)
+
+    return load
+
+
+def test_every_shipped_recipe_is_read_and_written_back_equal(read):
+    assert {"demo", "wav2small", "wav2small-17k"} <= set(recipe_names())
+    assert {p.stem for p in FOLDER.rglob("*.toml")} == set(recipe_names())
+    for name in recipe_names():
+        recipe = load_recipe(name)
+        assert recipe.student.name in student_names()
+        assert read(dump_recipe(recipe)) == recipe
+
+
+def test_defaults_and_odd_values_survive_writing(read):
+    recipe = read(LEAST + "loss = { ccc = 1, kl = 1e-3 }\n[student.options]\nwidth = 0.5\n")
+    assert recipe.distil.loss == {"ccc": 1.0, "kl": 0.001}
+    assert recipe.name == "r" and read(dump_recipe(recipe)) == recipe
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (LEAST.replace("schema = 1", "schema = 2"), r"schema: 2; this edgeemo reads 1"),
+        (LEAST + "epoch = 2\n", r"distil.epoch: unknown key; did you mean 'epochs'"),
+        (LEAST.replace("epochs = 1", "epochs = true"), r"distil.epochs: expected int"),
+        (LEAST.replace("epochs = 1", "epochs = 0"), r"distil.epochs: 0; expected 1 to"),
+        (LEAST + "lr = 5.0\n", r"distil.lr: 5; expected"),
+        (LEAST + "loss = { cc = 1.0 }\n", r"distil.loss.cc: unknown loss; did you mean 'ccc'"),
+        (LEAST + "loss = { ccc = 0.0 }\n", r"every weight is 0"),
+        (LEAST + '[stop]\nmetric = "test.ccc.mean"\n', r"test speakers"),
+        (LEAST + '[stop]\nmetric = "ccc"\n', r"expected valid"),
+        (LEAST + '[stop]\nmetric = "last"\npatience = 2\n', r"patience: 2; nothing ends early"),
+        (LEAST + "[augment]\nsnr_db = [9.0, 1.0]\n", r"augment.snr_db: \[9.0, 1.0\]"),
+        (LEAST + "[data]\nvalid = 0.5\ntest = 0.5\n", r"data.valid \+ data.test"),
+        (LEAST.replace("[distil]\nepochs = 1\n", ""), r"\$.distil: missing"),
+        ("schema = ", r"not TOML"),
+    ],
+)
+def test_faults_are_named_with_their_path(read, text, message):
+    with pytest.raises(BadRecipe, match=message) as found:
+        read(text)
+    assert "r.toml" in str(found.value)
+
+
+def test_a_recipe_that_is_not_there():
+    with pytest.raises(BadRecipe, match="did you mean 'demo'"):
+        load_recipe("demoo")
+    with pytest.raises(BadRecipe, match="No such file"):
+        load_recipe("nowhere/x.toml")

@@ -1,0 +1,99 @@
+"""Heads that are trained on a student's embedding, the trunk held still."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from edgeemo.compress.evaluation.evaluate import predict
+from edgeemo.compress.evaluation.metrics import softmax
+from edgeemo.compress.labels.dataset import Labelled
+from edgeemo.compress.recipes.tables import HeadsPart
+from edgeemo.compress.stages.heads import embedded, embeddings, narrowed, with_heads
+from edgeemo.compress.students import make_student
+from edgeemo.compress.teachers.heads import HeadsSettings, fit_heads
+from edgeemo.errors import BadRecipe
+from edgeemo.evaluation.metrics import ccc
+
+PART = HeadsPart(steps=200, batch=64)
+WIDE = HeadsSettings(members=2, hidden=64, steps=300, drop_hidden=0.1)
+
+
+def test_embeddings_are_those_of_each_row_alone(rows: Labelled) -> None:
+    student = make_student("wav2small-stream").eval()
+    found = embeddings(student, rows)
+    for i in (0, len(rows) - 1):
+        alone = torch.from_numpy(rows.features[i].astype(np.float32))[None]
+        with torch.inference_mode():
+            expected = student(alone).embedding[0]
+        assert np.allclose(found[i], expected, atol=2e-2)
+
+
+def test_the_trunk_stays_and_the_heads_come_nearer(rows: Labelled) -> None:
+    student = make_student("wav2small-stream").eval()
+    before = {k: v.clone() for k, v in student.state_dict().items()}
+    made = with_heads(student, embedded(student, rows), PART, 1, wide=WIDE)
+    for name, value in made.state_dict().items():
+        is_head = name.startswith(("hidden.", "adv.", "classes."))
+        assert torch.equal(value, before[name]) != is_head, name
+    wanted = rows.adv if np.isnan(rows.human_adv).any(1).all() else rows.human_adv
+    known = ~np.isnan(wanted).any(1)
+
+    def error(net: torch.nn.Module) -> float:
+        said = [
+            net(torch.from_numpy(rows.features[i].astype(np.float32))[None]).adv[0].detach()
+            for i in np.flatnonzero(known)
+        ]
+        return float(np.mean((torch.stack(said).numpy() - wanted[known]) ** 2))
+
+    assert error(made) < 0.9 * error(student)
+
+
+def test_small_heads_say_what_the_wide_ensemble_says(rows: Labelled) -> None:
+    student = make_student("wav2small-stream").eval()
+    heard = embedded(student, rows)
+    made = with_heads(student, heard, HeadsPart(steps=600, batch=64), 1, wide=WIDE)
+    rated = replace(heard, human_adv=rows.adv) if np.isnan(rows.human_adv).all() else heard
+    adv, probs = fit_heads(rated, WIDE, 1)(torch.from_numpy(heard.embedding).float())
+    said = predict(made, rows)
+    for d in range(3):
+        assert ccc(said.adv[:, d], adv[:, d].detach().numpy()) > 0.9
+    assert np.abs(softmax(said.logits) - probs.detach().numpy()).mean() < 0.03
+
+
+def test_without_ratings_the_teacher_teaches_dimensions_and_classes(rows: Labelled) -> None:
+    nan = np.full_like
+    rows = replace(
+        rows,
+        human_adv=nan(rows.human_adv, np.nan),
+        votes=nan(rows.votes, np.nan),
+    )
+    student = make_student("wav2small-stream").eval()
+    made = with_heads(student, embedded(student, rows), PART, 1, wide=WIDE)
+    assert not torch.equal(made.classes.weight, student.classes.weight)
+    again = with_heads(student, embedded(student, rows), PART, 1, wide=WIDE)
+    assert torch.equal(made.adv.weight, again.adv.weight)
+
+
+def test_a_narrowed_student_keeps_the_channels_that_rebuild_the_teacher(rows: Labelled) -> None:
+    student = make_student("wav2small-stream").eval()
+    own = embeddings(student, rows).astype(np.float32)
+    # A teacher that is made of 20 of the channels: nothing else can rebuild it as well.
+    wanted = np.argsort(own.std(0))[-20:]
+    taught = replace(rows, embedding=own[:, wanted].astype(np.float16))
+    made = narrowed(student, taught, replace(PART, embedding=20, hidden=16))
+    assert sum(p.numel() for p in made.parameters()) < sum(p.numel() for p in student.parameters())
+    found = embeddings(made, rows).astype(np.float32)
+    x = np.concatenate([found, np.ones((len(found), 1))], axis=1)
+    left = own[:, wanted] - x @ np.linalg.lstsq(x, own[:, wanted], rcond=None)[0]
+    assert (left**2).mean() < 0.05 * own[:, wanted].var(0).mean()
+    heads = with_heads(made, embedded(made, rows), replace(PART, hidden=16), 1, wide=WIDE)
+    assert heads.hidden.out_features == 16
+
+
+def test_what_cannot_be_narrowed_is_refused(rows: Labelled) -> None:
+    with pytest.raises(BadRecipe, match="500; wav2small-stream has 128 channels"):
+        narrowed(make_student("wav2small-stream").eval(), rows, replace(PART, embedding=500))
+    with pytest.raises(BadRecipe, match="keeps its embedding; set it to 0"):
+        make_student("wav2small").with_channels([0], 4)

@@ -1,0 +1,75 @@
+"""Confidence: fitted on some people, true of others, low off speech, the same in a stream."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import edgeemo
+from edgeemo.artifacts.card import Calibration, from_json, to_json
+from edgeemo.artifacts.confidence import Confidence, describe
+from edgeemo.audio import read_audio
+from edgeemo.compress.evaluation.confidence import (
+    fit_confidence,
+    is_near,
+    not_speech,
+    reliability,
+    with_negatives,
+)
+from edgeemo.errors import BadArtifact
+
+
+@pytest.fixture(scope="module")
+def fitted() -> tuple[Confidence, np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+    """600 rows of 12 people in which the third input tells the odds; 100 of nobody."""
+    rng = np.random.default_rng(0)
+    inputs = rng.normal(3, 2, (600, 4))
+    near = rng.random(600) < 1 / (1 + np.exp(-(inputs[:, 2] - 3)))
+    others = rng.normal((18, 3, 3, 3), 2, (100, 4))
+    rows, hits, who = with_negatives(inputs, near, [f"p{i % 12}" for i in range(600)], others)
+    clean = np.arange(700) < 600
+    made, said = fit_confidence(rows, hits, who, clean, "the mean", "made here")
+    return made, said[:600], near
+
+
+def test_it_is_true_of_people_left_out(fitted: tuple[Confidence, np.ndarray, np.ndarray]) -> None:  # type: ignore[type-arg]
+    made, said, near = fitted
+    for sure, came_true, count in reliability(said, near):
+        assert abs(sure - came_true) < 0.15 and count == 120
+    assert made.calibration_error < 0.1 and made.share == pytest.approx(near.mean(), abs=1e-4)
+    assert "within 0.15 of the mean" in made.meaning
+    assert made.probability(np.array([18, 3, 3, 3.0])) < 0.1
+    middle, high = (made.probability(np.array([3, 3, x, 3.0])) for x in (3.0, 6.0))
+    assert high > 0.7 > middle > 0.3
+
+
+def test_it_goes_through_the_card_and_the_stream(artifact: Path, speech_files: list[Path]) -> None:
+    session = edgeemo.load(artifact)
+    sounds = [read_audio(p) for p in speech_files[:12]] + not_speech(12, np.random.default_rng(1))
+    rows = []
+    for x in sounds:
+        values = session.values(x)
+        rows.append(describe(session.backend.run(values), values[0]))
+    near = np.arange(24) < 12
+    who = [f"p{i}" for i in range(12)] + [""] * 12
+    made, _ = fit_confidence(np.array(rows), near, who, near, "the mean", "made here")
+    card = replace(session.card, calibration=Calibration(1.0, "", made))
+    assert from_json(to_json(card)) == card
+    session.card = card
+    sure = [session.predict(x).confidence for x in sounds]
+    assert min(sure[:12]) > max(sure[12:])
+    stream = session.stream(smoothing=None, gate=None)
+    for e in stream.push(sounds[0]):
+        piece = sounds[0][round(e.start * 16000) : round(e.end * 16000)]
+        assert e.confidence == session.predict(piece).confidence
+    with pytest.raises(BadArtifact, match="expected n, n and 2 n"):
+        replace(made, weights=(1.0,))
+
+
+def test_near_means_all_three() -> None:
+    labels = np.full((3, 3), 0.5)
+    moved = labels + np.array([[0.14, -0.14, 0], [0, 0, 0.16], [0, 0, 0]])
+    assert is_near(moved, labels).tolist() == [True, False, True]
