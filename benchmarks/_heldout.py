@@ -46,11 +46,16 @@ def heldout(data: Path, crossval: Path, backend: str | None = None) -> list[Rate
     files = [next((crossval / f"run-0-{i}" / "export").glob("*.onnx")) for i in range(FOLDS)]
     sessions = [load(path, backend) for path in files]
     return [
-        Rated(folder / r["path"], r["speaker"], r["emotion"],
-              np.array([float(r[d]) for d in DIMENSIONS]), fold[r["speaker"]],
-              sessions[fold[r["speaker"]]])
+        Rated(
+            folder / r["path"],
+            r["speaker"],
+            r["emotion"],
+            np.array([float(r[d]) for d in DIMENSIONS]),
+            fold[r["speaker"]],
+            sessions[fold[r["speaker"]]],
+        )
         for r in rows
-    ]  # fmt: skip
+    ]
 
 
 def outputs(

@@ -124,9 +124,10 @@ def main() -> None:
     args = parser.parse_args()
     clips = heldout(args.data, args.crossval)
     adv, plain, power = run_all(clips)
-    calm = [[p for c, p in zip(clips, power, strict=True)
-             if c.emotion == "neutral" and c.speaker == s]
-            for s in sorted({c.speaker for c in clips})]  # fmt: skip
+    calm = [
+        [p for c, p in zip(clips, power, strict=True) if c.emotion == "neutral" and c.speaker == s]
+        for s in sorted({c.speaker for c in clips})
+    ]
     counts = {"1 neutral clip": 1, "3": 3, "6": 6, "all": 99}
     result = {
         "command": "python benchmarks/baseline.py",

@@ -71,16 +71,47 @@ def measure(board: str) -> dict[str, int]:
         sources = [C / "src" / f"edgeemo_{part}.c" for part in PARTS]
         sources += [ports / f"{n}.c" for n in ("measure", "cortex_m", "start", "host_semihosting")]
         subprocess.run(
-            ["arm-none-eabi-gcc", *FLAGS, *flags, "-nostartfiles", "--specs=nano.specs",
-             "--specs=nosys.specs", "-Wl,--gc-sections", *(f"-I{C / f}" for f in ("include", "src",
-             "ports")), *sources, "-L", ports, "-T", ports / f"{machine}.ld",
-             "-o", folder / "program"], check=True,
-        )  # fmt: skip
+            [
+                "arm-none-eabi-gcc",
+                *FLAGS,
+                *flags,
+                "-nostartfiles",
+                "--specs=nano.specs",
+                "--specs=nosys.specs",
+                "-Wl,--gc-sections",
+                *(f"-I{C / f}" for f in ("include", "src", "ports")),
+                *sources,
+                "-L",
+                ports,
+                "-T",
+                ports / f"{machine}.ld",
+                "-o",
+                folder / "program",
+            ],
+            check=True,
+        )
         subprocess.run(
-            ["timeout", "60", "qemu-system-arm", "-M", machine, "-nographic", "-monitor", "none",
-             "-serial", "none", "-semihosting-config", "enable=on,target=native", "-icount",
-             "shift=6", "-kernel", folder / "program"], check=True, cwd=folder,
-        )  # fmt: skip
+            [
+                "timeout",
+                "60",
+                "qemu-system-arm",
+                "-M",
+                machine,
+                "-nographic",
+                "-monitor",
+                "none",
+                "-serial",
+                "none",
+                "-semihosting-config",
+                "enable=on,target=native",
+                "-icount",
+                "shift=6",
+                "-kernel",
+                folder / "program",
+            ],
+            check=True,
+            cwd=folder,
+        )
         lines = (folder / "measured").read_text().split("\n")[:-1]
         told = {key: int(value) for key, value in (line.split() for line in lines)}
         code = code_bytes(folder / "program")
@@ -92,10 +123,16 @@ def measure(board: str) -> dict[str, int]:
     assert abs(loop - 2000) <= 5, f"a loop of 2000 instructions counts as {loop}: no -icount?"
     stages = {stage: count(stage) for stage in STAGES}
     return {
-        **stages, "stages": sum(stages.values()), "push": count("pushes") // 10,
-        "push_i16": count("pushes_i16") // 10, "code": code, "tables": told["tables"],
-        "state": told["state"], "stack": told["stack"], "stack_i16": told["stack_i16"],
-    }  # fmt: skip
+        **stages,
+        "stages": sum(stages.values()),
+        "push": count("pushes") // 10,
+        "push_i16": count("pushes_i16") // 10,
+        "code": code,
+        "tables": told["tables"],
+        "state": told["state"],
+        "stack": told["stack"],
+        "stack_i16": told["stack_i16"],
+    }
 
 
 def main() -> None:

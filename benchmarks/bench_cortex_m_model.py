@@ -36,6 +36,13 @@ import bench_cortex_m as front
 
 ROOT, C = front.ROOT, front.C
 RESULT = ROOT / "benchmarks" / "results" / "cortex_m_model.json"
+COMMAND = "python benchmarks/bench_cortex_m_model.py"
+PROTOCOL = (
+    "instructions for a second of sound in the engine (frame by frame; by 8 frames), for an "
+    "estimate, in the front end (int16); total: front end, engine frame by frame, 4 estimates. "
+    "Bytes: memory, stack, code of the engine, blob; flash and ram with those of the front end, "
+    "its tables in flash"
+)
 SAMPLE = ROOT / "tests" / "golden" / "stream-int8.tflite"
 
 
@@ -69,13 +76,18 @@ def expected(blob: bytes) -> NDArray[np.int8]:
 def size_of(program: Path) -> int:
     """Bytes of the engine's code: its object files, linked with all that is used."""
     listing = subprocess.run(
-        ["arm-none-eabi-nm", "-S", "--size-sort", "-l", program], check=True, capture_output=True,
+        ["arm-none-eabi-nm", "-S", "--size-sort", "-l", program],
+        check=True,
+        capture_output=True,
         text=True,
-    ).stdout  # fmt: skip
+    ).stdout
     rows = [line.split() for line in listing.splitlines()]
     ours = ("edgeemo_model", "edgeemo_kernels")
-    return sum(int(r[1], 16) for r in rows if len(r) > 4 and r[2] in "tTrR" and any(
-        f"/{name}" in r[4] for name in ours))  # fmt: skip
+    return sum(
+        int(r[1], 16)
+        for r in rows
+        if len(r) > 4 and r[2] in "tTrR" and any(f"/{name}" in r[4] for name in ours)
+    )
 
 
 def measure(board: str, blob: bytes) -> dict[str, int]:
@@ -90,16 +102,48 @@ def measure(board: str, blob: bytes) -> dict[str, int]:
         sources += [C / "src" / "edgeemo_spec.c", ROOT / "tests" / "cmake_ext" / "model.c"]
         sources += [C / "ports" / f"{n}.c" for n in ("cortex_m", "start", "host_semihosting")]
         subprocess.run(
-            ["arm-none-eabi-gcc", "-g", *front.FLAGS, *flags, "-nostartfiles",
-             "--specs=nano.specs", "--specs=nosys.specs", "-Wl,--gc-sections",
-             *(f"-I{C / f}" for f in ("include", "src", "ports")), *sources, "-L", C / "ports",
-             "-T", C / "ports" / f"{machine}.ld", "-o", folder / "program"], check=True,
-        )  # fmt: skip
+            [
+                "arm-none-eabi-gcc",
+                "-g",
+                *front.FLAGS,
+                *flags,
+                "-nostartfiles",
+                "--specs=nano.specs",
+                "--specs=nosys.specs",
+                "-Wl,--gc-sections",
+                *(f"-I{C / f}" for f in ("include", "src", "ports")),
+                *sources,
+                "-L",
+                C / "ports",
+                "-T",
+                C / "ports" / f"{machine}.ld",
+                "-o",
+                folder / "program",
+            ],
+            check=True,
+        )
         subprocess.run(
-            ["timeout", "60", "qemu-system-arm", "-M", machine, "-nographic", "-monitor", "none",
-             "-serial", "none", "-semihosting-config", "enable=on,target=native", "-icount",
-             "shift=6", "-kernel", folder / "program"], check=True, cwd=folder,
-        )  # fmt: skip
+            [
+                "timeout",
+                "60",
+                "qemu-system-arm",
+                "-M",
+                machine,
+                "-nographic",
+                "-monitor",
+                "none",
+                "-serial",
+                "none",
+                "-semihosting-config",
+                "enable=on,target=native",
+                "-icount",
+                "shift=6",
+                "-kernel",
+                folder / "program",
+            ],
+            check=True,
+            cwd=folder,
+        )
         counts = np.fromfile(folder / "counts", "<u4").tolist()
         outputs = np.fromfile(folder / "outputs", np.int8)
         code = size_of(folder / "program")
@@ -107,10 +151,14 @@ def measure(board: str, blob: bytes) -> dict[str, int]:
     loop = counts[6] / ticks
     assert abs(loop - 2000) <= 5, f"a loop of 2000 instructions counts as {loop}: no -icount?"
     return {
-        "second": round(counts[3] / ticks), "second_by_8": round(counts[4] / ticks),
-        "estimate": round(counts[5] / ticks), "memory": counts[0], "memory_by_8": counts[1],
-        "stack": counts[2], "code": code,
-    }  # fmt: skip
+        "second": round(counts[3] / ticks),
+        "second_by_8": round(counts[4] / ticks),
+        "estimate": round(counts[5] / ticks),
+        "memory": counts[0],
+        "memory_by_8": counts[1],
+        "stack": counts[2],
+        "code": code,
+    }
 
 
 def main() -> None:
@@ -123,24 +171,29 @@ def main() -> None:
         ours, theirs = measure(board, blob), front.measure(board)
         flash = len(blob) + ours["code"] + theirs["code"] + theirs["tables"]
         results[board] = {
-            **ours, "blob": len(blob), "frontend": 100 * theirs["push_i16"],
+            **ours,
+            "blob": len(blob),
+            "frontend": 100 * theirs["push_i16"],
             "total": ours["second"] + 4 * ours["estimate"] + 100 * theirs["push_i16"],
             "flash": flash,
             "ram": ours["memory"] + theirs["state"] + max(ours["stack"], theirs["stack"]),
-        }  # fmt: skip
+        }
     print(f"{'':12}" + "".join(f"{board:>12}" for board in results))
     for key in next(iter(results.values())):
         print(f"{key:12}" + "".join(f"{row[key]:12}" for row in results.values()))
     gcc = subprocess.run(["arm-none-eabi-gcc", "--version"], capture_output=True, text=True).stdout
-    RESULT.write_text(json.dumps({
-        "protocol": "instructions for a second of sound in the engine (frame by frame; by 8 "
-        "frames), for an estimate, in the front end (int16); total: front end, engine frame by "
-        "frame, 4 estimates. Bytes: memory, stack, code of the engine, blob; flash and ram with "
-        "those of the front end, its tables in flash",
-        "compiler": gcc.split("\n")[0] + ", " + " ".join(front.FLAGS),
-        "command": f"python benchmarks/bench_cortex_m_model.py --model {arguments.model.name}",
-        "boards": results,
-    }, indent=1) + "\n")  # fmt: skip
+    RESULT.write_text(
+        json.dumps(
+            {
+                "protocol": PROTOCOL,
+                "compiler": gcc.split("\n")[0] + ", " + " ".join(front.FLAGS),
+                "command": f"{COMMAND} --model {arguments.model.name}",
+                "boards": results,
+            },
+            indent=1,
+        )
+        + "\n"
+    )
 
 
 if __name__ == "__main__":

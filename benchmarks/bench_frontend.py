@@ -47,10 +47,14 @@ def row(peer: str, rounds: list[dict[str, Any]], ours: list[dict[str, Any]]) -> 
     ns = [r["seconds"] / r["frames"] * 1e9 for r in rounds]
     ratios = [r["seconds"] / o["seconds"] for r, o in zip(rounds, ours, strict=True)]
     return {
-        "peer": peer, "version": rounds[0]["version"], "best_ns": min(ns),
-        "median_ns": statistics.median(ns), "most_ns": max(ns),
-        "ratio": statistics.median(ratios), "ratio_range": [min(ratios), max(ratios)],
-    }  # fmt: skip
+        "peer": peer,
+        "version": rounds[0]["version"],
+        "best_ns": min(ns),
+        "median_ns": statistics.median(ns),
+        "most_ns": max(ns),
+        "ratio": statistics.median(ratios),
+        "ratio_range": [min(ratios), max(ratios)],
+    }
 
 
 def main() -> None:

@@ -28,22 +28,23 @@ import torch
 from edgeemo.backends import open_backend
 from edgeemo.compress.data import shipped_speech
 from edgeemo.compress.pipeline import complete, label_parts, new_student
-from edgeemo.compress.recipes.tables import (
-    AugmentPart,
-    DataPart,
-    DistilPart,
-    PrunePart,
-    QatPart,
+from edgeemo.compress.recipes import (
+    SCHEMA,
+    AugmentConfig,
+    DataConfig,
+    DistillConfig,
+    PruneConfig,
+    QatConfig,
     Recipe,
-    StudentPart,
+    StudentConfig,
 )
 from edgeemo.compress.run import Run
-from edgeemo.compress.stages.compression import made_smaller
+from edgeemo.compress.stages.compression import prune_and_quantize
 from edgeemo.compress.teachers import load_teacher
 from edgeemo.compress.train.loop import fit
 from edgeemo.evaluation.metrics import ccc
 from edgeemo.export import export_run
-from edgeemo.export.parity import Limits
+from edgeemo.export.parity import Tolerances
 from edgeemo.files import write_text
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -56,7 +57,7 @@ SHARE = 0.25
 class Plan:
     """A student and its epochs: in all, and those of them after pruning and with rounding."""
 
-    student: StudentPart
+    student: StudentConfig
     epochs: int
     prune: int
     qat: int
@@ -64,26 +65,37 @@ class Plan:
 
 
 PLANS = {
-    "wav2small-stream": Plan(StudentPart("wav2small-stream"), 60, 20, 6),
-    "wav2small": Plan(StudentPart("wav2small"), 8, 3, 2, lr=5e-3),
-    "mobilenetv3-small": Plan(StudentPart("mobilenetv3-small", options={"width": 0.25}), 60, 20, 6),
+    "wav2small-stream": Plan(StudentConfig("wav2small-stream"), 60, 20, 6),
+    "wav2small": Plan(StudentConfig("wav2small"), 8, 3, 2, lr=5e-3),
+    "mobilenetv3-small": Plan(
+        StudentConfig("mobilenetv3-small", options={"width": 0.25}), 60, 20, 6
+    ),
 }
 VARIANTS = ("PTQ", "QAT", "pruned", "pruned + QAT")
 
 
 def recipe_of(plan: Plan, variant: str, seed: int) -> Recipe:
     """The recipe of one training."""
-    prune = PrunePart(share=SHARE, epochs=plan.prune) if "pruned" in variant else None
-    qat = QatPart(epochs=plan.qat) if "QAT" in variant else None
+    prune = PruneConfig(share=SHARE, epochs=plan.prune) if "pruned" in variant else None
+    qat = QatConfig(epochs=plan.qat) if "QAT" in variant else None
     first = plan.epochs - sum(part.epochs for part in (prune, qat) if part is not None)
     return Recipe(
-        schema=1, name=plan.student.name, student=plan.student, seed=seed,
-        data=DataPart(clip_seconds=2.0, valid=0.15, test=0.35),
-        augment=AugmentPart(copies=2),
-        distil=DistilPart(epochs=first, batch=32, lr=plan.lr, average=0.97,
-                          loss={"ccc": 1.0, "mse": 1.0, "kl": 0.3, "tokens": 0.3}),
-        prune=prune, qat=qat,
-    )  # fmt: skip
+        schema=SCHEMA,
+        name=plan.student.name,
+        student=plan.student,
+        seed=seed,
+        data=DataConfig(clip_seconds=2.0, valid=0.15, test=0.35),
+        augment=AugmentConfig(copies=2),
+        distill=DistillConfig(
+            epochs=first,
+            batch=32,
+            lr=plan.lr,
+            average=0.97,
+            loss={"ccc": 1.0, "mse": 1.0, "kl": 0.3, "tokens": 0.3},
+        ),
+        prune=prune,
+        qat=qat,
+    )
 
 
 class Bench:
@@ -111,10 +123,10 @@ class Bench:
         student = new_student(recipe)
         parts = label_parts(run, self.data, self.teacher, student, self.out / "labels")
         fitted = fit(student, parts.train, parts.valid, recipe, folder, resume=True)
-        smaller = made_smaller(run, fitted, parts.train, parts.valid)
+        smaller = prune_and_quantize(run, fitted, parts.train, parts.valid)
         facts = complete(run, self.data, self.teacher, smaller, parts, report=False)
         # What a variant costs is the question here; a gate would hide the ones that fail.
-        files = export_run(folder, self.formats, int8=True, limits=Limits(ccc=2.0))
+        files = export_run(folder, self.formats, int8=True, limits=Tolerances(ccc=2.0))
         held = run.held()
         test = [i for i, clip in enumerate(held.ids) if clip in {c.id for c in parts.test.clips}]
         found: dict[str, Any] = {
@@ -150,10 +162,15 @@ def summary(found: list[dict[str, dict[str, Any]]]) -> dict[str, dict[str, Any]]
             "parameters": rows[0]["parameters"],
             "macs_per_second": rows[0]["macs_per_second"],
             "float": _spread([r["float"] for r in rows]),
-            **{f: {"ccc": _spread([r[f]["ccc"] for r in rows]),
-                   "bytes": round(statistics.mean(r[f]["bytes"] for r in rows)),
-                   "rules": sorted({r[f]["rule"] for r in rows})} for f in formats},
-        }  # fmt: skip
+            **{
+                f: {
+                    "ccc": _spread([r[f]["ccc"] for r in rows]),
+                    "bytes": round(statistics.mean(r[f]["bytes"] for r in rows)),
+                    "rules": sorted({r[f]["rule"] for r in rows}),
+                }
+                for f in formats
+            },
+        }
     return out
 
 
@@ -166,8 +183,11 @@ def table(results: dict[str, Any]) -> str:
     """The summary as text, a row for each student and variant."""
     lines = []
     for name, variants in results.items():
-        formats = [k for k, v in next(iter(variants.values())).items()
-                   if isinstance(v, dict) and "bytes" in v]  # fmt: skip
+        formats = [
+            k
+            for k, v in next(iter(variants.values())).items()
+            if isinstance(v, dict) and "bytes" in v
+        ]
         heads = "".join(f"{f + ' CCC':>17}{'bytes':>9}" for f in formats)
         lines.append(f"{name:<18}{'params':>9}{'M MAC/s':>9}{'float CCC':>17}{heads}")
         for variant, row in variants.items():

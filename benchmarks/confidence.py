@@ -22,9 +22,9 @@ from _heldout import FOLDS, Rated, heldout, outputs
 from edgeemo.artifacts.confidence import Confidence, describe
 from edgeemo.compress.data.augment import add_at_snr, coloured_noise
 from edgeemo.compress.evaluation.confidence import (
-    Checked,
+    FittedConfidence,
+    far_field,
     fit_confidence,
-    from_afar,
     is_near,
     music,
     not_speech,
@@ -56,7 +56,7 @@ def rows_of(clip: Rated, rng: np.random.Generator) -> list[Row]:
         "as recorded": x,
         "noise, 10 dB": add_at_snr(x, noise, 10),
         "noise, 0 dB": add_at_snr(x, noise, 0),
-        "far": from_afar(x, rng),
+        "far": far_field(x, rng),
     }
     found = []
     for name, sound in made.items():
@@ -100,7 +100,7 @@ def hear(data: Path, crossval: Path) -> Heard:
     return Heard(rows, noise, tunes, on)
 
 
-def of_folds(data: Path, crossval: Path) -> Checked:
+def of_folds(data: Path, crossval: Path) -> FittedConfidence:
     """The confidence to ship: fitted on all, music too; its figures are those of people left out.
 
     Args:
@@ -110,7 +110,7 @@ def of_folds(data: Path, crossval: Path) -> Checked:
     heard = hear(data, crossval)
     everything = np.concatenate([heard.noise, heard.tunes])
     made, said = judge(heard.rows, everything, f"{heard.on}, {len(heard.tunes)} tunes")
-    return Checked(made, points(heard.rows, said))
+    return FittedConfidence(made, points(heard.rows, said))
 
 
 def points(rows: list[Row], said: Any) -> Any:
@@ -137,9 +137,11 @@ def main() -> None:
 def judge(rows: list[Row], others: Any, on: str) -> tuple[Confidence, Any]:
     """The regression, and what it says of `rows`, each by a fit without that person."""
     inputs, near, who = with_negatives(
-        np.array([r.inputs for r in rows]), np.array([r.near for r in rows]),
-        [r.speaker for r in rows], others,
-    )  # fmt: skip
+        np.array([r.inputs for r in rows]),
+        np.array([r.near for r in rows]),
+        [r.speaker for r in rows],
+        others,
+    )
     clean = np.array([r.sound == "as recorded" for r in rows] + [False] * len(others))
     made, said = fit_confidence(inputs, near, who, clean, "the annotators' mean", on)
     return made, said[: len(rows)]
@@ -151,10 +153,12 @@ def summary(rows: list[Row], made: Confidence, said: Any, tunes: Any) -> dict[st
     clean = sound == "as recorded"
     on_music = [made.probability(x) for x in tunes]
     by_sound = {
-        name: {"confidence": float(said[sound == name].mean()),
-               "came true": float(near[sound == name].mean())}
+        name: {
+            "confidence": float(said[sound == name].mean()),
+            "came true": float(near[sound == name].mean()),
+        }
         for name in dict.fromkeys(sound.tolist())
-    }  # fmt: skip
+    }
     by_sound["music (in no fit)"] = {"confidence": float(np.mean(on_music)), "came true": 0.0}
     order = np.argsort(-said[clean])
     hits = near[clean][order]
@@ -162,12 +166,17 @@ def summary(rows: list[Row], made: Confidence, said: Any, tunes: Any) -> dict[st
         f"{share:.0%} most confident": float(hits[: int(len(hits) * share)].mean())
         for share in (1.0, 0.75, 0.5, 0.25)
     }
-    return _rounded({
-        "command": "python benchmarks/confidence.py", "meaning": made.meaning,
-        "fitted on": made.fitted_on, "calibration error": made.calibration_error,
-        "by sound": by_sound, "came true among the": kept,
-        "reliability (confidence, came true, clips)": points(rows, said),
-    })  # fmt: skip
+    return _rounded(
+        {
+            "command": "python benchmarks/confidence.py",
+            "meaning": made.meaning,
+            "fitted on": made.fitted_on,
+            "calibration error": made.calibration_error,
+            "by sound": by_sound,
+            "came true among the": kept,
+            "reliability (confidence, came true, clips)": points(rows, said),
+        }
+    )
 
 
 def _rounded(value: Any) -> Any:

@@ -37,15 +37,19 @@ from sklearn.svm import SVR
 from edgeemo import load
 from edgeemo.artifacts.card import Metric
 from edgeemo.compress.data import DataSet, open_dataset, split_by_speaker
-from edgeemo.compress.evaluation.confidence import Checked
-from edgeemo.compress.evaluation.evaluate import human_ceiling, predict
-from edgeemo.compress.labels.dataset import Labelled
-from edgeemo.compress.pipeline import Parts, complete, new_student
-from edgeemo.compress.recipes.file import load_recipe
-from edgeemo.compress.recipes.tables import Recipe
+from edgeemo.compress.evaluation.confidence import FittedConfidence
+from edgeemo.compress.evaluation.evaluate import inter_rater_ccc, predict
+from edgeemo.compress.labels.dataset import LabelledDataset
+from edgeemo.compress.pipeline import Splits, complete, new_student
+from edgeemo.compress.recipes import Recipe, load_recipe
 from edgeemo.compress.run import Run
-from edgeemo.compress.stages.finetune import taught_on, usual_copies
-from edgeemo.compress.stages.heads import embedded, embeddings, narrowed, with_heads
+from edgeemo.compress.stages.finetune import drop_extra_copies, finetune_on_annotated
+from edgeemo.compress.stages.heads import (
+    embedded,
+    embeddings,
+    select_embedding_channels,
+    with_heads,
+)
 from edgeemo.compress.students import Student, load_student, save_student
 from edgeemo.compress.teachers.base import Teacher
 from edgeemo.compress.teachers.heads import Heads, HeadsSettings, fit_heads
@@ -53,7 +57,7 @@ from edgeemo.compress.train.loop import Fitted, fit
 from edgeemo.evaluation.metrics import ccc
 from edgeemo.export.builtin_teacher import LICENCE, head_rows, make_trunk, trunk_teacher
 from edgeemo.export.job import export_run
-from edgeemo.export.parity import Limits
+from edgeemo.export.parity import Tolerances
 from edgeemo.files import replacing, write_text
 from edgeemo.types import DIMENSIONS
 
@@ -75,7 +79,7 @@ class Bench:
         whole: teacher and baselines are judged too; once is enough.
     """
 
-    copies: Labelled
+    copies: LabelledDataset
     data: DataSet
     teacher: Teacher
     recipe: Recipe
@@ -85,12 +89,12 @@ class Bench:
     whole: bool
 
     @cached_property
-    def rows(self) -> Labelled:
+    def rows(self) -> LabelledDataset:
         """What all stages but the student's rated one hear."""
-        return usual_copies(self.copies, self.recipe)
+        return drop_extra_copies(self.copies, self.recipe)
 
     @cached_property
-    def embedded(self) -> Labelled:
+    def embedded(self) -> LabelledDataset:
         """The rows with the embedding of the student's first stage in place of the teacher's."""
         path = self.out / "embedding.npy"
         if not path.exists():
@@ -125,7 +129,7 @@ def first_stage(bench: Bench) -> Path:
         student = new_student(recipe)
         fitted = fit(student, train, valid, recipe, bench.out / "first_stage", resume=True)
         assert recipe.heads is not None
-        save_student(narrowed(fitted.student, train, recipe.heads), path)
+        save_student(select_embedding_channels(fitted.student, train, recipe.heads), path)
     return path
 
 
@@ -133,12 +137,12 @@ def second_stage(bench: Bench, groups: set[str], seed: int, teacher: Heads) -> S
     """The student with heads from the people of `groups`, whom alone `teacher` has heard."""
     recipe, student = bench.recipe, load_student(first_stage(bench))
     assert recipe.heads is not None
-    if recipe.rated is None:
+    if recipe.finetune is None:
         rows = bench.embedded.of_groups(groups)
     else:
         heard = teacher.apply_to(bench.copies.of_groups(groups))
         valid = teacher.apply_to(bench.rows.of_groups(VALID, augmented=False))
-        student = taught_on(student, heard, valid, recipe, seed=seed + 1)
+        student = finetune_on_annotated(student, heard, valid, recipe, seed=seed + 1)
         rows = embedded(student, bench.rows.of_groups(groups))
     return with_heads(student, rows, recipe.heads, seed + 1)
 
@@ -168,7 +172,7 @@ def run_fold(bench: Bench, seed: int, number: int) -> None:
     print(f"{bench.recipe.name}, drawing {seed}, fold {number}: {shown}", flush=True)
 
 
-def level(train: Labelled, test: Labelled) -> np.ndarray[Any, Any]:
+def level(train: LabelledDataset, test: LabelledDataset) -> np.ndarray[Any, Any]:
     """A line through the mean level of the rated training clips."""
     known = ~np.isnan(train.human_adv).any(1) & (train.copy == 0)
     x = np.stack([train.level[known], np.ones(known.sum())], axis=1)
@@ -177,9 +181,9 @@ def level(train: Labelled, test: Labelled) -> np.ndarray[Any, Any]:
 
 
 def support_vectors(
-    features: dict[str, np.ndarray[Any, Any]], train: Labelled, test: Labelled
+    features: dict[str, np.ndarray[Any, Any]], train: LabelledDataset, test: LabelledDataset
 ) -> np.ndarray[Any, Any]:
-    """88 functionals, standardised, one SVR (RBF, C = 1, scikit-learn's defaults) a dimension."""
+    """88 functionals, standardized, one SVR (RBF, C = 1, scikit-learn's defaults) a dimension."""
     known = ~np.isnan(train.human_adv).any(1) & (train.copy == 0)
     ours, theirs = ([Path(c.id).stem for c in rows.clips] for rows in (train.take(known), test))
     scale = StandardScaler().fit([features[name] for name in ours])
@@ -190,7 +194,7 @@ def support_vectors(
 
 
 def int8(
-    bench: Bench, student: Student, known: Labelled, test: Labelled, folder: Path
+    bench: Bench, student: Student, known: LabelledDataset, test: LabelledDataset, folder: Path
 ) -> np.ndarray[Any, Any]:
     """What the exported file says of the clips of `test`, through the runtime that users have.
 
@@ -198,10 +202,10 @@ def int8(
     """
     run = Run(folder) if (folder / "recipe.toml").exists() else Run.begin(folder, bench.recipe, {})
     save_student(student, folder / "student.pt")
-    parts = Parts(known, known, known.take(np.arange(0)))
+    parts = Splits(known, known, known.take(np.arange(0)))
     complete(run, bench.data, bench.teacher, Fitted(student, [], 0, 0.0), parts, (), report=False)
     # Wide limits: a fold that export would refuse must be counted, not left out.
-    (made,) = export_run(folder, int8=True, limits=Limits(ccc=0.5))
+    (made,) = export_run(folder, int8=True, limits=Tolerances(ccc=0.5))
     session = load(made.path)
     said = [session.predict(clip.samples()) for clip in test.clips]
     return np.array([[s.arousal, s.dominance, s.valence] for s in said])
@@ -245,23 +249,34 @@ def result(benches: Sequence[Bench], command: str, before: dict[str, Any]) -> di
         EGEMAPS: EGEMAPS,
         LEVEL: LEVEL,
     }
-    rows = [row(name, [scores(d[key], d["human"]) for d in found])
-            for key, name in names.items() if key in found[0]]  # fmt: skip
+    rows = [
+        row(name, [scores(d[key], d["human"]) for d in found])
+        for key, name in names.items()
+        if key in found[0]
+    ]
     passes = {b.recipe.name: _passes(b) for b in benches}
-    others = [row(other.recipe.name, [scores(d["float"], d["human"]) for d in drawings(other)])
-              for other in benches[1:]]  # fmt: skip
+    others = [
+        row(other.recipe.name, [scores(d["float"], d["human"]) for d in drawings(other)])
+        for other in benches[1:]
+    ]
     kept = {n: p for n, p in before.get("passes", {}).items() if n not in passes}
     rows[3:3] = others + [r for r in before.get("rows", []) if r["name"] in kept]
     passes |= kept
     rated = bench.rows.take((bench.rows.column("corpus") == RATED) & (bench.rows.copy == 0))
-    ceiling = human_ceiling(rated)
-    rows.append({"name": "one rater against the mean of the others"}
-                | {d: {"mean": round(ceiling[d], 4)} for d in DIMENSIONS})  # fmt: skip
+    ceiling = inter_rater_ccc(rated)
+    rows.append(
+        {"name": "one rater against the mean of the others"}
+        | {d: {"mean": round(ceiling[d], 4)} for d in DIMENSIONS}
+    )
     each = {
-        key: [scores(f[key], f["human"]) for seed in bench.seeds for i in range(FOLDS)
-              if key in (f := np.load(bench.out / f"fold-{seed}-{i}.npz")).files]
+        key: [
+            scores(f[key], f["human"])
+            for seed in bench.seeds
+            for i in range(FOLDS)
+            if key in (f := np.load(bench.out / f"fold-{seed}-{i}.npz")).files
+        ]
         for key in ("teacher", "float", "int8", EGEMAPS)
-    }  # fmt: skip
+    }
     where = f"EmoTale, {len(rated)} clips, {len(bench.rated)} speakers"
     own = protocol = (
         f"{FOLDS} folds of {len(bench.rated) // FOLDS} speakers, whom neither teacher nor student "
@@ -273,14 +288,25 @@ def result(benches: Sequence[Bench], command: str, before: dict[str, Any]) -> di
             "round of the first stage: " + ", ".join(f"{n} {p}" for n, p in passes.items())
         )
     return {
-        "test_set": where, "protocol": protocol, "command": command, "rows": rows, "passes": passes,
-        "single folds": {k: {"mean": np.mean(v, 0).round(4).tolist(),
-                             "sd": np.std(v, 0).round(4).tolist(), "folds": len(v)}
-                         for k, v in each.items() if v},
-        "metrics": {name: _metrics(rows, label, f"{where}; {own}", ceiling)
-                    for name, label in (("teacher", names["teacher"]),
-                                        ("student", names["float"]))},
-    }  # fmt: skip
+        "test_set": where,
+        "protocol": protocol,
+        "command": command,
+        "rows": rows,
+        "passes": passes,
+        "single folds": {
+            k: {
+                "mean": np.mean(v, 0).round(4).tolist(),
+                "sd": np.std(v, 0).round(4).tolist(),
+                "folds": len(v),
+            }
+            for k, v in each.items()
+            if v
+        },
+        "metrics": {
+            name: _metrics(rows, label, f"{where}; {own}", ceiling)
+            for name, label in (("teacher", names["teacher"]), ("student", names["float"]))
+        },
+    }
 
 
 def _passes(bench: Bench) -> int:
@@ -292,15 +318,23 @@ def _metrics(
 ) -> list[dict[str, Any]]:
     ours, base = (next(r for r in rows if r["name"] == n) for n in (name, LEVEL))
     return [
-        {"test_set": where, "measure": "ccc against annotators", "of": d,
-         "value": ours[d]["mean"], "spread": ours[d]["sd"],
-         "human_ceiling": round(ceiling[d], 4), "baseline": base[d]["mean"],
-         "command": "python benchmarks/crossval.py"}
+        {
+            "test_set": where,
+            "measure": "ccc against annotators",
+            "of": d,
+            "value": ours[d]["mean"],
+            "spread": ours[d]["sd"],
+            "human_ceiling": round(ceiling[d], 4),
+            "baseline": base[d]["mean"],
+            "command": "python benchmarks/crossval.py",
+        }
         for d in DIMENSIONS
-    ]  # fmt: skip
+    ]
 
 
-def ship(bench: Bench, folder: Path, metrics: tuple[Metric, ...], confidence: Checked) -> None:
+def ship(
+    bench: Bench, folder: Path, metrics: tuple[Metric, ...], confidence: FittedConfidence
+) -> None:
     """The same recipe on everybody; its run folder is what `edgeemo export` takes."""
     clips = list({c.id: c for c in bench.rows.clips}.values())
     part = bench.recipe.data
@@ -308,7 +342,7 @@ def ship(bench: Bench, folder: Path, metrics: tuple[Metric, ...], confidence: Ch
     groups = [{c.group for c in p} for p in split_by_speaker(clips, bench.recipe.seed, shares)]
     heads = fit_heads(bench.rows, HeadsSettings())
     rows = heads.apply_to(bench.rows)
-    parts = Parts(*(rows.of_groups(g, augmented=i == 0) for i, g in enumerate(groups)))
+    parts = Splits(*(rows.of_groups(g, augmented=i == 0) for i, g in enumerate(groups)))
     # Few are rated: all of them teach. Figures on the card come from the folds, not from here.
     run = Run.begin(folder, bench.recipe, {"command": "python benchmarks/crossval.py --ship"})
     student = second_stage(bench, groups[0] | set(bench.rated), bench.recipe.seed, heads)
@@ -349,8 +383,16 @@ def main() -> None:
         rows = head_rows(base, data, recipe, args.cache, new_student(recipe).spec)
         out = args.out / recipe.name
         out.mkdir(parents=True, exist_ok=True)
-        bench = Bench(rows, data, trunk_teacher(base), recipe, out, egemaps,
-                      range(1 if benches else args.seeds), whole=not benches)  # fmt: skip
+        bench = Bench(
+            rows,
+            data,
+            trunk_teacher(base),
+            recipe,
+            out,
+            egemaps,
+            range(1 if benches else args.seeds),
+            whole=not benches,
+        )
         run_folds(bench, args.jobs)
         benches.append(bench)
     bench = benches[0]
@@ -358,8 +400,10 @@ def main() -> None:
     found = result(benches, "python benchmarks/crossval.py", before)
     write_text(RESULT, json.dumps(found, indent=1) + "\n")
     for line in found["rows"]:
-        print(f"{line['name']:42}", *(f"{line[d]['mean']:.3f} ±{line[d].get('sd', 0):.3f}"
-                                      for d in DIMENSIONS))  # fmt: skip
+        print(
+            f"{line['name']:42}",
+            *(f"{line[d]['mean']:.3f} ±{line[d].get('sd', 0):.3f}" for d in DIMENSIONS),
+        )
     if args.ship:
         metrics = tuple(Metric(**m) for m in found["metrics"]["student"])
         ship(bench, args.ship, metrics, of_folds(args.data, bench.out))
@@ -370,7 +414,7 @@ def run_folds(bench: Bench, jobs: int) -> None:
     global _BENCH
     _BENCH = bench
     _ = bench.rows  # before the fork, so that no fold selects them anew
-    _ = bench.embedded if bench.recipe.rated is None else first_stage(bench)
+    _ = bench.embedded if bench.recipe.finetune is None else first_stage(bench)
     torch.set_num_threads(1)
     todo = [(seed, number) for seed in bench.seeds for number in range(FOLDS)]
     # Forked, so that the rows are not copied.

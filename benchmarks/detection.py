@@ -3,8 +3,8 @@
     python benchmarks/detection.py            # photos and london of the data folder; all that run
 
 Counted on whole photographs (nine groups, six of one person, three without a person) and on the
-136 portraits of the London set. A face is found if the centre of a box lies within half a side of
-the centre of the labelled one; a further box is a false face. Processor time, so set
+136 portraits of the London set. A face is found if the center of a box lies within half a side of
+the center of the labelled one; a further box is a false face. Processor time, so set
 OMP_NUM_THREADS=1. The row 640x480 is for one frame, as a picture and in the follow mode of video.
 MediaPipe needs an environment of its own; the file keeps the rows of detectors that do not run.
 """
@@ -126,14 +126,23 @@ def speed(detector: Detector, rounds: int = 40) -> dict[str, object]:
         detector.follow(image, [face])
         found.append(middle - begin)
         follow.append(time.process_time() - middle)
-    return {"detector": detector.name, "set": "640x480", "find_ms": milliseconds(found),
-            "follow_ms": round(1000 * statistics.mean(follow), 2)}  # fmt: skip
+    return {
+        "detector": detector.name,
+        "set": "640x480",
+        "find_ms": milliseconds(found),
+        "follow_ms": round(1000 * statistics.mean(follow), 2),
+    }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--detectors", nargs="+", choices=list(DETECTORS), metavar="D",
-                        default=["blazeface", "haar", "mediapipe"])  # fmt: skip
+    parser.add_argument(
+        "--detectors",
+        nargs="+",
+        choices=list(DETECTORS),
+        metavar="D",
+        default=["blazeface", "haar", "mediapipe"],
+    )
     chosen = parser.parse_args().detectors
     # What other environments measured stays: MediaPipe does not go with this OpenCV.
     old = json.loads(RESULT.read_text()) if RESULT.is_file() else []

@@ -74,8 +74,11 @@ def ours(model: bytes, x: NDArray[np.float32], kernels: str | None) -> dict[str,
     return {"clip": clip, "stream": live}
 
 
-def windows(run: Callable[[NDArray[np.float32]], NDArray[np.float32]], x: NDArray[np.float32],
-            size: int = WINDOW) -> Work:  # fmt: skip
+def windows(
+    run: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+    x: NDArray[np.float32],
+    size: int = WINDOW,
+) -> Work:
     """An estimate every 250 ms from the last `size` frames."""
 
     def live() -> NDArray[np.float32]:
@@ -169,7 +172,7 @@ def clips(data: Path) -> list[Path]:
     return found
 
 
-def agreement(model: bytes, data: Path) -> dict[str, object]:
+def evaluate(model: bytes, data: Path) -> dict[str, object]:
     """Largest and mean distance of A, D and V from LiteRT's over real clips."""
     sounds = [log_mel(read_audio(path)) for path in clips(data)]
     blob = compile_graph(read_graph(model)).data
@@ -185,8 +188,10 @@ def agreement(model: bytes, data: Path) -> dict[str, object]:
         theirs = [litert_run(model, reference=reference)(x) for x in sounds]
         apart = np.abs(np.array(ours_) - np.array(theirs))
         found[name] = {"largest": apart.max(0).tolist(), "mean": apart.mean(0).tolist()}
-        print(f"LiteRT, {name}: A/D/V of {len(sounds)} clips at most {apart.max(0)} apart, "
-              f"{apart.mean(0)} on average")  # fmt: skip
+        print(
+            f"LiteRT, {name}: A/D/V of {len(sounds)} clips at most {apart.max(0)} apart, "
+            f"{apart.mean(0)} on average"
+        )
     return found
 
 
@@ -248,16 +253,22 @@ def main() -> None:
         ratio = statistics.median(a / b for a, b in zip(found, times[best, what], strict=True))
         rows.append({"peer": name, "work": what, "best_ms": min(found) * 1e3, "ratio": ratio})
         print(f"{name:28}{what:>8}{min(found) * 1e3:10.3f}{ratio:11.2f}x")
-    RESULT.write_text(json.dumps({
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        "protocol": " ".join((__doc__ or "").split("\n\n")[2].split()),
-        "command": f"python benchmarks/engine.py --tflite {arguments.tflite.name} "
-        f"--onnx {arguments.onnx.name}"
-        + (f" --hop-onnx {arguments.hop_onnx.name}" if arguments.hop_onnx else "")
-        + (" --data DIR" if arguments.data else ""),
-        "rows": rows,
-        **({"agreement": agreement(model, arguments.data)} if arguments.data else {}),
-    }, indent=1) + "\n")  # fmt: skip
+    RESULT.write_text(
+        json.dumps(
+            {
+                "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+                "protocol": " ".join((__doc__ or "").split("\n\n")[2].split()),
+                "command": f"python benchmarks/engine.py --tflite {arguments.tflite.name} "
+                f"--onnx {arguments.onnx.name}"
+                + (f" --hop-onnx {arguments.hop_onnx.name}" if arguments.hop_onnx else "")
+                + (" --data DIR" if arguments.data else ""),
+                "rows": rows,
+                **({"agreement": evaluate(model, arguments.data)} if arguments.data else {}),
+            },
+            indent=1,
+        )
+        + "\n"
+    )
 
 
 if __name__ == "__main__":

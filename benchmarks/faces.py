@@ -93,16 +93,21 @@ def peer(name: str, file: Path, spec: ImageSpec, words: Sequence[str]) -> Model:
     return Model(name, file.stat().st_size, look)
 
 
-FER = ImageSpec(64, 1, (0.5,), (0.5,)), ("angry", "disgust", "fear", "happy", "sad", "surprise",
-                                         "neutral")  # fmt: skip
-FACEX = ImageSpec(200, 3, (0.0,) * 3, (1.0,) * 3), ("anger", "disgust", "fear", "happy", "neutral",
-                                                    "sadness", "surprised")  # fmt: skip
+FER = (
+    ImageSpec(64, 1, (0.5,), (0.5,)),
+    ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"),
+)
+FACEX = (
+    ImageSpec(200, 3, (0.0,) * 3, (1.0,) * 3),
+    ("anger", "disgust", "fear", "happy", "neutral", "sadness", "surprised"),
+)
 
 
 def shares(clips: Sequence[Clip]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Votes [N, 8] as shares of all ten, and the share [N] that named no class."""
-    votes = np.array([[(c.votes or {}).get(k, 0.0) * (1 - c.other) for k in CLASSES]
-                      for c in clips], np.float32)  # fmt: skip
+    votes = np.array(
+        [[(c.votes or {}).get(k, 0.0) * (1 - c.other) for k in CLASSES] for c in clips], np.float32
+    )
     return votes, np.array([c.other for c in clips], np.float32)
 
 
@@ -131,14 +136,19 @@ def on_ferplus(model: Model, clips: Sequence[Clip]) -> dict[str, Any]:
             "pictures": int(kept.sum()),
             "accuracy": float(np.mean(g == t)),
             "uar": uar([CLASSES[i] for i in g], [CLASSES[i] for i in t]),
-            "recall": {name: [float(np.mean(g[t == i] == i)), int((t == i).sum())]
-                       for i, name in enumerate(CLASSES) if (t == i).any()},
-        }  # fmt: skip
+            "recall": {
+                name: [float(np.mean(g[t == i] == i)), int((t == i).sum())]
+                for i, name in enumerate(CLASSES)
+                if (t == i).any()
+            },
+        }
     kept = clear(votes, other)
     named = votes[kept] / votes[kept].sum(1, keepdims=True)
     found["kl"] = kl_divergence(named, probs[kept])
-    found["confusion"] = [[int(np.sum((truth[kept] == i) & (guess[kept] == j)))
-                           for j in range(len(CLASSES))] for i in range(len(CLASSES))]  # fmt: skip
+    found["confusion"] = [
+        [int(np.sum((truth[kept] == i) & (guess[kept] == j))) for j in range(len(CLASSES))]
+        for i in range(len(CLASSES))
+    ]
     return found
 
 
@@ -154,20 +164,27 @@ def on_london(model: Model, data: DataSet) -> dict[str, Any]:
     smile = np.array([clip.emotion == "happiness" for clip in data])
     happy = CLASSES.index("happiness")
     score = np.array([s.probs[happy] if s.valence is None else s.valence for s in said])
-    right = np.array([CLASSES[s.probs.argmax()] == c.emotion
-                      for s, c in zip(said, data, strict=True)])  # fmt: skip
+    right = np.array(
+        [CLASSES[s.probs.argmax()] == c.emotion for s, c in zip(said, data, strict=True)]
+    )
     valued = all(s.valence is not None for s in said)
     groups = {
-        name: {value: [float(right[picked].mean()), int(picked.sum())]
-               for value in sorted({_group(c, name) for c in data})
-               for picked in [np.array([_group(c, name) == value for c in data])]}
+        name: {
+            value: [float(right[picked].mean()), int(picked.sum())]
+            for value in sorted({_group(c, name) for c in data})
+            for picked in [np.array([_group(c, name) == value for c in data])]
+        }
         for name in GROUPS
-    }  # fmt: skip
+    }
     return {
-        "auc": auc(score[smile], score[~smile]), "by": "valence" if valued else "happiness",
-        "accuracy": float(right.mean()), "neutral": float(right[~smile].mean()),
-        "smiling": float(right[smile].mean()), "pictures": len(data), "groups": groups,
-    }  # fmt: skip
+        "auc": auc(score[smile], score[~smile]),
+        "by": "valence" if valued else "happiness",
+        "accuracy": float(right.mean()),
+        "neutral": float(right[~smile].mean()),
+        "smiling": float(right[smile].mean()),
+        "pictures": len(data),
+        "groups": groups,
+    }
 
 
 def _group(clip: Clip, name: str) -> str:
@@ -198,12 +215,18 @@ def main() -> None:
     for model in models:
         plus, city = on_ferplus(model, held), on_london(model, london)
         results["models"][model.name] = {"bytes": model.bytes, "ferplus": plus, "london": city}
-        print(f"{model.name:<38}{model.bytes:>8}{plus['argmax']['accuracy']:10.4f}"
-              f"{plus['argmax']['uar']:8.4f}{plus['kl']:8.4f}{plus['majority']['accuracy']:10.4f}"
-              f"{city['auc']:12.4f}{city['accuracy']:10.4f}", flush=True)  # fmt: skip
+        print(
+            f"{model.name:<38}{model.bytes:>8}{plus['argmax']['accuracy']:10.4f}"
+            f"{plus['argmax']['uar']:8.4f}{plus['kl']:8.4f}{plus['majority']['accuracy']:10.4f}"
+            f"{city['auc']:12.4f}{city['accuracy']:10.4f}",
+            flush=True,
+        )
     for name, found in results["models"].items():
-        parts = [f"{value} {right:.3f} ({count})" for group in found["london"]["groups"].values()
-                 for value, (right, count) in group.items()]  # fmt: skip
+        parts = [
+            f"{value} {right:.3f} ({count})"
+            for group in found["london"]["groups"].values()
+            for value, (right, count) in group.items()
+        ]
         print(f"{name}, London by group: {', '.join(parts)}")
     write_text(args.out, json.dumps(results, indent=1) + "\n")
 

@@ -71,9 +71,16 @@ def librosa() -> Peer:
         # librosa frames by the FFT's length: 112 zeros more give it the frames of the others.
         padded = np.pad(clip, (0, FFT - WINDOW))
         mel = librosa.feature.melspectrogram(
-            y=padded, sr=RATE, n_fft=FFT, win_length=WINDOW, hop_length=HOP, center=False,
-            n_mels=BANDS, fmin=LOW, fmax=HIGH,
-        )  # fmt: skip
+            y=padded,
+            sr=RATE,
+            n_fft=FFT,
+            win_length=WINDOW,
+            hop_length=HOP,
+            center=False,
+            n_mels=BANDS,
+            fmin=LOW,
+            fmax=HIGH,
+        )
         return int(np.log(np.maximum(mel, FLOOR)).shape[1])
 
     return run
@@ -90,9 +97,7 @@ def torch() -> Peer:
     @torch.inference_mode()
     def run(clip: Samples) -> int:
         padded = torch.from_numpy(np.pad(clip, (0, FFT - WINDOW)))
-        spectrum = torch.stft(
-            padded, FFT, HOP, WINDOW, window, center=False, return_complex=True
-        )  # fmt: skip
+        spectrum = torch.stft(padded, FFT, HOP, WINDOW, window, center=False, return_complex=True)
         mel = bank @ (spectrum.real**2 + spectrum.imag**2)
         return int(torch.log(mel.clamp(min=FLOOR)).shape[1])
 
@@ -108,8 +113,10 @@ def _kaldi() -> Callable[[Samples | list[float]], int]:
     options.frame_opts.remove_dc_offset = False
     options.frame_opts.window_type = "hanning"
     options.mel_opts.num_bins, options.mel_opts.low_freq, options.mel_opts.high_freq = (
-        BANDS, LOW, HIGH,
-    )  # fmt: skip
+        BANDS,
+        LOW,
+        HIGH,
+    )
 
     def run(samples: Samples | list[float]) -> int:
         fbank = knf.OnlineFbank(options)

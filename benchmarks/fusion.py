@@ -31,8 +31,13 @@ from edgeemo.types import DIMENSIONS
 
 RESULT = Path(__file__).parent / "results" / "fusion.json"
 EMOTIONS = {
-    "N": "neutral", "H": "happiness", "S": "sadness", "A": "anger", "D": "disgust", "F": "fear",
-}  # fmt: skip
+    "N": "neutral",
+    "H": "happiness",
+    "S": "sadness",
+    "A": "anger",
+    "D": "disgust",
+    "F": "fear",
+}
 PRIOR_VOTES = 0.5  # added to each count: nobody of ten does not mean never
 FOLDS = 7
 Array = NDArray[np.float64]
@@ -88,10 +93,12 @@ def measure(actors: list[str], table: dict[str, Array], seed: int) -> list[dict[
         held = np.isin(names, part)
         exponents = fit_exponents(voice[~held], face[~held], votes[~held])
         found = {
-            "voice alone": voice, "face alone": face, "mean of both": (voice + face) / 2,
+            "voice alone": voice,
+            "face alone": face,
+            "mean of both": (voice + face) / 2,
             "product of both": pooled(voice, face, np.ones(2)),
             "fitted": pooled(voice, face, exponents),
-        }  # fmt: skip
+        }
         rows.append({name: surprise(p[held], votes[held]) for name, p in found.items()})
     return rows
 
@@ -105,22 +112,27 @@ def main() -> None:
     voice, face = shares(table["voice"]), shares(table["face"])
     rows = [row for seed in range(args.rounds) for row in measure(actors, table, seed)]
     both = shares(table["both"])
-    centres = np.array([EXPECTED[name].centre for name in EMOTIONS.values()])
+    centers = np.array([EXPECTED[name].center for name in EMOTIONS.values()])
     exponents = fit_exponents(voice, face, table["both"])
     result: dict[str, Any] = {
         "command": f"python benchmarks/fusion.py tabulatedVotes.csv --rounds {args.rounds}",
-        "clips": len(actors), "actors": len(set(actors)), "folds": FOLDS, "rounds": args.rounds,
+        "clips": len(actors),
+        "actors": len(set(actors)),
+        "folds": FOLDS,
+        "rounds": args.rounds,
         "exponents": {"voice": round(exponents[0], 3), "face": round(exponents[1], 3)},
         "voice_share": {
-            name: round(fit_share(*(side @ centres[:, i] for side in (voice, face, both))), 3)
+            name: round(fit_share(*(side @ centers[:, i] for side in (voice, face, both))), 3)
             for i, name in enumerate(DIMENSIONS)
         },
         "nats_a_vote": {
-            name: {"mean": round(float(np.mean([r[name] for r in rows])), 4),
-                   "sd": round(float(np.std([r[name] for r in rows])), 4)}
+            name: {
+                "mean": round(float(np.mean([r[name] for r in rows])), 4),
+                "sd": round(float(np.std([r[name] for r in rows])), 4),
+            }
             for name in rows[0]
         },
-    }  # fmt: skip
+    }
     RESULT.write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps(result, indent=1))
 

@@ -26,12 +26,18 @@ def main() -> None:
         print(f"{row['model']:26}{row['peer']:22}{row['ms']:8.2f} ms{row['peak_mb']:8.1f} MB")
         assert row["apart"] < CLOSE[row["task"]], f"{row['peer']}: {row['apart']:.3f} apart"
     shared = ("machine", "protocol", "metrics")  # the same in all rows, or a card's
-    RESULT.write_text(json.dumps({
-        "machine": rows[0]["machine"],
-        "protocol": rows[0]["protocol"],
-        "command": "python benchmarks/latency.py",
-        "rows": [{k: v for k, v in row.items() if k not in shared} for row in rows],
-    }, indent=1) + "\n")  # fmt: skip
+    RESULT.write_text(
+        json.dumps(
+            {
+                "machine": rows[0]["machine"],
+                "protocol": rows[0]["protocol"],
+                "command": "python benchmarks/latency.py",
+                "rows": [{k: v for k, v in row.items() if k not in shared} for row in rows],
+            },
+            indent=1,
+        )
+        + "\n"
+    )
 
 
 if __name__ == "__main__":

@@ -63,9 +63,12 @@ def measure(*arguments: str | Path) -> dict[str, Any]:
     begun = time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, "-m", "edgeemo", "live", "--json", *map(str, arguments)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=ENVIRONMENT,
         preexec_fn=lambda: os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}),
-    )  # fmt: skip
+    )
     assert process.stdout is not None and process.stderr is not None
     process.stdout.readline()
     first = time.perf_counter() - begun
@@ -96,9 +99,11 @@ def start(*arguments: str | Path) -> dict[str, float]:
         begun = time.perf_counter()
         process = subprocess.Popen(
             [sys.executable, "-m", "edgeemo", *map(str, arguments), "--json"],
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
             env=ENVIRONMENT,
-        )  # fmt: skip
+        )
         assert process.stdout is not None
         row = json.loads(process.stdout.readline())
         clock.append(time.perf_counter() - begun)
@@ -106,9 +111,10 @@ def start(*arguments: str | Path) -> dict[str, float]:
         _, _, used = os.wait4(process.pid, 0)
         cpu.append(used.ru_utime + used.ru_stime)
     return {
-        "best_s": round(min(clock), 2), "median_s": round(statistics.median(clock), 2),
+        "best_s": round(min(clock), 2),
+        "median_s": round(statistics.median(clock), 2),
         "cpu_s": round(min(cpu), 2),
-    }  # fmt: skip
+    }
 
 
 def main() -> None:
@@ -134,10 +140,13 @@ def main() -> None:
         }
     rows["face"]["pictures_a_second"] = round(rows["face"].get("pictures", 0) / args.seconds, 1)
     result = {
-        "command": "python benchmarks/live.py", "seconds": args.seconds,
-        "start": starts, "machine": platform.machine(),
-        "load": round(os.getloadavg()[0], 1), **rows,
-    }  # fmt: skip
+        "command": "python benchmarks/live.py",
+        "seconds": args.seconds,
+        "start": starts,
+        "machine": platform.machine(),
+        "load": round(os.getloadavg()[0], 1),
+        **rows,
+    }
     RESULT.write_text(json.dumps(result, indent=1) + "\n")
     print(f"load of the machine {result['load']}")
     for name, row in ({f"start of {k}": v for k, v in starts.items()} | rows).items():

@@ -5,7 +5,7 @@
 
 The pages are those of PAGES. A block lies between `<!-- figures:NAME -->` and `<!-- /figures -->`;
 NAME is a function below.
-Files of benchmarks/results/ are read. Figures of one row that were not measured are absent.
+Files of benchmarks/results/ are read. Metrics of one row that were not measured are absent.
 
 crossval.json, agreement with human ratings on unseen speakers:
     {"test_set": str, "protocol": str, "command": str, "rows": [

@@ -52,20 +52,25 @@ def measure(model: str, backend: str | None, minutes: float) -> dict[str, object
             first = first or time.perf_counter() - begun
         seen += BLOCK
     return {
-        "model": session.card.name, "backend": session.backend.name, "minutes": minutes,
+        "model": session.card.name,
+        "backend": session.backend.name,
+        "minutes": minutes,
         "share of a core, percent": round(100 * used / (seen / 16000), 3),
         "from the last sample to the estimate, ms of wall clock": _spread(delays),
         "the same, ms of processor time": _spread(work),
         "load of the machine meanwhile": round(os.getloadavg()[0], 1),
         "start to first estimate, s, without waiting for sound": round(first or 0.0, 2),
         "peak resident memory, MB": round(
-            resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
-    }  # fmt: skip
+            resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1
+        ),
+    }
 
 
 def _spread(values: list[float]) -> dict[str, float]:
-    return {"median": round(float(np.median(values)), 2),
-            "99 percent": round(float(np.percentile(values, 99)), 2)}  # fmt: skip
+    return {
+        "median": round(float(np.median(values)), 2),
+        "99 percent": round(float(np.percentile(values, 99)), 2),
+    }
 
 
 def main() -> None:

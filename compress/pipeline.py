@@ -11,40 +11,40 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from edgeemo.artifacts.card import Calibration, Metric, Source, Window
+from edgeemo.artifacts.card import Calibration, Metric, ReceptiveField, Source
 from edgeemo.errors import BadData, BadRecipe
 from edgeemo.features import SPECS, log_mel
 from edgeemo.files import write_text
 from edgeemo.types import DIMENSIONS
-from edgeemo.vision.images import ImageSpec, normalise
+from edgeemo.vision.images import ImageSpec, normalize
 
 from . import distributed
 from .data import augment
 from .data.clips import Clip, DataSet
 from .data.splits import split_as_published
-from .evaluation.confidence import Checked, learn_confidence
+from .evaluation.confidence import FittedConfidence, learn_confidence
 from .evaluation.evaluate import (
-    Figures,
+    Metrics,
     Predictions,
-    agreement,
-    human_ceiling,
+    evaluate,
+    inter_rater_ccc,
     level_baseline,
     predict,
 )
 from .evaluation.metrics import fit_temperature, softmax
 from .evaluation.report import write_report
-from .labels.dataset import Labelled
+from .labels.dataset import LabelledDataset
 from .labels.labeller import Labeller
-from .recipes.tables import Recipe
-from .run import SCHEMA, Facts, Held, Run, weights_licence
-from .stages.compression import made_smaller
-from .stages.finetune import copies_of, taught_on, usual_copies
-from .stages.heads import embedded, narrowed, with_heads
+from .recipes import Recipe
+from .run import SCHEMA, ParityBatch, Run, RunSummary, weights_licence
+from .stages.compression import prune_and_quantize
+from .stages.finetune import drop_extra_copies, finetune_on_annotated, num_augmented_copies
+from .stages.heads import embedded, select_embedding_channels, with_heads
 from .students.base import Student, make_student, save_student
 from .students.cost import macs_per_second, parameters
 from .teachers.base import Teacher, task_of
 from .train.loop import Fitted, fit, seeded_student
-from .train.pretrained import begin_with
+from .train.pretrained import load_pretrained
 
 PARITY = 200
 """Held-out clips that a run keeps for parity."""
@@ -53,15 +53,15 @@ Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
-class Parts:
+class Splits:
     """Labelled rows of people who are in one part only."""
 
-    train: Labelled
-    valid: Labelled
-    test: Labelled
+    train: LabelledDataset
+    valid: LabelledDataset
+    test: LabelledDataset
 
 
-def distil(
+def distill(
     run: Run,
     data: DataSet,
     teacher: Teacher,
@@ -69,7 +69,7 @@ def distil(
     cache: Path | None = None,
     device: str = "cpu",
     progress: Progress | None = None,
-) -> Facts:
+) -> RunSummary:
     """Carry a run to its end, from wherever it is.
 
     Args:
@@ -92,28 +92,45 @@ def distil(
     student = new_student(recipe)
     parts = label_parts(run, data, teacher, student, cache, progress)
     copies = parts.train
-    parts = replace(parts, train=usual_copies(copies, recipe))  # what all stages but one hear
-    fitted = fit(student, parts.train, parts.valid, recipe, run.folder,
-                 resume=True, device=device, progress=progress)  # fmt: skip
+    parts = replace(parts, train=drop_extra_copies(copies, recipe))  # what all stages but one hear
+    fitted = fit(
+        student,
+        parts.train,
+        parts.valid,
+        recipe,
+        run.folder,
+        resume=True,
+        device=device,
+        progress=progress,
+    )
     made = fitted.student
     if recipe.heads is not None:
-        made = narrowed(made, parts.train, recipe.heads)
-    made = taught_on(made, copies, parts.valid, recipe, run.folder / "rated",
-                     device=device, progress=progress)  # fmt: skip
+        made = select_embedding_channels(made, parts.train, recipe.heads)
+    made = finetune_on_annotated(
+        made, copies, parts.valid, recipe, run.folder / "rated", device=device, progress=progress
+    )
     if recipe.heads is not None:
         made = with_heads(made, embedded(made, parts.train), recipe.heads, recipe.seed)
     if made is not fitted.student and distributed.rank() == 0:
         save_student(made, run.folder / "student.pt")
     fitted = replace(fitted, student=made)
-    fitted = made_smaller(run, fitted, parts.train, parts.valid, device=device, progress=progress)
+    fitted = prune_and_quantize(
+        run, fitted, parts.train, parts.valid, device=device, progress=progress
+    )
     return complete(run, data, teacher, fitted, parts)
 
 
 def complete(
-    run: Run, data: DataSet, teacher: Teacher, fitted: Fitted, parts: Parts,
-    metrics: tuple[Metric, ...] | None = None, confidence: Checked | None = None, *,
+    run: Run,
+    data: DataSet,
+    teacher: Teacher,
+    fitted: Fitted,
+    parts: Splits,
+    metrics: tuple[Metric, ...] | None = None,
+    confidence: FittedConfidence | None = None,
+    *,
     report: bool = True,
-) -> Facts:  # fmt: skip
+) -> RunSummary:
     """Write what export and people need of a trained student: facts, parity set, report.
 
     Args:
@@ -132,8 +149,9 @@ def complete(
     if metrics is not None:
         facts = replace(facts, metrics=metrics)
     else:
-        confidence = learn_confidence(fitted.student, parts.valid, temperature,
-                                      run.recipe.data.clip_seconds, run.recipe.seed)  # fmt: skip
+        confidence = learn_confidence(
+            fitted.student, parts.valid, temperature, run.recipe.data.clip_seconds, run.recipe.seed
+        )
     if confidence is not None:
         calibration = replace(facts.calibration, confidence=confidence.confidence)
         facts = replace(facts, calibration=calibration)
@@ -153,8 +171,10 @@ def check_task(recipe: Recipe, data: DataSet, teacher: Teacher) -> None:
     Raises:
         BadRecipe: the message says which of the three is the odd one.
     """
-    for what, task in ((f"the data {data.name!r}", data.task),
-                       (f"the teacher {teacher.name!r}", task_of(teacher))):  # fmt: skip
+    for what, task in (
+        (f"the data {data.name!r}", data.task),
+        (f"the teacher {teacher.name!r}", task_of(teacher)),
+    ):
         if task != recipe.task:
             raise BadRecipe(
                 f"$.task: the recipe {recipe.name!r} is for {recipe.task}, {what} for {task}"
@@ -172,8 +192,8 @@ def new_student(recipe: Recipe) -> Student:
     student = seeded_student(lambda: make_student(part.name, **dict(part.options)), recipe.seed)
     if (recipe.task == "face") != isinstance(student.spec, ImageSpec):
         raise BadRecipe(f"$.student.name: {part.name} is not a student for {recipe.task}")
-    if part.start:
-        begin_with(student, part.start)
+    if part.init_from:
+        load_pretrained(student, part.init_from)
     if part.features and SPECS.get(part.features) != student.spec:
         expected = next((n for n, spec in SPECS.items() if spec == student.spec), "its own")
         raise BadRecipe(
@@ -189,7 +209,7 @@ def label_parts(
     student: Student,
     cache: Path | None = None,
     progress: Progress | None = None,
-) -> Parts:
+) -> Splits:
     """Split by speaker and label: training clips in all their copies, the others as they are."""
     recipe = run.recipe
     part = recipe.data
@@ -199,9 +219,9 @@ def label_parts(
     labeller = Labeller(
         teacher, student.spec, recipe, cache or run.folder.parent / "labels", progress
     )
-    train = labeller.label(split[0], copies_of(split[0], recipe))
+    train = labeller.label(split[0], num_augmented_copies(split[0], recipe))
     valid = labeller.label(split[1])
-    return Parts(train, valid, labeller.label(split[2]) if split[2] else valid.take(np.arange(0)))
+    return Splits(train, valid, labeller.label(split[2]) if split[2] else valid.take(np.arange(0)))
 
 
 def _keep_split(run: Run, split: Sequence[Sequence[Clip]]) -> None:
@@ -220,7 +240,9 @@ def _keep_split(run: Run, split: Sequence[Sequence[Clip]]) -> None:
         write_text(path, json.dumps(found, indent=1, ensure_ascii=False) + "\n")
 
 
-def _facts(recipe: Recipe, data: DataSet, teacher: Teacher, fitted: Fitted, parts: Parts) -> Facts:
+def _facts(
+    recipe: Recipe, data: DataSet, teacher: Teacher, fitted: Fitted, parts: Splits
+) -> RunSummary:
     student = fitted.student
     temperature, on = _temperature(student, parts.valid)
     sources = tuple(Source(name, licence) for name, licence in data.licences.items())
@@ -230,7 +252,7 @@ def _facts(recipe: Recipe, data: DataSet, teacher: Teacher, fitted: Fitted, part
         name: len({clip.id for clip in getattr(parts, name).clips})
         for name in ("train", "valid", "test")
     }
-    return Facts(
+    return RunSummary(
         schema=SCHEMA,
         name=re.sub(r"[^a-z0-9.-]+", "-", recipe.name.lower()).strip("-.")[:64] or "student",
         task=recipe.task,
@@ -242,7 +264,7 @@ def _facts(recipe: Recipe, data: DataSet, teacher: Teacher, fitted: Fitted, part
         data=sources,
         licence=weights_licence(sources, teachers),
         metrics=() if said is None else tuple(_metrics(said, parts, data.name)),
-        ceiling=human_ceiling(parts.test) if len(parts.test) else {},
+        ceiling=inter_rater_ccc(parts.test) if len(parts.test) else {},
         calibration=Calibration(temperature, on),
         parameters=parameters(student),
         macs_per_second=round(macs_per_second(student)),
@@ -253,18 +275,18 @@ def _facts(recipe: Recipe, data: DataSet, teacher: Teacher, fitted: Fitted, part
     )
 
 
-def _window(student: Student) -> Window:
+def _window(student: Student) -> ReceptiveField:
     """What a token sees and the shortest clip; a picture has no time."""
     spec = student.spec
     if isinstance(spec, ImageSpec):
-        return Window(receptive_seconds=0.0, min_seconds=0.0)
-    return Window(
+        return ReceptiveField(receptive_seconds=0.0, min_seconds=0.0)
+    return ReceptiveField(
         receptive_seconds=spec.seconds(student.receptive),
         min_seconds=spec.seconds(max(student.stride, 8)),
     )
 
 
-def _temperature(student: Student, valid: Labelled) -> tuple[float, str]:
+def _temperature(student: Student, valid: LabelledDataset) -> tuple[float, str]:
     """Fitted to annotators where there are enough, else to the teacher's classes."""
     said = predict(student, valid)
     for target, name in ((valid.votes, "votes"), (valid.probs, "teacher's classes")):
@@ -275,27 +297,35 @@ def _temperature(student: Student, valid: Labelled) -> tuple[float, str]:
     return 1.0, ""
 
 
-def _metrics(said: Predictions, parts: Parts, name: str) -> list[Metric]:
+def _metrics(said: Predictions, parts: Splits, name: str) -> list[Metric]:
     test = parts.test
     people = len({clip.speaker for clip in test.clips})
     where = f"{name}: {len(test)} clips of {people} people whom the student had not heard"
     if isinstance(test.spec, ImageSpec):
         where = f"{name}: {len(test)} faces that the student had not seen"
-    figures: Figures = agreement(said, test)
-    ceiling = human_ceiling(test)
+    figures: Metrics = evaluate(said, test)
+    ceiling = inter_rater_ccc(test)
     out = []
     for human, measure in ((False, "ccc against the teacher"), (True, "ccc against annotators")):
         found = figures.get("human", {}).get("ccc", {}) if human else figures.get("ccc", {})
         level = level_baseline(parts.train, test, human)
         out += [
-            Metric(where, measure, d, round(found[d], 4), baseline=_round(level.get(d)),
-                   human_ceiling=_round(ceiling.get(d)) if human else None)
-            for d in DIMENSIONS if d in found
-        ]  # fmt: skip
+            Metric(
+                where,
+                measure,
+                d,
+                round(found[d], 4),
+                baseline=_round(level.get(d)),
+                human_ceiling=_round(ceiling.get(d)) if human else None,
+            )
+            for d in DIMENSIONS
+            if d in found
+        ]
     for key, measure in (
-        ("uar", "unweighted average recall"), ("accuracy", "accuracy on the class most voted for"),
+        ("uar", "unweighted average recall"),
+        ("accuracy", "accuracy on the class most voted for"),
         ("votes_kl", "Kullback-Leibler divergence from the votes"),
-    ):  # fmt: skip
+    ):
         if key in figures:
             out.append(Metric(where, measure, "classes", round(figures[key], 4)))
     return out
@@ -305,9 +335,9 @@ def _round(value: float | None) -> float | None:
     return None if value is None else round(value, 4)
 
 
-def _held(student: Student, parts: Parts, recipe: Recipe, temperature: float) -> Held:
+def _held(student: Student, parts: Splits, recipe: Recipe, temperature: float) -> ParityBatch:
     """Test clips first, valid ones after, spread over each part, with exact features."""
-    found: list[tuple[Clip, np.ndarray, np.ndarray, Labelled, int]] = []
+    found: list[tuple[Clip, np.ndarray, np.ndarray, LabelledDataset, int]] = []
     for rows in (parts.test, parts.valid):
         step = max(1, len(rows) // max(1, PARITY - len(found)))
         for i in range(0, len(rows), step):
@@ -321,7 +351,7 @@ def _held(student: Student, parts: Parts, recipe: Recipe, temperature: float) ->
             said = student(torch.from_numpy(features)[None], None)
             adv.append(said.adv[0].numpy())  # [D]
             probs.append(softmax(said.logits[0].double().numpy() / temperature))
-    return Held(
+    return ParityBatch(
         ids=tuple(clip.id for clip, *_ in found),
         samples=tuple(samples for _, samples, *_ in found),
         features=tuple(features for _, _, features, *_ in found),
@@ -333,11 +363,11 @@ def _held(student: Student, parts: Parts, recipe: Recipe, temperature: float) ->
     )
 
 
-def _inputs(rows: Labelled, i: int, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
+def _inputs(rows: LabelledDataset, i: int, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
     """Samples (none for a face) and exact features of a row."""
     spec = rows.spec
     if isinstance(spec, ImageSpec):
         face = rows.features[i].reshape(spec.size, spec.size, spec.channels)
-        return np.zeros(0, np.float32), normalise(face, spec)
+        return np.zeros(0, np.float32), normalize(face, spec)
     samples = augment.crop(rows.clips[i].samples(), recipe.data.clip_seconds, None)
     return samples, log_mel(samples, spec)

@@ -28,14 +28,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeemo import __version__, schema
-from edgeemo.artifacts.card import Calibration, Metric, Source, Window
+from edgeemo.artifacts.card import Calibration, Metric, ReceptiveField, Source
 from edgeemo.errors import BadArtifact, BadData, BadInput
 from edgeemo.features import FeatureSpec
 from edgeemo.files import is_plain, replacing, write_text
 from edgeemo.vision.images import ImageSpec
 
-from .recipes.file import dump_recipe, load_recipe
-from .recipes.tables import Recipe
+from .recipes import Recipe, dump_recipe, load_recipe
 from .students.base import Student, load_student
 
 RUNS = Path("runs")
@@ -50,7 +49,7 @@ _UNSURE = re.compile(r"not settled|not stated|research|non-?commercial|\bNC\b|no
 
 
 @dataclass(frozen=True)
-class Facts:
+class RunSummary:
     """What a card says of a student before it is exported; its parts are those of the card.
 
     Attributes:
@@ -81,7 +80,7 @@ class Facts:
     student: str
     options: Mapping[str, float]
     spec: FeatureSpec | ImageSpec
-    window: Window
+    window: ReceptiveField
     teachers: tuple[Source, ...]
     data: tuple[Source, ...]
     licence: str
@@ -97,7 +96,7 @@ class Facts:
 
 
 @dataclass(frozen=True)
-class Held:
+class ParityBatch:
     """Held-out clips of a run, for parity.
 
     Attributes:
@@ -189,7 +188,7 @@ class Run:
         """The trained student. BadArtifact if its file is damaged or missing."""
         return load_student(self.folder / "student.pt")
 
-    def facts(self) -> Facts:
+    def facts(self) -> RunSummary:
         """What the card needs.
 
         Raises:
@@ -205,7 +204,7 @@ class Run:
             raise BadArtifact(
                 f"{self.folder}/run.json: schema {value.get('schema')!r}; expected {SCHEMA}"
             )
-        return schema.read(Facts, value, BadArtifact)
+        return schema.read(RunSummary, value, BadArtifact)
 
     def history(self) -> list[dict[str, Any]]:
         """Figures of each epoch."""
@@ -215,14 +214,16 @@ class Run:
         except (OSError, ValueError) as error:
             raise BadArtifact(f"{self.folder}/metrics.jsonl cannot be read: {error}") from None
 
-    def held(self) -> Held:
+    def held(self) -> ParityBatch:
         """The parity set. BadArtifact if it is missing or damaged."""
         path = self.folder / "parity" / "parity.npz"
         try:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as found:
-                plain = {name: found[name] for name in ("adv", "probs", "teacher_adv",
-                                                        "teacher_probs", "human_adv")}  # fmt: skip
-                return Held(
+                plain = {
+                    name: found[name]
+                    for name in ("adv", "probs", "teacher_adv", "teacher_probs", "human_adv")
+                }
+                return ParityBatch(
                     ids=tuple(found["ids"].tolist()),
                     samples=_cut(found["samples"], found["sample_lengths"]),
                     features=_cut(found["features"], found["feature_lengths"]),
@@ -234,7 +235,7 @@ class Run:
                 f"make it again with: edgeemo distill --resume {self.folder}"
             ) from None
 
-    def write_held(self, held: Held) -> None:
+    def write_held(self, held: ParityBatch) -> None:
         """Write the parity set, all of it or nothing."""
         with replacing(self.folder / "parity" / "parity.npz") as temporary:
             np.savez(
@@ -244,9 +245,12 @@ class Run:
                 sample_lengths=np.array([len(x) for x in held.samples]),
                 features=np.concatenate(held.features),
                 feature_lengths=np.array([len(x) for x in held.features]),
-                adv=held.adv, probs=held.probs, teacher_adv=held.teacher_adv,
-                teacher_probs=held.teacher_probs, human_adv=held.human_adv,
-            )  # fmt: skip
+                adv=held.adv,
+                probs=held.probs,
+                teacher_adv=held.teacher_adv,
+                teacher_probs=held.teacher_probs,
+                human_adv=held.human_adv,
+            )
 
     def ranges(self) -> dict[str, tuple[float, float]]:
         """Learned ranges of activations, by the student's own names; empty if none were learned.
@@ -271,7 +275,7 @@ class Run:
         """Keep learned ranges for export."""
         write_text(self.folder / "ranges.json", _json({k: list(v) for k, v in ranges.items()}))
 
-    def finish(self, facts: Facts) -> None:
+    def finish(self, facts: RunSummary) -> None:
         """Write the facts, and remember this run as the last one of its folder's folder."""
         write_text(self.folder / "run.json", _json(schema.write(facts)))
         write_text(self.folder.parent / _POINTER, self.folder.name + "\n")
@@ -305,8 +309,11 @@ def weights_licence(data: tuple[Source, ...], teachers: tuple[Source, ...]) -> s
 
     "Apache-2.0" only if every corpus and teacher is known to allow it; else what stands in the way.
     """
-    bound = [f"{s.name}: {s.licence}" for s in (*data, *teachers)
-             if not _FREE.search(s.licence) or _UNSURE.search(s.licence)]  # fmt: skip
+    bound = [
+        f"{s.name}: {s.licence}"
+        for s in (*data, *teachers)
+        if not _FREE.search(s.licence) or _UNSURE.search(s.licence)
+    ]
     return "research use only (" + "; ".join(bound) + ")" if bound else "Apache-2.0"
 
 

@@ -15,6 +15,8 @@ A message names the value, what would be right, and the remedy, in one line.
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterable
+from difflib import get_close_matches
 from types import ModuleType
 
 
@@ -78,3 +80,19 @@ def require(module: str, extra: str) -> ModuleType:
 def one_line(error: BaseException) -> str:
     """What a foreign error says, on one line of at most 200 characters; else its class."""
     return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def nearest(name: object, known: Iterable[str], label: str = "known") -> str:
+    """A hint for a name that does not exist.
+
+    Args:
+        name: what was asked for.
+        known: the names that there are.
+        label: what to call all of them where none is near.
+
+    Returns:
+        "did you mean 'x'?", or "known: " and all names.
+    """
+    names = list(known)
+    near = get_close_matches(str(name), names, 1, 0.5)
+    return f"did you mean {near[0]!r}?" if near else f"{label}: {', '.join(names) or 'none'}"

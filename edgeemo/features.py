@@ -135,9 +135,16 @@ LOGMEL40 = FeatureSpec()
 """25 ms windows every 10 ms, 40 Slaney bands from 60 to 7600 Hz: what edgeemo's models take."""
 
 WAV2SMALL = FeatureSpec(
-    window=64, hop=32, fft=64, bands=26, low_hz=0.0, high_hz=8000.0,
-    log="db", floor=1e-10, prenorm="utterance",
-)  # fmt: skip
+    window=64,
+    hop=32,
+    fft=64,
+    bands=26,
+    low_hz=0.0,
+    high_hz=8000.0,
+    log="db",
+    floor=1e-10,
+    prenorm="utterance",
+)
 """The front end of the published Wav2Small: 4 ms windows every 2 ms, 26 Slaney bands, in dB."""
 
 WHISPER80 = FeatureSpec(bands=80, low_hz=0.0, high_hz=8000.0, log="db", floor=1e-10)

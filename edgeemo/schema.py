@@ -1,7 +1,7 @@
 """Frozen dataclasses from JSON and TOML values, and back: strict, with the path of each fault.
 
 Used by FeatureSpec, Card and Recipe, so that an unknown key, a wrong type or a missing value
-reads the same wherever it is found: "$.distil.lr: expected float, got str".
+reads the same wherever it is found: "$.distill.lr: expected float, got str".
 """
 
 from __future__ import annotations

@@ -51,9 +51,13 @@ class Session:
         self.backend = backend
 
     def predict(
-        self, values: ArrayLike, rate: int | None = None, *,
-        baseline: Baseline | None = None, box: Box | None = None,
-    ) -> Emotion:  # fmt: skip
+        self,
+        values: ArrayLike,
+        rate: int | None = None,
+        *,
+        baseline: Baseline | None = None,
+        box: Box | None = None,
+    ) -> Emotion:
         """One estimate for a clip of speech or for a face, by the model's task.
 
         Sound of more than PIECE_SECONDS is cut into equal pieces whose estimates are averaged, and
@@ -92,7 +96,7 @@ class Session:
         taken = preprocess(np.asarray(image), box, self.card.image)
         # A face means the same in a mirror; both views together are right more often.
         mirrored = np.ascontiguousarray(taken[:, :, ::-1])
-        found = self.judge((self.backend.run(view), view) for view in (taken, mirrored))
+        found = self.aggregate((self.backend.run(view), view) for view in (taken, mirrored))
         if box is None:
             return found
         left, top, right, bottom = (round(float(v)) for v in box)
@@ -113,15 +117,21 @@ class Session:
                 f"{self.card.window.min_seconds:g} s"
             )
         pieces = np.array_split(clip, math.ceil(len(clip) / (PIECE_SECONDS * spec.sample_rate)))
-        values = (self.values(piece) for piece in pieces)
-        found = self.judge(((self.backend.run(v), v) for v in values), baseline)
+        values = (self.model_input(piece) for piece in pieces)
+        found = self.aggregate(((self.backend.run(v), v) for v in values), baseline)
         return replace(found, end=seconds)
 
     def stream(
-        self, rate: int = 16_000, *, hop_seconds: float = 0.25, window_seconds: float = 3.0,
-        smoothing: Smoothing | None = SMOOTHING, gate: str | Gate | None = "energy",
-        baseline: Baseline | None = None, abstain: float = 0.0,
-    ) -> Stream:  # fmt: skip
+        self,
+        rate: int = 16_000,
+        *,
+        hop_seconds: float = 0.25,
+        window_seconds: float = 3.0,
+        smoothing: Smoothing | None = SMOOTHING,
+        gate: str | Gate | None = "energy",
+        baseline: Baseline | None = None,
+        abstain: float = 0.0,
+    ) -> Stream:
         """Estimates while sound comes in; see `edgeemo.speech.stream.Stream` for what is promised.
 
         Args:
@@ -142,13 +152,13 @@ class Session:
 
         return Stream(self, rate, hop_seconds, window_seconds, smoothing, gate, baseline, abstain)
 
-    def values(self, clip: NDArray[Any]) -> NDArray[np.float32]:
+    def model_input(self, clip: NDArray[Any]) -> NDArray[np.float32]:
         """What the backend takes for checked samples at the model's rate: [1, ...]."""
         if self.card.input == "features":
             return log_mel(clip, self.card.features)[np.newaxis]
         return as_float(clip)[np.newaxis]
 
-    def judge(
+    def aggregate(
         self,
         found: Iterable[tuple[Mapping[str, NDArray[np.float32]], NDArray[np.float32]]],
         baseline: Baseline | None = None,
@@ -168,7 +178,7 @@ class Session:
         for out, given in found:
             outputs.append(out)
             if fitted is not None:
-                sure.append(fitted.of(out, self._heard(given)))
+                sure.append(fitted.of(out, self._confidence_features(given)))
         mean = {name: np.mean([o[name] for o in outputs], axis=0)[0] for name in outputs[0]}
         if baseline is not None:
             mean = baseline.apply(mean, self.card)
@@ -186,7 +196,7 @@ class Session:
             expression=max(classes, key=classes.__getitem__, default=None),
         )
 
-    def _heard(self, given: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _confidence_features(self, given: NDArray[np.float32]) -> NDArray[np.float32]:
         """The log-mel that a confidence looks at, also where the model makes it inside itself."""
         if self.card.input == "samples":
             return log_mel(given[0], self.card.features)[np.newaxis]

@@ -8,16 +8,7 @@ from dataclasses import dataclass, field
 DIMENSIONS = ("arousal", "dominance", "valence")
 """Order of the three dimensions everywhere in edgeemo. Each lies in 0..1."""
 
-CLASSES = (
-    "neutral",
-    "happiness",
-    "surprise",
-    "sadness",
-    "anger",
-    "disgust",
-    "fear",
-    "contempt",
-)
+CLASSES = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
 """Order of the expression classes everywhere in edgeemo, for speech and for faces."""
 
 

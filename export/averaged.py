@@ -25,7 +25,7 @@ from edgeemo.files import write_bytes
 from edgeemo.vision.images import ImageSpec, resize_matrix
 
 from .graph import IR_VERSION, OPSET, onnx
-from .onnx_writer import sealed
+from .onnx_writer import with_card
 
 make_node, make_value = onnx.helper.make_node, onnx.helper.make_tensor_value_info
 
@@ -65,7 +65,7 @@ def averaged(files: Sequence[Path], name: str, metrics: tuple[Metric, ...] = ())
         graph.node.append(make_node("ReduceMean", [all_of_them], [output.name], axes=[0]))
         shape = [1, len(output.labels)]
         graph.output.append(make_value(output.name, onnx.TensorProto.FLOAT, shape))
-    return sealed(made, _card(cards, name, metrics))
+    return with_card(made, _card(cards, name, metrics))
 
 
 def _check(file: Path, card: Card, first: Card) -> None:
@@ -83,17 +83,22 @@ def _resized(graph: Any, name: str, spec: ImageSpec, size: int) -> str:
     if any(made in node.output for node in graph.node):
         return made
     _constant(graph, made + "_filter", resize_matrix(old, size))
-    shapes = {"rows": [old, old * spec.channels], "columns": [size, old, spec.channels],
-              "whole": [1, size, size, spec.channels]}  # fmt: skip
+    shapes = {
+        "rows": [old, old * spec.channels],
+        "columns": [size, old, spec.channels],
+        "whole": [1, size, size, spec.channels],
+    }
     for step, shape in shapes.items():
         _constant(graph, f"{made}_{step}", np.array(shape, np.int64))
-    graph.node.extend([
-        make_node("Reshape", [name, made + "_rows"], [made + "_a"]),
-        make_node("MatMul", [made + "_filter", made + "_a"], [made + "_b"]),
-        make_node("Reshape", [made + "_b", made + "_columns"], [made + "_c"]),
-        make_node("MatMul", [made + "_filter", made + "_c"], [made + "_d"]),
-        make_node("Reshape", [made + "_d", made + "_whole"], [made]),
-    ])  # fmt: skip
+    graph.node.extend(
+        [
+            make_node("Reshape", [name, made + "_rows"], [made + "_a"]),
+            make_node("MatMul", [made + "_filter", made + "_a"], [made + "_b"]),
+            make_node("Reshape", [made + "_b", made + "_columns"], [made + "_c"]),
+            make_node("MatMul", [made + "_filter", made + "_c"], [made + "_d"]),
+            make_node("Reshape", [made + "_d", made + "_whole"], [made]),
+        ]
+    )
     return made
 
 
@@ -142,9 +147,11 @@ def _metrics(path: Path | None, name: str) -> tuple[Metric, ...]:
     found = json.loads(path.read_text(encoding="utf-8"))
     own = found["models"][f"{name} (onnx)"]["ferplus"]
     where = f"ferplus: {own['argmax']['pictures']} faces that the model had not seen"
-    named = (("accuracy on the class most voted for", own["argmax"]["accuracy"]),
-             ("unweighted average recall", own["argmax"]["uar"]),
-             ("Kullback-Leibler divergence from the votes", own["kl"]))  # fmt: skip
+    named = (
+        ("accuracy on the class most voted for", own["argmax"]["accuracy"]),
+        ("unweighted average recall", own["argmax"]["uar"]),
+        ("Kullback-Leibler divergence from the votes", own["kl"]),
+    )
     return tuple(
         Metric(where, measure, "classes", round(value, 4), command="python benchmarks/faces.py")
         for measure, value in named

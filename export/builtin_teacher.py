@@ -33,16 +33,15 @@ from edgeemo.artifacts.card import (
     Metric,
     Output,
     Quantization,
+    ReceptiveField,
     Source,
-    Window,
 )
 from edgeemo.artifacts.card import SCHEMA as CARD_SCHEMA
 from edgeemo.compress.data import DataSet, open_dataset, shipped_speech
-from edgeemo.compress.labels.dataset import Labelled
+from edgeemo.compress.labels.dataset import LabelledDataset
 from edgeemo.compress.labels.labeller import Labeller
-from edgeemo.compress.recipes.file import load_recipe
-from edgeemo.compress.recipes.tables import Recipe
-from edgeemo.compress.stages.finetune import copies_of
+from edgeemo.compress.recipes import Recipe, load_recipe
+from edgeemo.compress.stages.finetune import num_augmented_copies
 from edgeemo.compress.teachers.builtin import FILE, LONGEST_SECONDS, TrunkTeacher
 from edgeemo.compress.teachers.heads import Heads, HeadsSettings, fit_heads
 from edgeemo.compress.teachers.whisper_trunk import WhisperTrunk, read_ctranslate2
@@ -51,7 +50,7 @@ from edgeemo.files import write_bytes
 from edgeemo.types import CLASSES, DIMENSIONS
 
 from .graph import shrink, trace
-from .onnx_writer import sealed
+from .onnx_writer import with_card
 
 TOKEN_WIDTH = 64
 """Principal directions that are kept of each token: .55 of the variance in a sixth of the bytes."""
@@ -79,7 +78,7 @@ class TrunkModel(nn.Module):
 
     @torch.no_grad()
     def learn_directions(self, clips: Sequence[np.ndarray[Any, Any]]) -> None:
-        """Principal directions of standardised tokens, divided by the spread they replace."""
+        """Principal directions of standardized tokens, divided by the spread they replace."""
         heard = [self.trunk(torch.from_numpy(log_mel(clip, WHISPER80))[None])[0] for clip in clips]
         tokens = torch.cat(heard).double()
         mean, sd = tokens.mean(0), tokens.std(0)
@@ -136,23 +135,37 @@ def teacher_file(
     model = graph(TeacherModel(base, heads).eval(), ["adv", "probs", "embedding", "tokens"])
     sources = tuple(Source(n, licence) for n, licence in sorted(data.licences.items()))
     card = Card(
-        schema=CARD_SCHEMA, name="teacher", task="speech", input="features", spec=WHISPER80,
-        window=Window(LONGEST_SECONDS, 0.1),
+        schema=CARD_SCHEMA,
+        name="teacher",
+        task="speech",
+        input="features",
+        spec=WHISPER80,
+        window=ReceptiveField(LONGEST_SECONDS, 0.1),
         outputs=(Output("adv", DIMENSIONS), Output("probs", CLASSES)),
-        quantization=Quantization(), teachers=(_WHISPER,), data=sources, licence=LICENCE,
-        metrics=metrics, calibration=Calibration(), parameters=_numbers(base) + _numbers(heads),
-        macs_per_second=_macs_per_second(base), arena_bytes=None, intended_use=INTENDED_USE,
-        misuse=MISUSE, not_validated_for=NOT_VALIDATED_FOR, digest="0" * 64, min_edgeemo="0.1.0",
-    )  # fmt: skip
-    return sealed(model, card)
+        quantization=Quantization(),
+        teachers=(_WHISPER,),
+        data=sources,
+        licence=LICENCE,
+        metrics=metrics,
+        calibration=Calibration(),
+        parameters=_numbers(base) + _numbers(heads),
+        macs_per_second=_macs_per_second(base),
+        arena_bytes=None,
+        intended_use=INTENDED_USE,
+        misuse=MISUSE,
+        not_validated_for=NOT_VALIDATED_FOR,
+        digest="0" * 64,
+        min_edgeemo="0.1.0",
+    )
+    return with_card(model, card)
 
 
 def head_rows(
     base: TrunkModel, data: DataSet, recipe: Recipe, cache: Path, spec: FeatureSpec = LOGMEL40
-) -> Labelled:
+) -> LabelledDataset:
     """All clips and their changed copies, heard by the trunk, with features for a student."""
     labeller = Labeller(trunk_teacher(base), spec, recipe, cache, _progress)
-    return labeller.label(data.clips, copies_of(data.clips, recipe))
+    return labeller.label(data.clips, num_augmented_copies(data.clips, recipe))
 
 
 def _numbers(model: nn.Module) -> int:

@@ -157,10 +157,22 @@ that was here, and are not cycles):
 | instructions for a second of sound, front end included | {costs["second"]:,} |
 | the most in one block of 10 ms | {costs["block"]:,} |
 | an estimate | {costs["estimate"]:,} |"""
-    return (TEMPLATES / "README.md.in").read_text("utf-8").format(
-        name=card.name, parameters=f"{card.parameters:,}", licence=card.licence,
-        digest=card.digest[:12], hop=card.features.hop, rate=card.features.sample_rate,
-        first=f"EDGEEMO_STUDENT_{student.labels[0].upper()}", blob=f"{len(student.blob):,}",
-        tables=f"{sizes['TABLES']:,}", small=f"{sizes['SMALL']:,}", large=f"{sizes['LARGE']:,}",
-        golden=f"{2 * len(student.clip):,}", measured=measured,
-    )  # fmt: skip
+    return (
+        (TEMPLATES / "README.md.in")
+        .read_text("utf-8")
+        .format(
+            name=card.name,
+            parameters=f"{card.parameters:,}",
+            licence=card.licence,
+            digest=card.digest[:12],
+            hop=card.features.hop,
+            rate=card.features.sample_rate,
+            first=f"EDGEEMO_STUDENT_{student.labels[0].upper()}",
+            blob=f"{len(student.blob):,}",
+            tables=f"{sizes['TABLES']:,}",
+            small=f"{sizes['SMALL']:,}",
+            large=f"{sizes['LARGE']:,}",
+            golden=f"{2 * len(student.clip):,}",
+            measured=measured,
+        )
+    )

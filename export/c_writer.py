@@ -39,16 +39,23 @@ PACKAGE = Path(edgeemo.__file__).parent
 # In a wheel it lies inside the package, in a checkout beside it.
 LIBRARY = next(p for p in (PACKAGE / "cmake_ext", PACKAGE.parent / "cmake_ext") if p.is_dir())
 
-COPIED = (
-    "Makefile", "CMakeLists.txt", "main.c", "edgeemo_self_test.h", "edgeemo_self_test.c",
-)  # fmt: skip
+COPIED = ("Makefile", "CMakeLists.txt", "main.c", "edgeemo_self_test.h", "edgeemo_self_test.c")
 HEADERS = ("edgeemo.h", "edgeemo_model.h", "edgeemo_speech.h")
 # Not the making of tables, nor the gate: nothing in a folder calls them.
 LEFT_OUT = ("gate", "init", "tables")
 PORTS = (
-    "common.ld", "cortex_m.c", "cortex_m.h", "mps2-an386.ld", "mps2-an505.ld", "mps3-an547.ld",
-    "start.c", "terminal.c", "terminal.h", "terminal_semihosting.c", "terminal_stdio.c",
-)  # fmt: skip
+    "common.ld",
+    "cortex_m.c",
+    "cortex_m.h",
+    "mps2-an386.ld",
+    "mps2-an505.ld",
+    "mps3-an547.ld",
+    "start.c",
+    "terminal.c",
+    "terminal.h",
+    "terminal_semihosting.c",
+    "terminal_stdio.c",
+)
 
 GOLDEN = Path(__file__).parent / "golden.flac"
 """A second of Emo-DB (03a01Wa, CC0), without loss: every machine reads the same samples."""
@@ -186,18 +193,33 @@ def _spec_bytes(spec: FeatureSpec) -> bytes:
     words = _native.choices()
     choice = {name: words[name].index(getattr(spec, name)) for name in words}
     return struct.pack(
-        "@12i3d", spec.sample_rate, spec.window, spec.hop, spec.fft, choice["window_shape"],
-        choice["spectrum"], spec.bands, choice["mel_scale"], choice["triangles"],
-        choice["area_norm"], choice["log"], choice["floor_mode"], spec.low_hz, spec.high_hz,
+        "@12i3d",
+        spec.sample_rate,
+        spec.window,
+        spec.hop,
+        spec.fft,
+        choice["window_shape"],
+        choice["spectrum"],
+        spec.bands,
+        choice["mel_scale"],
+        choice["triangles"],
+        choice["area_norm"],
+        choice["log"],
+        choice["floor_mode"],
+        spec.low_hz,
+        spec.high_hz,
         spec.floor,
-    )  # fmt: skip
+    )
 
 
 def _copy(folder: Path) -> None:
     for name in COPIED:
         shutil.copyfile(c_text.TEMPLATES / name, folder / name)
-    places = {"library/include": LIBRARY / "include", "library/src": LIBRARY / "src",
-              "ports": LIBRARY / "ports"}  # fmt: skip
+    places = {
+        "library/include": LIBRARY / "include",
+        "library/src": LIBRARY / "src",
+        "ports": LIBRARY / "ports",
+    }
     left_out = {f"edgeemo_{part}.c" for part in LEFT_OUT}
     sources = [p.name for p in (LIBRARY / "src").glob("*.[ch]") if p.name not in left_out]
     for place, names in zip(places, (HEADERS, sources, PORTS), strict=True):
@@ -274,9 +296,13 @@ def text(folder: Folder) -> str:
 def row(folder: Folder) -> dict[str, Any]:
     """The same for `edgeemo export --json`."""
     return {
-        "path": str(folder.path), "format": "c", "bytes": folder.flash, "memory": folder.memory,
-        "cortex_m4": dict(folder.costs), "digest": folder.card.digest,
-    }  # fmt: skip
+        "path": str(folder.path),
+        "format": "c",
+        "bytes": folder.flash,
+        "memory": folder.memory,
+        "cortex_m4": dict(folder.costs),
+        "digest": folder.card.digest,
+    }
 
 
 def measure(folder: Path, work: Path) -> dict[str, int]:

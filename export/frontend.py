@@ -60,10 +60,7 @@ class LogMelGraph(nn.Module):
             (re * b("turn_re") - im * b("turn_im")).transpose(1, 2),
             (re * b("turn_im") + im * b("turn_re")).transpose(1, 2),
         )
-        re, im = (
-            re @ b("outer_re") - im @ b("outer_im"),
-            re @ b("outer_im") + im @ b("outer_re"),
-        )
+        re, im = (re @ b("outer_re") - im @ b("outer_im"), re @ b("outer_im") + im @ b("outer_re"))
         power = (re * re + im * im).transpose(1, 2)
         bins = spec.fft // 2 + 1
         return power.reshape(-1, self.rows * (self.columns // 2 + 1))[:, :bins]
@@ -109,13 +106,17 @@ def _mel(spec: FeatureSpec) -> dict[str, NDArray[np.float64]]:
     hz = to_hz(mels)
     bins = np.arange(spec.fft // 2 + 1) * spec.sample_rate / spec.fft
     corners, place = (hz, bins) if spec.triangles == "hz" else (mels, to_mel(bins))
-    left, centre, right = corners[:-2], corners[1:-1], corners[2:]
+    left, center, right = corners[:-2], corners[1:-1], corners[2:]
     norm = 2 / (hz[2:] - hz[:-2]) if spec.area_norm == "slaney" else np.ones(spec.bands)
     return {
-        "place": place, "left": left, "right": right, "norm": norm,
-        "rise": 1 / (centre - left), "fall": 1 / (right - centre),
+        "place": place,
+        "left": left,
+        "right": right,
+        "norm": norm,
+        "rise": 1 / (center - left),
+        "fall": 1 / (right - center),
         "floor": np.array([spec.floor]),
-    }  # fmt: skip
+    }
 
 
 def _slaney(hz: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -71,8 +71,14 @@ def frontend_graph(student: Student) -> Any:
     assert not isinstance(spec, ImageSpec)
     example = torch.zeros(1, spec.window + 20 * spec.hop)
     # Folding would turn the small tables of the front end into the big matrices they stand for.
-    return trace(LogMelGraph(spec).eval(), (example,), ["samples"], ["features"],
-                 {"samples": {1: "time"}}, fold=False)  # fmt: skip
+    return trace(
+        LogMelGraph(spec).eval(),
+        (example,),
+        ["samples"],
+        ["features"],
+        {"samples": {1: "time"}},
+        fold=False,
+    )
 
 
 def join(first: Any, second: Any) -> Any:
@@ -86,9 +92,13 @@ def join(first: Any, second: Any) -> Any:
 
 
 def trace(
-    model: nn.Module, examples: tuple[Tensor, ...], inputs: list[str], outputs: list[str],
-    axes: Mapping[str, Mapping[int, str]], fold: bool = True,
-) -> Any:  # fmt: skip
+    model: nn.Module,
+    examples: tuple[Tensor, ...],
+    inputs: list[str],
+    outputs: list[str],
+    axes: Mapping[str, Mapping[int, str]],
+    fold: bool = True,
+) -> Any:
     """A module as an ONNX model.
 
     Args:
@@ -106,11 +116,16 @@ def trace(
         # warnings about shapes are about the time axis, which the parity check exercises.
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            model, examples, buffer,  # type: ignore[arg-type]  # the tracer writes into it
-            dynamo=False, opset_version=OPSET, input_names=inputs, output_names=outputs,
+            model,
+            examples,
+            buffer,  # type: ignore[arg-type]  # the tracer writes into it
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=inputs,
+            output_names=outputs,
             dynamic_axes={name: dict(free) for name, free in axes.items()},
             do_constant_folding=fold,
-        )  # fmt: skip
+        )
     made = onnx.load_from_string(buffer.getvalue())
     made.ir_version = IR_VERSION
     if fold:

@@ -12,7 +12,7 @@ from edgeemo.errors import require
 
 from .graph import onnx
 from .ranges import Observer
-from .writer import Int8
+from .writer import QuantConfig
 
 # 8-bit weights overflow silently on x86 processors without VNNI: two products of 8-bit values
 # are added in 16 bits there. With 7 bits they fit, and the same file gives the same numbers.
@@ -23,12 +23,26 @@ OUTPUTS = ("adv", "probs")
 
 _LINEAR = ("Conv", "Gemm", "MatMul")
 _QUANTIZED = (
-    *_LINEAR, "Add", "Mul", "Relu", "Clip", "MaxPool", "AveragePool", "GlobalAveragePool",
-    "Concat", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Slice", "Pad", "Flatten",
-)  # fmt: skip
+    *_LINEAR,
+    "Add",
+    "Mul",
+    "Relu",
+    "Clip",
+    "MaxPool",
+    "AveragePool",
+    "GlobalAveragePool",
+    "Concat",
+    "Reshape",
+    "Transpose",
+    "Squeeze",
+    "Unsqueeze",
+    "Slice",
+    "Pad",
+    "Flatten",
+)
 
 
-class Watch:
+class ActivationRecorder:
     """A float graph all of whose values can be looked at.
 
     Args:
@@ -46,8 +60,9 @@ class Watch:
         options.intra_op_num_threads, options.log_severity_level = 1, 3
         # Fused layers would round differently from the ones that are watched.
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
-        self._session = ort.InferenceSession(wide.SerializeToString(), options,
-                                             providers=["CPUExecutionProvider"])  # fmt: skip
+        self._session = ort.InferenceSession(
+            wide.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
         self._names = [o.name for o in wide.graph.output]
         self._first = model.graph.input[0].name
 
@@ -69,7 +84,7 @@ class Watch:
         return Observer(clips, self.run)
 
 
-def quantize(model: Any, how: Int8) -> Any:
+def quantize(model: Any, how: QuantConfig) -> Any:
     """A float graph with int8 layers (QDQ form).
 
     Args:
@@ -95,20 +110,25 @@ def quantize(model: Any, how: Int8) -> Any:
     logging.getLogger().setLevel(logging.ERROR)  # it advises a step that makes things worse
     try:
         quantizer = qdq.QDQQuantizer(
-            copy, per_channel=True, reduce_range=True,
-            weight_qType=kinds.QuantType.QInt8, activation_qType=kinds.QuantType.QUInt8,
+            copy,
+            per_channel=True,
+            reduce_range=True,
+            weight_qType=kinds.QuantType.QInt8,
+            activation_qType=kinds.QuantType.QUInt8,
             tensors_range=data.TensorsData(kinds.CalibrationMethod.MinMax, ranges),
             nodes_to_quantize=[],
             nodes_to_exclude=_scalings(copy.graph) + behind + (heads if how.float_head else []),
-            op_types_to_quantize=list(_QUANTIZED), extra_options={"QuantizeBias": False},
-        )  # fmt: skip
+            op_types_to_quantize=list(_QUANTIZED),
+            extra_options={"QuantizeBias": False},
+        )
         quantizer.quantize_model()
         quantizer.model.topological_sort()
     finally:
         logging.getLogger().setLevel(level)
     made = quantizer.model.model
-    _float_outputs(made.graph, {name for n in model.graph.node if n.name in heads
-                                for name in n.output})  # fmt: skip
+    _float_outputs(
+        made.graph, {name for n in model.graph.node if n.name in heads for name in n.output}
+    )
     return made
 
 
@@ -132,8 +152,7 @@ def _tail(graph: Any) -> tuple[dict[str, str], list[str]]:
 def _scalings(graph: Any) -> list[str]:
     """Multiplications by constants: the normalisation of the features stays exact."""
     constants = {t.name for t in graph.initializer}
-    return [n.name for n in graph.node
-            if n.op_type == "Mul" and not constants.isdisjoint(n.input)]  # fmt: skip
+    return [n.name for n in graph.node if n.op_type == "Mul" and not constants.isdisjoint(n.input)]
 
 
 def _shift(graph: Any, head: str, shift: NDArray[np.float32]) -> None:

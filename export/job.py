@@ -23,7 +23,7 @@ from edgeemo.artifacts.card import (
 )
 from edgeemo.artifacts.card import SCHEMA as CARD_SCHEMA
 from edgeemo.backends import Backend, open_backend
-from edgeemo.compress.run import Facts, Run
+from edgeemo.compress.run import Run, RunSummary
 from edgeemo.compress.students import Student, make_student
 from edgeemo.errors import BadData, BadInput, ParityFailed
 from edgeemo.files import replacing
@@ -31,14 +31,14 @@ from edgeemo.types import CLASSES
 from edgeemo.vision.images import ImageSpec
 
 from .c_writer import find_compiler, write_folder
-from .int8 import Watch
+from .int8 import ActivationRecorder
 from .onnx_writer import OnnxWriter, float_graph
-from .parity import Limits, Parity, ParitySet, compare, shifts, table
+from .parity import Parity, ParitySet, Tolerances, compare, shifts, table
 from .qat_ranges import learned_table
 from .ranges import RULES
 from .runtimes import Runtime, cut, matrix, on_runtimes
 from .tflite_writer import TfliteWriter
-from .writer import Int8, Trained, Writer
+from .writer import ExportInput, QuantConfig, Writer
 
 
 class CWriter(TfliteWriter):
@@ -52,16 +52,16 @@ WRITERS: Mapping[str, Writer] = {w.format: w for w in (OnnxWriter(), TfliteWrite
 MIN_EDGEEMO = "0.1.0"
 """First version that reads what this one writes; raise it with the card's schema."""
 
-GOOD = 0.995
+FLOAT_HEAD_THRESHOLD = 0.995
 """Agreement at which the heads stay int8 without a try in float."""
 
-FAINT = 0.1
+SILENCE_RANGE = 0.1
 """Features that vary by less, in natural logarithms, hold no sound."""
 
-FEW = 16
+RUNTIME_CLIPS = 16
 """Clips that each runtime is given: TensorFlow Lite Micro is slow on a large machine."""
 
-RANKED = 64
+CALIBRATION_CLIPS = 64
 """Clips that ranges are read from, and as many on which candidates are ranked."""
 
 Say = Callable[[str], None]
@@ -95,7 +95,7 @@ def export_run(
     out: Path | None = None,
     waveform: bool = False,
     hop: bool = False,
-    limits: Limits | None = None,
+    limits: Tolerances | None = None,
     say: Say = lambda text: None,
 ) -> list[ExportResult]:
     """Write the student of a run in each format, and leave only what passes parity.
@@ -127,14 +127,14 @@ def export_run(
         _check_folder(int8, hop)
     source = Run(run)
     facts, student, card = source.facts(), source.student(), make_card(source.facts())
-    limits = limits or Limits()
-    trained = Trained(student, card, waveform, hop, source.ranges())
+    limits = limits or Tolerances()
+    trained = ExportInput(student, card, waveform, hop, source.ranges())
     kept = ParitySet.of(source.held())
     clips = kept.with_outputs_of(student, card.calibration.class_temperature)
     judged = clips.take(slice(1, None, 2)) if int8 else clips
     results = []
     for writer in (WRITERS[name] for name in formats):
-        how = choose_int8(writer, trained, clips, limits, say) if int8 else None
+        how = calibrate(writer, trained, clips, limits, say) if int8 else None
         kind = ("-waveform" if waveform else "") + ("-hop" if hop else "")
         name = card.name + kind + ("-int8" if int8 else "-float")
         place = _place_folder if writer.format == "c" else _place
@@ -144,21 +144,33 @@ def export_run(
     return results
 
 
-def make_card(facts: Facts) -> Card:
+def make_card(facts: RunSummary) -> Card:
     """The card of a run's student; the writer sets quantization and digest."""
     face = isinstance(facts.spec, ImageSpec)
     given = make_student(facts.student, **facts.options).dimensions
     return Card(
-        schema=CARD_SCHEMA, name=facts.name, task="face" if face else "speech",
-        input="image" if face else "features", spec=facts.spec, window=facts.window,
+        schema=CARD_SCHEMA,
+        name=facts.name,
+        task="face" if face else "speech",
+        input="image" if face else "features",
+        spec=facts.spec,
+        window=facts.window,
         outputs=(Output("adv", given), Output("probs", CLASSES)),
-        quantization=Quantization(), teachers=facts.teachers, data=facts.data,
-        licence=facts.licence, metrics=facts.metrics, calibration=facts.calibration,
-        parameters=facts.parameters, macs_per_second=facts.macs_per_second, arena_bytes=None,
-        intended_use=INTENDED_USE_FACE if face else INTENDED_USE, misuse=MISUSE,
+        quantization=Quantization(),
+        teachers=facts.teachers,
+        data=facts.data,
+        licence=facts.licence,
+        metrics=facts.metrics,
+        calibration=facts.calibration,
+        parameters=facts.parameters,
+        macs_per_second=facts.macs_per_second,
+        arena_bytes=None,
+        intended_use=INTENDED_USE_FACE if face else INTENDED_USE,
+        misuse=MISUSE,
         not_validated_for=NOT_VALIDATED_FOR_FACE if face else NOT_VALIDATED_FOR,
-        digest="0" * 64, min_edgeemo=MIN_EDGEEMO,
-    )  # fmt: skip
+        digest="0" * 64,
+        min_edgeemo=MIN_EDGEEMO,
+    )
 
 
 def check_formats(formats: Sequence[str]) -> None:
@@ -183,27 +195,31 @@ def _check_folder(int8: bool, hop: bool) -> None:
         raise BadInput("a C folder streams by itself; leave out --hop, or choose another format")
 
 
-def choose_int8(
-    writer: Writer, trained: Trained, clips: ParitySet, limits: Limits, say: Say
-) -> Int8:
+def calibrate(
+    writer: Writer, trained: ExportInput, clips: ParitySet, limits: Tolerances, say: Say
+) -> QuantConfig:
     """The rule for ranges, and the heads in float or not, that agree best with the student."""
-    plain = Trained(trained.student, trained.card)
+    plain = ExportInput(trained.student, trained.card)
     graph = float_graph(trained.student, trained.card.calibration.class_temperature)
-    seen = clips.take(slice(0, 2 * RANKED, 2))
-    if not any(float(np.ptp(f)) > FAINT for f in seen.features):
+    seen = clips.take(slice(0, 2 * CALIBRATION_CLIPS, 2))
+    if not any(float(np.ptp(f)) > SILENCE_RANGE for f in seen.features):
         raise BadData("the clips that ranges are read from are all silence; label other clips")
-    watch = Watch(graph)
+    watch = ActivationRecorder(graph)
     observed = watch.observe([f[None] for f in seen.features])
     tables = [observed.table(rule) for rule in RULES]
     if trained.learned:
-        tables.insert(0, learned_table(watch, trained.student, seen.features[0][None],
-                                       trained.learned, tables[0]))  # fmt: skip
-    ranked = clips.take(slice(1, 2 * RANKED, 2))
+        tables.insert(
+            0,
+            learned_table(
+                watch, trained.student, seen.features[0][None], trained.learned, tables[0]
+            ),
+        )
+    ranked = clips.take(slice(1, 2 * CALIBRATION_CLIPS, 2))
 
-    def best(float_head: bool) -> tuple[float, Int8]:
+    def best(float_head: bool) -> tuple[float, QuantConfig]:
         found = []
         for ranges in tables:
-            raw = Int8(ranges, float_head)
+            raw = QuantConfig(ranges, float_head)
             with loaded(writer, writer.write(plain, raw)) as backend:
                 how = replace(raw, shifts=shifts(backend, seen))
             with loaded(writer, writer.write(plain, how)) as backend:
@@ -215,7 +231,7 @@ def choose_int8(
         return max(found, key=lambda pair: pair[0])
 
     whole = best(float_head=False)
-    if whole[0] >= GOOD or not writer.float_heads:
+    if whole[0] >= FLOAT_HEAD_THRESHOLD or not writer.float_heads:
         return whole[1]
     return max(whole, best(float_head=True), key=lambda pair: pair[0])[1]
 
@@ -230,9 +246,14 @@ def loaded(writer: Writer, data: bytes) -> Iterator[Backend]:
 
 
 def _place(
-    path: Path, writer: Writer, data: bytes, clips: ParitySet, limits: Limits, facts: Facts,
+    path: Path,
+    writer: Writer,
+    data: bytes,
+    clips: ParitySet,
+    limits: Tolerances,
+    facts: RunSummary,
     student: Student,
-) -> ExportResult:  # fmt: skip
+) -> ExportResult:
     """Write under a temporary name, reload, compare, and move into place if it passes."""
     with replacing(path) as temporary:
         temporary.write_bytes(data)
@@ -240,9 +261,14 @@ def _place(
 
 
 def _place_folder(
-    path: Path, writer: Writer, data: bytes, clips: ParitySet, limits: Limits, facts: Facts,
+    path: Path,
+    writer: Writer,
+    data: bytes,
+    clips: ParitySet,
+    limits: Tolerances,
+    facts: RunSummary,
     student: Student,
-) -> ExportResult:  # fmt: skip
+) -> ExportResult:
     """As `_place`; then the folder, which moves into place if its self-test passes, too."""
     with tempfile.TemporaryDirectory() as name:
         artifact = Path(name) / f"{path.name}{writer.ending}"
@@ -253,13 +279,18 @@ def _place_folder(
 
 
 def _judged(
-    temporary: Path, path: Path, writer: Writer, clips: ParitySet, limits: Limits, facts: Facts,
+    temporary: Path,
+    path: Path,
+    writer: Writer,
+    clips: ParitySet,
+    limits: Tolerances,
+    facts: RunSummary,
     student: Student,
-) -> ExportResult:  # fmt: skip
+) -> ExportResult:
     """What a written file gives, or ParityFailed with the table."""
     backend = open_backend(temporary, writer.format)
     parity = compare(backend, clips, limits, facts.ceiling, _level(facts))
-    rows = on_runtimes(temporary, backend, cut(student, clips.take(slice(0, FEW))))
+    rows = on_runtimes(temporary, backend, cut(student, clips.take(slice(0, RUNTIME_CLIPS))))
     faults = [*parity.faults, *(fault for row in rows for fault in row.faults)]
     if faults:
         raise ParityFailed(f"{path.name} is not written: {'; '.join(faults)}\n{table(parity)}")
@@ -267,7 +298,7 @@ def _judged(
     return ExportResult(temporary, writer.format, size, backend.card, parity, rows)
 
 
-def _level(facts: Facts) -> dict[str, float]:
+def _level(facts: RunSummary) -> dict[str, float]:
     """What the mean level alone reaches: against annotators where there are any."""
     found: dict[str, float] = {}
     # Annotators come after the teacher in a run's list, and so replace it.

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from edgeemo.artifacts.step_model import MEAN, STATE, TOKEN
 
-from .int8 import Watch
+from .int8 import ActivationRecorder
 from .ranges import Range, RangeTable
 from .streaming import Step
 
@@ -68,10 +68,10 @@ def step_ranges(model: Any, step: Step, whole: Any, table: RangeTable) -> RangeT
         table: ranges by names of the whole graph.
     """
     clip = noise(step.hop, step.bands)
-    watch = Watch(model)
+    watch = ActivationRecorder(model)
     token = watch.run(clip, **step_inputs(step))[TOKEN]
     ours = watch.run(clip, **step_inputs(step, token))
-    pairs = match(ours, Watch(whole).run(clip))
+    pairs = match(ours, ActivationRecorder(whole).run(clip))
     ranges = {name: table.ranges[twin] for name, twin in pairs.items() if twin in table.ranges}
     for node in model.graph.node:
         if node.op_type == "Concat":

@@ -14,7 +14,7 @@ from .graph import frontend_graph, join, shrink, step_graph, student_graph
 from .int8 import WEIGHT_BITS, quantize
 from .match_tensors import step_ranges
 from .streaming import Step
-from .writer import Int8, Trained
+from .writer import ExportInput, QuantConfig
 
 
 class OnnxWriter:
@@ -25,7 +25,7 @@ class OnnxWriter:
 
     float_heads = True
 
-    def write(self, trained: Trained, int8: Int8 | None = None) -> bytes:
+    def write(self, trained: ExportInput, int8: QuantConfig | None = None) -> bytes:
         """The file; see `edgeemo.export.writer.Writer`."""
         temperature = trained.card.calibration.class_temperature
         model = float_graph(trained.student, temperature)
@@ -43,7 +43,7 @@ class OnnxWriter:
         if trained.waveform:
             model = join(frontend_graph(trained.student), model)
         given = "samples" if trained.waveform else trained.card.input
-        return sealed(model, replace(trained.card, input=given, quantization=kind, hop=hop))
+        return with_card(model, replace(trained.card, input=given, quantization=kind, hop=hop))
 
 
 @lru_cache(maxsize=2)
@@ -52,7 +52,7 @@ def float_graph(student: Student, temperature: float) -> Any:
     return student_graph(student, temperature)
 
 
-def sealed(model: Any, card: Card) -> bytes:
+def with_card(model: Any, card: Card) -> bytes:
     """A file: the model made small, and the card, whose digest is set here.
 
     Args:

@@ -11,19 +11,19 @@ import torch
 from numpy.typing import NDArray
 
 from edgeemo.backends import Backend
-from edgeemo.compress.run import Held
+from edgeemo.compress.run import ParityBatch
 from edgeemo.compress.students import Student
 from edgeemo.errors import BadData
 from edgeemo.evaluation.metrics import ccc
 from edgeemo.types import DIMENSIONS
 
 Floats = NDArray[np.float32]
-Figures = Mapping[str, float]
+Metrics = Mapping[str, float]
 """A figure for each dimension by name; empty where there is nothing to compare with."""
 
 
 @dataclass(frozen=True)
-class Limits:
+class Tolerances:
     """What an artifact may differ by.
 
     Attributes:
@@ -46,7 +46,7 @@ class ParitySet:
     Attributes:
         samples: float32 [n] each, at the spec's rate.
         features: float32 [frames, bands] each, from `edgeemo.log_mel`; or faces, [size, size,
-            channels] each, from `edgeemo.vision.images.normalise`.
+            channels] each, from `edgeemo.vision.images.normalize`.
         adv: float32 [N, D], the float student's dimensions.
         probs: float32 [N, 8], the float student's, calibrated.
         teacher: float32 [N, 3], NaN where the teacher gives no dimensions.
@@ -64,17 +64,22 @@ class ParitySet:
         return len(self.samples)
 
     @classmethod
-    def of(cls, held: Held) -> ParitySet:
+    def of(cls, held: ParityBatch) -> ParitySet:
         """What a run has kept."""
-        return cls(held.samples, held.features, held.adv, held.probs, held.teacher_adv,
-                   held.human_adv)  # fmt: skip
+        return cls(
+            held.samples, held.features, held.adv, held.probs, held.teacher_adv, held.human_adv
+        )
 
     def take(self, rows: slice) -> ParitySet:
         """Some of the clips."""
         return ParitySet(
-            self.samples[rows], self.features[rows], self.adv[rows], self.probs[rows],
-            self.teacher[rows], self.human[rows],
-        )  # fmt: skip
+            self.samples[rows],
+            self.features[rows],
+            self.adv[rows],
+            self.probs[rows],
+            self.teacher[rows],
+            self.human[rows],
+        )
 
     def with_outputs_of(self, student: Student, temperature: float) -> ParitySet:
         """The same clips with outputs computed anew.
@@ -83,8 +88,9 @@ class ParitySet:
             BadData: the student does not give what the run has kept (the weights were replaced,
                 or the features were made by another front end).
         """
-        adv, probs = zip(*(_float_outputs(student, f, temperature) for f in self.features),
-                         strict=True)  # fmt: skip
+        adv, probs = zip(
+            *(_float_outputs(student, f, temperature) for f in self.features), strict=True
+        )
         fresh = replace(self, adv=np.stack(adv), probs=np.stack(probs))
         apart = float(np.abs(fresh.adv - self.adv).max())
         if not apart <= 1e-3:
@@ -115,14 +121,14 @@ class Parity:
     clips: int
     taught: int
     rated: int
-    agreement: Figures
+    agreement: Metrics
     largest: float
-    float_teacher: Figures
-    file_teacher: Figures
-    float_human: Figures
-    file_human: Figures
-    ceiling: Figures
-    level: Figures
+    float_teacher: Metrics
+    file_teacher: Metrics
+    float_human: Metrics
+    file_human: Metrics
+    ceiling: Metrics
+    level: Metrics
     same_class: float
     faults: tuple[str, ...]
 
@@ -135,9 +141,9 @@ class Parity:
 def compare(
     backend: Backend,
     clips: ParitySet,
-    limits: Limits,
-    ceiling: Figures | None = None,
-    level: Figures | None = None,
+    limits: Tolerances,
+    ceiling: Metrics | None = None,
+    level: Metrics | None = None,
 ) -> Parity:
     """Run an artifact on all clips and compare.
 
@@ -173,8 +179,9 @@ def compare(
         faults=(),
     )
     int8 = backend.card.quantization.kind == "int8"
-    return replace(parity, faults=_int8_faults(parity, limits) if int8 else
-                   _float_faults(parity, limits))  # fmt: skip
+    return replace(
+        parity, faults=_int8_faults(parity, limits) if int8 else _float_faults(parity, limits)
+    )
 
 
 def shifts(backend: Backend, clips: ParitySet) -> dict[str, Floats]:
@@ -200,7 +207,7 @@ def inputs(kind: str, clips: ParitySet) -> list[Floats]:
 
 def table(parity: Parity) -> str:
     """The comparison as text, a row for each dimension."""
-    columns: list[tuple[str, Figures]] = [
+    columns: list[tuple[str, Metrics]] = [
         ("file/float", parity.agreement),
         ("float/teacher", parity.float_teacher),
         ("file/teacher", parity.file_teacher),
@@ -234,7 +241,7 @@ def _known(labels: NDArray[Any]) -> NDArray[np.bool_]:
     return np.asarray(np.isfinite(labels).all(axis=1))
 
 
-def _int8_faults(parity: Parity, limits: Limits) -> tuple[str, ...]:
+def _int8_faults(parity: Parity, limits: Tolerances) -> tuple[str, ...]:
     faults = [
         f"{name} agrees with the float student to a CCC of {value:.4f}; "
         f"the limit is {1 - limits.ccc:g}"
@@ -255,7 +262,7 @@ def _int8_faults(parity: Parity, limits: Limits) -> tuple[str, ...]:
     return tuple(faults)
 
 
-def _float_faults(parity: Parity, limits: Limits) -> tuple[str, ...]:
+def _float_faults(parity: Parity, limits: Tolerances) -> tuple[str, ...]:
     if parity.largest <= limits.largest:
         return ()
     return (f"an output differs by {parity.largest:.2g}; the limit is {limits.largest:g}",)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from edgeemo.compress.students import Student
 from edgeemo.compress.students.activations import activations
 
-from .int8 import Watch
+from .int8 import ActivationRecorder
 from .ranges import Range, RangeTable
 
 RULE = "learned"
@@ -24,9 +24,12 @@ RULE = "learned"
 
 
 def learned_table(
-    watch: Watch, student: Student, clip: NDArray[np.float32],
-    learned: Mapping[str, tuple[float, float]], observed: RangeTable,
-) -> RangeTable:  # fmt: skip
+    watch: ActivationRecorder,
+    student: Student,
+    clip: NDArray[np.float32],
+    learned: Mapping[str, tuple[float, float]],
+    observed: RangeTable,
+) -> RangeTable:
     """The observed table with learned ranges in the place of those that training has found.
 
     Args:
@@ -37,8 +40,11 @@ def learned_table(
         learned: smallest and largest value, from `Run.ranges`.
         observed: for activations that training does not round, as those inside a gate.
     """
-    ours = {n: v.numpy() for n, v in activations(student, torch.from_numpy(clip)).items()
-            if n in learned}  # fmt: skip
+    ours = {
+        n: v.numpy()
+        for n, v in activations(student, torch.from_numpy(clip)).items()
+        if n in learned
+    }
     found = dict(observed.ranges)
     for tensor, values in watch.run(clip).items():
         name = next((n for n, v in ours.items() if _same(values, v)), None)

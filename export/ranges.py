@@ -61,9 +61,10 @@ class Observer:
     """
 
     def __init__(
-        self, clips: Iterable[NDArray[np.float32]],
+        self,
+        clips: Iterable[NDArray[np.float32]],
         run: Callable[[NDArray[np.float32]], Activations],
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Look at all clips.
 
         Args:
@@ -93,8 +94,10 @@ class Observer:
     def table(self, rule: str) -> RangeTable:
         """The ranges by one rule of RULES."""
         if rule == "mean":
-            ranges = {name: _with_zero(low / self.clips, high / self.clips)
-                      for name, (low, high) in self._sums.items()}  # fmt: skip
+            ranges = {
+                name: _with_zero(low / self.clips, high / self.clips)
+                for name, (low, high) in self._sums.items()
+            }
         else:
             ranges = {name: self._range(name, RULES[rule]) for name in self._extremes}
         return RangeTable(rule, self.clips, ranges)

@@ -108,9 +108,12 @@ def _sums_anew(file: TfliteFile) -> bool:
     """Whether a sum has a scale of its own, which LiteRT's reference kernel does not turn to."""
     model = unpack(file.model)
     graph = model.subgraphs[0]
-    scales = [graph.tensors[i].quantization.scale[0]
-              for op, name in zip(graph.operators, operators(model), strict=True) if name == "SUM"
-              for i in (op.inputs[0], op.outputs[0])]  # fmt: skip
+    scales = [
+        graph.tensors[i].quantization.scale[0]
+        for op, name in zip(graph.operators, operators(model), strict=True)
+        if name == "SUM"
+        for i in (op.inputs[0], op.outputs[0])
+    ]
     return scales[::2] != scales[1::2]
 
 
@@ -119,18 +122,34 @@ def _kind(kind: str) -> str:
 
 
 def _micro(
-    micro: MicroBackend, features: list[Floats], wanted: Floats, judged: Floats, size: int,
+    micro: MicroBackend,
+    features: list[Floats],
+    wanted: Floats,
+    judged: Floats,
+    size: int,
     limit: float = STEPS,
-) -> Runtime:  # fmt: skip
+) -> Runtime:
     row, found = _measure("TFLM int8", micro, features, wanted, size)
     steps = float(np.abs(found - judged).max() / micro.step_of("adv"))
     arena = micro.arena()
     faults: tuple[str, ...] = ()
     if steps > limit + 1e-3:
-        faults = (f"TensorFlow Lite Micro differs from LiteRT by {steps:.3g} "
-                  f"integers; the limit is {limit:g}",)  # fmt: skip
-    return Runtime(row.runtime, row.clips, row.ccc, row.rmse, row.largest, steps,
-                   (arena.tensors, arena.structures), size, row.milliseconds, faults)  # fmt: skip
+        faults = (
+            f"TensorFlow Lite Micro differs from LiteRT by {steps:.3g} "
+            f"integers; the limit is {limit:g}",
+        )
+    return Runtime(
+        row.runtime,
+        row.clips,
+        row.ccc,
+        row.rmse,
+        row.largest,
+        steps,
+        (arena.tensors, arena.structures),
+        size,
+        row.milliseconds,
+        faults,
+    )
 
 
 def _measure(
@@ -147,9 +166,17 @@ def _measure(
     apart = got - wanted
     adv_output = next(o for o in backend.card.outputs if o.name == "adv")
     agreement = {d: ccc(got[:, i], wanted[:, i]) for i, d in enumerate(adv_output.labels)}
-    row = Runtime(name, len(features), agreement, float(np.sqrt(np.mean(apart**2))),
-                  float(np.abs(apart).max()), None, None, size,
-                  1000 * statistics.median(seconds))  # fmt: skip
+    row = Runtime(
+        name,
+        len(features),
+        agreement,
+        float(np.sqrt(np.mean(apart**2))),
+        float(np.abs(apart).max()),
+        None,
+        None,
+        size,
+        1000 * statistics.median(seconds),
+    )
     return row, got
 
 
@@ -159,14 +186,21 @@ def matrix(rows: Sequence[Runtime]) -> str:
         return "no runtime takes sound of a fixed length"
     fastest = min(r.milliseconds for r in rows)
     heads = (*rows[0].ccc, "RMSE", "largest", "steps", "time")
-    lines = [f"{'runtime':<24}" + "".join(f"{head:>11}" for head in heads)
-             + f"{'bytes':>9}  arena (tensors + structures)"]  # fmt: skip
+    lines = [
+        f"{'runtime':<24}"
+        + "".join(f"{head:>11}" for head in heads)
+        + f"{'bytes':>9}  arena (tensors + structures)"
+    ]
     for r in rows:
         lost = "".join(f"{1 - r.ccc[d]:11.4f}" for d in r.ccc)
         steps = f"{r.steps:11.1f}" if r.steps is not None else f"{'-':>11}"
         arena = f"{r.arena[0]} + {r.arena[1]}" if r.arena else "-"
-        lines.append(f"{r.runtime:<24}{lost}{r.rmse:11.4f}{r.largest:11.4f}{steps}"
-                     f"{r.milliseconds / fastest:11.2f}{r.bytes:9}  {arena}")  # fmt: skip
-    lines.append(f"CCC lost against the float student on {rows[0].clips} clips of one length; "
-                 f"time 1 is {fastest:.2f} ms a clip")  # fmt: skip
+        lines.append(
+            f"{r.runtime:<24}{lost}{r.rmse:11.4f}{r.largest:11.4f}{steps}"
+            f"{r.milliseconds / fastest:11.2f}{r.bytes:9}  {arena}"
+        )
+    lines.append(
+        f"CCC lost against the float student on {rows[0].clips} clips of one length; "
+        f"time 1 is {fastest:.2f} ms a clip"
+    )
     return "\n".join(lines)

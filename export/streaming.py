@@ -70,8 +70,11 @@ class Step(nn.Module):
 
     def examples(self) -> tuple[Tensor, ...]:
         """Inputs for tracing."""
-        return (torch.zeros(1, self.hop, self.bands), torch.zeros(1, self.pooled),
-                *(torch.zeros(shape) for shape in self.states))  # fmt: skip
+        return (
+            torch.zeros(1, self.hop, self.bands),
+            torch.zeros(1, self.pooled),
+            *(torch.zeros(shape) for shape in self.states),
+        )
 
     def forward(self, features: Tensor, mean: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
         """[1, hop, bands], [1, pooled] and the states to the outputs, in the order of `outputs`."""
@@ -98,8 +101,11 @@ class Step(nn.Module):
     def _shapes(self, student: Student) -> tuple[list[tuple[int, ...]], int]:
         """Shapes of the states, learned from one look at the whole student."""
         seen: dict[nn.Module, Tensor] = {}
-        hooks = [layer.register_forward_pre_hook(lambda m, given: seen.update({m: given[0]}))
-                 for layer in student.modules() if getattr(layer, "past", 0)]  # fmt: skip
+        hooks = [
+            layer.register_forward_pre_hook(lambda m, given: seen.update({m: given[0]}))
+            for layer in student.modules()
+            if getattr(layer, "past", 0)
+        ]
         with torch.no_grad():
             found = student(torch.zeros(1, self.hop, self.bands), None)
         for hook in hooks:

@@ -31,10 +31,27 @@ FRAMES = 300
 """Frames that a file's shapes are written for; LiteRT resizes them to a clip's."""
 
 OPERATORS = (
-    "ADD", "AVERAGE_POOL_2D", "BATCH_MATMUL", "CONCATENATION", "CONV_2D", "DEPTHWISE_CONV_2D",
-    "FULLY_CONNECTED", "HARD_SWISH", "MAX_POOL_2D", "MEAN", "MUL", "PAD", "QUANTIZE", "RESHAPE",
-    "SLICE", "SOFTMAX", "STRIDED_SLICE", "SUB", "SUM", "TRANSPOSE",
-)  # fmt: skip
+    "ADD",
+    "AVERAGE_POOL_2D",
+    "BATCH_MATMUL",
+    "CONCATENATION",
+    "CONV_2D",
+    "DEPTHWISE_CONV_2D",
+    "FULLY_CONNECTED",
+    "HARD_SWISH",
+    "MAX_POOL_2D",
+    "MEAN",
+    "MUL",
+    "PAD",
+    "QUANTIZE",
+    "RESHAPE",
+    "SLICE",
+    "SOFTMAX",
+    "STRIDED_SLICE",
+    "SUB",
+    "SUM",
+    "TRANSPOSE",
+)
 """What a file may use: all of it runs in int8 in LiteRT and in TensorFlow Lite Micro."""
 
 _NAMES = {v: k for k, v in vars(schema.BuiltinOperator).items() if not k.startswith("_")}
@@ -156,8 +173,11 @@ class _Graph:
         data = self.model.buffers[tensor.buffer].data
         if data is None or not len(data):
             return None
-        kind = {schema.TensorType.FLOAT32: np.float32, schema.TensorType.INT32: np.int32,
-                schema.TensorType.INT64: np.int64}[tensor.type]  # fmt: skip
+        kind = {
+            schema.TensorType.FLOAT32: np.float32,
+            schema.TensorType.INT32: np.int32,
+            schema.TensorType.INT64: np.int64,
+        }[tensor.type]
         return np.asarray(data, np.uint8).view(kind).reshape(tensor.shape)
 
     def constant(self, values: NDArray[Any], name: str) -> int:
@@ -214,17 +234,24 @@ class _Graph:
                 pad += other[time : time + 2].reshape(4).astype(np.int32)
             elif name != "RESHAPE":
                 each = np.broadcast_to(other.reshape(-1), (bands,))
-                scale, offset = {"SUB": (scale, offset - each), "ADD": (scale, offset + each),
-                                 "MUL": (scale * each, offset * each)}[name]  # fmt: skip
+                scale, offset = {
+                    "SUB": (scale, offset - each),
+                    "ADD": (scale, offset + each),
+                    "MUL": (scale * each, offset * each),
+                }[name]
             chain.append(readers[0])
             at = readers[0].outputs[0]
         if chain:
             self._rebuild_head(start, chain, scale, offset, pad)
 
     def _rebuild_head(
-        self, start: int, chain: list[Any], scale: NDArray[Any], offset: NDArray[Any],
+        self,
+        start: int,
+        chain: list[Any],
+        scale: NDArray[Any],
+        offset: NDArray[Any],
         pad: NDArray[Any],
-    ) -> None:  # fmt: skip
+    ) -> None:
         last, at, made = chain[-1].outputs[0], start, []
         _, frames, bands, _ = (int(n) for n in self.graph.tensors[start].shape)
         shape = [int(n) for n in self.graph.tensors[last].shape]
@@ -233,20 +260,25 @@ class _Graph:
         sizes = [-1 if axis == time else n for axis, n in enumerate(shape)]
         if (scale != 1).any() or offset.any():
             flat = self.activation((1, frames, 1, bands), "bands as channels")
-            scaled = self.activation((1, frames, 1, bands), "normalised channels")
-            made += [self._reshape(at, flat, [1, -1, 1, bands]),
-                     self._scale(flat, scaled, scale, offset)]  # fmt: skip
+            scaled = self.activation((1, frames, 1, bands), "normalized channels")
+            made += [
+                self._reshape(at, flat, [1, -1, 1, bands]),
+                self._scale(flat, scaled, scale, offset),
+            ]
             at = scaled
         if shape != [int(n) for n in self.graph.tensors[at].shape]:
-            straight = self.activation(tuple(shape), "normalised")
+            straight = self.activation(tuple(shape), "normalized")
             made.append(self._reshape(at, straight, sizes))
             at = straight
         if pad.any():
             widths = np.zeros((len(shape), 2), np.int32)
             widths[time : time + 2] = pad.reshape(2, 2)
             padded = self.activation(tuple(np.add(shape, widths.sum(1)).tolist()), "padded")
-            made.append(self.operator("PAD", [at, self.constant(widths, "pad")], [padded],
-                                      schema.PadOptionsT()))  # fmt: skip
+            made.append(
+                self.operator(
+                    "PAD", [at, self.constant(widths, "pad")], [padded], schema.PadOptionsT()
+                )
+            )
             at = padded
         first = self.graph.operators.index(chain[0])
         rest = [op for op in self.graph.operators if op not in chain]

@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from edgeemo.artifacts.step_model import TOKEN
 from edgeemo.errors import BadArtifact, require
 
-from .int8 import Watch
+from .int8 import ActivationRecorder
 from .match_tensors import match, noise, step_inputs
 from .ranges import Range
 from .streaming import Step
 from .tflite_graph import check_operators, layer_of, name_of, quiet
 from .tflite_pack import pack, schema, unpack
-from .writer import Int8
+from .writer import QuantConfig
 
 WEIGHT_BITS = 8
 
@@ -33,7 +33,9 @@ Twins = Mapping[str, str]
 """Name of an activation in the TFLite graph to the one in the table of ranges."""
 
 
-def find_twins(model: Any, watch: Watch, step: Step | None = None) -> dict[str, str]:
+def match_tensors(
+    model: Any, watch: ActivationRecorder, step: Step | None = None
+) -> dict[str, str]:
     """Pair the activations of a TFLite graph with those that the table knows.
 
     Args:
@@ -56,13 +58,13 @@ def find_twins(model: Any, watch: Watch, step: Step | None = None) -> dict[str, 
     return match(_activations(data, given), watch.run(clip))
 
 
-def quantize(model: Any, how: Int8, twins: Twins) -> Any:
+def quantize(model: Any, how: QuantConfig, twins: Twins) -> Any:
     """An int8 model from a float one.
 
     Args:
         model: float, from `student_model`; it is not changed.
         how: ranges and shifts; `float_head` is not for this format, which has no float at all.
-        twins: from `find_twins`.
+        twins: from `match_tensors`.
 
     Returns:
         The model's objects.
@@ -78,10 +80,12 @@ def quantize(model: Any, how: Int8, twins: Twins) -> Any:
     with_quantizer = require("ai_edge_quantizer.quantizer", "export")
     quantizer = with_quantizer.Quantizer(bytearray(pack(copy, names=True)), _recipe(copy))
     table = {
-        name: {"min": np.float32(found.low).reshape(shape),
-               "max": np.float32(found.high).reshape(shape)}
+        name: {
+            "min": np.float32(found.low).reshape(shape),
+            "max": np.float32(found.high).reshape(shape),
+        }
         for name, (found, shape) in _ranges(copy, how, twins).items()
-    }  # fmt: skip
+    }
     with quiet():
         made = quantizer.quantize(table, enable_progress_report=False)
     int8 = unpack(bytes(made.quantized_model))
@@ -128,7 +132,7 @@ def check_whole(model: Any) -> None:
             raise BadArtifact(f"layer {layer_of(tensor.name)} was left in float")
 
 
-def _ranges(model: Any, how: Int8, twins: Twins) -> dict[str, tuple[Range, tuple[int, ...]]]:
+def _ranges(model: Any, how: QuantConfig, twins: Twins) -> dict[str, tuple[Range, tuple[int, ...]]]:
     """Range and shape of the range's arrays, by tensor."""
     graph, known = model.subgraphs[0], how.ranges.ranges
     found: dict[int, Range] = {}
@@ -188,9 +192,11 @@ def _activations(data: bytes, given: Mapping[str, Any]) -> dict[str, NDArray[np.
     """All values that a float model computes, by name, in order."""
     litert = require("ai_edge_litert.interpreter", "export")
     runner = litert.Interpreter(
-        model_content=data, experimental_preserve_all_tensors=True, num_threads=1,
+        model_content=data,
+        experimental_preserve_all_tensors=True,
+        num_threads=1,
         experimental_op_resolver_type=litert.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
-    )  # fmt: skip
+    )
     runner.allocate_tensors()
     for detail in runner.get_input_details():
         runner.set_tensor(detail["index"], given[detail["name"]])
@@ -202,5 +208,7 @@ def _activations(data: bytes, given: Mapping[str, Any]) -> dict[str, NDArray[np.
 
 def _last(given: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
     """States with channels last."""
-    return {n: np.ascontiguousarray(v.transpose(0, 2, 3, 1)) if v.ndim == 4 else v
-            for n, v in given.items()}  # fmt: skip
+    return {
+        n: np.ascontiguousarray(v.transpose(0, 2, 3, 1)) if v.ndim == 4 else v
+        for n, v in given.items()
+    }

@@ -41,8 +41,9 @@ class _Once:
 
     def __init__(self, table: Any) -> None:
         self._table = table
-        fields = ((k, v.tobytes() if isinstance(v, np.ndarray) else v)
-                  for k, v in vars(table).items())  # fmt: skip
+        fields = (
+            (k, v.tobytes() if isinstance(v, np.ndarray) else v) for k, v in vars(table).items()
+        )
         self._key = type(table).__name__, tuple(fields)
 
     def Pack(self, builder: _Builder) -> int:

@@ -12,14 +12,14 @@ from edgeemo.artifacts.tflite import CARD_NAME, check, digest
 from edgeemo.compress.students import Student
 from edgeemo.errors import BadInput
 
-from .int8 import Watch
+from .int8 import ActivationRecorder
 from .onnx_writer import float_graph
 from .streaming import Step
 from .tflite_graph import check_operators, step_model, student_model
-from .tflite_int8 import WEIGHT_BITS, find_twins, quantize
+from .tflite_int8 import WEIGHT_BITS, match_tensors, quantize
 from .tflite_pack import pack, unpack
 from .tflm import Micro
-from .writer import Int8, Trained
+from .writer import ExportInput, QuantConfig
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the oldest date that a ZIP can hold: same content, same bytes
 
@@ -31,7 +31,7 @@ class TfliteWriter:
     ending = ".tflite"
     float_heads = False
 
-    def write(self, trained: Trained, int8: Int8 | None = None) -> bytes:
+    def write(self, trained: ExportInput, int8: QuantConfig | None = None) -> bytes:
         """The file; see `edgeemo.export.writer.Writer`."""
         if trained.waveform:
             raise BadInput("a TFLite file takes features; --waveform is for the format onnx")
@@ -47,7 +47,7 @@ class TfliteWriter:
         # A microcontroller that cannot run it is told of now, and the memory that it needs.
         arena = Micro(flat).arena().total if int8 is not None else None
         card = replace(trained.card, quantization=kind, hop=hop, arena_bytes=arena)
-        return sealed(flat, card)
+        return with_card(flat, card)
 
 
 @lru_cache(maxsize=4)
@@ -57,11 +57,11 @@ def _float_model(
     """The float model with its names, its twins in the ONNX graph, and frames of a hop."""
     step = Step(student, temperature).eval() if hop else None
     model = student_model(student, temperature) if step is None else step_model(step)
-    twins = find_twins(model, Watch(float_graph(student, temperature)), step)
+    twins = match_tensors(model, ActivationRecorder(float_graph(student, temperature)), step)
     return pack(model, names=True), twins, 0 if step is None else step.hop
 
 
-def sealed(model: bytes, card: Card) -> bytes:
+def with_card(model: bytes, card: Card) -> bytes:
     """A file: the flatbuffer and the ZIP, the card's digest set.
 
     TFLite's tools look for lists of labels there; they take entries that are not compressed.
@@ -70,8 +70,9 @@ def sealed(model: bytes, card: Card) -> bytes:
     buffer = io.BytesIO(model)
     with zipfile.ZipFile(buffer, "a") as archive:
         entries: list[tuple[str, str, int]] = [(CARD_NAME, to_json(card), zipfile.ZIP_DEFLATED)]
-        entries += [(f"{o.name}.txt", "\n".join(o.labels), zipfile.ZIP_STORED)
-                    for o in card.outputs]  # fmt: skip
+        entries += [
+            (f"{o.name}.txt", "\n".join(o.labels), zipfile.ZIP_STORED) for o in card.outputs
+        ]
         for name, text, how in entries:
             info = zipfile.ZipInfo(name, _EPOCH)
             info.create_system = 3  # what Linux writes, everywhere

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeemo.artifacts.step_model import MEAN, NEXT, STATE, TOKEN, Hops
+from edgeemo.artifacts.step_model import MEAN, NEXT, STATE, TOKEN, ArtifactStepModel
 from edgeemo.artifacts.tflite import read_tflite
 from edgeemo.errors import BadArtifact, require
 
@@ -115,8 +115,10 @@ class MicroBackend:
         self.streams = self.card.hop > 0
         self._micro = Micro(checked.model)
         graph = unpack(checked.model).subgraphs[0]
-        self._tensors = {graph.tensors[i].name.decode(): graph.tensors[i]
-                         for i in [*graph.inputs, *graph.outputs]}  # fmt: skip
+        self._tensors = {
+            graph.tensors[i].name.decode(): graph.tensors[i]
+            for i in [*graph.inputs, *graph.outputs]
+        }
 
     def arena(self) -> Arena:
         """Memory that the model takes."""
@@ -129,25 +131,33 @@ class MicroBackend:
             BadArtifact: another number of frames, or it cannot be run.
         """
         if self.streams:
-            whole = self.incremental()
+            whole = self.step_model()
             whole.push(values[0])
             return whole.outputs()
         found = self._micro.run({self.card.input: self._stored(self.card.input, values)})
         return {o.name: self._floats(o.name, found[o.name]) for o in self.card.outputs}
 
-    def incremental(self) -> Hops:
+    def step_model(self) -> ArtifactStepModel:
         """A stream of its own, for one-hop files."""
-        start = {n: self._stored(n, np.zeros(self._tensors[n].shape, np.float32))
-                 for n in self._micro.inputs if n.startswith(STATE)}  # fmt: skip
+        start = {
+            n: self._stored(n, np.zeros(self._tensors[n].shape, np.float32))
+            for n in self._micro.inputs
+            if n.startswith(STATE)
+        }
         shape = self.card.features.bands, int(self._tensors[MEAN].shape[-1])
-        return Hops(self._step, start, self.card.hop, shape)
+        return ArtifactStepModel(self._step, start, self.card.hop, shape)
 
     def _step(
-        self, features: NDArray[np.float32], mean: NDArray[np.float32],
+        self,
+        features: NDArray[np.float32],
+        mean: NDArray[np.float32],
         states: Mapping[str, NDArray[Any]],
-    ) -> tuple[dict[str, NDArray[np.float32]], Mapping[str, NDArray[Any]]]:  # fmt: skip
-        given = {self.card.input: self._stored(self.card.input, features),
-                 MEAN: self._stored(MEAN, mean), **states}  # fmt: skip
+    ) -> tuple[dict[str, NDArray[np.float32]], Mapping[str, NDArray[Any]]]:
+        given = {
+            self.card.input: self._stored(self.card.input, features),
+            MEAN: self._stored(MEAN, mean),
+            **states,
+        }
         found = self._micro.run(given)
         names = [*(o.name for o in self.card.outputs), TOKEN]
         after = {n: found[n.replace(STATE, NEXT)] for n in states}

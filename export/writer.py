@@ -16,7 +16,7 @@ from .ranges import RangeTable
 
 
 @dataclass(frozen=True)
-class Int8:
+class QuantConfig:
     """How to quantize.
 
     Attributes:
@@ -32,7 +32,7 @@ class Int8:
 
 
 @dataclass(frozen=True)
-class Trained:
+class ExportInput:
     """What is written.
 
     Attributes:
@@ -49,7 +49,7 @@ class Trained:
     hop: bool = False
     learned: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
-    def with_card(self, card: Card) -> Trained:
+    def with_card(self, card: Card) -> ExportInput:
         """The same student under another card."""
         return replace(self, card=card)
 
@@ -67,7 +67,7 @@ class Writer(Protocol):
     ending: str
     float_heads: bool
 
-    def write(self, trained: Trained, int8: Int8 | None = None) -> bytes:
+    def write(self, trained: ExportInput, int8: QuantConfig | None = None) -> bytes:
         """The artifact: whole, with its card inside. The same input gives the same bytes.
 
         Args:

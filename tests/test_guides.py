@@ -14,7 +14,7 @@ import soundfile
 from edgeemo import schema
 from edgeemo.cli import live
 from edgeemo.compress.data import labels, open_dataset, shipped_speech
-from edgeemo.compress.recipes import tables
+from edgeemo.compress.recipes import checks, tables
 from edgeemo.errors import BadRecipe
 
 GUIDES = Path(__file__).resolve().parents[1] / "docs" / "guides"
@@ -49,7 +49,7 @@ def test_every_column_is_told() -> None:
 def test_the_shown_recipe_is_complete() -> None:
     values = tomllib.loads(block("recipes.md", "toml")) | {"name": "shown"}
     made = schema.read(tables.Recipe, values, BadRecipe)
-    assert made.distil.epochs == 30
+    assert made.distill.epochs == 30
 
 
 @pytest.mark.parametrize("field", [f.name for f in dataclasses.fields(tables.Recipe)])
@@ -60,7 +60,7 @@ def test_every_table_is_told(field: str) -> None:
 
 def test_every_loss_is_told() -> None:
     text = (GUIDES / "recipes.md").read_text()
-    assert [loss for loss in tables.LOSSES if f"`{loss}`" not in text] == []
+    assert [loss for loss in checks.LOSSES if f"`{loss}`" not in text] == []
 
 
 def test_the_shown_fusion_runs() -> None:

@@ -12,17 +12,14 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from ..recipes.tables import AugmentPart
+from ..recipes import AugmentConfig
 
 RATE = 16000
 Sound = NDArray[np.float32]
 
 
 def augment(
-    samples: Sound,
-    rng: np.random.Generator,
-    part: AugmentPart,
-    other: Callable[[], Sound],
+    samples: Sound, rng: np.random.Generator, part: AugmentConfig, other: Callable[[], Sound]
 ) -> tuple[Sound, str]:
     """One changed copy of a clip.
 
@@ -38,8 +35,9 @@ def augment(
         first clip no longer hold).
     """
     # All chances are drawn first, so that one probability does not shift the others.
-    chance = dict(zip(("mixup", "noise", "babble", "reverb", "band", "speed"), rng.random(6),
-                      strict=True))  # fmt: skip
+    chance = dict(
+        zip(("mixup", "noise", "babble", "reverb", "band", "speed"), rng.random(6), strict=True)
+    )
     used = ""
     x = samples
     if chance["speed"] < part.speed_p:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
-class Known:
+class CorpusInfo:
     """Facts about one corpus.
 
     Attributes:
@@ -23,35 +23,35 @@ class Known:
     same: Mapping[str, str] = field(default_factory=dict)
 
 
-KNOWN: Mapping[str, Known] = {
-    "affectnet": Known("research use, by agreement with the University of Denver"),
-    "ased": Known("research use; no licence stated"),
-    "cremad": Known("ODbL 1.0 and DbCL 1.0"),
-    "emodb": Known("research use; no licence stated"),
+KNOWN: Mapping[str, CorpusInfo] = {
+    "affectnet": CorpusInfo("research use, by agreement with the University of Denver"),
+    "ased": CorpusInfo("research use; no licence stated"),
+    "cremad": CorpusInfo("ODbL 1.0 and DbCL 1.0"),
+    "emodb": CorpusInfo("research use; no licence stated"),
     # The whole sentences of the same ten people.
-    "emodb_full": Known("CC0 1.0", people="emodb"),
-    "emotale": Known("research use; no licence stated"),
+    "emodb_full": CorpusInfo("CC0 1.0", people="emodb"),
+    "emotale": CorpusInfo("research use; no licence stated"),
     # Votes are MIT; the pictures were collected from the web for a challenge in 2013.
-    "fer2013": Known("research use; rights in the pictures not settled"),
-    "ferplus": Known("votes MIT; pictures research use, rights not settled"),
-    "iemocap": Known("research use, by agreement with USC"),
-    "kread": Known("CC BY-NC-ND 4.0", one_group=True),
-    "librispeech": Known("CC BY 4.0"),
-    "london": Known("CC BY 4.0"),
-    "msp_podcast": Known("research use, by agreement with UT Dallas"),
-    "nemo": Known("CC BY-NC-SA 4.0"),
-    "rafdb": Known("research use, by agreement with its makers"),
-    "ravdess": Known("CC BY-NC-SA 4.0"),
-    "ravdess_full": Known("CC BY-NC-SA 4.0", people="ravdess"),
+    "fer2013": CorpusInfo("research use; rights in the pictures not settled"),
+    "ferplus": CorpusInfo("votes MIT; pictures research use, rights not settled"),
+    "iemocap": CorpusInfo("research use, by agreement with USC"),
+    "kread": CorpusInfo("CC BY-NC-ND 4.0", one_group=True),
+    "librispeech": CorpusInfo("CC BY 4.0"),
+    "london": CorpusInfo("CC BY 4.0"),
+    "msp_podcast": CorpusInfo("research use, by agreement with UT Dallas"),
+    "nemo": CorpusInfo("CC BY-NC-SA 4.0"),
+    "rafdb": CorpusInfo("research use, by agreement with its makers"),
+    "ravdess": CorpusInfo("CC BY-NC-SA 4.0"),
+    "ravdess_full": CorpusInfo("CC BY-NC-SA 4.0", people="ravdess"),
     # Emotional and neutral recordings of two of the speakers carry different codes.
-    "selvas": Known("research use", same={"nea": "ema", "neb": "emb"}),
-    "tess": Known("research use; no licence stated", one_group=True, same={"OA": "OAF"}),
-    "thorsten": Known("CC0 1.0"),
-    "turev": Known("CC BY-NC-ND 4.0"),
-    "vocal": Known("CC BY-NC-ND 4.0"),
+    "selvas": CorpusInfo("research use", same={"nea": "ema", "neb": "emb"}),
+    "tess": CorpusInfo("research use; no licence stated", one_group=True, same={"OA": "OAF"}),
+    "thorsten": CorpusInfo("CC0 1.0"),
+    "turev": CorpusInfo("CC BY-NC-ND 4.0"),
+    "vocal": CorpusInfo("CC BY-NC-ND 4.0"),
 }
 
-_UNKNOWN = Known("not stated")
+_UNKNOWN = CorpusInfo("not stated")
 
 
 def licence_of(corpus: str) -> str:

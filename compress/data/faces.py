@@ -27,8 +27,18 @@ from .corpus_info import licence_of
 from .emotions import WORDS, read_word, share_votes
 from .tables import Row, read_table, relative_path
 
-VOTES = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt",
-         "unknown", "NF")  # fmt: skip
+VOTES = (
+    "neutral",
+    "happiness",
+    "surprise",
+    "sadness",
+    "anger",
+    "disgust",
+    "fear",
+    "contempt",
+    "unknown",
+    "NF",
+)
 """What FER+ lets people choose from, in the order of its columns; NF is "no face"."""
 
 _FER2013 = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
@@ -85,23 +95,42 @@ def pictures(folder: Path) -> Iterator[Path]:
 
 
 def _face(
-    corpus: str, id: str, span: Span | Blob, *, word: str | None = None,
-    counts: Sequence[tuple[str, float]] = (), person: str = "", part: str = "", group: str = "",
+    corpus: str,
+    id: str,
+    span: Span | Blob,
+    *,
+    word: str | None = None,
+    counts: Sequence[tuple[str, float]] = (),
+    person: str = "",
+    part: str = "",
+    group: str = "",
     box: tuple[float, float, float, float] | None = None,
-    adv: tuple[float, float, float] | None = None, sex: str | None = None,
+    adv: tuple[float, float, float] | None = None,
+    sex: str | None = None,
     tags: Mapping[str, str] | None = None,
-) -> Clip:  # fmt: skip
+) -> Clip:
     """One face; `counts` are votes by word, and without them `word` is the one vote."""
     votes, other = share_votes(counts or ([(word, 1.0)] if word else []))
     if word is None and votes is not None:
         best = max(votes, key=votes.__getitem__)
         word = best if votes[best] * (1 - other) >= 0.5 else None
     return Clip(
-        id=id, corpus=corpus, speaker=f"{corpus}/{person or id}", span=span, sex=sex, emotion=word,
-        adv=adv, votes=votes, other=other, licence=licence_of(corpus),
-        group=f"{corpus}/{group}" if group else "", tags=dict(tags or {}), task="face", box=box,
+        id=id,
+        corpus=corpus,
+        speaker=f"{corpus}/{person or id}",
+        span=span,
+        sex=sex,
+        emotion=word,
+        adv=adv,
+        votes=votes,
+        other=other,
+        licence=licence_of(corpus),
+        group=f"{corpus}/{group}" if group else "",
+        tags=dict(tags or {}),
+        task="face",
+        box=box,
         part=part,
-    )  # fmt: skip
+    )
 
 
 def _ballot(votes: Sequence[float]) -> list[tuple[str, float]]:
@@ -127,12 +156,19 @@ def _ferplus(folder: Path, name: str) -> Iterator[Clip]:
                 row = Row(f"{file}:{number}", {"path": cells[0] if cells else ""})
                 if len(cells) != 2 + len(VOTES):
                     raise row.fault(f"{len(cells)} cells; expected name, box and ten votes")
-                votes = [row.as_number(v, c, 0, _MOST)
-                         for v, c in zip(cells[2:], VOTES, strict=True)]  # fmt: skip
+                votes = [
+                    row.as_number(v, c, 0, _MOST) for v, c in zip(cells[2:], VOTES, strict=True)
+                ]
                 path = relative_path(row, cells[0], file.parent, file.parent.resolve())
                 span = Span(file.parent / path)
-                yield _face("ferplus", f"{part}/{path}", span, counts=_ballot(votes),
-                            part=_FERPLUS[part], group=_same(span))  # fmt: skip
+                yield _face(
+                    "ferplus",
+                    f"{part}/{path}",
+                    span,
+                    counts=_ballot(votes),
+                    part=_FERPLUS[part],
+                    group=_same(span),
+                )
 
 
 def _fer2013(folder: Path, name: str) -> Iterator[Clip]:
@@ -159,8 +195,9 @@ def _fer2013(folder: Path, name: str) -> Iterator[Clip]:
         else:
             counts, word = [], _pick(row, "emotion", _FER2013, 0)
         blob = Blob(_png(_pixels(row)))
-        yield _face(corpus, f"{part}/{i:07d}", blob, counts=counts, word=word, part=part,
-                    group=_same(blob))  # fmt: skip
+        yield _face(
+            corpus, f"{part}/{i:07d}", blob, counts=counts, word=word, part=part, group=_same(blob)
+        )
     if ballots is not None and count != len(ballots):
         raise BadData(
             f"{new}: {len(ballots)} rows for {count} of fer2013.csv; they belong row by row"
@@ -216,11 +253,18 @@ def _table(file: Path, corpus: str) -> Iterator[Clip]:
         blob, person, sex = Blob(image), row.text("person") or "", row.text("sex") or ""
         counts = _ballot([row.number(v, 0, _MOST) or 0.0 for v in VOTES]) if voted else []
         yield _face(
-            corpus, f"{file.stem}/{i:05d}-{name}", blob, counts=counts, person=person, part=part,
-            word=None if voted else _expression(row), group=person or _same(blob), box=_box(row),
+            corpus,
+            f"{file.stem}/{i:05d}-{name}",
+            blob,
+            counts=counts,
+            person=person,
+            part=part,
+            word=None if voted else _expression(row),
+            group=person or _same(blob),
+            box=_box(row),
             sex={"f": "F", "m": "M"}.get(sex[:1].lower()),
             tags={n: row.values[n] for n in ("ethnicity", "age") if n in row.values},
-        )  # fmt: skip
+        )
 
 
 def _columns(table: Any) -> Iterator[tuple[str, Any]]:
@@ -254,8 +298,16 @@ def _head(file: Path) -> str:
 
 def _affectnet(folder: Path, name: str) -> Iterator[Clip]:
     """training.csv and validation.csv over whole photographs with face boxes."""
-    need = ["subDirectory_filePath", "face_x", "face_y", "face_width", "face_height", "expression",
-            "valence", "arousal"]  # fmt: skip
+    need = [
+        "subDirectory_filePath",
+        "face_x",
+        "face_y",
+        "face_width",
+        "face_height",
+        "expression",
+        "valence",
+        "arousal",
+    ]
     for stem, part in (("training", "train"), ("validation", "valid")):
         file = _affectnet_list(folder, stem)
         if file is None:
@@ -268,10 +320,15 @@ def _affectnet(folder: Path, name: str) -> Iterator[Clip]:
                 continue
             path = relative_path(row, row.values[need[0]], root, root.resolve())
             left, top, width, height = (row.number(c, -1e5, 1e5) or 0.0 for c in need[1:5])
-            yield _face("affectnet", path, Span(root / path), word=_AFFECTNET[number], part=part,
-                        box=(left, top, left + width, top + height),
-                        adv=_circumplex(row.number("valence", -2, 1),
-                                        row.number("arousal", -2, 1)))  # fmt: skip
+            yield _face(
+                "affectnet",
+                path,
+                Span(root / path),
+                word=_AFFECTNET[number],
+                part=part,
+                box=(left, top, left + width, top + height),
+                adv=_circumplex(row.number("valence", -2, 1), row.number("arousal", -2, 1)),
+            )
 
 
 def _affectnet_arrays(folder: Path, name: str) -> Iterator[Clip]:
@@ -286,8 +343,14 @@ def _affectnet_arrays(folder: Path, name: str) -> Iterator[Clip]:
             if label is None or not 0 <= label < len(_AFFECTNET):
                 continue
             image = part_folder / "images" / f"{stem}.jpg"
-            yield _face("affectnet", image.relative_to(folder).as_posix(), Span(image), part=part,
-                        word=_AFFECTNET[int(label)], adv=_circumplex(valence, arousal))  # fmt: skip
+            yield _face(
+                "affectnet",
+                image.relative_to(folder).as_posix(),
+                Span(image),
+                part=part,
+                word=_AFFECTNET[int(label)],
+                adv=_circumplex(valence, arousal),
+            )
 
 
 def _number_in(file: Path) -> float | None:
@@ -302,9 +365,7 @@ def _number_in(file: Path) -> float | None:
         raise BadData(f"{file}: holds no number ({str(error)[:80]})") from None
 
 
-def _circumplex(
-    valence: float | None, arousal: float | None
-) -> tuple[float, float, float] | None:  # fmt: skip
+def _circumplex(valence: float | None, arousal: float | None) -> tuple[float, float, float] | None:
     """-1..1 to 0..1, dominance unknown; AffectNet writes -2 where nobody said."""
     if valence is None or arousal is None or min(valence, arousal) < -1:
         return None
@@ -331,8 +392,13 @@ def _rafdb(folder: Path, name: str) -> Iterator[Clip]:
         aligned = images / "aligned" / f"{stem}_aligned.jpg"
         image = aligned if aligned.parent.is_dir() else images / "original" / cells[0]
         relative_path(row, cells[0], image.parent, image.parent.resolve())
-        yield _face("rafdb", cells[0], Span(image), word=_pick(row, "label", _RAFDB, 1),
-                    part="train" if stem.startswith("train") else "test")  # fmt: skip
+        yield _face(
+            "rafdb",
+            cells[0],
+            Span(image),
+            word=_pick(row, "label", _RAFDB, 1),
+            part="train" if stem.startswith("train") else "test",
+        )
 
 
 def _pick(row: Row, column: str, words: Sequence[str], first: int) -> str:
@@ -363,8 +429,14 @@ def _by_label(folder: Path, name: str) -> Iterator[Clip]:
         id = file.relative_to(folder).as_posix()
         word = _label(file.parent.name)
         assert word in WORDS
-        yield _face(name, id, Span(file), word=word, part=parts.get(id.split("/")[0].lower(), ""),
-                    group=_same(Span(file)))  # fmt: skip
+        yield _face(
+            name,
+            id,
+            Span(file),
+            word=word,
+            part=parts.get(id.split("/")[0].lower(), ""),
+            group=_same(Span(file)),
+        )
 
 
 def _same(source: Span | Blob) -> str:

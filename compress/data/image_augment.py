@@ -11,11 +11,11 @@ from torch import Tensor
 
 from edgeemo.vision.images import ImageSpec
 
-from ..recipes.tables import LookPart
+from ..recipes import ImageAugmentConfig
 
 
-def normalise(x: Tensor, spec: ImageSpec) -> Tensor:
-    """As `edgeemo.vision.images.normalise`, for pictures [B, size, size, channels] in 0..255."""
+def normalize(x: Tensor, spec: ImageSpec) -> Tensor:
+    """As `edgeemo.vision.images.normalize`, for pictures [B, size, size, channels] in 0..255."""
     factor = torch.tensor([1 / (255 * std) for std in spec.std], device=x.device)
     shift = torch.tensor(
         [mean / std for mean, std in zip(spec.mean, spec.std, strict=True)], device=x.device
@@ -23,7 +23,9 @@ def normalise(x: Tensor, spec: ImageSpec) -> Tensor:
     return x * factor - shift
 
 
-def change(x: Tensor, spec: ImageSpec, look: LookPart, generator: torch.Generator) -> Tensor:
+def change(
+    x: Tensor, spec: ImageSpec, look: ImageAugmentConfig, generator: torch.Generator
+) -> Tensor:
     """Pictures changed at random.
 
     Args:
@@ -33,14 +35,14 @@ def change(x: Tensor, spec: ImageSpec, look: LookPart, generator: torch.Generato
         generator: of the random numbers, on the CPU.
 
     Returns:
-        Of the same shape, normalised.
+        Of the same shape, normalized.
     """
     draw = _Draw(len(x), generator, x.device)
     y = _warp(x.permute(0, 3, 1, 2), look, draw) / 255
     y = _light(y, look, draw)
     y = _soften(y, look, draw)
     y = _erase(y.clamp(0, 1), look, draw)
-    return normalise(255 * y.permute(0, 2, 3, 1), spec)
+    return normalize(255 * y.permute(0, 2, 3, 1), spec)
 
 
 class _Draw:
@@ -61,7 +63,7 @@ class _Draw:
         return torch.randn(like.shape, generator=self.generator).to(self.device)
 
 
-def _warp(x: Tensor, look: LookPart, draw: _Draw) -> Tensor:
+def _warp(x: Tensor, look: ImageAugmentConfig, draw: _Draw) -> Tensor:
     """Mirror, turn, stretch, zoom and move; what comes in from outside repeats the border."""
     angle = draw.uniform(-look.turn_degrees, look.turn_degrees) * (torch.pi / 180)
     zoom = 1 / (1 + draw.uniform(-look.zoom, look.zoom))
@@ -76,7 +78,7 @@ def _warp(x: Tensor, look: LookPart, draw: _Draw) -> Tensor:
     return F.grid_sample(x, grid, "bilinear", "border", align_corners=False)
 
 
-def _light(y: Tensor, look: LookPart, draw: _Draw) -> Tensor:
+def _light(y: Tensor, look: ImageAugmentConfig, draw: _Draw) -> Tensor:
     """Exposure (a power), contrast, brightness, and light from one side."""
     y = y.clamp(min=1e-4) ** torch.exp(draw.uniform(-look.light, look.light))
     mean = y.mean((1, 2, 3), keepdim=True)
@@ -91,7 +93,7 @@ def _light(y: Tensor, look: LookPart, draw: _Draw) -> Tensor:
     return y
 
 
-def _soften(y: Tensor, look: LookPart, draw: _Draw) -> Tensor:
+def _soften(y: Tensor, look: ImageAugmentConfig, draw: _Draw) -> Tensor:
     blurred = F.avg_pool2d(F.pad(y, (1, 1, 1, 1), mode="replicate"), 3, 1)
     y = torch.lerp(y, blurred, draw.chance(look.blur_p))
     if look.noise_p > 0:
@@ -99,7 +101,7 @@ def _soften(y: Tensor, look: LookPart, draw: _Draw) -> Tensor:
     return y
 
 
-def _erase(y: Tensor, look: LookPart, draw: _Draw) -> Tensor:
+def _erase(y: Tensor, look: ImageAugmentConfig, draw: _Draw) -> Tensor:
     """Put a grey rectangle over a part of some pictures."""
     size = y.shape[2]
     at = torch.arange(size, device=y.device) / size

@@ -18,7 +18,7 @@ Interval = tuple[tuple[float, float], tuple[float, float], tuple[float, float]]
 class Expected(NamedTuple):
     """Centre and half width by dimension (arousal, dominance, valence; 0..1), and their source."""
 
-    centre: Triple
+    center: Triple
     half: Triple
     source: Literal["listeners", "words"]
 
@@ -61,12 +61,12 @@ def interval(emotion: str) -> Interval | None:
     expected = EXPECTED.get(emotion)
     if expected is None:
         return None
-    pairs = zip(expected.centre, expected.half, strict=True)
+    pairs = zip(expected.center, expected.half, strict=True)
     a, d, v = ((max(0.0, c - h), min(1.0, c + h)) for c, h in pairs)
     return a, d, v
 
 
-def centres() -> list[list[float]]:
+def centers() -> list[list[float]]:
     """Middle of arousal, dominance and valence of each of CLASSES; NaN for contempt, not known."""
     unknown = [float("nan")] * 3
-    return [list(EXPECTED[name].centre) if name in EXPECTED else unknown for name in CLASSES]
+    return [list(EXPECTED[name].center) if name in EXPECTED else unknown for name in CLASSES]

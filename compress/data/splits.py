@@ -80,15 +80,15 @@ def split_as_published(
         train, valid, test = split_by_speaker(clips, seed, shares)
         return train, valid, test
     rest = [clip for clip in clips if clip.part != held]
-    test = _strangers((clip for clip in clips if clip.part == held), rest)
+    test = _unseen_groups((clip for clip in clips if clip.part == held), rest)
     if held == "test" and "valid" in named:
         train = [clip for clip in rest if clip.part != "valid"]
-        return train, _strangers((c for c in rest if c.part == "valid"), train), test
+        return train, _unseen_groups((c for c in rest if c.part == "valid"), train), test
     train, valid = split_by_speaker(rest, seed, (1 - shares[1], shares[1]))
     return train, valid, test
 
 
-def _strangers(clips: Iterable[Clip], known: Iterable[Clip]) -> list[Clip]:
+def _unseen_groups(clips: Iterable[Clip], known: Iterable[Clip]) -> list[Clip]:
     """One clip of each group that is not among the known."""
     seen = {clip.group for clip in known}
     found = []

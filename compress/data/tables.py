@@ -60,11 +60,7 @@ class Row:
             raise self.fault(f"{column} is {text!r:.40}; expected one of {known}") from None
 
 
-def read_table(
-    path: Path,
-    required: Collection[str],
-    delimiter: str = ",",
-) -> Iterator[Row]:
+def read_table(path: Path, required: Collection[str], delimiter: str = ",") -> Iterator[Row]:
     """Read a table in UTF-8 whose first line names the columns.
 
     Args:
@@ -92,11 +88,7 @@ def _reader(file: TextIO, delimiter: str) -> Iterator[list[str]]:
     return csv.reader(file, delimiter=delimiter, strict=True)
 
 
-def _rows(
-    path: Path,
-    reader: Iterator[list[str]],
-    required: Collection[str],
-) -> Iterator[Row]:
+def _rows(path: Path, reader: Iterator[list[str]], required: Collection[str]) -> Iterator[Row]:
     def rows() -> Iterator[tuple[int, list[str]]]:
         try:
             for fields in reader:

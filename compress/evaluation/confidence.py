@@ -14,11 +14,11 @@ from edgeemo.artifacts.confidence import Confidence, describe, terms
 from edgeemo.features import FeatureSpec, log_mel
 
 from ..data.augment import RATE, Sound, add_at_snr, coloured_noise, crop, reverberate
-from ..labels.dataset import Labelled
+from ..labels.dataset import LabelledDataset
 from ..students.base import Student
 from .metrics import calibration_error, softmax
 
-WITHIN = 0.15
+TOLERANCE = 0.15
 """How near an estimate must lie on each dimension to count as right. Two raters of EmoTale differ
 by about as much from the mean of three (standard deviation .10)."""
 
@@ -44,7 +44,7 @@ Point = tuple[float, float, int]
 
 
 @dataclass(frozen=True)
-class Checked:
+class FittedConfidence:
     """A confidence, and how it came true of people whom it has not seen, on clean speech."""
 
     confidence: Confidence
@@ -52,8 +52,8 @@ class Checked:
 
 
 def learn_confidence(
-    student: Student, rows: Labelled, temperature: float, seconds: float, seed: int
-) -> Checked | None:
+    student: Student, rows: LabelledDataset, temperature: float, seconds: float, seed: int
+) -> FittedConfidence | None:
     """A run's own: how near the student comes to annotators or, where few rated, to the teacher.
 
     Each clip is heard as it was recorded, in noise, and from afar; beside them stand noises and
@@ -74,12 +74,12 @@ def learn_confidence(
     if labelled is None or not isinstance(spec, FeatureSpec):
         return None
     labels, known, whose = labelled
-    ear, rng = _Ear(student.cpu().eval(), spec, temperature), np.random.default_rng(seed)
+    ear, rng = _Pipeline(student.cpu().eval(), spec, temperature), np.random.default_rng(seed)
     heard: list[tuple[Vectors, bool]] = []
     who: list[str] = []
     for i in known[np.unique(np.linspace(0, len(known) - 1, CLIPS).astype(int))]:
         sound = crop(rows.clips[i].samples(), seconds, None)
-        heard += [ear.hear(x, labels[i]) for x in (sound, *worse(sound, rng))]
+        heard += [ear.hear(x, labels[i]) for x in (sound, *degrade(sound, rng))]
         who += [rows.clips[i].speaker] * 3
     tunes = [music(int(3 * RATE), rng) * np.float32(0.1) for _ in range(OTHERS // 4)]
     others = [ear.hear(x)[0] for x in not_speech(OTHERS - len(tunes), rng) + tunes]
@@ -93,10 +93,10 @@ def learn_confidence(
         f"{OTHERS} sounds that are not speech"
     )
     made, said = fit_confidence(inputs, near, who, clean, whose, on)
-    return Checked(made, reliability(said[clean], near[clean]))
+    return FittedConfidence(made, reliability(said[clean], near[clean]))
 
 
-def _labels(rows: Labelled) -> tuple[NDArray[np.float32], NDArray[np.int64], str] | None:
+def _labels(rows: LabelledDataset) -> tuple[NDArray[np.float32], NDArray[np.int64], str] | None:
     """Labels [N, 3], which rows have them, and whose they are; None where too few have any."""
     for labels, whose in (
         (rows.human_adv, "the annotators' mean"),
@@ -109,20 +109,20 @@ def _labels(rows: Labelled) -> tuple[NDArray[np.float32], NDArray[np.int64], str
     return None
 
 
-def worse(sound: Sound, rng: np.random.Generator) -> tuple[Sound, Sound]:
+def degrade(sound: Sound, rng: np.random.Generator) -> tuple[Sound, Sound]:
     """The same voice in noise (0 to 10 dB), and from afar in a room."""
     noise = coloured_noise(len(sound), float(rng.choice([0.0, 1.0, 2.0])), rng)
     near = add_at_snr(sound, noise, rng.uniform(0, 10))
-    return np.clip(near, -1, 1), np.clip(from_afar(sound, rng), -1, 1)
+    return np.clip(near, -1, 1), np.clip(far_field(sound, rng), -1, 1)
 
 
-def from_afar(sound: Sound, rng: np.random.Generator) -> Sound:
+def far_field(sound: Sound, rng: np.random.Generator) -> Sound:
     """A tenth as loud, with a room's tail of 0.8 s, and pink noise 10 dB below."""
     far = reverberate(sound, 0.8, rng) * np.float32(0.1)
     return add_at_snr(far, coloured_noise(len(sound), 1.0, rng), 10)
 
 
-class _Ear:
+class _Pipeline:
     """A student with the front end before it."""
 
     def __init__(self, student: Student, spec: FeatureSpec, temperature: float) -> None:
@@ -140,17 +140,12 @@ class _Ear:
 
 
 def is_near(estimates: NDArray[Any], labels: NDArray[Any]) -> Flags:
-    """Whether estimates [N, 3] lie within WITHIN of labels [N, 3] on all dimensions."""
-    return np.asarray((np.abs(np.clip(estimates, 0, 1) - labels) <= WITHIN).all(1))
+    """Whether estimates [N, 3] lie within TOLERANCE of labels [N, 3] on all dimensions."""
+    return np.asarray((np.abs(np.clip(estimates, 0, 1) - labels) <= TOLERANCE).all(1))
 
 
 def fit_confidence(
-    inputs: Vectors,
-    near: Flags,
-    people: Sequence[str],
-    clean: Flags,
-    whose: str,
-    fitted_on: str,
+    inputs: Vectors, near: Flags, people: Sequence[str], clean: Flags, whose: str, fitted_on: str
 ) -> tuple[Confidence, Vectors]:
     """The regression, and what it says of people whom it has not seen.
 
@@ -178,13 +173,16 @@ def fit_confidence(
     judged = clean & (who != "")
     center, scale, weights, bias = fit
     return Confidence(
-        meaning=f"probability that arousal, dominance and valence all lie within {WITHIN:g} of "
+        meaning=f"probability that arousal, dominance and valence all lie within {TOLERANCE:g} of "
         f"{whose}; sound that is not speech counts as a miss",
-        center=_short(center), scale=_short(scale), weights=_short(weights),
-        bias=round(bias, 5), fitted_on=fitted_on,
+        center=_short(center),
+        scale=_short(scale),
+        weights=_short(weights),
+        bias=round(bias, 5),
+        fitted_on=fitted_on,
         calibration_error=round(calibration_error(said[judged], near[judged]), 4),
         share=round(float(near[judged].mean()), 4),
-    ), said  # fmt: skip
+    ), said
 
 
 def with_negatives(
@@ -232,9 +230,9 @@ def music(n: int, rng: np.random.Generator) -> Sound:
             pitch = 110 * 2 ** (rng.integers(0, 36) / 12)
             for k in range(1, 7):
                 if k * pitch < 7000:
-                    x[at : at + len(time)] += np.sin(2 * np.pi * k * pitch * time) * np.exp(
-                        -time * rng.uniform(2, 8)
-                    ) / k  # fmt: skip
+                    x[at : at + len(time)] += (
+                        np.sin(2 * np.pi * k * pitch * time) * np.exp(-time * rng.uniform(2, 8)) / k
+                    )
         at += length
     return x.astype(np.float32)
 

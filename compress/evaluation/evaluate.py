@@ -13,17 +13,12 @@ from numpy.typing import NDArray
 from edgeemo.evaluation.metrics import ccc, kl_divergence, uar
 from edgeemo.types import CLASSES, DIMENSIONS
 
-from ..labels.dataset import Labelled
+from ..labels.dataset import LabelledDataset
 from ..students.base import Student
 from ..train.batches import Batches
-from .metrics import (
-    calibration_error,
-    ccc_by_dimension,
-    softmax,
-    spread_by_dimension,
-)
+from .metrics import calibration_error, ccc_by_dimension, softmax, std_ratio
 
-Figures = dict[str, Any]
+Metrics = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -34,7 +29,7 @@ class Predictions:
     logits: NDArray[np.float64]
 
 
-def predict(student: Student, rows: Labelled | Batches, batch: int = 64) -> Predictions:
+def predict(student: Student, rows: LabelledDataset | Batches, batch: int = 64) -> Predictions:
     """Run a student over rows, in evaluation mode, and give it back in the mode it was in."""
     device = str(next(student.parameters()).device)
     held = rows if isinstance(rows, Batches) else Batches(rows, device)
@@ -55,7 +50,7 @@ def predict(student: Student, rows: Labelled | Batches, batch: int = 64) -> Pred
     return Predictions(adv, logits)
 
 
-def agreement(said: Predictions, rows: Labelled) -> Figures:
+def evaluate(said: Predictions, rows: LabelledDataset) -> Metrics:
     """Figures of one part.
 
     Returns:
@@ -64,14 +59,14 @@ def agreement(said: Predictions, rows: Labelled) -> Figures:
         annotators'), "human.ccc", "accuracy" and "uar" (on the class with the most votes) and
         "calibration_error"; what has no reference is absent.
     """
-    out: Figures = {}
+    out: Metrics = {}
     both = np.isfinite(said.adv) & np.isfinite(rows.adv)
     taught = both[:, both.any(0)].all(1) & both.any()
     if taught.sum() > 1:
         x, y = said.adv[taught], rows.adv[taught].astype(np.float64)
         out["ccc"] = ccc_by_dimension(x, y)
         out["mse"] = float(np.nanmean((x - y) ** 2))
-        out["spread"] = spread_by_dimension(x, y)
+        out["spread"] = std_ratio(x, y)
     human = ccc_by_dimension(said.adv, rows.human_adv)
     if human:
         out["human"] = {"ccc": human}
@@ -99,7 +94,9 @@ def top_class(votes: NDArray[np.float32]) -> NDArray[np.int64]:
     return np.where(single, filled.argmax(1), -1)
 
 
-def level_baseline(train: Labelled, test: Labelled, human: bool = False) -> dict[str, float]:
+def level_baseline(
+    train: LabelledDataset, test: LabelledDataset, human: bool = False
+) -> dict[str, float]:
     """CCC of a line through the mean level alone: what any net must beat.
 
     Args:
@@ -120,7 +117,7 @@ def level_baseline(train: Labelled, test: Labelled, human: bool = False) -> dict
     return ccc_by_dimension(guess, y)
 
 
-def human_ceiling(rows: Labelled) -> dict[str, float]:
+def inter_rater_ccc(rows: LabelledDataset) -> dict[str, float]:
     """CCC of one rater against the mean of the others, mean over the raters.
 
     Ratings are read from the clips' tags "r1_arousal" and so on; each clip counts once. Scales
@@ -144,8 +141,10 @@ def human_ceiling(rows: Labelled) -> dict[str, float]:
     return out | {"mean": float(np.mean(list(out.values())))}
 
 
-def by_group(said: Predictions, rows: Labelled, name: str, least: int = 8) -> dict[str, Figures]:
-    """agreement() within each value of a clip's attribute, for example "speaker" or "sex".
+def by_group(
+    said: Predictions, rows: LabelledDataset, name: str, least: int = 8
+) -> dict[str, Metrics]:
+    """`evaluate` within each value of a clip's attribute, for example "speaker" or "sex".
 
     Args:
         said: of `rows`.
@@ -157,12 +156,12 @@ def by_group(said: Predictions, rows: Labelled, name: str, least: int = 8) -> di
         By value, with "clips" added.
     """
     column = rows.column(name)
-    out: dict[str, Figures] = {}
+    out: dict[str, Metrics] = {}
     for value in sorted({str(v) for v in column if v is not None}):
         picked = np.array([v is not None and str(v) == value for v in column])
         if picked.sum() >= least:
             part = Predictions(said.adv[picked], said.logits[picked])
-            out[value] = {"clips": int(picked.sum())} | agreement(part, rows.take(picked))
+            out[value] = {"clips": int(picked.sum())} | evaluate(part, rows.take(picked))
     return out
 
 

@@ -25,12 +25,13 @@ def ccc_by_dimension(estimate: ArrayLike, reference: ArrayLike) -> dict[str, flo
     known = np.isfinite(x) & np.isfinite(y)
     values = {
         d: ccc(x[known[:, i], i], y[known[:, i], i])
-        for i, d in enumerate(DIMENSIONS) if known[:, i].sum() > 1
-    }  # fmt: skip
+        for i, d in enumerate(DIMENSIONS)
+        if known[:, i].sum() > 1
+    }
     return values | {"mean": float(np.mean(list(values.values())))} if values else {}
 
 
-def spread_by_dimension(estimate: ArrayLike, reference: ArrayLike) -> dict[str, float]:
+def std_ratio(estimate: ArrayLike, reference: ArrayLike) -> dict[str, float]:
     """Standard deviation of the estimates over that of the reference, by dimension.
 
     A tiny student shrinks towards the mean; 1 is no shrinking.
@@ -72,8 +73,10 @@ def calibration_error(confidence: ArrayLike, right: ArrayLike, bins: int = 10) -
     """Expected calibration error: mean gap between confidence and share right, over bins."""
     c, r = np.asarray(confidence, np.float64), np.asarray(right, np.float64)
     which = np.minimum((c * bins).astype(int), bins - 1)
-    gaps = [abs(c[which == b].mean() - r[which == b].mean()) * np.mean(which == b)
-            for b in np.unique(which)]  # fmt: skip
+    gaps = [
+        abs(c[which == b].mean() - r[which == b].mean()) * np.mean(which == b)
+        for b in np.unique(which)
+    ]
     return float(np.sum(gaps))
 
 

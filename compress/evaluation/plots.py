@@ -33,8 +33,9 @@ def curves(title: str, series: Mapping[str, Sequence[float | None]], x_label: st
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
         plot.add(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.5"/>')
         if len(points) == 1:
-            plot.add(f'<circle cx="{points[0][0]:.1f}" cy="{points[0][1]:.1f}" r="2" '
-                     f'fill="{colour}"/>')  # fmt: skip
+            plot.add(
+                f'<circle cx="{points[0][0]:.1f}" cy="{points[0][1]:.1f}" r="2" fill="{colour}"/>'
+            )
         plot.legend(name, colour)
     return plot.svg()
 
@@ -48,8 +49,10 @@ def scatter(title: str, x: ArrayLike, y: ArrayLike, x_label: str, y_label: str) 
     span = _padded([*xs[keep], *ys[keep]])
     plot = _Plot(title, span, span, x_label, y_label)
     (x0, y0), (x1, y1) = plot.at(span[0], span[0]), plot.at(span[1], span[1])
-    plot.add(f'<line x1="{x0:.1f}" y1="{y0:.1f}" x2="{x1:.1f}" y2="{y1:.1f}" stroke="#999" '
-             'stroke-dasharray="4 3"/>')  # fmt: skip
+    plot.add(
+        f'<line x1="{x0:.1f}" y1="{y0:.1f}" x2="{x1:.1f}" y2="{y1:.1f}" stroke="#999" '
+        'stroke-dasharray="4 3"/>'
+    )
     for a, b in zip(xs[keep], ys[keep], strict=True):
         u, v = plot.at(a, b)
         plot.add(f'<circle cx="{u:.1f}" cy="{v:.1f}" r="2" fill="{COLOURS[0]}" opacity="0.5"/>')
@@ -68,10 +71,14 @@ class _Plot:
         self._title = title
         right, bottom = WIDTH - _RIGHT, HEIGHT - _BOTTOM
         self.add(f'<text x="{_LEFT}" y="15" font-weight="bold">{escape(title)}</text>')
-        self.add(f'<text x="{(_LEFT + right) / 2}" y="{HEIGHT - 4}" text-anchor="middle">'
-                 f"{escape(x_label)}</text>")  # fmt: skip
-        self.add(f'<text transform="translate(11 {(_TOP + bottom) / 2}) rotate(-90)" '
-                 f'text-anchor="middle">{escape(y_label)}</text>')  # fmt: skip
+        self.add(
+            f'<text x="{(_LEFT + right) / 2}" y="{HEIGHT - 4}" text-anchor="middle">'
+            f"{escape(x_label)}</text>"
+        )
+        self.add(
+            f'<text transform="translate(11 {(_TOP + bottom) / 2}) rotate(-90)" '
+            f'text-anchor="middle">{escape(y_label)}</text>'
+        )
         for value in ticks(*x):
             u = self.at(value, y[0])[0]
             self.add(f'<line x1="{u:.1f}" y1="{_TOP}" x2="{u:.1f}" y2="{bottom}" stroke="#eee"/>')
@@ -85,8 +92,10 @@ class _Plot:
         """Where a point lies in the picture."""
         u = (x - self._x[0]) / (self._x[1] - self._x[0])
         v = (y - self._y[0]) / (self._y[1] - self._y[0])
-        return (_LEFT + u * (WIDTH - _LEFT - _RIGHT),
-                HEIGHT - _BOTTOM - v * (HEIGHT - _TOP - _BOTTOM))  # fmt: skip
+        return (
+            _LEFT + u * (WIDTH - _LEFT - _RIGHT),
+            HEIGHT - _BOTTOM - v * (HEIGHT - _TOP - _BOTTOM),
+        )
 
     def add(self, element: str) -> None:
         self._parts.append(element)
@@ -94,8 +103,10 @@ class _Plot:
     def legend(self, name: str, colour: str) -> None:
         y = _TOP + 12 + 12 * self._names
         self._names += 1
-        self.add(f'<text x="{WIDTH - _RIGHT - 4}" y="{y}" text-anchor="end" fill="{colour}">'
-                 f"{escape(name)}</text>")  # fmt: skip
+        self.add(
+            f'<text x="{WIDTH - _RIGHT - 4}" y="{y}" text-anchor="end" fill="{colour}">'
+            f"{escape(name)}</text>"
+        )
 
     def svg(self) -> str:
         return (

@@ -18,18 +18,18 @@ from edgeemo.artifacts.card import (
 from edgeemo.files import write_text
 from edgeemo.types import CLASSES, DIMENSIONS
 
-from ..labels.dataset import Labelled
-from ..recipes.file import dump_recipe
-from ..run import Facts, Run
+from ..labels.dataset import LabelledDataset
+from ..recipes import dump_recipe
+from ..run import Run, RunSummary
 from ..students.base import Student
 from . import plots
 from .confidence import Point
 from .evaluate import (
-    Figures,
+    Metrics,
     Predictions,
-    agreement,
     by_group,
-    human_ceiling,
+    evaluate,
+    inter_rater_ccc,
     level_baseline,
     predict,
     top_class,
@@ -44,9 +44,14 @@ Row = Sequence[Any]
 
 
 def write_report(
-    run: Run, facts: Facts, student: Student, train: Labelled, valid: Labelled, test: Labelled,
+    run: Run,
+    facts: RunSummary,
+    student: Student,
+    train: LabelledDataset,
+    valid: LabelledDataset,
+    test: LabelledDataset,
     points: Sequence[Point] = (),
-) -> None:  # fmt: skip
+) -> None:
     """Write report.html.
 
     Args:
@@ -63,7 +68,7 @@ def write_report(
     sections = [
         f"<h1>{escape(facts.name)}</h1>",
         _warning(facts, part),
-        "<h2>Figures</h2>",
+        "<h2>Metrics</h2>",
         _figures(said, judged, train, part),
         "<h2>Student against teacher</h2>",
         *_scatters(said, judged, "teacher", judged.adv),
@@ -84,7 +89,7 @@ def write_report(
     write_text(run.report, f'<!doctype html><html lang="en">{head}<body>{body}</body></html>\n')
 
 
-def _warning(facts: Facts, part: str) -> str:
+def _warning(facts: RunSummary, part: str) -> str:
     clips = ", ".join(f"{n} {name}" for name, n in facts.clips.items())
     face = facts.task == "face"
     missing = NOT_VALIDATED_FOR_FACE if face else NOT_VALIDATED_FOR
@@ -94,7 +99,7 @@ def _warning(facts: Facts, part: str) -> str:
         f"Not validated for {escape(', '.join(missing))}.",
         f"Licence of the weights: {escape(facts.licence)}.",
     ]
-    where = "Figures are of people whom the student had not heard and on whom nothing was chosen."
+    where = "Metrics are of people whom the student had not heard and on whom nothing was chosen."
     if part == "valid":
         where = (
             "There are no test speakers: figures are of the speakers that chose the epoch, "
@@ -106,8 +111,8 @@ def _warning(facts: Facts, part: str) -> str:
     )
 
 
-def _figures(said: Predictions, judged: Labelled, train: Labelled, part: str) -> str:
-    figures = agreement(said, judged)
+def _figures(said: Predictions, judged: LabelledDataset, train: LabelledDataset, part: str) -> str:
+    figures = evaluate(said, judged)
     rows: list[Row] = []
     for label, found in (
         ("student against teacher", figures.get("ccc")),
@@ -115,7 +120,7 @@ def _figures(said: Predictions, judged: Labelled, train: Labelled, part: str) ->
         ("spread of the student over the teacher's", figures.get("spread")),
         ("student against annotators", figures.get("human", {}).get("ccc")),
         ("mean level alone against annotators", level_baseline(train, judged, human=True)),
-        ("one annotator against the others", human_ceiling(judged)),
+        ("one annotator against the others", inter_rater_ccc(judged)),
     ):
         if found:
             rows.append((label, *(_number(found.get(d)) for d in (*DIMENSIONS, "mean"))))
@@ -129,7 +134,7 @@ def _figures(said: Predictions, judged: Labelled, train: Labelled, part: str) ->
     return text
 
 
-def _confusion(said: Predictions, judged: Labelled) -> str:
+def _confusion(said: Predictions, judged: LabelledDataset) -> str:
     """A row for each class with the most votes: how often it was taken for which; its recall."""
     truth, guess = top_class(judged.votes), said.logits.argmax(1)
     rows: list[Row] = []
@@ -141,7 +146,7 @@ def _confusion(said: Predictions, judged: Labelled) -> str:
 
 
 def _scatters(
-    said: Predictions, judged: Labelled, whom: str, reference: np.ndarray[Any, Any]
+    said: Predictions, judged: LabelledDataset, whom: str, reference: np.ndarray[Any, Any]
 ) -> Iterable[str]:
     if not np.isfinite(reference).any():
         return
@@ -149,30 +154,32 @@ def _scatters(
         yield plots.scatter(f"{d}, {whom}", reference[:, i], said.adv[:, i], whom, "student")
 
 
-def _groups(said: Predictions, judged: Labelled, name: str) -> str:
+def _groups(said: Predictions, judged: LabelledDataset, name: str) -> str:
     found = by_group(said, judged, name)
     if not found:
         return ""
     rows: list[Row] = [
-        (value, f["clips"], *_ccc_cells(f, None), *_ccc_cells(f, "human")) for value, f in
-        found.items()
-    ]  # fmt: skip
+        (value, f["clips"], *_ccc_cells(f, None), *_ccc_cells(f, "human"))
+        for value, f in found.items()
+    ]
     head = (name, "clips", *DIMENSIONS, *(f"{d} (annotators)" for d in DIMENSIONS))
     if all(cell == "" for row in rows for cell in row[5:]):
         head, rows = head[:5], [row[:5] for row in rows]
     return _table(head, rows)
 
 
-def _ccc_cells(figures: Figures, inside: str | None) -> list[str]:
+def _ccc_cells(figures: Metrics, inside: str | None) -> list[str]:
     found = (figures.get(inside, {}) if inside else figures).get("ccc", {})
     return [_number(found.get(d)) for d in DIMENSIONS]
 
 
-def _confidence(facts: Facts, points: Sequence[Point]) -> Iterable[str]:
+def _confidence(facts: RunSummary, points: Sequence[Point]) -> Iterable[str]:
     fitted = facts.calibration.confidence
     if fitted is None:
-        yield ("<p>The probability of the likeliest class: too few clips or people of the valid "
-               "part are labelled in all dimensions to fit a confidence.</p>")  # fmt: skip
+        yield (
+            "<p>The probability of the likeliest class: too few clips or people of the valid "
+            "part are labelled in all dimensions to fit a confidence.</p>"
+        )
         return
     yield (
         f"<p>It is the {escape(fitted.meaning)}. Fitted on {escape(fitted.fitted_on)}; on people "
@@ -186,26 +193,31 @@ def _confidence(facts: Facts, points: Sequence[Point]) -> Iterable[str]:
 def reliability_plot(points: Sequence[Point]) -> str:
     """How often confidences came true, on the diagonal where they are honest."""
     said, came_true, _ = zip(*points, strict=True)
-    return plots.scatter("reliability, people left out of the fit", said, came_true,
-                         "confidence", "share that came true")  # fmt: skip
+    return plots.scatter(
+        "reliability, people left out of the fit",
+        said,
+        came_true,
+        "confidence",
+        "share that came true",
+    )
 
 
 def _curves(history: list[dict[str, Any]]) -> Iterable[str]:
     names = sorted({name for h in history for name in h["train"]})
     yield plots.curves("losses, training", {n: [h["train"].get(n) for h in history] for n in names})
     for title, key in (("CCC with the teacher, valid", "ccc"), ("spread, valid", "spread")):
-        series = {
-            d: [h["valid"].get(key, {}).get(d) for h in history] for d in DIMENSIONS
-        }  # fmt: skip
+        series = {d: [h["valid"].get(key, {}).get(d) for h in history] for d in DIMENSIONS}
         yield plots.curves(title, series)
     yield plots.curves(
         "CCC with annotators, valid",
-        {d: [h["valid"].get("human", {}).get("ccc", {}).get(d) for h in history]
-         for d in DIMENSIONS},
-    )  # fmt: skip
+        {
+            d: [h["valid"].get("human", {}).get("ccc", {}).get(d) for h in history]
+            for d in DIMENSIONS
+        },
+    )
 
 
-def _model(facts: Facts) -> str:
+def _model(facts: RunSummary) -> str:
     rows: list[Row] = [
         ("student", facts.student),
         ("parameters", f"{facts.parameters:,}"),
@@ -220,7 +232,7 @@ def _model(facts: Facts) -> str:
     return _table(("", ""), rows)
 
 
-def _each(facts: Facts) -> str:
+def _each(facts: RunSummary) -> str:
     return "face" if facts.task == "face" else "second of sound"
 
 

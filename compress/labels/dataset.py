@@ -54,7 +54,7 @@ class Ragged:
 
 
 @dataclass(frozen=True)
-class Labelled:
+class LabelledDataset:
     """N labelled rows; a row is one copy of a clip.
 
     Unknown numbers are NaN. Labels by humans are NaN on mixtures of two clips, which no human
@@ -105,14 +105,24 @@ class Labelled:
         """An attribute of each row's clip, for example "speaker"; object [N]."""
         return np.array([getattr(clip, name) for clip in self.clips], dtype=object)
 
-    def take(self, rows: NDArray[Any]) -> Labelled:
+    def take(self, rows: NDArray[Any]) -> LabelledDataset:
         """Chosen rows: numbers, or a mask [N]. Features and tokens are shared, not copied."""
         rows = np.flatnonzero(rows) if rows.dtype == bool else rows
         changed: dict[str, Any] = {
             name: getattr(self, name)[rows]
-            for name in ("clips", "copy", "partner", "level", "adv", "probs", "human_adv",
-                         "votes", "votes_weight", "intervals")
-        }  # fmt: skip
+            for name in (
+                "clips",
+                "copy",
+                "partner",
+                "level",
+                "adv",
+                "probs",
+                "human_adv",
+                "votes",
+                "votes_weight",
+                "intervals",
+            )
+        }
         changed["features"] = self.features.take(rows)
         if self.embedding is not None:
             changed["embedding"] = self.embedding[rows]
@@ -120,7 +130,7 @@ class Labelled:
             changed["tokens"] = self.tokens.take(rows)
         return replace(self, **changed)
 
-    def of_groups(self, groups: Collection[str], *, augmented: bool = True) -> Labelled:
+    def of_groups(self, groups: Collection[str], *, augmented: bool = True) -> LabelledDataset:
         """Rows in which only people of `groups` are heard.
 
         Args:
@@ -132,14 +142,14 @@ class Labelled:
         keep &= np.array([p == "" or p in wanted for p in self.partner], bool)
         return self.take(keep if augmented else keep & (self.copy == 0))
 
-    def with_adv(self, adv: Floats) -> Labelled:
+    def with_adv(self, adv: Floats) -> LabelledDataset:
         """The same rows with other targets [N, 3], for example by a teacher of one fold."""
         adv = np.asarray(adv, np.float32)
         if adv.shape != self.adv.shape:
             raise BadInput(f"adv of shape {list(adv.shape)}; expected {list(self.adv.shape)}")
         return replace(self, adv=adv)
 
-    def with_probs(self, probs: Floats) -> Labelled:
+    def with_probs(self, probs: Floats) -> LabelledDataset:
         """The same rows with other class targets [N, 8]."""
         probs = np.asarray(probs, np.float32)
         if probs.shape != self.probs.shape:
@@ -148,7 +158,7 @@ class Labelled:
 
 
 def human_labels(clips: NDArray[np.object_], mixed: NDArray[np.bool_]) -> dict[str, Floats]:
-    """What annotators said of each clip, as arrays by name of Labelled's attributes.
+    """What annotators said of each clip, as arrays by name of LabelledDataset's attributes.
 
     Args:
         clips: object [N].

@@ -27,9 +27,9 @@ from edgeemo.vision.images import ImageSpec, cut
 from .. import distributed
 from ..data import augment
 from ..data.clips import Clip
-from ..recipes.tables import Recipe
+from ..recipes import Recipe
 from ..teachers.base import Teacher, TeacherOutput, check_teacher, concatenate
-from .dataset import Floats, Labelled, Ragged, human_labels
+from .dataset import Floats, LabelledDataset, Ragged, human_labels
 from .shards import Shards, sha_of
 
 LOG = logging.getLogger("edgeemo")
@@ -98,9 +98,11 @@ class Labeller:
         self.progress = progress or (lambda what, done, total: None)
 
     def label(
-        self, clips: Sequence[Clip], copies: int | Sequence[int] = 1,
+        self,
+        clips: Sequence[Clip],
+        copies: int | Sequence[int] = 1,
         partners: Sequence[Clip] | None = None,
-    ) -> Labelled:  # fmt: skip
+    ) -> LabelledDataset:
         """Label clips, or find them labelled.
 
         Under torchrun the processes share the work, and each returns all rows.
@@ -142,8 +144,13 @@ class Labeller:
         for (digest, clip), count in zip(_digests(clips), copies, strict=True):
             for copy in range(count):
                 found = self._partner(digest, copy, clip, ring) if copy and mixes else None
-                yield Job(clip, digest, copy, found and found[1],
-                          self._address(digest, copy, found and found[0]))  # fmt: skip
+                yield Job(
+                    clip,
+                    digest,
+                    copy,
+                    found and found[1],
+                    self._address(digest, copy, found and found[0]),
+                )
 
     def _partner(
         self, digest: str, copy: int, clip: Clip, ring: Sequence[tuple[str, Clip]]
@@ -173,7 +180,7 @@ class Labeller:
         step = max(1, len(jobs) // _PROBE)
         ready = [p for job in jobs[::step][:_PROBE] if (p := self._prepare(job)) is not None]
         if len(ready) > 1 and len({p.job.digest for p in ready}) > 1:
-            said, _ = self._ask(ready)
+            said, _ = self._run_teacher(ready)
             if said is not None and len(said) > 1:
                 check_teacher(said, self.teacher.name)
 
@@ -189,7 +196,7 @@ class Labeller:
                 ready = ahead.result()
                 if i + 1 < len(mine):
                     ahead = pool.submit(self._prepare_all, mine[i + 1])
-                said, ready = self._ask(ready) if ready else (None, ready)
+                said, ready = self._run_teacher(ready) if ready else (None, ready)
                 if said is not None:
                     self._write(ready, said)
                 self.progress("labelling", sum(map(len, mine[: i + 1])), sum(map(len, mine)))
@@ -229,7 +236,7 @@ class Labeller:
         changed, used = augment.augment(samples, rng, part, partner.samples)
         return augment.crop(changed, seconds, rng), used
 
-    def _ask(self, ready: list[_Prepared]) -> tuple[TeacherOutput | None, list[_Prepared]]:
+    def _run_teacher(self, ready: list[_Prepared]) -> tuple[TeacherOutput | None, list[_Prepared]]:
         """The teacher's answer, and the clips that it is about."""
         try:
             return self.teacher.label([p.given for p in ready]), ready
@@ -274,11 +281,11 @@ class Labeller:
         rate = self._rate(said)
         if said.tokens is None or rate == 0:
             return None
-        return [thin(t, said.tokens_per_second / rate) for t in said.tokens]
+        return [downsample_tokens(t, said.tokens_per_second / rate) for t in said.tokens]
 
     def _labelled(
         self, jobs: Sequence[Job], rows: dict[str, dict[str, Any]], asked: int
-    ) -> Labelled:
+    ) -> LabelledDataset:
         if len(jobs) < 2:
             raise BadData(f"{len(jobs)} of {asked} clips could be labelled; see the warnings above")
         found = [rows[job.address] for job in jobs]
@@ -287,7 +294,7 @@ class Labeller:
         mixed = np.array([row["mixed"] for row in found], bool)
         tokens = [_halves(row["tokens"], row["width"]) for row in found if row["width"]]
         embedding = [np.frombuffer(row["embedding"], np.float16) for row in found]
-        return Labelled(
+        return LabelledDataset(
             spec=self.spec,
             clips=clips,
             copy=np.array([job.copy for job in jobs], np.int64),
@@ -306,7 +313,7 @@ class Labeller:
         )
 
 
-def thin(tokens: NDArray[np.float16], ratio: float) -> NDArray[np.float16]:
+def downsample_tokens(tokens: NDArray[np.float16], ratio: float) -> NDArray[np.float16]:
     """Means of `ratio` tokens (1 or more, any real number): float16 [max(1, T / ratio), K]."""
     if ratio <= 1:
         return tokens
@@ -329,7 +336,7 @@ def _digests(clips: Sequence[Clip]) -> list[tuple[str, Clip]]:
     return found
 
 
-def _as_output(labelled: Labelled) -> TeacherOutput:
+def _as_output(labelled: LabelledDataset) -> TeacherOutput:
     adv, probs, embedding = labelled.adv, labelled.probs, labelled.embedding
     return TeacherOutput(
         adv=None if np.isnan(adv).all() else adv,

@@ -10,7 +10,8 @@ from typing import Any
 from edgeemo import schema
 from edgeemo.errors import BadRecipe
 
-from .tables import Recipe
+from .tables import SCHEMA, Recipe
+from .upgrade import upgrade
 
 FOLDER = Path(__file__).parent
 
@@ -48,7 +49,7 @@ def load_recipe(source: str | Path) -> Recipe:
         raise BadRecipe(f"{path}: not TOML: {error}") from None
     values.setdefault("name", path.stem)
     try:
-        return schema.read(Recipe, values, BadRecipe)
+        return schema.read(Recipe, upgrade(values, SCHEMA), BadRecipe)
     except BadRecipe as error:
         raise BadRecipe(f"{path}: {error}") from None
 

@@ -16,12 +16,12 @@ from torch import Tensor
 from edgeemo.files import write_text
 
 from .. import distributed
-from ..labels.dataset import Labelled
-from ..recipes.tables import PrunePart, QatPart
+from ..labels.dataset import LabelledDataset
+from ..recipes import PruneConfig, QatConfig
 from ..run import Run
 from ..students.base import Student, save_student
 from ..train.batches import Batches
-from ..train.loop import Fitted, Progress, fit, later_stage, lay_out
+from ..train.loop import Fitted, Progress, fit, set_memory_format, stage_recipe
 from ._nncf import HOOKS, load_nncf, plain_state
 from .prune import remove_channels
 from .qat import Ranges, finished, folded, quantized
@@ -32,10 +32,15 @@ CLIPS = 64
 _FEATURES = ("embedding", "tokens")  # their projections ended with the first training
 
 
-def made_smaller(
-    run: Run, fitted: Fitted, train: Labelled, valid: Labelled, *, device: str = "cpu",
+def prune_and_quantize(
+    run: Run,
+    fitted: Fitted,
+    train: LabelledDataset,
+    valid: LabelledDataset,
+    *,
+    device: str = "cpu",
     progress: Progress | None = None,
-) -> Fitted:  # fmt: skip
+) -> Fitted:
     """Carry out what the recipe's tables `prune` and `qat` ask for.
 
     Args:
@@ -64,26 +69,27 @@ def made_smaller(
         fitted = _chain(fitted, "qat", stage, student)
     if distributed.rank() == 0:
         save_student(fitted.student, run.folder / "student.pt")
-        write_text(run.folder / "metrics.jsonl",
-                   "".join(json.dumps(h) + "\n" for h in fitted.history))  # fmt: skip
+        write_text(
+            run.folder / "metrics.jsonl", "".join(json.dumps(h) + "\n" for h in fitted.history)
+        )
         run.write_ranges(ranges)
     return fitted
 
 
-def _clips(rows: Labelled) -> list[Tensor]:
+def _clips(rows: LabelledDataset) -> list[Tensor]:
     held = Batches(rows)
     step = max(1, len(rows) // CLIPS)
     return [held.batch(torch.tensor([i])).features for i in range(0, len(rows), step)][:CLIPS]
 
 
-def _pruned(student: Student, part: PrunePart, clips: Sequence[Tensor]) -> Student:
+def _pruned(student: Student, part: PruneConfig, clips: Sequence[Tensor]) -> Student:
     if part.kind == "channels":
         return remove_channels(student, part.share, clips)
     return _masked(student, part, clips)
 
 
 def _masked(
-    student: Student, part: PrunePart | None, clips: Sequence[Tensor], fold: bool = False
+    student: Student, part: PruneConfig | None, clips: Sequence[Tensor], fold: bool = False
 ) -> Student:
     """A copy with NNCF's masks on the smallest weights, if the recipe asks for them.
 
@@ -93,11 +99,13 @@ def _masked(
         return student
     nncf = load_nncf()
     made = folded(student, clips[0]) if fold else copy.deepcopy(student).cpu().eval()
-    lay_out(made, torch.contiguous_format)
+    set_memory_format(made, torch.contiguous_format)
     masked: Student = nncf.prune(
-        made, mode=nncf.PruneMode.UNSTRUCTURED_MAGNITUDE_LOCAL, ratio=part.share,
+        made,
+        mode=nncf.PruneMode.UNSTRUCTURED_MAGNITUDE_LOCAL,
+        ratio=part.share,
         examples_inputs=clips[0],
-    )  # fmt: skip
+    )
     return masked
 
 
@@ -111,16 +119,30 @@ def _bare(trained: Student, like: Student) -> Student:
 
 
 def _fine_tuned(
-    run: Run, name: str, start: Student, part: PrunePart | QatPart, train: Labelled,
-    valid: Labelled, device: str, progress: Progress | None,
-) -> Fitted:  # fmt: skip
+    run: Run,
+    name: str,
+    start: Student,
+    part: PruneConfig | QatConfig,
+    train: LabelledDataset,
+    valid: LabelledDataset,
+    device: str,
+    progress: Progress | None,
+) -> Fitted:
     recipe = run.recipe
-    loss = {k: v for k, v in recipe.distil.loss.items() if k not in _FEATURES}
+    loss = {k: v for k, v in recipe.distill.loss.items() if k not in _FEATURES}
     if not any(loss.values()):
-        loss = dict(recipe.distil.loss)
-    return fit(start, train, valid, later_stage(recipe, part.epochs, part.lr, loss),
-               run.folder / name, resume=True, fresh=False, device=device,
-               progress=progress)  # fmt: skip
+        loss = dict(recipe.distill.loss)
+    return fit(
+        start,
+        train,
+        valid,
+        stage_recipe(recipe, part.epochs, part.lr, loss),
+        run.folder / name,
+        resume=True,
+        fresh=False,
+        device=device,
+        progress=progress,
+    )
 
 
 def _chain(before: Fitted, name: str, stage: Fitted, student: Student) -> Fitted:

@@ -16,32 +16,40 @@ from pathlib import Path
 import numpy as np
 
 from ..data.clips import Clip
-from ..labels.dataset import Labelled
-from ..recipes.tables import Recipe, StopPart
+from ..labels.dataset import LabelledDataset
+from ..recipes import EarlyStoppingConfig, Recipe
 from ..students.base import Student
-from ..train.loop import Progress, fit, later_stage
+from ..train.loop import Progress, fit, stage_recipe
 
 
-def copies_of(clips: Sequence[Clip], recipe: Recipe) -> list[int]:
+def num_augmented_copies(clips: Sequence[Clip], recipe: Recipe) -> list[int]:
     """How many copies of each clip a recipe wants: [N]."""
-    rated = recipe.augment.copies if recipe.rated is None else recipe.rated.copies
+    rated = recipe.augment.copies if recipe.finetune is None else recipe.finetune.copies
     return [recipe.augment.copies if clip.adv is None else rated for clip in clips]
 
 
-def usual_copies(rows: Labelled, recipe: Recipe) -> Labelled:
+def drop_extra_copies(rows: LabelledDataset, recipe: Recipe) -> LabelledDataset:
     """The rows without those copies that are made of rated clips alone."""
-    return rows if recipe.rated is None else rows.take(rows.copy < recipe.augment.copies)
+    return rows if recipe.finetune is None else rows.take(rows.copy < recipe.augment.copies)
 
 
-def taught_on(
-    student: Student, rows: Labelled, valid: Labelled, recipe: Recipe, out: Path | None = None, *,
-    seed: int | None = None, device: str = "cpu", progress: Progress | None = None,
-) -> Student:  # fmt: skip
+def finetune_on_annotated(
+    student: Student,
+    rows: LabelledDataset,
+    valid: LabelledDataset,
+    recipe: Recipe,
+    out: Path | None = None,
+    *,
+    seed: int | None = None,
+    device: str = "cpu",
+    progress: Progress | None = None,
+) -> Student:
     """Train a student on as the recipe's table `rated` says.
 
     Args:
         student: trained; it is not changed.
-        rows: copies as copies_of() counts them, with the teacher's features and dimensions.
+        rows: copies as num_augmented_copies() counts them, with the teacher's features and
+            dimensions.
         valid: rows of other people, for the figures of each epoch.
         recipe: without the table, or where no clip is rated, there is nothing to do.
         out: folder for metrics.jsonl and checkpoints; None keeps nothing.
@@ -52,16 +60,23 @@ def taught_on(
     Returns:
         A trained copy, or `student` itself.
     """
-    part = recipe.rated
+    part = recipe.finetune
     rated = np.array([clip.adv is not None for clip in rows.clips], bool)
     if part is None or not rated.any():
         return student
     rng = np.random.default_rng(recipe.seed if seed is None else seed)
     others = rng.permutation(np.flatnonzero(~rated))[: rated.sum()]
-    how = later_stage(recipe, part.epochs, part.lr, part.loss)
+    how = stage_recipe(recipe, part.epochs, part.lr, part.loss)
     fitted = fit(
-        copy.deepcopy(student), rows.take(np.sort(np.append(np.flatnonzero(rated), others))), valid,
-        replace(how, stop=StopPart("last")), out,
-        seed=seed, resume=True, fresh=False, device=device, progress=progress,
-    )  # fmt: skip
+        copy.deepcopy(student),
+        rows.take(np.sort(np.append(np.flatnonzero(rated), others))),
+        valid,
+        replace(how, early_stopping=EarlyStoppingConfig("last")),
+        out,
+        seed=seed,
+        resume=True,
+        fresh=False,
+        device=device,
+        progress=progress,
+    )
     return fitted.student

@@ -26,15 +26,17 @@ from torch import Tensor, nn
 from edgeemo.errors import BadRecipe
 from edgeemo.types import DIMENSIONS
 
-from ..labels.dataset import Labelled
-from ..recipes.tables import HeadsPart
+from ..labels.dataset import LabelledDataset
+from ..recipes import HeadsConfig
 from ..students.base import Student
 from ..teachers.heads import Heads, HeadsSettings, fit_heads
 from ..train.batches import Batches
-from ..train.loop import rate_at
+from ..train.loop import cosine_warmup
 
 
-def narrowed(student: Student, rows: Labelled, part: HeadsPart) -> Student:
+def select_embedding_channels(
+    student: Student, rows: LabelledDataset, part: HeadsConfig
+) -> Student:
     """The student with `part.embedding` channels of its embedding; itself if that is 0.
 
     Channels go one at a time: each time the one whose loss costs least of the teacher's embedding,
@@ -46,7 +48,8 @@ def narrowed(student: Student, rows: Labelled, part: HeadsPart) -> Student:
         part: how many channels, and the width of the heads.
 
     Raises:
-        BadRecipe: more channels than there are, or the student's embedding cannot be narrowed.
+        BadRecipe: more channels than there are, or its embedding has no channels
+            that could be taken out.
     """
     if not part.embedding:
         return student
@@ -71,9 +74,13 @@ def narrowed(student: Student, rows: Labelled, part: HeadsPart) -> Student:
 
 
 def with_heads(
-    student: Student, rows: Labelled, part: HeadsPart, seed: int, *,
+    student: Student,
+    rows: LabelledDataset,
+    part: HeadsConfig,
+    seed: int,
+    *,
     wide: HeadsSettings | None = None,
-) -> Student:  # fmt: skip
+) -> Student:
     """The same trunk with new heads.
 
     Args:
@@ -90,13 +97,15 @@ def with_heads(
     """
     made = copy.deepcopy(student).eval()
     taught, by_teacher = _taught(rows)
-    ensemble = fit_heads(taught, wide or HeadsSettings(), seed, heard_words=by_teacher)
+    ensemble = fit_heads(
+        taught, wide or HeadsSettings(), seed, labels_are_text_independent=by_teacher
+    )
     made.take_heads(*_learned(made, ensemble, taught, part, seed))
     return made
 
 
 def _learned(
-    student: Student, ensemble: Heads, rows: Labelled, part: HeadsPart, seed: int
+    student: Student, ensemble: Heads, rows: LabelledDataset, part: HeadsConfig, seed: int
 ) -> tuple[list[Tensor], list[Tensor]]:
     """Weights [out, in] and biases [out] of heads that say what the ensemble says."""
     assert rows.embedding is not None
@@ -112,8 +121,8 @@ def _learned(
         net = nn.Sequential(*(m for layer in layers for m in (layer, nn.ReLU())))[:-1]
         optimizer = torch.optim.AdamW(net.parameters(), lr=part.lr, weight_decay=0.0)
         for step in range(part.steps):
-            optimizer.param_groups[0]["lr"] = part.lr * rate_at(step, part.steps, 0.1)
-            points = _between_rows(x, kinds, part, rng)
+            optimizer.param_groups[0]["lr"] = part.lr * cosine_warmup(step, part.steps, 0.1)
+            points = _mixup_points(x, kinds, part, rng)
             points += part.noise / ensemble.inverse_sd * torch.randn_like(points)
             with torch.no_grad():
                 wanted = ensemble(points)
@@ -129,8 +138,8 @@ def _learned(
     return weights, biases
 
 
-def _between_rows(
-    x: Tensor, kinds: list[NDArray[np.int64]], part: HeadsPart, rng: np.random.Generator
+def _mixup_points(
+    x: Tensor, kinds: list[NDArray[np.int64]], part: HeadsConfig, rng: np.random.Generator
 ) -> Tensor:
     """Points on the way from a row to another one; as many of each kind of row."""
     count = -(-part.batch // len(kinds))
@@ -148,12 +157,12 @@ def _disagreement(outputs: Tensor, adv: Tensor, probs: Tensor) -> Tensor:
     )
 
 
-def embedded(student: Student, rows: Labelled) -> Labelled:
+def embedded(student: Student, rows: LabelledDataset) -> LabelledDataset:
     """The rows with the student's own embedding in place of the teacher's."""
     return replace(rows, embedding=embeddings(student, rows))
 
 
-def embeddings(student: Student, rows: Labelled) -> NDArray[Any]:
+def embeddings(student: Student, rows: LabelledDataset) -> NDArray[Any]:
     """The student's own embedding of each row, float16 [N, E]."""
     batches = Batches(rows)
     found: list[NDArray[Any]] = []
@@ -167,7 +176,7 @@ def embeddings(student: Student, rows: Labelled) -> NDArray[Any]:
     return out
 
 
-def _taught(rows: Labelled) -> tuple[Labelled, bool]:
+def _taught(rows: LabelledDataset) -> tuple[LabelledDataset, bool]:
     """Rows whose labels are complete, and whether the classes are the teacher's."""
     if np.isnan(rows.human_adv).any(1).all():
         rows = replace(rows, human_adv=rows.adv)

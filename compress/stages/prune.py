@@ -93,10 +93,12 @@ def find_groups(student: Student) -> list[Group]:
         for other in [g for g in found if _meet(g, group)]:
             found.remove(other)
             group = Group(
-                other.makers + group.makers, group.size, other.readers | group.readers,
+                other.makers + group.makers,
+                group.size,
+                other.readers | group.readers,
                 list(dict.fromkeys(other.carriers + group.carriers)),
                 other.whole or group.whole or not _agree(other, group),
-            )  # fmt: skip
+            )
         found.append(group)
     return [g for g in found if g.readers and not g.whole]
 

@@ -60,15 +60,20 @@ def quantized(student: Student, clips: Sequence[Tensor]) -> Student:
     tensors = nncf.quantization.advanced_parameters.QuantizationParameters(per_channel=False)
     how = nncf.AdvancedQuantizationParameters(
         overflow_fix=nncf.OverflowFix.DISABLE,  # _follow sees to that
-        activations_range_estimator_params=minmax, activations_quantization_params=tensors,
+        activations_range_estimator_params=minmax,
+        activations_quantization_params=tensors,
         # Training does both jobs better.
-        disable_bias_correction=True, disable_channel_alignment=True,
-    )  # fmt: skip
+        disable_bias_correction=True,
+        disable_channel_alignment=True,
+    )
     with quiet():
         made: Student = nncf.quantize(
-            folded(student, clips[0]), nncf.Dataset(list(clips)), subset_size=len(clips),
-            preset=nncf.QuantizationPreset.MIXED, advanced_parameters=how,
-        )  # fmt: skip
+            folded(student, clips[0]),
+            nncf.Dataset(list(clips)),
+            subset_size=len(clips),
+            preset=nncf.QuantizationPreset.MIXED,
+            advanced_parameters=how,
+        )
     for quantizer in _quantizers(made, "Symmetric"):
         quantizer.disable_gradients()
         quantizer.register_forward_pre_hook(_follow)
@@ -118,9 +123,14 @@ def folded(student: Student, clip: Tensor) -> Student:
         assert norm.running_mean is not None
         assert norm.running_var is not None
         conv.weight, conv.bias = fuse_conv_bn_weights(
-            conv.weight, conv.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight,
+            conv.weight,
+            conv.bias,
+            norm.running_mean,
+            norm.running_var,
+            norm.eps,
+            norm.weight,
             norm.bias,
-        )  # fmt: skip
+        )
         parent, _, own = norm_name.rpartition(".")
         setattr(modules[parent], own, nn.Identity())
     return made

@@ -52,16 +52,25 @@ class _Recorder(TorchFunctionMode):
         """Follow which module is running."""
         made: list[Any] = []
         for name, module in self.student.named_modules():
-            made.append(module.register_forward_pre_hook(
-                lambda module, given, name=name: self.inside.append(name)))  # fmt: skip
-            made.append(module.register_forward_hook(
-                lambda module, given, result: self.inside.pop() and None))  # fmt: skip
+            made.append(
+                module.register_forward_pre_hook(
+                    lambda module, given, name=name: self.inside.append(name)
+                )
+            )
+            made.append(
+                module.register_forward_hook(
+                    lambda module, given, result: self.inside.pop() and None
+                )
+            )
         return made
 
     def __torch_function__(
-        self, func: Callable[..., Any], types: Iterable[type], args: tuple[Any, ...] = (),
+        self,
+        func: Callable[..., Any],
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:  # fmt: skip
+    ) -> Any:
         result = func(*args, **(kwargs or {}))
         if isinstance(result, Tensor) and result.is_floating_point() and result.numel() > 1:
             kind = f"{self.inside[-1]}/{func.__name__}".removeprefix("/")

@@ -68,7 +68,7 @@ class Student(nn.Module):
 
         Args:
             features: [B, T, bands], float32, from edgeemo.log_mel with `spec`; or pictures
-                [B, size, size, channels] from edgeemo.vision.images.normalise.
+                [B, size, size, channels] from edgeemo.vision.images.normalize.
             lengths: [B], int64, frames of each clip; the rest of a row is padding and changes
                 nothing. None: every clip fills its row.
         """
@@ -101,7 +101,7 @@ class Student(nn.Module):
             hidden: width of the heads' hidden layer.
 
         Raises:
-            BadRecipe: the student's embedding cannot be narrowed.
+            BadRecipe: the student's embedding cannot be select_embedding_channels.
         """
         raise BadRecipe(f"$.heads.embedding: {self.name} keeps its embedding; set it to 0")
 

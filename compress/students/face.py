@@ -14,14 +14,7 @@ from edgeemo.types import CLASSES
 from edgeemo.vision.images import ImageSpec
 
 from .base import Student, StudentOutput, register_student
-from .mobilenet import (
-    Block,
-    Conv,
-    pad_as_same,
-    round8,
-    v3_small,
-    v4_small,
-)
+from .mobilenet import Block, Conv, pad_as_same, round8, v3_small, v4_small
 
 
 class _Face(Student):
@@ -113,9 +106,11 @@ class EfficientNetLite0Face(_Face):
         act = nn.ReLU6()
         layers: list[nn.Module] = [Conv(1, 32, 3, 2, act=act)]
         inside = 32
-        shapes = [(kernel, stride if i == 0 else 1, factor, outside)
-                  for count, kernel, stride, factor, outside in _LITE0
-                  for i in range(count)]  # fmt: skip
+        shapes = [
+            (kernel, stride if i == 0 else 1, factor, outside)
+            for count, kernel, stride, factor, outside in _LITE0
+            for i in range(count)
+        ]
         for kernel, stride, factor, outside in shapes[:blocks]:
             block = Block(inside, outside, inside * factor, 0, kernel, stride, False, act)
             layers.append(block)

@@ -26,9 +26,12 @@ class OneChannelConv(nn.Conv2d):
     """
 
     def __init__(
-        self, outside: int, kernel: tuple[int, int], stride: tuple[int, int],
+        self,
+        outside: int,
+        kernel: tuple[int, int],
+        stride: tuple[int, int],
         padding: tuple[int, int],
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__(1, outside, kernel, stride, padding, bias=False)
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

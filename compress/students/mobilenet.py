@@ -15,13 +15,7 @@ from torch import Tensor, nn
 from edgeemo.features import SPECS
 from edgeemo.types import CLASSES
 
-from .base import (
-    Student,
-    StudentOutput,
-    register_student,
-    time_mask,
-    unwatched,
-)
+from .base import Student, StudentOutput, register_student, time_mask, unwatched
 from .fast_gradients import OneChannelConv
 
 STRIDE = 32
@@ -58,9 +52,14 @@ class Conv(nn.Module):
     """Convolution, batch norm, activation; padding behind a clip counts as zero."""
 
     def __init__(
-        self, inside: int, outside: int, kernel: int = 1, stride: int = 1, groups: int = 1,
+        self,
+        inside: int,
+        outside: int,
+        kernel: int = 1,
+        stride: int = 1,
+        groups: int = 1,
         act: nn.Module | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__()
         self.stride, self.kernel = stride, kernel
         self.ahead: tuple[int, int, int, int] | None = None  # padding made before the convolution
@@ -110,9 +109,16 @@ class Block(nn.Module):
     """
 
     def __init__(
-        self, inside: int, outside: int, wide: int, start: int, middle: int, stride: int,
-        squeeze: bool, act: nn.Module,
-    ) -> None:  # fmt: skip
+        self,
+        inside: int,
+        outside: int,
+        wide: int,
+        start: int,
+        middle: int,
+        stride: int,
+        squeeze: bool,
+        act: nn.Module,
+    ) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         if start:
@@ -226,9 +232,17 @@ def v3_small(channels: int, width: float, paper: bool) -> tuple[list[nn.Module],
     for kernel, wide, out, squeeze, swishes, stride in _V3_SMALL:
         outside = round8(out * width)
         layers.append(
-            Block(inside, outside, round8(wide * width), 0, kernel, stride, squeeze,
-                   swish if swishes else relu)
-        )  # fmt: skip
+            Block(
+                inside,
+                outside,
+                round8(wide * width),
+                0,
+                kernel,
+                stride,
+                squeeze,
+                swish if swishes else relu,
+            )
+        )
         inside = outside
     last = round8(576 * width)
     layers.append(Conv(inside, last, act=swish))

@@ -38,9 +38,16 @@ class _Conv(nn.Module):
     """
 
     def __init__(
-        self, inside: int, outside: int, kernel: tuple[int, int], *,
-        stride: tuple[int, int] = (1, 1), dilation: int = 1, groups: int = 1, relu: bool = True,
-    ) -> None:  # fmt: skip
+        self,
+        inside: int,
+        outside: int,
+        kernel: tuple[int, int],
+        *,
+        stride: tuple[int, int] = (1, 1),
+        dilation: int = 1,
+        groups: int = 1,
+        relu: bool = True,
+    ) -> None:
         super().__init__()
         padding = (0, kernel[1] // 2)
         self.conv: nn.Conv2d

@@ -13,13 +13,7 @@ from torch import Tensor, nn
 from edgeemo.features import SPECS
 from edgeemo.types import CLASSES
 
-from .base import (
-    Student,
-    StudentOutput,
-    register_student,
-    time_mask,
-    unwatched,
-)
+from .base import Student, StudentOutput, register_student, time_mask, unwatched
 
 CHANNELS = 13
 BANDS = 13

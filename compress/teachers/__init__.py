@@ -5,16 +5,11 @@ one whose outputs cannot teach. Adapters load torch, transformers or onnxruntime
 """
 
 from .base import Teacher, TeacherOutput, check_teacher
-from .registry import (
-    Known,
-    known_teachers,
-    load_teacher,
-    register_teacher,
-)
+from .registry import TeacherInfo, known_teachers, load_teacher, register_teacher
 
 __all__ = [
-    "Known",
     "Teacher",
+    "TeacherInfo",
     "TeacherOutput",
     "check_teacher",
     "known_teachers",

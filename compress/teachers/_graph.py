@@ -21,14 +21,7 @@ from edgeemo.types import DIMENSIONS
 from edgeemo.vision.images import ImageSpec, Pixels, preprocess
 
 from . import _classes, _weights
-from .base import (
-    Floats,
-    TeacherOutput,
-    check_clips,
-    check_faces,
-    concatenate,
-    label_in_batches,
-)
+from .base import Floats, TeacherOutput, check_clips, check_faces, concatenate, label_in_batches
 
 Arrays = list[NDArray[Any]]
 
@@ -153,8 +146,9 @@ class GraphTeacher:
                 if place is not None:
                     adv[0, i] = (row[0, place] - what.low) / (what.high - what.low)
         if self.categories is not None:
-            row = self._row(self.categories.pick.numbers(outputs, names),
-                            len(self.categories.places))  # fmt: skip
+            row = self._row(
+                self.categories.pick.numbers(outputs, names), len(self.categories.places)
+            )
             probs = _classes.to_classes(row, self.categories.places, self.categories.values)
         if self.embedding is not None:
             vector = self.embedding.take(outputs, names)

@@ -17,12 +17,7 @@ import numpy as np
 
 from edgeemo.errors import BadArtifact, require
 
-from .base import (
-    Floats,
-    TeacherOutput,
-    check_clips,
-    label_in_batches,
-)
+from .base import Floats, TeacherOutput, check_clips, label_in_batches
 
 if TYPE_CHECKING:
     import torch

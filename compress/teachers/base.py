@@ -214,9 +214,7 @@ def _absent(adv: Sequence[Floats], dimension: str) -> bool:
 
 
 def label_in_batches(
-    clips: Sequence[Floats],
-    run: Callable[[list[Floats]], TeacherOutput],
-    seconds: float,
+    clips: Sequence[Floats], run: Callable[[list[Floats]], TeacherOutput], seconds: float
 ) -> TeacherOutput:
     """Run a model over clips in batches of similar length, and give rows in the order of `clips`.
 

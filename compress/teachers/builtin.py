@@ -19,13 +19,7 @@ from edgeemo.artifacts.onnx import read_onnx
 from edgeemo.errors import require
 from edgeemo.features import WHISPER80, log_mel
 
-from .base import (
-    RATE,
-    Floats,
-    TeacherOutput,
-    check_clips,
-    label_in_batches,
-)
+from .base import RATE, Floats, TeacherOutput, check_clips, label_in_batches
 
 FILE = "zoo/teacher.onnx"
 """Inside the package edgeemo-teachers."""
@@ -66,8 +60,9 @@ class TrunkTeacher:
         found = {name: [h[i][0] for h in heard] for i, name in enumerate(self._names)}
         rows: dict[str, Any] = {
             name: np.mean([found[name]], axis=1, dtype=np.float32)
-            for name in ("adv", "probs", "embedding") if name in found
-        }  # fmt: skip
+            for name in ("adv", "probs", "embedding")
+            if name in found
+        }
         tokens = np.concatenate(found["tokens"]).astype(np.float16)
         return TeacherOutput(**rows, tokens=(tokens,), tokens_per_second=TOKENS_PER_SECOND)
 

@@ -21,9 +21,9 @@ from edgeemo.errors import BadData
 from edgeemo.types import CLASSES, DIMENSIONS
 
 from ..data import Clip
-from ..labels.dataset import Labelled
+from ..labels.dataset import LabelledDataset
 from ..train import losses
-from ..train.loop import rate_at
+from ..train.loop import cosine_warmup
 from .whisper_trunk import Rounded
 
 
@@ -39,7 +39,7 @@ class HeadsSettings:
         rated, others: rows of a batch with ratings of the dimensions, and with classes alone.
         lr, weight_decay: peak rate (warm-up, then a cosine) and decay.
         drop_input, drop_hidden: dropout.
-        noise: standard deviation of noise on the standardised input.
+        noise: standard deviation of noise on the standardized input.
         ccc, mse, classes: weights of the losses.
         smoothing: of the class targets.
     """
@@ -124,7 +124,7 @@ class Heads(nn.Module):
             self.weights[i] = Rounded(weight().detach(), shared=(1,))
 
     @torch.no_grad()
-    def apply_to(self, rows: Labelled) -> Labelled:
+    def apply_to(self, rows: LabelledDataset) -> LabelledDataset:
         """The same rows with these heads' A, D, V and classes as the teacher's."""
         adv, probs = self.eval()(torch.from_numpy(_embedding(rows).astype(np.float32)))
         return rows.with_adv(adv.numpy()).with_probs(probs.numpy())
@@ -142,17 +142,22 @@ class _Weight(nn.Module):
 
 
 def fit_heads(
-    rows: Labelled, part: HeadsSettings, seed: int = 1, *, heard_words: bool = False
+    rows: LabelledDataset,
+    part: HeadsSettings,
+    seed: int = 1,
+    *,
+    labels_are_text_independent: bool = False,
 ) -> Heads:
     """Train heads.
 
     Args:
         rows: labelled by the trunk, so that they have embeddings; those with ratings teach the
-            dimensions (nobody does where there are none), those with votes (see free_of_words)
+            dimensions (nobody does where there are none), those with votes (see text_independent)
             the classes.
         part: all settings.
         seed: of first weights, batches, noise and dropout.
-        heard_words: the votes are of somebody whom words did not mislead, so each counts.
+        labels_are_text_independent: the votes are of somebody whom words did not mislead, so
+            each counts.
 
     Returns:
         The heads in evaluation mode.
@@ -161,7 +166,11 @@ def fit_heads(
         BadData: no row has ratings of the dimensions or votes.
     """
     rated = np.flatnonzero(~np.isnan(rows.human_adv).any(1))
-    free = np.ones(len(rows), bool) if heard_words else free_of_words(list(rows.clips))
+    free = (
+        np.ones(len(rows), bool)
+        if labels_are_text_independent
+        else text_independent(list(rows.clips))
+    )
     voted = np.flatnonzero(~np.isnan(rows.votes).any(1) & free)
     others = np.setdiff1d(voted, rated)
     if not len(rated) and not len(others):
@@ -176,7 +185,7 @@ def fit_heads(
         optimizer = torch.optim.AdamW(heads.parameters(), part.lr, weight_decay=part.weight_decay)
         rng = np.random.default_rng(seed)
         for step in range(part.steps):
-            optimizer.param_groups[0]["lr"] = part.lr * rate_at(step, part.steps, 0.3)
+            optimizer.param_groups[0]["lr"] = part.lr * cosine_warmup(step, part.steps, 0.3)
             picked = np.stack([_pick(rng, rated, others, part) for _ in range(part.members)])
             loss = _loss(heads.outputs(inputs[picked]), targets, picked, part)
             optimizer.zero_grad()
@@ -185,7 +194,7 @@ def fit_heads(
     return heads.eval()
 
 
-def free_of_words(clips: Sequence[Clip]) -> NDArray[np.bool_]:
+def text_independent(clips: Sequence[Clip]) -> NDArray[np.bool_]:
     """Clips whose words do not give the emotion away: [N].
 
     A text counts as free if its corpus has it in two categories or more. Clips without a text
@@ -204,16 +213,18 @@ class _Targets:
     weight: Tensor
 
     @classmethod
-    def of(cls, rows: Labelled, free: NDArray[np.bool_]) -> _Targets:
+    def of(cls, rows: LabelledDataset, free: NDArray[np.bool_]) -> _Targets:
         votes = np.where(free[:, None], rows.votes, np.nan).astype(np.float32)
         arrays = (rows.human_adv, votes, rows.votes_weight)
         return cls(*(torch.from_numpy(a) for a in arrays))
 
 
 def _pick(
-    rng: np.random.Generator, rated: NDArray[np.int64], others: NDArray[np.int64],
+    rng: np.random.Generator,
+    rated: NDArray[np.int64],
+    others: NDArray[np.int64],
     part: HeadsSettings,
-) -> NDArray[np.int64]:  # fmt: skip
+) -> NDArray[np.int64]:
     if not len(rated):
         return rng.choice(others, part.rated + part.others)
     first = rng.choice(rated, part.rated, replace=len(rated) < part.rated)
@@ -239,7 +250,7 @@ def _loss(
     return total
 
 
-def _embedding(rows: Labelled) -> NDArray[np.float16]:
+def _embedding(rows: LabelledDataset) -> NDArray[np.float16]:
     if rows.embedding is None:
         raise BadData("these rows have no embedding; label them with the trunk")
     return rows.embedding

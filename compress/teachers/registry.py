@@ -17,16 +17,7 @@ from typing import cast
 
 from edgeemo.errors import BadArtifact, BadInput, require
 
-from . import (
-    _weights,
-    audeering,
-    audonnx,
-    described,
-    emotion2vec,
-    hsemotion,
-    odyssey,
-    voxprofile,
-)
+from . import _weights, audeering, audonnx, described, emotion2vec, hsemotion, odyssey, voxprofile
 from .base import Teacher
 
 FOLDER_VARIABLE = "EDGEEMO_TEACHERS"
@@ -36,7 +27,7 @@ Loader = Callable[[Path, str], Teacher]
 
 
 @dataclass(frozen=True)
-class Known:
+class TeacherInfo:
     """A published teacher.
 
     Attributes:
@@ -56,10 +47,10 @@ class Known:
     scale: str
 
 
-_TEACHERS: dict[str, Known] = {}
+_TEACHERS: dict[str, TeacherInfo] = {}
 
 
-def register_teacher(known: Known) -> None:
+def register_teacher(known: TeacherInfo) -> None:
     """Add a teacher to the names that `load_teacher` takes.
 
     Raises:
@@ -70,7 +61,7 @@ def register_teacher(known: Known) -> None:
     _TEACHERS[known.name] = known
 
 
-def known_teachers() -> Mapping[str, Known]:
+def known_teachers() -> Mapping[str, TeacherInfo]:
     """All registered teachers by name, in the order of registration."""
     return dict(_TEACHERS)
 
@@ -163,7 +154,7 @@ def check_device(device: str) -> None:
             raise BadInput(f"device {device!r}: torch sees {count} CUDA devices; use device='cpu'")
 
 
-def _load_known(known: Known, device: str) -> Teacher:
+def _load_known(known: TeacherInfo, device: str) -> Teacher:
     folder = teachers_folder() / known.name
     if known.fetch and not folder.is_dir():
         raise BadInput(
@@ -187,7 +178,7 @@ def _load_builtin_face(_folder: Path, device: str) -> Teacher:
 
 def _load_votes(_folder: Path, _device: str) -> Teacher:
     votes = importlib.import_module("edgeemo.compress.teachers.votes")
-    return cast(Teacher, votes.Votes())
+    return cast(Teacher, votes.LabelsOnly())
 
 
 def _not_found(source: str) -> str:
@@ -204,7 +195,7 @@ def _hf(repository: str) -> str:
 
 
 for _known in (
-    Known(
+    TeacherInfo(
         name="builtin",
         loader=_load_builtin,
         licence="shipped with edgeemo-teachers; its card tells",
@@ -212,7 +203,7 @@ for _known in (
         order="arousal, dominance, valence",
         scale="0..1",
     ),
-    Known(
+    TeacherInfo(
         name="builtin-face",
         loader=_load_builtin_face,
         licence="shipped with edgeemo-teachers; its card tells",
@@ -220,7 +211,7 @@ for _known in (
         order="classes only",
         scale="softmax of eight classes",
     ),
-    Known(
+    TeacherInfo(
         name="none-face",
         loader=_load_votes,
         licence="no weights: students learn from people's votes alone",
@@ -228,7 +219,7 @@ for _known in (
         order="nothing",
         scale="-",
     ),
-    Known(
+    TeacherInfo(
         name=hsemotion.NAME,
         loader=hsemotion.load,
         licence=hsemotion.LICENCE,
@@ -237,7 +228,7 @@ for _known in (
         order="valence, arousal (files called _mtl); eight classes by alphabet",
         scale="-1..1",
     ),
-    Known(
+    TeacherInfo(
         name=audeering.NAME,
         loader=audeering.load,
         licence=audeering.LICENCE,
@@ -245,7 +236,7 @@ for _known in (
         order="arousal, dominance, valence",
         scale="about 0..1, not bounded",
     ),
-    Known(
+    TeacherInfo(
         name=audonnx.NAME,
         loader=audonnx.load,
         licence=audonnx.LICENCE,
@@ -253,7 +244,7 @@ for _known in (
         order="arousal, dominance, valence",
         scale="about 0..1, not bounded",
     ),
-    Known(
+    TeacherInfo(
         name=odyssey.NAME,
         loader=odyssey.load,
         licence=odyssey.LICENCE,
@@ -261,7 +252,7 @@ for _known in (
         order="arousal, dominance, valence",
         scale="about 0..1 (annotators' 1..7 as (x - 1) / 6), not bounded",
     ),
-    Known(
+    TeacherInfo(
         name=voxprofile.WAVLM,
         loader=voxprofile.load_wavlm,
         licence=voxprofile.LICENCE,
@@ -269,7 +260,7 @@ for _known in (
         order="arousal, valence, dominance",
         scale="0..1 (sigmoid)",
     ),
-    Known(
+    TeacherInfo(
         name=voxprofile.WHISPER,
         loader=voxprofile.load_whisper,
         licence=voxprofile.LICENCE,
@@ -277,7 +268,7 @@ for _known in (
         order="arousal, valence, dominance",
         scale="0..1 (sigmoid)",
     ),
-    Known(
+    TeacherInfo(
         name=emotion2vec.NAME,
         loader=emotion2vec.load,
         licence=emotion2vec.LICENCE,

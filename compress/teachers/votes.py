@@ -12,7 +12,7 @@ from edgeemo.vision.images import Pixels
 from .base import TeacherOutput, check_faces
 
 
-class Votes:
+class LabelsOnly:
     """Gives nothing but the mean and spread of each picture, which no loss need use."""
 
     name = "none-face"

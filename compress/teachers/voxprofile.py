@@ -26,14 +26,7 @@ import numpy as np
 from edgeemo.errors import BadArtifact, require
 
 from . import _wave, _weights
-from .base import (
-    RATE,
-    Floats,
-    Teacher,
-    TeacherOutput,
-    check_clips,
-    label_in_batches,
-)
+from .base import RATE, Floats, Teacher, TeacherOutput, check_clips, label_in_batches
 
 WAVLM, WHISPER = "voxprofile-wavlm", "voxprofile-whisper"
 LICENCE = "OpenRAIL; its card says no commercial use"

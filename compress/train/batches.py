@@ -13,8 +13,8 @@ from edgeemo.features import FeatureSpec
 from edgeemo.vision.images import ImageSpec
 
 from ..data import image_augment
-from ..labels.dataset import Labelled, Ragged
-from ..recipes.tables import LookPart, RegularPart
+from ..labels.dataset import LabelledDataset, Ragged
+from ..recipes import ImageAugmentConfig, SpecAugmentConfig
 from ..students.base import time_mask
 
 POOL = 4
@@ -26,7 +26,7 @@ _ENOUGH = 2000
 
 @dataclass(frozen=True)
 class Batch:
-    """B rows. Targets that a row does not have are NaN; see Labelled for the meaning of each.
+    """B rows. Targets that a row does not have are NaN; LabelledDataset tells what each means.
 
     Attributes:
         features: float32 [B, T, bands]; 0 on padding. Faces: [B, size, size, channels].
@@ -50,14 +50,14 @@ class Batch:
 
 
 class Batches:
-    """All rows of a Labelled on one device.
+    """All rows of a LabelledDataset on one device.
 
     Args:
         rows: at least 2.
         device: where the batches are wanted.
     """
 
-    def __init__(self, rows: Labelled, device: str = "cpu") -> None:
+    def __init__(self, rows: LabelledDataset, device: str = "cpu") -> None:
         self.device = device
         self.spec = rows.spec
         self.token_rate = rows.token_rate
@@ -99,15 +99,17 @@ class Batches:
         return [parts[i] for i in torch.randperm(len(parts), generator=generator)]
 
     def batch(
-        self, rows: Tensor, how: RegularPart | LookPart | None = None,
+        self,
+        rows: Tensor,
+        how: SpecAugmentConfig | ImageAugmentConfig | None = None,
         generator: torch.Generator | None = None,
-    ) -> Batch:  # fmt: skip
-        """Assemble rows; with `how` (for faces a LookPart) and a generator, changed at random."""
+    ) -> Batch:
+        """Assemble rows; with `how` (for faces ImageAugmentConfig) and a generator, changed."""
         rows = rows.to(self.device)
         if isinstance(self.spec, ImageSpec):
-            look = how if isinstance(how, LookPart) else None
+            look = how if isinstance(how, ImageAugmentConfig) else None
             return self._faces(rows, self.spec, look, generator)
-        regular = how if isinstance(how, RegularPart) else None
+        regular = how if isinstance(how, SpecAugmentConfig) else None
         lengths = self._features.lengths[rows]
         start = torch.zeros_like(lengths)
         if regular is not None and generator is not None and regular.crop < 1:
@@ -121,25 +123,34 @@ class Batches:
         return self._assemble(rows, features, lengths, tokens, token_lengths)
 
     def _assemble(
-        self, rows: Tensor, features: Tensor, lengths: Tensor, tokens: Tensor | None,
+        self,
+        rows: Tensor,
+        features: Tensor,
+        lengths: Tensor,
+        tokens: Tensor | None,
         token_lengths: Tensor,
-    ) -> Batch:  # fmt: skip
+    ) -> Batch:
         return Batch(
-            features=features, lengths=lengths,
+            features=features,
+            lengths=lengths,
             embedding=None if self._embedding is None else self._embedding[rows],
-            tokens=tokens, token_lengths=token_lengths,
+            tokens=tokens,
+            token_lengths=token_lengths,
             **{name: held[rows] for name, held in self._plain.items()},
-        )  # fmt: skip
+        )
 
     def _faces(
-        self, rows: Tensor, spec: ImageSpec, look: LookPart | None,
+        self,
+        rows: Tensor,
+        spec: ImageSpec,
+        look: ImageAugmentConfig | None,
         generator: torch.Generator | None,
-    ) -> Batch:  # fmt: skip
+    ) -> Batch:
         lengths = self._features.lengths[rows]
         flat = self._features.gather(rows, torch.zeros_like(lengths), lengths)
         faces = flat.view(len(rows), spec.size, spec.size, spec.channels)
         if look is None or generator is None:
-            faces = image_augment.normalise(faces, spec)
+            faces = image_augment.normalize(faces, spec)
             return self._assemble(rows, faces, lengths, None, torch.zeros_like(lengths))
         faces = image_augment.change(faces, spec, look, generator)
         batch = self._assemble(rows, faces, lengths, None, torch.zeros_like(lengths))
@@ -160,7 +171,7 @@ class Batches:
         return (tokens - self._token_mean) / self._token_sd, count
 
     def _change(
-        self, x: Tensor, lengths: Tensor, regular: RegularPart, generator: torch.Generator
+        self, x: Tensor, lengths: Tensor, regular: SpecAugmentConfig, generator: torch.Generator
     ) -> Tensor:
         mask = time_mask(lengths, x.shape[1])[..., None]
         assert isinstance(self.spec, FeatureSpec)
@@ -201,9 +212,10 @@ class _Block:
         step = max(1, len(self.starts) // _ENOUGH)
         picked = [
             self.values[s : s + n]
-            for s, n in zip(self.starts[::step].tolist(), self.lengths[::step].tolist(),
-                            strict=True)
-        ]  # fmt: skip
+            for s, n in zip(
+                self.starts[::step].tolist(), self.lengths[::step].tolist(), strict=True
+            )
+        ]
         held = torch.cat(picked).float()
         return held.mean(0), held.std(0).clamp(min=1e-3)
 
@@ -219,12 +231,16 @@ def _mixed(batch: Batch, share: float) -> Batch:
         return torch.lerp(x, x.flip(0), share)
 
     return replace(
-        batch, features=mix(batch.features), adv=mix(batch.adv), probs=mix(batch.probs),
-        votes=mix(batch.votes), votes_weight=mix(batch.votes_weight),
+        batch,
+        features=mix(batch.features),
+        adv=mix(batch.adv),
+        probs=mix(batch.probs),
+        votes=mix(batch.votes),
+        votes_weight=mix(batch.votes_weight),
         human_adv=torch.full_like(batch.human_adv, torch.nan),
         intervals=torch.full_like(batch.intervals, torch.nan),
         embedding=None if batch.embedding is None else mix(batch.embedding),
-    )  # fmt: skip
+    )
 
 
 def decibel(spec: FeatureSpec) -> float:

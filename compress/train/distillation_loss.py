@@ -11,13 +11,13 @@ from torch import Tensor, nn
 from edgeemo.features import FeatureSpec
 from edgeemo.types import DIMENSIONS
 
-from ..data.intervals import centres
-from ..recipes.tables import DistilPart
+from ..data.intervals import centers
+from ..recipes import DistillConfig
 from ..students.base import Student, StudentOutput
 from . import losses
 from .batches import Batch, Batches
 
-_SETTLING = 2048
+_PROJECTION_INIT_ROWS = 2048
 """Rows from which the first projections are computed."""
 
 
@@ -50,9 +50,9 @@ class Objective(nn.Module):
     """
 
     penalty: Tensor
-    centres: Tensor
+    centers: Tensor
 
-    def __init__(self, student: Student, rows: Batches, part: DistilPart) -> None:
+    def __init__(self, student: Student, rows: Batches, part: DistillConfig) -> None:
         super().__init__()
         self.part = part
         with torch.no_grad():
@@ -74,10 +74,10 @@ class Objective(nn.Module):
         self._lag = part.token_lag * rate
         self._columns = [DIMENSIONS.index(name) for name in student.dimensions]
         self.register_buffer("penalty", losses.pair_penalty(rows.votes.cpu()))
-        self.register_buffer("centres", torch.tensor(centres())[:, self._columns])
+        self.register_buffer("centers", torch.tensor(centers())[:, self._columns])
 
     @torch.no_grad()
-    def settle(self, student: Student, rows: Batches) -> None:
+    def init_projections(self, student: Student, rows: Batches) -> None:
         """Begin with the projections that fit best.
 
         Random ones pull a student that was trained before away from what it has learned.
@@ -89,7 +89,7 @@ class Objective(nn.Module):
             return
         training = student.training
         student.eval()
-        count = min(_SETTLING, len(rows.lengths))
+        count = min(_PROJECTION_INIT_ROWS, len(rows.lengths))
         for part in torch.linspace(0, len(rows.lengths) - 1, count).long().split(64):
             batch = rows.batch(part)
             output = student(batch.features, batch.lengths)
@@ -134,12 +134,12 @@ class Objective(nn.Module):
         x, y = self._targets(output, batch)
         return ((x - y) ** 2).mean() if len(x) else None
 
-    def _human(self, output: StudentOutput, batch: Batch) -> Tensor | None:
+    def _annotator_ccc(self, output: StudentOutput, batch: Batch) -> Tensor | None:
         """1 - CCC, and MSE, to annotators' means where clips have them."""
         x, y = self._known(output, batch.human_adv)
         return losses.ccc_loss(x, y) + ((x - y) ** 2).mean() if len(x) > 1 else None
 
-    def _spread(self, output: StudentOutput, batch: Batch) -> Tensor | None:
+    def _std_match(self, output: StudentOutput, batch: Batch) -> Tensor | None:
         x, y = self._targets(output, batch)
         return losses.spread_loss(x, y) if len(x) > 1 else None
 
@@ -152,10 +152,10 @@ class Objective(nn.Module):
     def _interval(self, output: StudentOutput, batch: Batch) -> Tensor:
         return losses.interval_loss(output.adv, batch.intervals[:, self._columns])
 
-    def _tie(self, output: StudentOutput, batch: Batch) -> Tensor:
-        return losses.tie_loss(output.adv, output.logits, self.centres)
+    def _class_consistency(self, output: StudentOutput, batch: Batch) -> Tensor:
+        return losses.tie_loss(output.adv, output.logits, self.centers)
 
-    def _pair(self, output: StudentOutput, batch: Batch) -> Tensor:
+    def _class_cooccurrence(self, output: StudentOutput, batch: Batch) -> Tensor:
         return losses.pair_loss(output.logits, self.penalty)
 
     def _embedding(self, output: StudentOutput, batch: Batch) -> Tensor | None:

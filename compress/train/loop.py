@@ -23,15 +23,14 @@ from edgeemo.errors import BadArtifact, BadData, BadRecipe
 from edgeemo.files import replacing, write_text
 
 from .. import distributed
-from ..evaluation.evaluate import Figures, agreement, predict
+from ..evaluation.evaluate import Metrics, evaluate, predict
 from ..evaluation.metrics import flat
-from ..labels.dataset import Labelled
-from ..recipes.file import dump_recipe
-from ..recipes.tables import Recipe
+from ..labels.dataset import LabelledDataset
+from ..recipes import Recipe, dump_recipe
 from ..students.base import Student, load_student, save_student
 from .batches import Batches
 from .distillation_loss import Objective
-from .onnx_weights import settle_norms
+from .onnx_weights import recalibrate_batchnorm
 
 LOG = logging.getLogger("edgeemo")
 
@@ -51,7 +50,7 @@ class Fitted:
     """
 
     student: Student
-    history: list[Figures]
+    history: list[Metrics]
     best_epoch: int
     best: float
 
@@ -66,7 +65,7 @@ class _State:
     optimizer: torch.optim.Optimizer
     epoch: int = 0
     step: int = 0
-    history: list[Figures] = field(default_factory=list)
+    history: list[Metrics] = field(default_factory=list)
     best_epoch: int = -1
     best: float = -math.inf
     best_weights: dict[str, Tensor] = field(default_factory=dict)
@@ -74,8 +73,8 @@ class _State:
 
 def fit(
     student: Student,
-    train: Labelled,
-    valid: Labelled,
+    train: LabelledDataset,
+    valid: LabelledDataset,
     recipe: Recipe,
     out: Path | None = None,
     *,
@@ -117,35 +116,35 @@ def fit(
     with torch.random.fork_rng():
         torch.manual_seed(_derive(seed, -1))
         if student.folded:
-            settle_norms(student, rows)
+            recalibrate_batchnorm(student, rows)
         elif fresh:
             student.normalise_from(rows.mean, rows.sd)
         state = _start(student.to(device), rows, recipe)
         if resume and out is not None:
             _load(out / "checkpoints" / "last.pt", state, mark)
         if state.epoch == 0:
-            state.objective.settle(state.student, rows)
-        total = recipe.distil.pretrain + recipe.distil.epochs
+            state.objective.init_projections(state.student, rows)
+        total = recipe.distill.pretrain + recipe.distill.epochs
         while state.epoch < total and not _is_over(state, recipe):
             torch.manual_seed(_derive(seed, state.epoch))
             losses, lr = _epoch(state, rows, recipe, seed, total, progress)
-            _close_epoch(state, judged, valid, recipe, losses, lr)
+            _evaluate_and_log(state, judged, valid, recipe, losses, lr)
             if out is not None and distributed.rank() == 0:
                 _save(out, state, mark)
     best = copy.deepcopy(state.average)
     best.load_state_dict(state.best_weights)
-    lay_out(best, torch.contiguous_format)
+    set_memory_format(best, torch.contiguous_format)
     return Fitted(best.eval(), state.history, state.best_epoch, state.best)
 
 
-def later_stage(recipe: Recipe, epochs: int, lr: float, loss: Mapping[str, float]) -> Recipe:
+def stage_recipe(recipe: Recipe, epochs: int, lr: float, loss: Mapping[str, float]) -> Recipe:
     """The recipe of a training that follows the first one, on the same rows or on others."""
     return replace(
-        recipe, distil=replace(recipe.distil, pretrain=0, epochs=epochs, lr=lr, loss=loss)
+        recipe, distill=replace(recipe.distill, pretrain=0, epochs=epochs, lr=lr, loss=loss)
     )
 
 
-def lay_out(module: nn.Module, memory: torch.memory_format) -> None:
+def set_memory_format(module: nn.Module, memory: torch.memory_format) -> None:
     """Put the kernels of two-dimensional convolutions into another order in memory."""
     for p in module.parameters():
         if p.ndim == 4:
@@ -159,29 +158,35 @@ def load_fitted(out: Path) -> Student:
 
 def _start(student: Student, rows: Batches, recipe: Recipe) -> _State:
     # Few channels: their convolutions run 1.7 times as fast with channels last (measured).
-    lay_out(student, torch.channels_last)
-    objective = Objective(student, rows, recipe.distil).to(rows.device)
+    set_memory_format(student, torch.channels_last)
+    objective = Objective(student, rows, recipe.distill).to(rows.device)
     named = [*student.named_parameters(), *objective.named_parameters()]
     # Biases, norms and other vectors are few and have nothing to gain from being pulled to 0.
     groups = [
-        {"params": [p for _, p in named if p.ndim > 1],
-         "weight_decay": recipe.distil.weight_decay},
-        {"params": [p for _, p in named if p.ndim <= 1 and not hasattr(p, "pace")],
-         "weight_decay": 0.0},
+        {
+            "params": [p for _, p in named if p.ndim > 1],
+            "weight_decay": recipe.distill.weight_decay,
+        },
+        {
+            "params": [p for _, p in named if p.ndim <= 1 and not hasattr(p, "lr_scale")],
+            "weight_decay": 0.0,
+        },
         # Parameters with a size of their own: their steps are as many times the rate.
-        *({"params": [p], "weight_decay": 0.0, "pace": p.pace}
-          for _, p in named if hasattr(p, "pace")),
-    ]  # fmt: skip
-    optimizer = torch.optim.AdamW([g for g in groups if g["params"]], lr=recipe.distil.lr)
+        *(
+            {"params": [p], "weight_decay": 0.0, "lr_scale": p.lr_scale}
+            for _, p in named
+            if hasattr(p, "lr_scale")
+        ),
+    ]
+    optimizer = torch.optim.AdamW([g for g in groups if g["params"]], lr=recipe.distill.lr)
     return _State(student, copy.deepcopy(student), objective, optimizer)
 
 
 def _epoch(
-    state: _State, rows: Batches, recipe: Recipe, seed: int, total: int,
-    progress: Progress | None,
-) -> tuple[dict[str, float], float]:  # fmt: skip
+    state: _State, rows: Batches, recipe: Recipe, seed: int, total: int, progress: Progress | None
+) -> tuple[dict[str, float], float]:
     """One pass over the rows; mean of each loss and the last learning rate."""
-    part = recipe.distil
+    part = recipe.distill
     generator = torch.Generator().manual_seed(_derive(seed, state.epoch))
     order = rows.order(part.batch, generator)
     pretrain = state.epoch < part.pretrain
@@ -193,9 +198,9 @@ def _epoch(
     lr = 0.0
     state.student.train()
     for number, picked in enumerate(order):
-        lr = peak * rate_at((state.epoch - first) * len(order) + number, stage, part.warmup)
+        lr = peak * cosine_warmup((state.epoch - first) * len(order) + number, stage, part.warmup)
         for group in state.optimizer.param_groups:
-            group["lr"] = lr * group.get("pace", 1.0)
+            group["lr"] = lr * group.get("lr_scale", 1.0)
         for name, value in _step(state, rows, picked, generator, recipe, weights).items():
             sums.setdefault(name, []).append(value)
         if progress is not None:
@@ -206,11 +211,15 @@ def _epoch(
 
 
 def _step(
-    state: _State, rows: Batches, picked: Tensor, generator: torch.Generator, recipe: Recipe,
+    state: _State,
+    rows: Batches,
+    picked: Tensor,
+    generator: torch.Generator,
+    recipe: Recipe,
     weights: Mapping[str, float],
-) -> dict[str, Tensor]:  # fmt: skip
+) -> dict[str, Tensor]:
     mine = picked[distributed.rank() :: distributed.world()]
-    how = recipe.look if recipe.task == "face" else recipe.regular
+    how = recipe.image_augment if recipe.task == "face" else recipe.spec_augment
     batch = rows.batch(mine, how, generator)
     output = state.student(batch.features, batch.lengths)
     loss: Tensor
@@ -220,7 +229,7 @@ def _step(
         raise BadData(
             f"the loss is {float(loss)} in epoch {state.epoch}: "
             + ", ".join(f"{k} {float(v):.3g}" for k, v in parts.items())
-            + "; lower distil.lr"
+            + "; lower distill.lr"
         )
     state.optimizer.zero_grad()
     torch.autograd.backward(loss)
@@ -229,16 +238,17 @@ def _step(
         for p in trained:
             p.grad = torch.zeros_like(p) if p.grad is None else p.grad
         # Batch norm's running figures too: the processes have seen different rows.
-        distributed.average([*(p.grad for p in trained if p.grad is not None),
-                          *state.student.buffers()])  # fmt: skip
-    nn.utils.clip_grad_norm_(trained, recipe.distil.clip_grad)
+        distributed.average(
+            [*(p.grad for p in trained if p.grad is not None), *state.student.buffers()]
+        )
+    nn.utils.clip_grad_norm_(trained, recipe.distill.clip_grad)
     state.optimizer.step()
     state.step += 1
-    _blend(state.average, state.student, recipe.distil.average, state.step)
+    _update_ema(state.average, state.student, recipe.distill.ema_decay, state.step)
     return parts
 
 
-def rate_at(step: int, steps: int, warmup: float) -> float:
+def cosine_warmup(step: int, steps: int, warmup: float) -> float:
     """Learning rate as a share of its peak: a line up, then a cosine to 0.
 
     Args:
@@ -253,7 +263,7 @@ def rate_at(step: int, steps: int, warmup: float) -> float:
 
 
 @torch.no_grad()
-def _blend(average: nn.Module, student: nn.Module, decay: float, step: int) -> None:
+def _update_ema(average: nn.Module, student: nn.Module, decay: float, step: int) -> None:
     """Move the averaged weights towards the student's; quickly at first."""
     share = 1 - min(decay, (1 + step) / (10 + step))
     held = [average.state_dict(), student.state_dict()]
@@ -263,18 +273,27 @@ def _blend(average: nn.Module, student: nn.Module, decay: float, step: int) -> N
         held[0][key].copy_(held[1][key])
 
 
-def _close_epoch(
-    state: _State, judged: Batches, valid: Labelled, recipe: Recipe,
-    losses: dict[str, float], lr: float,
-) -> None:  # fmt: skip
+def _evaluate_and_log(
+    state: _State,
+    judged: Batches,
+    valid: LabelledDataset,
+    recipe: Recipe,
+    losses: dict[str, float],
+    lr: float,
+) -> None:
     """Judge the averaged weights, write the epoch's line, keep the best."""
-    figures = {"valid": agreement(predict(state.average, judged), valid)}
-    pretrain = state.epoch < recipe.distil.pretrain
+    figures = {"valid": evaluate(predict(state.average, judged), valid)}
+    pretrain = state.epoch < recipe.distill.pretrain
     state.history.append(
-        {"epoch": state.epoch, "stage": "pretrain" if pretrain else "distil", "lr": lr,
-         "train": losses, **figures}
-    )  # fmt: skip
-    metric = recipe.stop.metric
+        {
+            "epoch": state.epoch,
+            "stage": "pretrain" if pretrain else "distill",
+            "lr": lr,
+            "train": losses,
+            **figures,
+        }
+    )
+    metric = recipe.early_stopping.metric
     value = float(state.epoch) if metric == "last" else _stop_value(figures, metric)
     if not pretrain and value > state.best:
         state.best, state.best_epoch = value, state.epoch
@@ -283,18 +302,19 @@ def _close_epoch(
     state.epoch += 1
 
 
-def _stop_value(figures: Figures, metric: str) -> float:
+def _stop_value(figures: Metrics, metric: str) -> float:
     known = flat(figures)
     if metric not in known:
         raise BadRecipe(
-            f"$.stop.metric: no figure {metric!r} for these rows; there are: {', '.join(known)}"
+            f"$.early_stopping.metric: no figure {metric!r} for these rows; "
+            f"there are: {', '.join(known)}"
         )
     lower = metric.endswith(("loss", "kl", "mse", "error"))
     return -known[metric] if lower else known[metric]
 
 
 def _is_over(state: _State, recipe: Recipe) -> bool:
-    patience = recipe.stop.patience
+    patience = recipe.early_stopping.patience
     return (
         patience > 0 and state.best_epoch >= 0 and (state.epoch - 1 - state.best_epoch >= patience)
     )
@@ -350,7 +370,7 @@ def _load(path: Path, state: _State, mark: str) -> None:
 
 
 def _fingerprint(
-    recipe: Recipe, train: Labelled, valid: Labelled, seed: int, student: Student
+    recipe: Recipe, train: LabelledDataset, valid: LabelledDataset, seed: int, student: Student
 ) -> str:
     digest = hashlib.sha256(f"{dump_recipe(recipe)}{seed}{student.name}".encode())
     for rows in (train, valid):

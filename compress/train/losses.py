@@ -85,7 +85,7 @@ def interval_loss(adv: Tensor, intervals: Tensor) -> Tensor:
     return _mean((F.relu(low - adv) ** 2 + F.relu(adv - high) ** 2).mean(1))
 
 
-def tie_loss(adv: Tensor, logits: Tensor, centres: Tensor) -> Tensor:
+def tie_loss(adv: Tensor, logits: Tensor, centers: Tensor) -> Tensor:
     """Squared distance of the dimensions from where the student's own classes put the face.
 
     Weak supervision: it orders what nobody rated. The classes are not moved by it.
@@ -93,12 +93,12 @@ def tie_loss(adv: Tensor, logits: Tensor, centres: Tensor) -> Tensor:
     Args:
         adv: [B, D].
         logits: [B, 8].
-        centres: [8, D], where raters put each class; NaN where that is not known. The other
+        centers: [8, D], where raters put each class; NaN where that is not known. The other
             classes then speak for it.
     """
-    known = ~centres.isnan().any(1)
+    known = ~centers.isnan().any(1)
     probs = logits.detach()[:, known].softmax(1)
-    return ((adv - probs @ centres[known]) ** 2).mean()
+    return ((adv - probs @ centers[known]) ** 2).mean()
 
 
 def pair_loss(logits: Tensor, penalty: Tensor) -> Tensor:
@@ -133,7 +133,7 @@ def pair_penalty(votes: Tensor) -> Tensor:
 
 
 def feature_loss(estimate: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Mean squared error to the teacher's standardised features.
+    """Mean squared error to the teacher's standardized features.
 
     Args:
         estimate: [..., K], the student's after its projection.

@@ -32,10 +32,10 @@ _Pair = tuple[nn.Conv2d, nn.BatchNorm2d | None]
 
 
 @torch.no_grad()
-def take_weights(student: Student, path: Path) -> None:
+def load_onnx_weights(student: Student, path: Path) -> None:
     """Give a student the weights of an exported ONNX file of the same shape.
 
-    Its batch norms do nothing afterwards; `settle_norms` must follow before it is trained.
+    Its batch norms do nothing afterwards; `recalibrate_batchnorm` must follow before it is trained.
 
     Args:
         student: fresh; changed in place.
@@ -60,7 +60,7 @@ def take_weights(student: Student, path: Path) -> None:
             f"{path}: its {len(layers)} layers are not those of {student.name} with the options "
             f"{dict(student.options)}"
         )
-    fold_norms(student)
+    neutralize_batchnorm(student)
     for place, (weight, bias) in zip(places, layers, strict=True):
         place.weight.copy_(torch.from_numpy(weight))
         place.bias.copy_(torch.from_numpy(bias))
@@ -69,7 +69,7 @@ def take_weights(student: Student, path: Path) -> None:
 
 
 @torch.no_grad()
-def fold_norms(student: Student) -> None:
+def neutralize_batchnorm(student: Student) -> None:
     """Let batch norms do nothing but shift, as where they are part of the weights before them."""
     for _, norm in _pairs(student):
         _neutral(norm)
@@ -77,7 +77,7 @@ def fold_norms(student: Student) -> None:
 
 
 @torch.no_grad()
-def settle_norms(student: Student, rows: Batches) -> None:
+def recalibrate_batchnorm(student: Student, rows: Batches) -> None:
     """Give batch norms the mean and the spread of the rows, without changing what is computed."""
     found: dict[nn.Module, list[tuple[Tensor, Tensor]]] = {}
 

@@ -13,11 +13,11 @@ from edgeemo.artifacts.models import resolve
 from edgeemo.errors import BadArtifact
 
 from ..students.base import Student
-from .onnx_weights import fold_norms, take_weights
+from .onnx_weights import load_onnx_weights, neutralize_batchnorm
 from .tfjs import read_tfjs
 
 
-def begin_with(student: Student, start: str | Path) -> None:
+def load_pretrained(student: Student, start: str | Path) -> None:
     """Give a student the weights of a file, as far as names and shapes are the same.
 
     Args:
@@ -33,7 +33,7 @@ def begin_with(student: Student, start: str | Path) -> None:
     if not path.suffix:
         path = resolve(start, "onnx")
     if path.suffix == ".onnx":
-        take_weights(student, path)
+        load_onnx_weights(student, path)
         return
     try:
         state = _state(student, path)
@@ -50,7 +50,7 @@ def begin_with(student: Student, start: str | Path) -> None:
         raise BadArtifact(f"{path}: holds no layer of {student.name}")
     norms = {key for key in own if key.endswith("running_var")}
     if norms and norms.isdisjoint(fits):
-        fold_norms(student)  # the published weights have swallowed them
+        neutralize_batchnorm(student)  # the published weights have swallowed them
     student.load_state_dict(student.state_dict() | fits)
 
 

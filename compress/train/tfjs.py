@@ -47,8 +47,14 @@ def read_tfjs(manifest: Path) -> dict[str, Tensor]:
                 raise BadArtifact(f"{manifest}: names {at} bytes of weights; {len(data)} are there")
     except BadArtifact:
         raise
-    except (ValueError, LookupError, TypeError, AttributeError, OverflowError,
-            RecursionError) as error:  # fmt: skip
+    except (
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+    ) as error:
         raise BadArtifact(
             f"{manifest}: not a TensorFlow.js model ({type(error).__name__}: {error!s:.100})"
         ) from None

@@ -38,16 +38,8 @@ INTENDED_USE_FACE = (
     "for research and for interfaces that serve the person who is seen. "
     "It is not what a person feels."
 )
-NOT_VALIDATED_FOR = (
-    "autistic people",
-    "children",
-    "people with speech differences",
-)
-NOT_VALIDATED_FOR_FACE = (
-    "autistic people",
-    "children",
-    "people with facial differences or palsy",
-)
+NOT_VALIDATED_FOR = ("autistic people", "children", "people with speech differences")
+NOT_VALIDATED_FOR_FACE = ("autistic people", "children", "people with facial differences or palsy")
 
 
 @dataclass(frozen=True)
@@ -68,7 +60,7 @@ class Output:
 
 
 @dataclass(frozen=True)
-class Window:
+class ReceptiveField:
     """How much speech the model looks at.
 
     Attributes:
@@ -186,7 +178,7 @@ class Card:
     task: Literal["speech", "face"]
     input: Literal["features", "samples", "image"]
     spec: FeatureSpec | ImageSpec
-    window: Window
+    window: ReceptiveField
     outputs: tuple[Output, ...]
     quantization: Quantization
     teachers: tuple[Source, ...]
@@ -229,8 +221,9 @@ class Card:
             if not low <= value <= high:
                 raise BadArtifact(f"$.{path}: expected {low:g} to {high:g}, got {value:g}")
         if (self.task == "face", self.task == "face") != (
-            isinstance(self.spec, ImageSpec), self.input == "image",
-        ):  # fmt: skip
+            isinstance(self.spec, ImageSpec),
+            self.input == "image",
+        ):
             raise BadArtifact(
                 f"$.task: {self.task!r} does not go with input {self.input!r} and "
                 f"a spec of {type(self.spec).__name__}"

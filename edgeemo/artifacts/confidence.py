@@ -27,7 +27,7 @@ class Confidence:
         meaning: the event, in words.
         center: mean of each input of `describe`, where it was fitted.
         scale: their standard deviations.
-        weights: of the standardised inputs, then of their squares.
+        weights: of the standardized inputs, then of their squares.
         bias: log-odds where all is zero.
         fitted_on: whose clips, how many people, which other sounds.
         calibration_error: expected calibration error (0..1, ten bins) on people left out.

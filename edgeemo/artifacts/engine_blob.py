@@ -137,8 +137,11 @@ def _pack(c: Compiler, outputs: list[int]) -> bytes:
     base = -(-(start + len(tables) + layers_bytes) // 16) * 16
     moved = [layer | {k: layer[k] + base for k in _offsets(layer)} for layer in c.layers]
     add("layers", b"".join(_words(layer, "layer") for layer in moved), len(moved))
-    header |= {"magic": LAYOUT["magic"], "version": LAYOUT["version"],
-               "bytes": base + len(c.constants)}  # fmt: skip
+    header |= {
+        "magic": LAYOUT["magic"],
+        "version": LAYOUT["version"],
+        "bytes": base + len(c.constants),
+    }
     made = _words(header, "header") + bytes(tables)
     return made + bytes(base - len(made)) + bytes(c.constants)
 

@@ -76,8 +76,10 @@ def _fault(operator: Operator, what: str) -> CannotRun:
 def _quantization(tensor: Tensor) -> tuple[float, int]:
     """Scale and zero point of an activation."""
     if tensor.dtype != "int8" or len(tensor.scales) != 1:
-        raise CannotRun(f"an activation is {tensor.dtype} with {len(tensor.scales)} scales; "
-                          "the c backend runs int8 with one")  # fmt: skip
+        raise CannotRun(
+            f"an activation is {tensor.dtype} with {len(tensor.scales)} scales; "
+            "the c backend runs int8 with one"
+        )
     zero = int(tensor.zeros[0])
     scale = float(tensor.scales[0])
     if not (-128 <= zero <= 127 and 1e-20 < scale < 1e20):
@@ -162,9 +164,20 @@ def _add_constant(c: Compiler, data: bytes) -> int:
 
 def _add_layer(c: Compiler, kind: str, source: int, target: int, **values: int) -> None:
     made = dict.fromkeys(LAYOUT["layer"], 0)
-    made |= {"kind": KINDS[kind], "input": source, "second": -1, "output": target, "high": 127,
-             "low": -128, "kernel_rows": 1, "kernel_columns": 1, "stride_rows": 1,
-             "stride_columns": 1, "dilation_rows": 1, "dilation_columns": 1}  # fmt: skip
+    made |= {
+        "kind": KINDS[kind],
+        "input": source,
+        "second": -1,
+        "output": target,
+        "high": 127,
+        "low": -128,
+        "kernel_rows": 1,
+        "kernel_columns": 1,
+        "stride_rows": 1,
+        "stride_columns": 1,
+        "dilation_rows": 1,
+        "dilation_columns": 1,
+    }
     c.layers.append(made | values)
 
 
@@ -198,16 +211,29 @@ def _window(
         left, right = _same(tensor.columns, span(kernel[1], columns), o["stride_columns"])
     tensor.left, tensor.right = max(tensor.left, left), max(tensor.right, right)
     return {
-        "kernel_rows": kernel[0], "kernel_columns": kernel[1], "stride_rows": o["stride_rows"],
-        "stride_columns": o["stride_columns"], "dilation_rows": rows,
-        "dilation_columns": columns, "top": top, "bottom": bottom, "left": left, "right": right,
-    }  # fmt: skip
+        "kernel_rows": kernel[0],
+        "kernel_columns": kernel[1],
+        "stride_rows": o["stride_rows"],
+        "stride_columns": o["stride_columns"],
+        "dilation_rows": rows,
+        "dilation_columns": columns,
+        "top": top,
+        "bottom": bottom,
+        "left": left,
+        "right": right,
+    }
 
 
 def _linear(
-    c: Compiler, operator: Operator, source: int, target: int, weights: NDArray[np.int8],
-    geometry: dict[str, int], *, depthwise: bool,
-) -> None:  # fmt: skip
+    c: Compiler,
+    operator: Operator,
+    source: int,
+    target: int,
+    weights: NDArray[np.int8],
+    geometry: dict[str, int],
+    *,
+    depthwise: bool,
+) -> None:
     """A layer with weights [outputs, inputs] (depthwise: [channels, taps])."""
     scale, zero = c.tensors[source].scale, c.tensors[source].zero
     out_scale, out_zero = c.tensors[target].scale, c.tensors[target].zero
@@ -228,10 +254,17 @@ def _linear(
     channels = np.stack([bias, multipliers], axis=1).astype("<i4")
     packed = _pack_depthwise(weights) if depthwise else _pack_dense(weights)
     _add_layer(
-        c, "DEPTHWISE" if depthwise else "CONV", source, target, pre=pre, shift=shift,
-        weights=_add_constant(c, packed), channels=_add_constant(c, channels.tobytes()),
-        **geometry, **_limits(operator.options["activation"], out_scale, out_zero, operator),
-    )  # fmt: skip
+        c,
+        "DEPTHWISE" if depthwise else "CONV",
+        source,
+        target,
+        pre=pre,
+        shift=shift,
+        weights=_add_constant(c, packed),
+        channels=_add_constant(c, channels.tobytes()),
+        **geometry,
+        **_limits(operator.options["activation"], out_scale, out_zero, operator),
+    )
 
 
 def _pack_dense(weights: NDArray[np.int8]) -> bytes:
@@ -285,9 +318,14 @@ def _rows_behind(tensor: _Tensor, geometry: dict[str, int], operator: Operator) 
 
 
 def _convolve(
-    c: Compiler, operator: Operator, place: Padded, out: int, weights: NDArray[np.int8],
-    *, depthwise: bool,
-) -> None:  # fmt: skip
+    c: Compiler,
+    operator: Operator,
+    place: Padded,
+    out: int,
+    weights: NDArray[np.int8],
+    *,
+    depthwise: bool,
+) -> None:
     geometry = _window(c, operator, place, (weights.shape[1], weights.shape[2]))
     source = c.tensors[place.index]
     stride = source.stride * geometry["stride_rows"]
@@ -363,8 +401,17 @@ def _add(c: Compiler, operator: Operator) -> None:
     m0, m1 = (math.floor(math.ldexp(x, shift) + 0.5) for x in (a, b))
     if max(abs(m0), abs(m1)) > LAYOUT["max_add"]:
         raise _fault(operator, "scales too far apart")
-    _add_layer(c, "ADD", first, target, second=second, m0=m0, m1=m1, shift=shift,
-               **_limits(operator.options["activation"], scale, zero, operator))  # fmt: skip
+    _add_layer(
+        c,
+        "ADD",
+        first,
+        target,
+        second=second,
+        m0=m0,
+        m1=m1,
+        shift=shift,
+        **_limits(operator.options["activation"], scale, zero, operator),
+    )
 
 
 def _multiply(c: Compiler, operator: Operator) -> None:
@@ -374,8 +421,17 @@ def _multiply(c: Compiler, operator: Operator) -> None:
     m, pre, shift = _multipliers(real)
     if 2 * 255**2 << pre >= 2**31:
         raise _fault(operator, "products beyond 32 bits")
-    _add_layer(c, "MULTIPLY", first, target, second=second, m0=int(m[0]), pre=pre, shift=shift,
-               **_limits(operator.options["activation"], scale, zero, operator))  # fmt: skip
+    _add_layer(
+        c,
+        "MULTIPLY",
+        first,
+        target,
+        second=second,
+        m0=int(m[0]),
+        pre=pre,
+        shift=shift,
+        **_limits(operator.options["activation"], scale, zero, operator),
+    )
 
 
 def _mean(c: Compiler, operator: Operator) -> None:
@@ -407,8 +463,9 @@ def _pool(c: Compiler, operator: Operator) -> None:
     if (scale, zero) != (source.scale, source.zero):
         raise _fault(operator, "another scale or zero point behind it")
     kind = "MAX_POOL" if operator.name == "MAX_POOL_2D" else "AVERAGE_POOL"
-    _add_layer(c, kind, place.index, target, **geometry,
-               **_limits(o["activation"], scale, zero, operator))  # fmt: skip
+    _add_layer(
+        c, kind, place.index, target, **geometry, **_limits(o["activation"], scale, zero, operator)
+    )
 
 
 def _alike(c: Compiler, operator: Operator) -> tuple[_Tensor, _Tensor, int, int]:
@@ -449,8 +506,17 @@ def _table(c: Compiler, operator: Operator) -> None:
 
 
 OPERATORS: dict[str, Callable[[Compiler, Operator], None]] = {
-    "CONV_2D": _conv, "DEPTHWISE_CONV_2D": _depthwise, "FULLY_CONNECTED": _fully_connected,
-    "PAD": _pad, "RESHAPE": _reshape, "ADD": _add, "SUB": _add, "MUL": _multiply, "MEAN": _mean,
-    "AVERAGE_POOL_2D": _pool, "MAX_POOL_2D": _pool, "SOFTMAX": _softmax,
+    "CONV_2D": _conv,
+    "DEPTHWISE_CONV_2D": _depthwise,
+    "FULLY_CONNECTED": _fully_connected,
+    "PAD": _pad,
+    "RESHAPE": _reshape,
+    "ADD": _add,
+    "SUB": _add,
+    "MUL": _multiply,
+    "MEAN": _mean,
+    "AVERAGE_POOL_2D": _pool,
+    "MAX_POOL_2D": _pool,
+    "SOFTMAX": _softmax,
     **dict.fromkeys(_FUNCTIONS, _table),
-}  # fmt: skip
+}

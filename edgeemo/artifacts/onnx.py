@@ -26,22 +26,78 @@ CARD_KEY = "edgeemo.card"
 MAX_BYTES = 64 * 2**20
 """Largest file that is read. The models this is for have some 100 KB."""
 
-OPERATORS = frozenset({
-    # Linear maps and their quantized form.
-    "Conv", "ConvTranspose", "Gemm", "MatMul", "QuantizeLinear", "DequantizeLinear",
-    "BatchNormalization", "LayerNormalization",
-    # Arithmetic and activations.
-    "Abs", "Add", "Clip", "Div", "Erf", "Exp", "HardSigmoid", "HardSwish", "LeakyRelu", "Log",
-    "Max", "Min", "Mul", "Neg", "PRelu", "Pow", "Reciprocal", "Relu", "Sigmoid", "Softmax",
-    "Sqrt", "Sub", "Tanh",
-    # Pooling and sums.
-    "AveragePool", "CumSum", "GlobalAveragePool", "GlobalMaxPool", "MaxPool", "ReduceMax",
-    "ReduceMean", "ReduceMin", "ReduceSum",
-    # Shapes and selection.
-    "And", "Cast", "Concat", "Constant", "ConstantOfShape", "Equal", "Expand", "Flatten",
-    "Gather", "Greater", "Identity", "Less", "Not", "Or", "Pad", "Range", "Reshape", "Shape",
-    "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze", "Where",
-})  # fmt: skip
+OPERATORS = frozenset(
+    {
+        # Linear maps and their quantized form.
+        "Conv",
+        "ConvTranspose",
+        "Gemm",
+        "MatMul",
+        "QuantizeLinear",
+        "DequantizeLinear",
+        "BatchNormalization",
+        "LayerNormalization",
+        # Arithmetic and activations.
+        "Abs",
+        "Add",
+        "Clip",
+        "Div",
+        "Erf",
+        "Exp",
+        "HardSigmoid",
+        "HardSwish",
+        "LeakyRelu",
+        "Log",
+        "Max",
+        "Min",
+        "Mul",
+        "Neg",
+        "PRelu",
+        "Pow",
+        "Reciprocal",
+        "Relu",
+        "Sigmoid",
+        "Softmax",
+        "Sqrt",
+        "Sub",
+        "Tanh",
+        # Pooling and sums.
+        "AveragePool",
+        "CumSum",
+        "GlobalAveragePool",
+        "GlobalMaxPool",
+        "MaxPool",
+        "ReduceMax",
+        "ReduceMean",
+        "ReduceMin",
+        "ReduceSum",
+        # Shapes and selection.
+        "And",
+        "Cast",
+        "Concat",
+        "Constant",
+        "ConstantOfShape",
+        "Equal",
+        "Expand",
+        "Flatten",
+        "Gather",
+        "Greater",
+        "Identity",
+        "Less",
+        "Not",
+        "Or",
+        "Pad",
+        "Range",
+        "Reshape",
+        "Shape",
+        "Slice",
+        "Split",
+        "Squeeze",
+        "Transpose",
+        "Unsqueeze",
+        "Where",
+    }
+)
 """Operators that a file may use. None of them runs other code or reads other files."""
 
 _MODEL_VALUES = {1, 2, 3, 4, 5, 6, 7, 8, 14}  # no training_info, no functions

@@ -17,11 +17,14 @@ MEAN, TOKEN, STATE, NEXT = "mean", "token", "state", "next"
 """Names of inputs and outputs; states are numbered, "state0" and its successor "next0"."""
 
 Arrays = Mapping[str, NDArray[np.generic]]
-Call = Callable[[NDArray[np.float32], NDArray[np.float32], Arrays], tuple[dict[str, NDArray[np.float32]], Arrays]]  # noqa: E501  # fmt: skip
+Call = Callable[
+    [NDArray[np.float32], NDArray[np.float32], Arrays],
+    tuple[dict[str, NDArray[np.float32]], Arrays],
+]
 
 
-class Hops:
-    """See `edgeemo.backends.Incremental`.
+class ArtifactStepModel:
+    """See `edgeemo.backends.StepModel`.
 
     Args:
         call: one step: features [1, hop, bands], mean [1, pooled] and states to the outputs

@@ -31,12 +31,32 @@ MAX_BYTES = 64 * 2**20
 """Largest file that is read. The models this is for have some 100 KB."""
 
 OPERATORS = {
-    0: "ADD", 1: "AVERAGE_POOL_2D", 2: "CONCATENATION", 3: "CONV_2D", 4: "DEPTHWISE_CONV_2D",
-    9: "FULLY_CONNECTED", 14: "LOGISTIC", 17: "MAX_POOL_2D", 18: "MUL", 19: "RELU", 21: "RELU6",
-    22: "RESHAPE", 25: "SOFTMAX", 34: "PAD", 39: "TRANSPOSE", 40: "MEAN", 41: "SUB", 42: "DIV",
-    43: "SQUEEZE", 45: "STRIDED_SLICE", 65: "SLICE", 74: "SUM", 114: "QUANTIZE",
-    117: "HARD_SWISH", 126: "BATCH_MATMUL",
-}  # fmt: skip
+    0: "ADD",
+    1: "AVERAGE_POOL_2D",
+    2: "CONCATENATION",
+    3: "CONV_2D",
+    4: "DEPTHWISE_CONV_2D",
+    9: "FULLY_CONNECTED",
+    14: "LOGISTIC",
+    17: "MAX_POOL_2D",
+    18: "MUL",
+    19: "RELU",
+    21: "RELU6",
+    22: "RESHAPE",
+    25: "SOFTMAX",
+    34: "PAD",
+    39: "TRANSPOSE",
+    40: "MEAN",
+    41: "SUB",
+    42: "DIV",
+    43: "SQUEEZE",
+    45: "STRIDED_SLICE",
+    65: "SLICE",
+    74: "SUM",
+    114: "QUANTIZE",
+    117: "HARD_SWISH",
+    126: "BATCH_MATMUL",
+}
 """Operators that a file may use, by number. None of them runs other code or reads other files."""
 
 _MAX_ENTRIES = 8
@@ -47,19 +67,36 @@ _TYPE_BYTES = {0: 4, 2: 4, 4: 8, 7: 2, 9: 1}  # float32, int32, int64, int16, in
 # Fields of a table: a number's bytes, "text", "[n]" for a vector of numbers of n bytes, or the
 # kind of table, "[Kind]" for many. Numbers that are not listed are refused.
 _TABLES: dict[str, dict[int, str]] = {
-    "Model": {0: "4", 1: "[OperatorCode]", 2: "[SubGraph]", 3: "text", 4: "[Buffer]",
-              5: "[4]", 6: "[Metadata]", 7: "[SignatureDef]"},
+    "Model": {
+        0: "4",
+        1: "[OperatorCode]",
+        2: "[SubGraph]",
+        3: "text",
+        4: "[Buffer]",
+        5: "[4]",
+        6: "[Metadata]",
+        7: "[SignatureDef]",
+    },
     "OperatorCode": {0: "1", 2: "4", 3: "4"},
     "SubGraph": {0: "[Tensor]", 1: "[4]", 2: "[4]", 3: "[Operator]", 4: "text", 5: "4"},
     "Tensor": {0: "[4]", 1: "1", 2: "4", 3: "text", 4: "Quantization", 5: "1", 7: "[4]", 8: "1"},
     "Quantization": {0: "[4]", 1: "[4]", 2: "[4]", 3: "[8]", 4: "1", 6: "4"},
-    "Operator": {0: "4", 1: "[4]", 2: "[4]", 3: "1", 4: "Options", 6: "1", 7: "[1]", 8: "[4]",
-                 13: "4"},
+    "Operator": {
+        0: "4",
+        1: "[4]",
+        2: "[4]",
+        3: "1",
+        4: "Options",
+        6: "1",
+        7: "[1]",
+        8: "[4]",
+        13: "4",
+    },
     "Buffer": {0: "[1]"},
     "Metadata": {},
     "SignatureDef": {0: "[TensorMap]", 1: "[TensorMap]", 2: "text", 4: "4"},
     "TensorMap": {0: "text", 1: "4"},
-}  # fmt: skip
+}
 
 # Operator, the number of its options' kind, and the options that must be 1 or more: a stride of 0
 # is a division by zero in a runtime.
@@ -121,8 +158,18 @@ def digest(model: bytes) -> str:
 def _split(data: bytes) -> tuple[bytes, bytes]:
     """The flatbuffer, and the card from the ZIP behind it."""
     # What zipfile raises on damaged archives, by experience with random bytes.
-    faults = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, ValueError,
-              NotImplementedError, RuntimeError, OverflowError, MemoryError)  # fmt: skip
+    faults = (
+        zipfile.BadZipFile,
+        zlib.error,
+        struct.error,
+        EOFError,
+        OSError,
+        ValueError,
+        NotImplementedError,
+        RuntimeError,
+        OverflowError,
+        MemoryError,
+    )
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             entries = archive.infolist()
@@ -138,14 +185,17 @@ def _split(data: bytes) -> tuple[bytes, bytes]:
             if len(cards) != 1:
                 raise BadArtifact("has no card; a file made by `edgeemo export` has one")
             if cards[0].file_size > MAX_CARD:
-                raise BadArtifact(f"the card says it has {cards[0].file_size} bytes; "
-                                  f"at most {MAX_CARD} are read")  # fmt: skip
+                raise BadArtifact(
+                    f"the card says it has {cards[0].file_size} bytes; at most {MAX_CARD} are read"
+                )
             with archive.open(cards[0]) as stream:
                 # One byte more than promised: an entry may lie about its size.
                 card = stream.read(cards[0].file_size + 1)
             if len(card) != cards[0].file_size:
-                raise BadArtifact(f"the card has {len(card)} bytes, its ZIP entry says "
-                                  f"{cards[0].file_size}; the file is damaged")  # fmt: skip
+                raise BadArtifact(
+                    f"the card has {len(card)} bytes, its ZIP entry says "
+                    f"{cards[0].file_size}; the file is damaged"
+                )
             return data[: min(e.header_offset for e in entries)], card
     except faults as error:
         raise BadArtifact(

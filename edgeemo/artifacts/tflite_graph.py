@@ -21,23 +21,38 @@ from numpy.typing import NDArray
 from edgeemo.artifacts.tflite import OPERATORS, Table, check_model
 from edgeemo.errors import BadArtifact
 
-_TYPES: Mapping[int, Any] = {
-    0: np.float32, 2: np.int32, 4: np.int64, 7: np.int16, 9: np.int8,
-}  # fmt: skip
+_TYPES: Mapping[int, Any] = {0: np.float32, 2: np.int32, 4: np.int64, 7: np.int16, 9: np.int8}
 
 # Options by operator: name of the field, its number, its kind (of struct), its default.
 _CONV = (("padding", 0, "<b", 0), ("stride_columns", 1, "<i", 0), ("stride_rows", 2, "<i", 0))
-_POOL = (*_CONV, ("kernel_columns", 3, "<i", 0), ("kernel_rows", 4, "<i", 0),
-         ("activation", 5, "<b", 0))  # fmt: skip
+_POOL = (
+    *_CONV,
+    ("kernel_columns", 3, "<i", 0),
+    ("kernel_rows", 4, "<i", 0),
+    ("activation", 5, "<b", 0),
+)
 _ACTIVATION = (("activation", 0, "<b", 0),)
 _OPTIONS: Mapping[str, tuple[tuple[str, int, str, int], ...]] = {
-    "CONV_2D": (*_CONV, ("activation", 3, "<b", 0), ("dilation_columns", 4, "<i", 1),
-                ("dilation_rows", 5, "<i", 1)),
-    "DEPTHWISE_CONV_2D": (*_CONV, ("activation", 4, "<b", 0), ("dilation_columns", 5, "<i", 1),
-                          ("dilation_rows", 6, "<i", 1)),
-    "AVERAGE_POOL_2D": _POOL, "MAX_POOL_2D": _POOL, "FULLY_CONNECTED": _ACTIVATION,
-    "ADD": _ACTIVATION, "SUB": _ACTIVATION, "MUL": _ACTIVATION, "SOFTMAX": (("beta", 0, "<f", 0),),
-}  # fmt: skip
+    "CONV_2D": (
+        *_CONV,
+        ("activation", 3, "<b", 0),
+        ("dilation_columns", 4, "<i", 1),
+        ("dilation_rows", 5, "<i", 1),
+    ),
+    "DEPTHWISE_CONV_2D": (
+        *_CONV,
+        ("activation", 4, "<b", 0),
+        ("dilation_columns", 5, "<i", 1),
+        ("dilation_rows", 6, "<i", 1),
+    ),
+    "AVERAGE_POOL_2D": _POOL,
+    "MAX_POOL_2D": _POOL,
+    "FULLY_CONNECTED": _ACTIVATION,
+    "ADD": _ACTIVATION,
+    "SUB": _ACTIVATION,
+    "MUL": _ACTIVATION,
+    "SOFTMAX": (("beta", 0, "<f", 0),),
+}
 
 NONE, RELU, RELU_N1_TO_1, RELU6 = range(4)
 """Fused activations."""
@@ -102,15 +117,18 @@ def read_graph(model: bytes) -> Graph:
         raise BadArtifact("not a TFLite file (truncated, or another format)")
     check_model(model)
     root = Table(memoryview(model), struct.unpack_from("<I", model)[0], "Model")
-    codes = [OPERATORS[max(code.number(3), code.number(0, "<b"))]
-             for code in root.tables(1, "OperatorCode")]  # fmt: skip
+    codes = [
+        OPERATORS[max(code.number(3), code.number(0, "<b"))]
+        for code in root.tables(1, "OperatorCode")
+    ]
     buffers = [buffer.vector(0, 1) for buffer in root.tables(4, "Buffer")]
     graph = root.tables(2, "SubGraph")[0]
     return Graph(
         tuple(_read_tensor(table, model, buffers) for table in graph.tables(0, "Tensor")),
         tuple(_read_operator(table, codes) for table in graph.tables(3, "Operator")),
-        graph.numbers(1), graph.numbers(2),
-    )  # fmt: skip
+        graph.numbers(1),
+        graph.numbers(2),
+    )
 
 
 def _read_tensor(table: Table, model: bytes, buffers: list[tuple[int, int]]) -> Tensor:
@@ -131,8 +149,10 @@ def _read_tensor(table: Table, model: bytes, buffers: list[tuple[int, int]]) -> 
 
 def _read_operator(table: Table, codes: list[str]) -> Operator:
     name, found = codes[table.number(0, "<I")], table.table(4, "Options")
-    options = {key: default if found is None else _option(found, number, kind, default)
-               for key, number, kind, default in _OPTIONS.get(name, ())}  # fmt: skip
+    options = {
+        key: default if found is None else _option(found, number, kind, default)
+        for key, number, kind, default in _OPTIONS.get(name, ())
+    }
     return Operator(name, table.numbers(1), table.numbers(2), options)
 
 

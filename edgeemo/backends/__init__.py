@@ -22,7 +22,7 @@ class Backend(Protocol):
     Attributes:
         name: key of BACKENDS.
         card: what the file says about itself, checked.
-        streams: whether it can go on frame by frame, which `incremental` then does.
+        streams: whether it can go on frame by frame, which `step_model` then does.
     """
 
     name: str
@@ -40,12 +40,12 @@ class Backend(Protocol):
         """
         ...
 
-    def incremental(self) -> Incremental:
+    def step_model(self) -> StepModel:
         """A new state of the model's own, where `streams`."""
         ...
 
 
-class Incremental(Protocol):
+class StepModel(Protocol):
     """One state of a causal model: frames in, the estimate for all of them at any time."""
 
     def push(self, features: NDArray[np.float32]) -> None:

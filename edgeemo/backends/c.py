@@ -70,8 +70,8 @@ class CBackend:
         engine.push(values[0])
         return engine.outputs()
 
-    def incremental(self) -> _Engine:
-        """A state of its own; see `edgeemo.backends.Incremental`.
+    def step_model(self) -> _Engine:
+        """A state of its own; see `edgeemo.backends.StepModel`.
 
         Raises:
             BadInput: the model needs a whole clip at once.
@@ -98,7 +98,7 @@ class CBackend:
 
 
 class _Engine:
-    """One state of the engine; see `edgeemo.backends.Incremental`."""
+    """One state of the engine; see `edgeemo.backends.StepModel`."""
 
     def __init__(self, blob: Blob, path: Path, names: dict[str, slice], block: int) -> None:
         self.block = block if blob.streamable else blob.rows

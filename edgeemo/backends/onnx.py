@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edgeemo.artifacts.card import Card
 from edgeemo.artifacts.onnx import read_onnx
 from edgeemo.artifacts.reading import check_outputs
-from edgeemo.artifacts.step_model import MEAN, NEXT, STATE, TOKEN, Hops
+from edgeemo.artifacts.step_model import MEAN, NEXT, STATE, TOKEN, ArtifactStepModel
 from edgeemo.errors import BadArtifact, BadInput, one_line, require
 
 
@@ -47,11 +47,11 @@ class OnnxBackend:
     def run(self, values: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
         """Outputs by name; see `edgeemo.backends.Backend`."""
         if self.streams:
-            return self.incremental().of(values[0])
+            return self.step_model().of(values[0])
         return self._call({self.card.input: values}, [o.name for o in self.card.outputs])
 
-    def incremental(self) -> Hops:
-        """A state of its own; see `edgeemo.backends.Incremental`.
+    def step_model(self) -> ArtifactStepModel:
+        """A state of its own; see `edgeemo.backends.StepModel`.
 
         Raises:
             BadInput: the file is for whole clips.
@@ -62,12 +62,16 @@ class OnnxBackend:
             )
         shapes = {i.name: i.shape for i in self._session.get_inputs()}
         start = {n: np.zeros(s, np.float32) for n, s in shapes.items() if n.startswith(STATE)}
-        return Hops(self._step, start, self.card.hop, (self.card.features.bands, shapes[MEAN][-1]))
+        return ArtifactStepModel(
+            self._step, start, self.card.hop, (self.card.features.bands, shapes[MEAN][-1])
+        )
 
     def _step(
-        self, features: NDArray[np.float32], mean: NDArray[np.float32],
+        self,
+        features: NDArray[np.float32],
+        mean: NDArray[np.float32],
         states: Mapping[str, NDArray[Any]],
-    ) -> tuple[dict[str, NDArray[np.float32]], Mapping[str, NDArray[Any]]]:  # fmt: skip
+    ) -> tuple[dict[str, NDArray[np.float32]], Mapping[str, NDArray[Any]]]:
         after = {name.replace(STATE, NEXT): name for name in states}
         names = [*(o.name for o in self.card.outputs), TOKEN, *after]
         found = self._call({self.card.input: features, MEAN: mean, **states}, names)

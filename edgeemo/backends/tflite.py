@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edgeemo.artifacts.card import Card
 from edgeemo.artifacts.reading import check_outputs
-from edgeemo.artifacts.step_model import MEAN, NEXT, STATE, TOKEN, Hops
+from edgeemo.artifacts.step_model import MEAN, NEXT, STATE, TOKEN, ArtifactStepModel
 from edgeemo.artifacts.tflite import TfliteFile
 from edgeemo.errors import BadArtifact, BadInput, MissingExtra, one_line, require
 
@@ -53,12 +53,12 @@ class TfliteBackend:
     def run(self, values: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
         """Outputs by name; see `edgeemo.backends.Backend`."""
         if self.streams:
-            return self.incremental().of(values[0])
+            return self.step_model().of(values[0])
         picture = values if self.card.input == "image" else values[..., np.newaxis]
         return self._invoke({self.card.input: picture}, [o.name for o in self.card.outputs])
 
-    def incremental(self) -> Hops:
-        """A state of its own; see `edgeemo.backends.Incremental`.
+    def step_model(self) -> ArtifactStepModel:
+        """A state of its own; see `edgeemo.backends.StepModel`.
 
         Raises:
             BadInput: the file is for whole clips.
@@ -69,21 +69,26 @@ class TfliteBackend:
             )
         states = {n: d for n, d in self._inputs.items() if n.startswith(STATE)}
         # Nothing has been heard: zeros, which an int8 tensor writes as its zero point.
-        start = {n: np.full(d["shape"], d["quantization"][1], d["dtype"])
-                 for n, d in states.items()}  # fmt: skip
+        start = {
+            n: np.full(d["shape"], d["quantization"][1], d["dtype"]) for n, d in states.items()
+        }
         shape = self.card.features.bands, int(self._inputs[MEAN]["shape"][-1])
-        return Hops(self._step, start, self.card.hop, shape)
+        return ArtifactStepModel(self._step, start, self.card.hop, shape)
 
     def _step(
-        self, features: NDArray[np.float32], mean: NDArray[np.float32],
+        self,
+        features: NDArray[np.float32],
+        mean: NDArray[np.float32],
         states: Mapping[str, NDArray[Any]],
-    ) -> tuple[dict[str, NDArray[np.float32]], Mapping[str, NDArray[Any]]]:  # fmt: skip
+    ) -> tuple[dict[str, NDArray[np.float32]], Mapping[str, NDArray[Any]]]:
         for name, values in states.items():
             self._runner.set_tensor(self._inputs[name]["index"], values)
         names = [*(o.name for o in self.card.outputs), TOKEN]
         found = self._invoke({self.card.input: features[..., np.newaxis], MEAN: mean}, names)
-        after = {name: self._runner.get_tensor(
-            self._outputs[name.replace(STATE, NEXT)]["index"]) for name in states}  # fmt: skip
+        after = {
+            name: self._runner.get_tensor(self._outputs[name.replace(STATE, NEXT)]["index"])
+            for name in states
+        }
         return found, after
 
     def _invoke(
@@ -102,8 +107,10 @@ class TfliteBackend:
         # LiteRT raises these on what its graph cannot do.
         except (RuntimeError, ValueError) as error:
             raise BadArtifact(f"{self._path}: cannot be run: {one_line(error)}") from error
-        outputs = {n: _floats(self._runner.get_tensor(self._outputs[n]["index"]), self._outputs[n])
-                   for n in names}  # fmt: skip
+        outputs = {
+            n: _floats(self._runner.get_tensor(self._outputs[n]["index"]), self._outputs[n])
+            for n in names
+        }
         check_outputs(outputs, self.card, self._path)
         return outputs
 
@@ -111,9 +118,11 @@ class TfliteBackend:
         card = self.card
         wanted = card.shape if card.input == "image" else (*card.shape, 1)
         found = self._inputs.get(card.input)
-        fits = found is not None and len(found["shape"]) == len(wanted) and all(
-            want in (None, have) for want, have in zip(wanted, found["shape"], strict=True)
-        )  # fmt: skip
+        fits = (
+            found is not None
+            and len(found["shape"]) == len(wanted)
+            and all(want in (None, have) for want, have in zip(wanted, found["shape"], strict=True))
+        )
         if not fits or (not card.hop and len(self._inputs) != 1):
             has = {n: d["shape"].tolist() for n, d in self._inputs.items()}
             raise BadArtifact(
@@ -126,8 +135,10 @@ class TfliteBackend:
                 self._outputs
             )
         if missing:
-            raise BadArtifact(f"{self._path}: without {', '.join(sorted(missing))}, which the card "
-                              f"promises; it has {', '.join(self._outputs)}")  # fmt: skip
+            raise BadArtifact(
+                f"{self._path}: without {', '.join(sorted(missing))}, which the card "
+                f"promises; it has {', '.join(self._outputs)}"
+            )
 
 
 def _stored(values: NDArray[np.float32], detail: Mapping[str, Any]) -> NDArray[Any]:
@@ -151,9 +162,10 @@ def _start(model: bytes, path: Path, reference: bool) -> Any:
     kind = litert.OpResolverType
     try:
         runner = litert.Interpreter(
-            model_content=model, num_threads=1,
+            model_content=model,
+            num_threads=1,
             experimental_op_resolver_type=kind.BUILTIN_REF if reference else kind.AUTO,
-        )  # fmt: skip
+        )
         runner.allocate_tensors()
     except (RuntimeError, ValueError) as error:
         raise BadArtifact(f"{path}: LiteRT refuses it: {one_line(error)}") from error

@@ -29,23 +29,30 @@ HELP = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of this command."""
     parser.add_argument(
-        "paths", nargs="*", metavar="PATH",
+        "paths",
+        nargs="*",
+        metavar="PATH",
         help="sound files or folders with calm speech of one person (default: the microphone)",
-    )  # fmt: skip
+    )
     parser.add_argument(
         "--labels",
         type=Path,
         metavar="CSV",
         help="a table of rated clips: path, arousal, dominance, valence (0..1)",
     )
-    parser.add_argument("--model", default=DEFAULT, metavar="M",
-                        help="model of --labels (default: %(default)s)")  # fmt: skip
+    parser.add_argument(
+        "--model", default=DEFAULT, metavar="M", help="model of --labels (default: %(default)s)"
+    )
     parser.add_argument("--backend", help="what runs the model (default: by its ending)")
     parser.add_argument("--device", metavar="D", help="number or name of the microphone")
     parser.add_argument(
-        "-o", "--output", type=Path, default=Path("baseline.json"), metavar="F",
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("baseline.json"),
+        metavar="F",
         help="file to write (default: %(default)s)",
-    )  # fmt: skip
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -16,8 +16,8 @@ from edgeemo.errors import BadInput, require
 
 if TYPE_CHECKING:
     from edgeemo.compress.data import DataSet
-    from edgeemo.compress.recipes.tables import Recipe
-    from edgeemo.compress.run import Facts, Run
+    from edgeemo.compress.recipes import Recipe
+    from edgeemo.compress.run import Run, RunSummary
 
 HELP = (
     "Label speech or faces with a teacher, train a student on the labels, evaluate it on people "
@@ -37,16 +37,27 @@ class _Show(Protocol):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of this command."""
     add = parser.add_argument
-    add("--recipe", metavar="R",
-        help="name or .toml file (default: demo, for faces mobilenetv3-small-face)")  # fmt: skip
-    add("--data", metavar="D", help="folder of sound, of faces or of corpora "
-        "(default: the shipped speech; no faces are shipped)")  # fmt: skip
+    add(
+        "--recipe",
+        metavar="R",
+        help="name or .toml file (default: demo, for faces mobilenetv3-small-face)",
+    )
+    add(
+        "--data",
+        metavar="D",
+        help="folder of sound, of faces or of corpora "
+        "(default: the shipped speech; no faces are shipped)",
+    )
     add("--task", choices=["speech", "face"], help="default: the recipe's")
     add("--teacher", metavar="T", help="name, file or folder; overrides the recipe's")
     add("--out", type=Path, metavar="RUN", help="new folder of the run (default: runs/NAME-001)")
     add("--resume", type=Path, metavar="RUN", help="go on with an interrupted run")
-    add("--cache", type=Path, metavar="DIR",
-        help="folder of the teacher's labels (default: labels/ beside the run)")  # fmt: skip
+    add(
+        "--cache",
+        type=Path,
+        metavar="DIR",
+        help="folder of the teacher's labels (default: labels/ beside the run)",
+    )
     add("--device", default="cpu", help="of torch (default: %(default)s)")
     add("--json", action="store_true", help="the result as one JSON object")
 
@@ -67,9 +78,9 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _distil(args: argparse.Namespace) -> tuple[Run, Facts]:
+def _distil(args: argparse.Namespace) -> tuple[Run, RunSummary]:
     from edgeemo.compress import distributed
-    from edgeemo.compress.pipeline import distil, new_student
+    from edgeemo.compress.pipeline import distill, new_student
     from edgeemo.compress.run import Run
     from edgeemo.compress.teachers import load_teacher
 
@@ -79,16 +90,26 @@ def _distil(args: argparse.Namespace) -> tuple[Run, Facts]:
     teacher = load_teacher(recipe.teacher.name, args.device)
     data = _data(begun.given.get("data"), recipe)
     if distributed.rank() == 0:
-        print(f"{begun.folder}: {recipe.student.name} learns {teacher.name} on {data!r}",
-              file=sys.stderr)  # fmt: skip
+        print(
+            f"{begun.folder}: {recipe.student.name} learns {teacher.name} on {data!r}",
+            file=sys.stderr,
+        )
     cache = begun.given.get("cache")
     try:
         with _progress(silent=distributed.rank() > 0) as show:
-            facts = distil(begun, data, teacher, cache=Path(cache) if cache else None,
-                           device=args.device, progress=show)  # fmt: skip
+            facts = distill(
+                begun,
+                data,
+                teacher,
+                cache=Path(cache) if cache else None,
+                device=args.device,
+                progress=show,
+            )
     except KeyboardInterrupt:
-        print(f"\nedgeemo: stopped; go on with: edgeemo distill --resume {begun.folder}",
-              file=sys.stderr)  # fmt: skip
+        print(
+            f"\nedgeemo: stopped; go on with: edgeemo distill --resume {begun.folder}",
+            file=sys.stderr,
+        )
         raise
     return Run(begun.folder), facts
 
@@ -97,7 +118,7 @@ def _begun(args: argparse.Namespace) -> Run:
     """A new run, made by the first process for all."""
     from edgeemo.compress import distributed
     from edgeemo.compress.pipeline import check_task, new_student
-    from edgeemo.compress.recipes.file import load_recipe
+    from edgeemo.compress.recipes import load_recipe
     from edgeemo.compress.run import Run, new_folder
     from edgeemo.compress.teachers import load_teacher
 
@@ -115,8 +136,10 @@ def _begun(args: argparse.Namespace) -> Run:
     check_task(recipe, data, load_teacher(recipe.teacher.name, args.device))
     folder = Path(distributed.from_first(str(args.out or new_folder(recipe.name))))
     if distributed.rank() == 0:
-        given = {"data": args.data and str(Path(args.data).resolve()),
-                 "cache": args.cache and str(args.cache.resolve())}  # fmt: skip
+        given = {
+            "data": args.data and str(Path(args.data).resolve()),
+            "cache": args.cache and str(args.cache.resolve()),
+        }
         Run.begin(folder, recipe, given)
     distributed.barrier()
     return Run(folder)
@@ -161,8 +184,13 @@ def _bars() -> Iterator[_Show]:
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as RichProgress
 
-    columns = (TextColumn("{task.description:<10}"), BarColumn(), MofNCompleteColumn(),
-               TextColumn("left"), TimeRemainingColumn())  # fmt: skip
+    columns = (
+        TextColumn("{task.description:<10}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
     with RichProgress(*columns, console=Console(stderr=True)) as bars:
         tasks: dict[tuple[str, int], Any] = {}
 
@@ -195,18 +223,18 @@ class _Lines:
         print(f"{what} {done} of {total}{tail}", file=sys.stderr, flush=True)
 
 
-def _json(run: Run, facts: Facts) -> str:
+def _json(run: Run, facts: RunSummary) -> str:
     from edgeemo import schema
 
     plain = {"run": str(run.folder), "report": str(run.report)} | schema.write(facts)
     return json.dumps(plain, ensure_ascii=False)
 
 
-def _text(run: Run, facts: Facts) -> str:
+def _text(run: Run, facts: RunSummary) -> str:
     each = "face" if facts.task == "face" else "second of audio"
     lines = [
         f"{facts.name}: {facts.parameters:,} parameters, "
-        f"{facts.macs_per_second / 1e6:.1f} M MAC a {each}",
+        f"{facts.macs_per_second / 1e6:.1f} M MAC a {each}"
     ]
     if facts.metrics:
         lines.append(f"On {facts.metrics[0].test_set}:")

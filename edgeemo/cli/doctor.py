@@ -53,10 +53,7 @@ def examine() -> Report:
         (name, error or None, broken). The two paths are all it tells about the user.
     """
     return {
-        "edgeemo": {
-            "version": edgeemo.__version__,
-            "path": str(Path(edgeemo.__file__).parent),
-        },
+        "edgeemo": {"version": edgeemo.__version__, "path": str(Path(edgeemo.__file__).parent)},
         "python": {"version": platform.python_version(), "path": sys.executable},
         "machine": _machine(),
         "native": _native(),

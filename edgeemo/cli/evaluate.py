@@ -44,9 +44,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--csv", type=Path, metavar="F", help="write a line a clip to F")
     parser.add_argument("--plot", type=Path, metavar="F.svg", help="draw estimates over labels")
     parser.add_argument(
-        "--confusion", type=Path, metavar="F",
+        "--confusion",
+        type=Path,
+        metavar="F",
         help="confusion matrix and recalls: a picture if F ends in .svg, numbers if in .csv",
-    )  # fmt: skip
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -119,9 +121,12 @@ def _groups(clip: Clip) -> dict[str, str]:
         return found
     young, middle = _YOUNG
     found["age"] = (
-        f"to {young}" if age <= young else f"{young + 1} to {middle}" if age <= middle
+        f"to {young}"
+        if age <= young
+        else f"{young + 1} to {middle}"
+        if age <= middle
         else f"over {middle}"
-    )  # fmt: skip
+    )
     return found
 
 
@@ -141,16 +146,25 @@ def _json(
     if matrix is None:
         return
     count = int(matrix.counts.sum())
-    yield json.dumps(head | {"measure": "accuracy", "of": "classes", "clips": count,
-                             "value": matrix.accuracy})  # fmt: skip
+    yield json.dumps(
+        head | {"measure": "accuracy", "of": "classes", "clips": count, "value": matrix.accuracy}
+    )
     if matrix.kl is not None:
-        yield json.dumps(head | {"measure": "kl", "of": "votes", "clips": matrix.voted,
-                                 "value": matrix.kl})  # fmt: skip
+        yield json.dumps(
+            head | {"measure": "kl", "of": "votes", "clips": matrix.voted, "value": matrix.kl}
+        )
     for name, (recall, total) in matrix.recall.items():
         yield json.dumps(head | {"measure": "recall", "of": name, "clips": total, "value": recall})
     for group in matrix.groups:
-        yield json.dumps(head | {"measure": "accuracy", "of": f"{group.by} {group.name}",
-                                 "clips": group.count, "value": group.accuracy})  # fmt: skip
+        yield json.dumps(
+            head
+            | {
+                "measure": "accuracy",
+                "of": f"{group.by} {group.name}",
+                "clips": group.count,
+                "value": group.accuracy,
+            }
+        )
 
 
 def _text(

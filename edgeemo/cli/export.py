@@ -20,21 +20,29 @@ HELP = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of this command."""
     parser.add_argument(
-        "run_folder", nargs="?", type=Path, metavar="RUN",
+        "run_folder",
+        nargs="?",
+        type=Path,
+        metavar="RUN",
         help="folder left by `edgeemo distill` (default: the last one under runs/); for the format "
         "c also an int8 .tflite file or the name of a shipped model",
-    )  # fmt: skip
+    )
     parser.add_argument("--int8", action="store_true", help="8-bit weights and activations")
     parser.add_argument(
-        "--format", default="onnx", metavar="F",
+        "--format",
+        default="onnx",
+        metavar="F",
         help="formats, with commas between them (default: %(default)s)",
-    )  # fmt: skip
-    parser.add_argument("-o", "--out", type=Path, metavar="DIR",
-                        help="folder for the files (default: RUN/export)")  # fmt: skip
-    parser.add_argument("--waveform", action="store_true",
-                        help="one file that takes 16 kHz samples")  # fmt: skip
-    parser.add_argument("--hop", action="store_true",
-                        help="files of one step: states are inputs and outputs")  # fmt: skip
+    )
+    parser.add_argument(
+        "-o", "--out", type=Path, metavar="DIR", help="folder for the files (default: RUN/export)"
+    )
+    parser.add_argument(
+        "--waveform", action="store_true", help="one file that takes 16 kHz samples"
+    )
+    parser.add_argument(
+        "--hop", action="store_true", help="files of one step: states are inputs and outputs"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object a file")
 
 
@@ -49,9 +57,14 @@ def run(args: argparse.Namespace) -> int:
         return _write_folder(args)
     folder = args.run_folder or last_run().folder
     results: list[ExportResult] = export_run(
-        folder, formats, args.int8, args.out, args.waveform, args.hop,
+        folder,
+        formats,
+        args.int8,
+        args.out,
+        args.waveform,
+        args.hop,
         say=logging.getLogger("edgeemo").info,
-    )  # fmt: skip
+    )
     for result in results:
         print(json.dumps(row(result)) if args.json else text(result))
     return 0

@@ -33,9 +33,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of this command."""
     sources = parser.add_argument_group("what is listened to and looked at")
     sources.add_argument(
-        "--microphone", metavar="D",
+        "--microphone",
+        metavar="D",
         help="number or part of the name of a microphone, or none (default: the system's)",
-    )  # fmt: skip
+    )
     sources.add_argument(
         "--camera", metavar="N", help="number of a camera, or none (default: 0, if there is one)"
     )
@@ -43,16 +44,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--wav", metavar="F", type=Path, help="a sound file in place of the microphone"
     )
     sources.add_argument(
-        "--video", metavar="F", type=Path,
+        "--video",
+        metavar="F",
+        type=Path,
         help="a video file in place of the camera; its sound, in place of the microphone, needs "
         "ffmpeg (or give it with --wav)",
-    )  # fmt: skip
+    )
     sources.add_argument("--fast", action="store_true", help="files: do not keep to real speed")
     models = parser.add_argument_group("what is run")
     models.add_argument(
-        "--model", default=DEFAULT, metavar="M",
+        "--model",
+        default=DEFAULT,
+        metavar="M",
         help="of speech: name of a shipped model or path of a file (default: %(default)s)",
-    )  # fmt: skip
+    )
     models.add_argument("--face-model", metavar="M", help="of faces (default: the shipped one)")
     models.add_argument(
         "--backend", choices=sorted(BACKENDS), help="what runs them (default: by their ending)"
@@ -64,13 +69,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     shown = views.add_mutually_exclusive_group()
     shown.add_argument("--json", action="store_true", help="one JSON object an estimate")
     shown.add_argument(
-        "--web", nargs="?", type=int, const=PORT, metavar="PORT",
+        "--web",
+        nargs="?",
+        type=int,
+        const=PORT,
+        metavar="PORT",
         help=f"a page for a browser on this machine (port {PORT}; 0 takes a free one)",
-    )  # fmt: skip
+    )
     views.add_argument(
-        "--record", metavar="DIR", type=Path,
+        "--record",
+        metavar="DIR",
+        type=Path,
         help="keep sound and estimates in this folder, which must be empty or absent",
-    )  # fmt: skip
+    )
 
 
 def run(args: argparse.Namespace) -> int:

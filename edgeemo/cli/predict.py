@@ -42,17 +42,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "paths", nargs="+", metavar="PATH", help="a file of sound, a picture, a video, or a folder"
     )
     parser.add_argument(
-        "--model", metavar="M",
+        "--model",
+        metavar="M",
         help="name of a shipped model or path of a file (default: "
         f"{DEFAULT} for sound, {FACE_DEFAULT} for faces)",
-    )  # fmt: skip
+    )
     parser.add_argument(
         "--backend", choices=sorted(BACKENDS), help="what runs the model (default: by its ending)"
     )
     parser.add_argument(
-        "--detector", choices=list(DETECTORS), default=DETECTOR,
+        "--detector",
+        choices=list(DETECTORS),
+        default=DETECTOR,
         help="what finds faces; none: each picture is a face already (default: %(default)s)",
-    )  # fmt: skip
+    )
     parser.add_argument(
         "--baseline", metavar="F", help="of the person who speaks; made by `edgeemo calibrate`"
     )

@@ -92,11 +92,14 @@ class _PyAudio:
         )
         return [
             Input(
-                int(row["index"]), str(row["name"]),
-                int(row["maxInputChannels"]), int(row["defaultSampleRate"]),
+                int(row["index"]),
+                str(row["name"]),
+                int(row["maxInputChannels"]),
+                int(row["defaultSampleRate"]),
             )
-            for row in rows if row["maxInputChannels"] > 0
-        ]  # fmt: skip
+            for row in rows
+            if row["maxInputChannels"] > 0
+        ]
 
     def default(self) -> int | None:
         try:
@@ -115,10 +118,14 @@ class _PyAudio:
         try:
             with quiet():
                 stream = self._port.open(
-                    device.rate, channels, module.paFloat32, input=True,
-                    input_device_index=device.index, frames_per_buffer=frames,
+                    device.rate,
+                    channels,
+                    module.paFloat32,
+                    input=True,
+                    input_device_index=device.index,
+                    frames_per_buffer=frames,
                     stream_callback=callback,
-                )  # fmt: skip
+                )
         except (OSError, ValueError) as error:
             raise _refused(device, error) from None
         return _Open(stream.is_active, stream.close)
@@ -156,9 +163,13 @@ class _SoundDevice:
         try:
             with quiet():
                 stream = self._module.InputStream(
-                    samplerate=device.rate, channels=channels, dtype="float32",
-                    device=device.index, blocksize=frames, callback=callback,
-                )  # fmt: skip
+                    samplerate=device.rate,
+                    channels=channels,
+                    dtype="float32",
+                    device=device.index,
+                    blocksize=frames,
+                    callback=callback,
+                )
                 stream.start()
         except (self._module.PortAudioError, ValueError) as error:
             raise _refused(device, error) from None

@@ -109,10 +109,18 @@ def _librosa(session: Session) -> Run:
 
     def run(clip: Values) -> list[float]:
         mel = librosa.feature.melspectrogram(
-            y=np.pad(clip, (lead, spec.fft - spec.window - lead)), sr=spec.sample_rate,
-            n_fft=spec.fft, hop_length=spec.hop, win_length=spec.window, center=False,
-            n_mels=spec.bands, fmin=spec.low_hz, fmax=spec.high_hz, htk=False, norm="slaney",
-        )  # fmt: skip
+            y=np.pad(clip, (lead, spec.fft - spec.window - lead)),
+            sr=spec.sample_rate,
+            n_fft=spec.fft,
+            hop_length=spec.hop,
+            win_length=spec.window,
+            center=False,
+            n_mels=spec.bands,
+            fmin=spec.low_hz,
+            fmax=spec.high_hz,
+            htk=False,
+            norm="slaney",
+        )
         features = np.log(np.maximum(mel.T, spec.floor)).astype(np.float32)[np.newaxis]
         found = session.backend.run(features)
         return [float(v) for output in session.card.outputs for v in found[output.name][0]]
@@ -161,14 +169,16 @@ def _file(model: str | Path, backend: str) -> Path | None:
 def _row(name: str, path: Path, rounds: list[dict[str, dict[str, Any]]]) -> Row:
     mine, first = [r[name] for r in rounds], [next(iter(r.values())) for r in rounds]
     return Row(
-        name, path.name, path.stat().st_size,
+        name,
+        path.name,
+        path.stat().st_size,
         ms=statistics.median(r["ms"] for r in mine),
         best_ms=min(r["ms"] for r in mine),
         load_ms=statistics.median(r["load_ms"] for r in mine),
         peak_mb=statistics.median(r["peak_mb"] for r in mine),
         ratio=statistics.median(a["ms"] / b["ms"] for a, b in zip(mine, first, strict=True)),
         apart=float(np.abs(np.subtract(mine[0]["values"], first[0]["values"])).max()),
-    )  # fmt: skip
+    )
 
 
 def _in_a_process(name: str, path: Path) -> dict[str, Any]:
@@ -206,10 +216,16 @@ def main(name: str, path: str) -> None:
     # VmHWM begins anew with each program; ru_maxrss would remember the process that started it.
     status = Path("/proc/self/status").read_text()
     peak = int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")))
-    print(json.dumps({
-        "ms": statistics.median(times) * 1e3, "load_ms": loaded * 1e3,
-        "peak_mb": peak * 1024 / 1e6, "values": found,
-    }))  # fmt: skip
+    print(
+        json.dumps(
+            {
+                "ms": statistics.median(times) * 1e3,
+                "load_ms": loaded * 1e3,
+                "peak_mb": peak * 1024 / 1e6,
+                "values": found,
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

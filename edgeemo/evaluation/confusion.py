@@ -80,9 +80,14 @@ def confusion(rows: Sequence[Judged]) -> Confusion | None:
     votes = [[(r.votes or {}).get(c, 0.0) for c in CLASSES] for r in voted]
     said = [[r.estimate.classes.get(c, 0.0) for c in CLASSES] for r in voted]
     return Confusion(
-        classes, counts, float(np.trace(counts) / counts.sum()), float(recalls.mean()),
-        kl_divergence(votes, said) if voted else None, len(voted), tuple(_groups(named)),
-    )  # fmt: skip
+        classes,
+        counts,
+        float(np.trace(counts) / counts.sum()),
+        float(recalls.mean()),
+        kl_divergence(votes, said) if voted else None,
+        len(voted),
+        tuple(_groups(named)),
+    )
 
 
 def to_csv(found: Confusion) -> str:

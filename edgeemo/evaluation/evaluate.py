@@ -76,9 +76,10 @@ def figures(rows: Sequence[Judged]) -> list[Figure]:
     for i, name in enumerate(DIMENSIONS):
         # A dimension may have been rated by nobody: then its label is NaN.
         usable = [
-            r for r in rated
+            r
+            for r in rated
             if getattr(r.estimate, name) is not None and r.adv and math.isfinite(r.adv[i])
-        ]  # fmt: skip
+        ]
         found += _figure("ccc", name, usable, partial(_ccc, i))
     named = [r for r in rows if r.emotion is not None and r.guess in r.estimate.classes]
     return found + _figure("uar", "classes", named, _uar)
@@ -94,10 +95,17 @@ def to_csv(rows: Iterable[Judged]) -> str:
         labels = ["", "", ""] if row.adv is None else [f"{v:.4f}" for v in row.adv]
         values = [getattr(row.estimate, name) for name in DIMENSIONS]
         said = ["" if v is None else f"{v:.4f}" for v in values]
-        writer.writerow([
-            row.id, row.speaker, *labels, row.emotion or "", *said, row.guess or "",
-            f"{row.estimate.confidence:.4f}",
-        ])  # fmt: skip
+        writer.writerow(
+            [
+                row.id,
+                row.speaker,
+                *labels,
+                row.emotion or "",
+                *said,
+                row.guess or "",
+                f"{row.estimate.confidence:.4f}",
+            ]
+        )
     return text.getvalue()
 
 
@@ -141,12 +149,16 @@ def _figure(
     known = bool(values)
     return [
         Figure(
-            measure, of, len(rows), judge(rows), len(values),
+            measure,
+            of,
+            len(rows),
+            judge(rows),
+            len(values),
             float(np.mean(values)) if known else None,
             float(np.std(values)) if known else None,
             min(values) if known else None,
         )
-    ]  # fmt: skip
+    ]
 
 
 def _ccc(dimension: int, rows: Sequence[Judged]) -> float:

@@ -8,7 +8,7 @@ for emotion in faces.find(read_picture("photo.jpg")):
     print(emotion.box, emotion.expression, emotion.valence)
 """
 
-from edgeemo.faces.analysis import Faces, Follower, Tracked
+from edgeemo.faces.analysis import Faces, Tracked, TrackingSession
 from edgeemo.faces.boxes import Face
 from edgeemo.faces.detectors import DETECTORS, Detector, open_detector
 from edgeemo.faces.tracking import Track, Tracker
@@ -18,9 +18,9 @@ __all__ = [
     "Detector",
     "Face",
     "Faces",
-    "Follower",
     "Track",
     "Tracked",
     "Tracker",
+    "TrackingSession",
     "open_detector",
 ]

@@ -78,9 +78,9 @@ class Faces:
         for seconds, image in frames:
             yield seconds, follower.push(seconds, image)
 
-    def follower(self) -> Follower:
+    def follower(self) -> TrackingSession:
         """For frames that come one by one."""
-        return Follower(self)
+        return TrackingSession(self)
 
     def _estimate(self, image: Pixels, face: Face) -> Emotion:
         # A picture that is a face gets no margin; box=None says so.
@@ -90,7 +90,7 @@ class Faces:
         return replace(found, box=(left, top, right, bottom))
 
 
-class Follower:
+class TrackingSession:
     """Keeps each face's number from frame to frame; made by `Faces.follower`."""
 
     def __init__(self, faces: Faces) -> None:

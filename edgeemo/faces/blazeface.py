@@ -86,8 +86,8 @@ class BlazeFace:
 
     def find(self, image: Pixels) -> list[Face]:
         """All faces of some SMALLEST pixels or more, the surest first."""
-        halves = self._halves(image)
-        return self._look_twice(halves, views(*halves[0].shape[1::-1]))
+        pyramid = self._halves(image)
+        return self._look_twice(pyramid, views(*pyramid[0].shape[1::-1]))
 
     def follow(self, image: Pixels, known: Sequence[Face]) -> list[Face]:
         """Faces of the next frame of a video, at a part of the cost.
@@ -95,16 +95,16 @@ class BlazeFace:
         Known faces are looked for where they were, new ones that are large in each frame, and
         smaller ones in every eighth.
         """
-        halves = self._halves(image)
-        large, *others = views(*halves[0].shape[1::-1])
-        found = [new for face in known for new in self._look(halves, _around(face), KNOWN)]
-        new = self._look(halves, large, SURE)
+        pyramid = self._halves(image)
+        large, *others = views(*pyramid[0].shape[1::-1])
+        found = [new for face in known for new in self._look(pyramid, _around(face), KNOWN)]
+        new = self._look(pyramid, large, SURE)
         if self._turn % _TURN == 0:
             view = others[self._turn // _TURN % len(others)]
-            new += self._look_twice(halves, [view], [*known, *new])
+            new += self._look_twice(pyramid, [view], [*known, *new])
         self._turn += 1
         # Where both looks show a face, the box of the nearer one is better.
-        return distinct(in_picture(found + [f for f in new if not is_among(f, found)], halves[0]))
+        return distinct(in_picture(found + [f for f in new if not is_among(f, found)], pyramid[0]))
 
     def _halves(self, image: Pixels) -> list[Pixels]:
         """A picture in colour, then half as large, a quarter, ...: its pixels are averaged once."""
@@ -120,31 +120,31 @@ class BlazeFace:
         return found
 
     def _look_twice(
-        self, halves: list[Pixels], where: Iterable[View], known: Sequence[Face] = ()
+        self, pyramid: list[Pixels], where: Iterable[View], known: Sequence[Face] = ()
     ) -> list[Face]:
         """Faces of several views that are not known; those not certain are looked at again."""
         certain: list[Face] = []
         unsure: list[Face] = []
         for view in where:
-            for face in in_picture(self._look(halves, view, FIRST), halves[0]):
+            for face in in_picture(self._look(pyramid, view, FIRST), pyramid[0]):
                 good = face.score > CERTAIN and face.side > _LEAST * view.scale
                 (certain if good else unsure).append(face)
         found = [face for face in distinct(certain) if not is_among(face, known)]
         again = [f for f in distinct(unsure) if not is_among(f, [*known, *certain])]
         for face in again:
-            near = self._look(halves, _around(face), SURE)
+            near = self._look(pyramid, _around(face), SURE)
             found += [f for f in near if is_among(f, [face])]
-        return distinct(in_picture(found, halves[0]))
+        return distinct(in_picture(found, pyramid[0]))
 
-    def _look(self, halves: list[Pixels], view: View, score: float) -> list[Face]:
+    def _look(self, pyramid: list[Pixels], view: View, score: float) -> list[Face]:
         """Faces in one view."""
-        # Of the halves the one with one to two pixels for each of the network.
-        half = min(int(math.log2(max(1.0, view.scale))), len(halves) - 1)
+        # Of the pyramid the one with one to two pixels for each of the network.
+        half = min(int(math.log2(max(1.0, view.scale))), len(pyramid) - 1)
         step = view.scale / 2**half
         # OpenCV counts from the middle of the first pixel.
         left, top = (start / 2**half + (step - 1) / 2 for start in (view.left, view.top))
         part = self._cv2.warpAffine(
-            halves[half],
+            pyramid[half],
             np.array([[step, 0, left], [0, step, top]]),
             (view.width, view.height),
             flags=self._cv2.INTER_LINEAR | self._cv2.WARP_INVERSE_MAP,
@@ -237,6 +237,6 @@ def _anchors(width: int, height: int) -> NDArray[np.float32]:
 
 def _decode(numbers: NDArray[np.float32], anchors: NDArray[np.float32]) -> NDArray[np.float32]:
     """[n, 16] to boxes [n, 4] in pixels; the eyes, nose, mouth and ears are left."""
-    centres = numbers[:, :2] + anchors
+    centers = numbers[:, :2] + anchors
     half = numbers[:, 2:4] / 2
-    return np.concatenate([centres - half, centres + half], axis=1)
+    return np.concatenate([centers - half, centers + half], axis=1)

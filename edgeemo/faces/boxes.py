@@ -69,7 +69,7 @@ def is_among(face: Face, others: Iterable[Face]) -> bool:
 
 
 def in_picture(faces: list[Face], image: Pixels) -> list[Face]:
-    """Those whose centre lies in the picture: beyond it there is only what was filled in."""
+    """Those whose center lies in the picture: beyond it there is only what was filled in."""
     height, width = map(int, image.shape[:2])
 
     def inside(face: Face) -> bool:

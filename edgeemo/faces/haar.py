@@ -49,10 +49,12 @@ class Haar:
         boxes, _, weights = self._cascade.detectMultiScale3(
             grey(image), 1.1, _NEIGHBOURS, minSize=(smallest, smallest), outputRejectLevels=True
         )
-        return distinct([
-            Face(as_square((x, y, x + w, y + h), _GROW, _LIFT), 1 / (1 + math.exp(-weight)))
-            for (x, y, w, h), weight in zip(np.array(boxes).tolist(), weights, strict=True)
-        ])  # fmt: skip
+        return distinct(
+            [
+                Face(as_square((x, y, x + w, y + h), _GROW, _LIFT), 1 / (1 + math.exp(-weight)))
+                for (x, y, w, h), weight in zip(np.array(boxes).tolist(), weights, strict=True)
+            ]
+        )
 
     def follow(self, image: Pixels, known: Sequence[Face]) -> list[Face]:
         """As `find`."""

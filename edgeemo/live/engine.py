@@ -13,14 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from edgeemo.errors import EdgeemoError
 from edgeemo.fusion import STALE_SECONDS, Fusion
-from edgeemo.live.sides import (
-    Event,
-    PictureSource,
-    SoundSource,
-    Worker,
-    face_events,
-    voice_events,
-)
+from edgeemo.live.sides import Event, PictureSource, SoundSource, Worker, face_events, voice_events
 from edgeemo.live.state import Block, Item, Picture, State
 from edgeemo.speech.stream import Stream
 

@@ -65,11 +65,25 @@ def extract(video: Path, wav: Path) -> None:
         if not is_video(file.read(12)):
             raise BadInput(f"{video}: is no video of a known kind")
     command = [
-        program, "-nostdin", "-loglevel", "error",
+        program,
+        "-nostdin",
+        "-loglevel",
+        "error",
         # "file:" also keeps a name that begins with - or looks like an address a name.
-        "-protocol_whitelist", "file", "-i", f"file:{video}",
-        "-map", "0:a:0", "-ac", "1", "-ar", str(RATE), "-f", "wav", f"file:{wav}",
-    ]  # fmt: skip
+        "-protocol_whitelist",
+        "file",
+        "-i",
+        f"file:{video}",
+        "-map",
+        "0:a:0",
+        "-ac",
+        "1",
+        "-ar",
+        str(RATE),
+        "-f",
+        "wav",
+        f"file:{wav}",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         reason = done.stderr.strip().splitlines()[-1:] or ["no reason given"]

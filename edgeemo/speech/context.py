@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeemo.backends import Incremental
+from edgeemo.backends import StepModel
 from edgeemo.features import LogMel
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Ring:
         return self._data[self._filled - (self.count - index) : self._filled]
 
 
-class Windows(Protocol):
+class Context(Protocol):
     """How a stream's model gets its window. Times are samples since the first one."""
 
     def push(self, samples: NDArray[np.float32]) -> None:
@@ -65,7 +65,7 @@ class Windows(Protocol):
         """Forget all samples."""
 
 
-def open_windows(session: Session, window: int, hop: int) -> Windows:
+def open_context(session: Session, window: int, hop: int) -> Context:
     """The cheapest way that the model allows.
 
     Args:
@@ -75,13 +75,13 @@ def open_windows(session: Session, window: int, hop: int) -> Windows:
     """
     card = session.card
     if card.input == "samples" or card.features.prenorm != "none":
-        return _SampleWindows(session, window)
+        return _SampleContext(session, window)
     if session.backend.streams:
-        return _StateWindows(session, window, hop)
-    return _FrameWindows(session, window, hop)
+        return _StepContext(session, window, hop)
+    return _FrameContext(session, window, hop)
 
 
-class _SampleWindows:
+class _SampleContext:
     """For models that need the window's samples: they take samples, or normalize a whole clip."""
 
     def __init__(self, session: Session, window: int) -> None:
@@ -95,14 +95,14 @@ class _SampleWindows:
         return max(0, -((self._window - end) // self._step) * self._step)
 
     def run(self, end: int) -> tuple[Outputs, Values]:
-        values = self._session.values(self._ring.since(self.start(end)))
+        values = self._session.model_input(self._ring.since(self.start(end)))
         return self._session.backend.run(values), values
 
     def reset(self) -> None:
         self._ring.reset()
 
 
-class _FrameWindows:
+class _FrameContext:
     """For models that take frames: each frame is computed once, the model runs anew each time."""
 
     def __init__(self, session: Session, window: int, hop: int) -> None:
@@ -127,14 +127,14 @@ class _FrameWindows:
         self._front.reset()
 
 
-class _StateWindows(_FrameWindows):
+class _StepContext(_FrameContext):
     """For backends that go on frame by frame: two states, begun half a window apart."""
 
     def __init__(self, session: Session, window: int, hop: int) -> None:
         super().__init__(session, window, hop)
         # A whole number of frames, at least half a window, so that two cover one.
         self._half = -(-window // (2 * self._step)) * self._step
-        self._states: list[Incremental] = [session.backend.incremental() for _ in range(2)]
+        self._states: list[StepModel] = [session.backend.step_model() for _ in range(2)]
         self._current, self._next = 0, [0, 0]  # older state's number; next frame of each
         self.reset()
 

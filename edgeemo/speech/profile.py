@@ -183,9 +183,7 @@ def calm_gain(found: Sequence[tuple[float, float]]) -> float:
 
 
 def from_labels(
-    session: Session,
-    clips: Sequence[NDArray[np.float32]],
-    labels: Sequence[Sequence[float]],
+    session: Session, clips: Sequence[NDArray[np.float32]], labels: Sequence[Sequence[float]]
 ) -> Baseline:
     """A head fitted to labelled clips of one's own: ridge regression towards no change.
 
@@ -249,7 +247,7 @@ def _row(outputs: Mapping[str, NDArray[np.float32]], card: Card) -> NDArray[np.f
 
 def _whole(session: Session, samples: NDArray[np.float32]) -> Mapping[str, NDArray[np.float32]]:
     session.predict(samples, session.card.features.sample_rate)  # refuses what cannot be used
-    outputs = session.backend.run(session.values(samples))
+    outputs = session.backend.run(session.model_input(samples))
     return {name: value[0] for name, value in outputs.items()}
 
 

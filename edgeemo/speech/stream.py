@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from edgeemo.errors import BadInput, require
 from edgeemo.session import PIECE_SECONDS, as_float, checked
-from edgeemo.speech.context import Windows, open_windows
+from edgeemo.speech.context import Context, open_context
 from edgeemo.speech.smoothing import Smoother, Smoothing
 from edgeemo.speech.vad import Gate, SpeechShare, open_gate
 from edgeemo.types import Emotion
@@ -76,7 +76,7 @@ class Stream:
                 f"window_seconds is {window_seconds:g}; {session.card.name} with a hop of "
                 f"{hop_seconds:g} s needs at least {self._least / spec.sample_rate:g}"
             )
-        self._windows: Windows = open_windows(session, window, self._hop)
+        self._windows: Context = open_context(session, window, self._hop)
         opened = open_gate(gate, spec.sample_rate)
         self._speech = None if opened is None else SpeechShare(opened, window + self._hop)
         self._smoother = None if smoothing is None else Smoother(smoothing)
@@ -205,7 +205,7 @@ class Stream:
             raw = Emotion(None, None, None, speech=False, start=start / rate, end=end / rate)
         else:
             outputs, values = self._windows.run(end)
-            found = self._session.judge([(outputs, values)], self._baseline)
+            found = self._session.aggregate([(outputs, values)], self._baseline)
             raw = replace(found, speech=speech, start=start / rate, end=end / rate)
         if raw.confidence < self._abstain:
             raw = replace(

@@ -13,7 +13,7 @@ from edgeemo.errors import BadInput, require
 GATES = ("energy", "silero")
 """Names of the gates that edgeemo has."""
 
-LEAST_SHARE = 0.2
+MIN_SPEECH_RATIO = 0.2
 """Share of a window that must be speech before an estimate is given for it."""
 
 
@@ -149,7 +149,7 @@ class SpeechShare:
         self._answers[np.arange(self._count - len(new), self._count) % len(self._answers)] = new
 
     def spoken(self, start: int, end: int) -> bool:
-        """Whether LEAST_SHARE of the blocks that begin in a window are speech.
+        """Whether MIN_SPEECH_RATIO of the blocks that begin in a window are speech.
 
         Args:
             start: first sample of the window.
@@ -157,7 +157,7 @@ class SpeechShare:
         """
         first, last = -(-start // self._gate.block), min(-(-end // self._gate.block), self._count)
         places = np.arange(first, last) % len(self._answers)
-        return len(places) > 0 and bool(self._answers[places].mean() >= LEAST_SHARE)
+        return len(places) > 0 and bool(self._answers[places].mean() >= MIN_SPEECH_RATIO)
 
     def reset(self) -> None:
         """Forget all samples."""

@@ -42,7 +42,7 @@ def _within(name: str, value: object, low: float, high: float) -> float:
 class ImageSpec:
     """All that defines the picture which a model takes.
 
-    The cut is a square around the centre of the box, with a side of (1 + 2 margin) times the
+    The cut is a square around the center of the box, with a side of (1 + 2 margin) times the
     box's longer side. Beyond the border the outermost pixels are repeated.
 
     Attributes:
@@ -105,10 +105,10 @@ def preprocess(image: Pixels, box: Box | None, spec: ImageSpec) -> NDArray[np.fl
     Raises:
         BadInput: see `cut`.
     """
-    return normalise(cut(image, box, spec)[np.newaxis], spec)
+    return normalize(cut(image, box, spec)[np.newaxis], spec)
 
 
-def normalise(faces: Pixels, spec: ImageSpec) -> NDArray[np.float32]:
+def normalize(faces: Pixels, spec: ImageSpec) -> NDArray[np.float32]:
     """What `cut` gave as the model takes it: uint8 [..., channels] to float32, the same shape."""
     factor = np.array([1 / (255 * std) for std in spec.std], np.float32)
     shift = np.array(
@@ -215,9 +215,9 @@ def _weights(pixels: int, start: float, side: float, size: int) -> _Weights:
     """Weights by which `size` pixels of the result are made from `pixels` of the picture."""
     scale = side / size
     reach = max(scale, 1.0)
-    centre = start + (np.arange(size) + 0.5) * scale
-    taps = np.floor(centre - reach)[:, np.newaxis] + np.arange(math.ceil(2 * reach) + 1)
-    weight = np.maximum(0, 1 - np.abs(taps + 0.5 - centre[:, np.newaxis]) / reach)
+    center = start + (np.arange(size) + 0.5) * scale
+    taps = np.floor(center - reach)[:, np.newaxis] + np.arange(math.ceil(2 * reach) + 1)
+    weight = np.maximum(0, 1 - np.abs(taps + 0.5 - center[:, np.newaxis]) / reach)
     whole = np.rint(weight * _ONE).astype(np.int64)
     # Integers, so that no order of summing matters; the largest weight takes what is left over.
     whole = whole * _ONE // whole.sum(axis=1, keepdims=True)

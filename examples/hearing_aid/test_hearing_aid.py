@@ -42,9 +42,12 @@ def make(
 
 @pytest.fixture(scope="module", params=TICKS)
 def run(
-    request: pytest.FixtureRequest, student: Any, clip: Any, needs: Callable[..., None],
+    request: pytest.FixtureRequest,
+    student: Any,
+    clip: Any,
+    needs: Callable[..., None],
     tmp_path_factory: pytest.TempPathFactory,
-) -> tuple[str, Run]:  # fmt: skip
+) -> tuple[str, Run]:
     needs("make", "arm-none-eabi-gcc", "qemu-system-arm")
     board: str = request.param
     folder = tmp_path_factory.mktemp(board)
@@ -61,8 +64,10 @@ def run(
     costs = {
         "second": round(printed["ticks"] / TICKS[board] / (printed["blocks"] * 0.01)),
         "block": round(printed["most"] / TICKS[board]),
-        "flash": text + data - GOLDEN_BYTES, "ram": data + bss, "stack": printed["stack"],
-    }  # fmt: skip
+        "flash": text + data - GOLDEN_BYTES,
+        "ram": data + bss,
+        "stack": printed["stack"],
+    }
     return board, Run(elf, done.stdout, costs)
 
 

@@ -47,8 +47,10 @@ def test_too_little_sound_is_told(build: Path, tmp_path: Path) -> None:
 def test_it_shows_nothing_but_its_functions(build: Path) -> None:
     listing = subprocess.run(
         ["aarch64-linux-gnu-nm", "-D", "--defined-only", build / "libedgeemo_phone.so"],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     names = {line.split()[-1] for line in listing.stdout.splitlines()}
     assert names and all(name.startswith("edgeemo_phone_") for name in names)
     assert (build / "libedgeemo_phone.so").stat().st_size < 256 << 10

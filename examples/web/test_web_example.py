@@ -57,12 +57,18 @@ def browser(
     options = webdriver.ChromeOptions()
     options.binary_location = shutil.which("chromium") or ""
     for flag in (
-        "headless", "no-sandbox", "disable-gpu", "no-first-run", "disable-sync",
-        "disable-background-networking", "disable-component-update",
-        "use-fake-ui-for-media-stream", "use-fake-device-for-media-stream",
+        "headless",
+        "no-sandbox",
+        "disable-gpu",
+        "no-first-run",
+        "disable-sync",
+        "disable-background-networking",
+        "disable-component-update",
+        "use-fake-ui-for-media-stream",
+        "use-fake-device-for-media-stream",
         f"use-file-for-fake-audio-capture={clip.path}",
         f"user-data-dir={tmp_path_factory.mktemp('profile')}",
-    ):  # fmt: skip
+    ):
         options.add_argument(f"--{flag}")
     driver = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
     yield driver

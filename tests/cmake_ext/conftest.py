@@ -25,9 +25,15 @@ SOURCES = [
     for part in ("fft", "frontend", "init", "math", "mel", "samples", "spec", "tables")
 ]
 STRICT = [
-    "-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wdouble-promotion", "-Werror",
+    "-std=c99",
+    "-Wall",
+    "-Wextra",
+    "-Wpedantic",
+    "-Wconversion",
+    "-Wdouble-promotion",
+    "-Werror",
     "-ffp-contract=off",
-]  # fmt: skip
+]
 
 
 @dataclass(frozen=True)
@@ -54,20 +60,43 @@ M55 = ("-mcpu=cortex-m55", "-mfloat-abi=hard")
 def board(machine: str, *flags: str, clang: bool = False) -> Target:
     """GCC for a board under QEMU, or clang with GCC's headers and linker."""
     link = (
-        *flags, "-nostartfiles", "--specs=nano.specs", "--specs=nosys.specs",
-        "-L", str(C / "ports"), "-T", str(C / "ports" / f"{machine}.ld"),
-    )  # fmt: skip
+        *flags,
+        "-nostartfiles",
+        "--specs=nano.specs",
+        "--specs=nosys.specs",
+        "-L",
+        str(C / "ports"),
+        "-T",
+        str(C / "ports" / f"{machine}.ld"),
+    )
     runner = (
-        "timeout", "60", "qemu-system-arm", "-M", machine, "-nographic", "-monitor", "none",
-        "-serial", "none", "-semihosting-config", "enable=on,target=native", "-kernel",
-    )  # fmt: skip
+        "timeout",
+        "60",
+        "qemu-system-arm",
+        "-M",
+        machine,
+        "-nographic",
+        "-monitor",
+        "none",
+        "-serial",
+        "none",
+        "-semihosting-config",
+        "enable=on,target=native",
+        "-kernel",
+    )
     more, gcc = ("start.c",), ("arm-none-eabi-gcc", "-mthumb")
     if not clang:
         return Target((*gcc, "-O2"), link, runner, "host_semihosting.c", more)
     compiler = (
-        "clang", "--target=arm-none-eabi", "-mthumb", "-O2", "-munaligned-access", "-fshort-enums",
-        "-isystem", "/usr/lib/arm-none-eabi/include",
-    )  # fmt: skip
+        "clang",
+        "--target=arm-none-eabi",
+        "-mthumb",
+        "-O2",
+        "-munaligned-access",
+        "-fshort-enums",
+        "-isystem",
+        "/usr/lib/arm-none-eabi/include",
+    )
     return Target(compiler, flags, runner, "host_semihosting.c", more, (*gcc, *link))
 
 
@@ -103,11 +132,23 @@ def spec_bytes(spec: FeatureSpec) -> bytes:
     words = _native.choices()
     choice = {name: words[name].index(getattr(spec, name)) for name in words}
     return struct.pack(
-        "<12i3d", spec.sample_rate, spec.window, spec.hop, spec.fft, choice["window_shape"],
-        choice["spectrum"], spec.bands, choice["mel_scale"], choice["triangles"],
-        choice["area_norm"], choice["log"], choice["floor_mode"], spec.low_hz, spec.high_hz,
+        "<12i3d",
+        spec.sample_rate,
+        spec.window,
+        spec.hop,
+        spec.fft,
+        choice["window_shape"],
+        choice["spectrum"],
+        spec.bands,
+        choice["mel_scale"],
+        choice["triangles"],
+        choice["area_norm"],
+        choice["log"],
+        choice["floor_mode"],
+        spec.low_hz,
+        spec.high_hz,
         spec.floor,
-    )  # fmt: skip
+    )
 
 
 Build = Callable[..., Path]

@@ -44,19 +44,38 @@ def test_header_stands_alone_and_is_cpp_too(tmp_path: Path) -> None:
         pytest.skip("g++ is not installed")
     for compiler, language in (("gcc", "c"), ("g++", "c++")):
         subprocess.run(
-            [compiler, "-x", language, "-Wall", "-Wextra", "-Werror", "-fsyntax-only",
-             str(C / "include" / "edgeemo.h")], check=True,
-        )  # fmt: skip
+            [
+                compiler,
+                "-x",
+                language,
+                "-Wall",
+                "-Wextra",
+                "-Werror",
+                "-fsyntax-only",
+                str(C / "include" / "edgeemo.h"),
+            ],
+            check=True,
+        )
 
 
 def test_needs_nothing_from_outside(tmp_path: Path) -> None:
     """No libm, no allocation, no printing: memory functions are all that is called."""
     for source in SOURCES:
         subprocess.run(
-            ["gcc", "-std=c99", "-O2", "-ffp-contract=off", "-fno-stack-protector",
-             f"-I{C / 'include'}", "-c", str(source), "-o", str(tmp_path / f"{source.stem}.o")],
+            [
+                "gcc",
+                "-std=c99",
+                "-O2",
+                "-ffp-contract=off",
+                "-fno-stack-protector",
+                f"-I{C / 'include'}",
+                "-c",
+                str(source),
+                "-o",
+                str(tmp_path / f"{source.stem}.o"),
+            ],
             check=True,
-        )  # fmt: skip
+        )
     objects = [str(path) for path in sorted(tmp_path.glob("*.o"))]
     whole = tmp_path / "whole.o"
     subprocess.run(["ld", "-r", *objects, "-o", str(whole)], check=True)
@@ -71,8 +90,9 @@ def test_every_public_function_is_in_the_header_and_has_the_prefix(tmp_path: Pat
     for source in SOURCES:
         out = tmp_path / "x.o"
         subprocess.run(["gcc", f"-I{C / 'include'}", "-c", str(source), "-o", str(out)], check=True)
-        listing = subprocess.run(["nm", "-g", "--defined-only", str(out)], check=True,
-                                 capture_output=True, text=True).stdout  # fmt: skip
+        listing = subprocess.run(
+            ["nm", "-g", "--defined-only", str(out)], check=True, capture_output=True, text=True
+        ).stdout
         defined |= set(re.findall(r" [A-Z] (\w+)", listing))
     assert declared <= defined
     assert all(name.startswith("edgeemo_") for name in defined)

@@ -11,8 +11,14 @@ import pytest
 
 C = Path(__file__).resolve().parents[2] / "cmake_ext"
 STRICT = (
-    "-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wdouble-promotion", "-Werror"
-)  # fmt: skip
+    "-std=c99",
+    "-Wall",
+    "-Wextra",
+    "-Wpedantic",
+    "-Wconversion",
+    "-Wdouble-promotion",
+    "-Werror",
+)
 
 # Only linked, never run: the tables' values do not matter.
 WITH_TABLES = """
@@ -53,13 +59,37 @@ def linked_symbols(program: str, sources: list[Path], folder: Path) -> set[str]:
     (folder / "main.c").write_text(program)
     ports = C / "ports"
     subprocess.run(
-        ["arm-none-eabi-gcc", "-std=c99", "-O2", "-ffp-contract=off", "-mthumb",
-         "-mcpu=cortex-m4", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard", "-ffunction-sections",
-         "-fdata-sections", "-Wl,--gc-sections", "-nostartfiles",
-         "--specs=nano.specs", "--specs=nosys.specs", f"-I{C / 'include'}", f"-I{C / 'src'}",
-         *map(str, sources), str(ports / "start.c"), "main.c", "-lm", "-L", str(ports),
-         "-T", str(ports / "mps2-an386.ld"), "-o", "program"], check=True, cwd=folder,
-    )  # fmt: skip
+        [
+            "arm-none-eabi-gcc",
+            "-std=c99",
+            "-O2",
+            "-ffp-contract=off",
+            "-mthumb",
+            "-mcpu=cortex-m4",
+            "-mfpu=fpv4-sp-d16",
+            "-mfloat-abi=hard",
+            "-ffunction-sections",
+            "-fdata-sections",
+            "-Wl,--gc-sections",
+            "-nostartfiles",
+            "--specs=nano.specs",
+            "--specs=nosys.specs",
+            f"-I{C / 'include'}",
+            f"-I{C / 'src'}",
+            *map(str, sources),
+            str(ports / "start.c"),
+            "main.c",
+            "-lm",
+            "-L",
+            str(ports),
+            "-T",
+            str(ports / "mps2-an386.ld"),
+            "-o",
+            "program",
+        ],
+        check=True,
+        cwd=folder,
+    )
     listing = subprocess.run(
         ["arm-none-eabi-nm", "program"], cwd=folder, check=True, capture_output=True, text=True
     )
@@ -97,6 +127,16 @@ def test_example_of_the_header_is_c(bits: tuple[str, ...], tmp_path: Path) -> No
     source.write_text('#include "edgeemo.h"\n' + function)
     # The headers that a 32-bit program needs come with the compiler: gcc-multilib is for linking.
     subprocess.run(
-        ["gcc", *STRICT, "-ffreestanding", *bits, f"-I{C / 'include'}", "-c", str(source), "-o",
-         str(tmp_path / "example.o")], check=True,
-    )  # fmt: skip
+        [
+            "gcc",
+            *STRICT,
+            "-ffreestanding",
+            *bits,
+            f"-I{C / 'include'}",
+            "-c",
+            str(source),
+            "-o",
+            str(tmp_path / "example.o"),
+        ],
+        check=True,
+    )

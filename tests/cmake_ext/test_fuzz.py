@@ -33,14 +33,36 @@ def test_search_by_libfuzzer_finds_nothing(sources: list[Path], tmp_path: Path) 
     if shutil.which("clang") is None:
         pytest.skip("clang is not installed; .ci/run installs it when run by root")
     subprocess.run(
-        ["clang", "-g", "-O1", "-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=all",
-         "-ffp-contract=off", f"-I{C / 'include'}", f"-I{C / 'src'}",
-         *map(str, [*sources, *BATCH, ENTRY]), "-o", str(tmp_path / "fuzz")], check=True,
-    )  # fmt: skip
+        [
+            "clang",
+            "-g",
+            "-O1",
+            "-fsanitize=fuzzer,address,undefined",
+            "-fno-sanitize-recover=all",
+            "-ffp-contract=off",
+            f"-I{C / 'include'}",
+            f"-I{C / 'src'}",
+            *map(str, [*sources, *BATCH, ENTRY]),
+            "-o",
+            str(tmp_path / "fuzz"),
+        ],
+        check=True,
+    )
     (tmp_path / "new").mkdir()
     done = subprocess.run(
-        ["./fuzz", "-seed=1", "-runs=3000", "-max_total_time=20", "-timeout=300", "-max_len=2048",
-         "new", str(CORPUS[0].parent)], cwd=tmp_path, capture_output=True, text=True,
-    )  # fmt: skip
+        [
+            "./fuzz",
+            "-seed=1",
+            "-runs=3000",
+            "-max_total_time=20",
+            "-timeout=300",
+            "-max_len=2048",
+            "new",
+            str(CORPUS[0].parent),
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     assert "Done " in done.stderr

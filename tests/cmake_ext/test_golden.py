@@ -123,11 +123,16 @@ def test_any_spec_is_the_reference(data: st.DataObject) -> None:
     low = data.draw(st.floats(0, 7000))
     words = {name: data.draw(st.sampled_from(list(w))) for name, w in _native.choices().items()}
     spec = FeatureSpec(
-        fft=fft, window=data.draw(st.integers(16, fft)), hop=data.draw(st.integers(100, 900)),
-        bands=data.draw(st.integers(1, fft // 4)), low_hz=low,
-        high_hz=data.draw(st.floats(low + 200, 8000)), floor=data.draw(st.floats(0.1, 1)),
-        prenorm=data.draw(st.sampled_from(["none", "utterance"])), **words,
-    )  # fmt: skip
+        fft=fft,
+        window=data.draw(st.integers(16, fft)),
+        hop=data.draw(st.integers(100, 900)),
+        bands=data.draw(st.integers(1, fft // 4)),
+        low_hz=low,
+        high_hz=data.draw(st.floats(low + 200, 8000)),
+        floor=data.draw(st.floats(0.1, 1)),
+        prenorm=data.draw(st.sampled_from(["none", "utterance"])),
+        **words,
+    )
     clip = np.random.default_rng(1).standard_normal(4000).astype(np.float32)
     want = reference.stages(clip.astype(np.float64), spec)
     bank = reference.filter_bank(spec)
@@ -194,9 +199,14 @@ def test_reference_bank_is_librosa(spec: FeatureSpec) -> None:
     librosa = pytest.importorskip("librosa")
     with np.errstate(all="ignore"):
         theirs = librosa.filters.mel(
-            sr=spec.sample_rate, n_fft=spec.fft, n_mels=spec.bands, fmin=spec.low_hz,
-            fmax=spec.high_hz, htk=spec.mel_scale == "htk", dtype=np.float64,
+            sr=spec.sample_rate,
+            n_fft=spec.fft,
+            n_mels=spec.bands,
+            fmin=spec.low_hz,
+            fmax=spec.high_hz,
+            htk=spec.mel_scale == "htk",
+            dtype=np.float64,
             norm="slaney" if spec.area_norm == "slaney" else None,
-        )  # fmt: skip
+        )
     ours = reference.filter_bank(spec)
     np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12 * ours.max())

@@ -83,9 +83,10 @@ def test_layers_are_within_a_step_of_litert(graph: Graph) -> None:
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     runner = Interpreter(
-        model_content=FILE.read_bytes(), experimental_preserve_all_tensors=True,
+        model_content=FILE.read_bytes(),
+        experimental_preserve_all_tensors=True,
         experimental_op_resolver_type=OpResolverType.BUILTIN_REF,
-    )  # fmt: skip
+    )
     runner.allocate_tensors()
     rows = reference.quantize(clip(), graph.tensors[graph.inputs[0]])
     runner.set_tensor(runner.get_input_details()[0]["index"], rows[np.newaxis, :, :, np.newaxis])
@@ -146,8 +147,7 @@ def test_estimates_are_those_of_litert(graph: Graph) -> None:
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     runner = Interpreter(
-        model_content=FILE.read_bytes(),
-        experimental_op_resolver_type=OpResolverType.BUILTIN_REF,
+        model_content=FILE.read_bytes(), experimental_op_resolver_type=OpResolverType.BUILTIN_REF
     )
     model = _native.Model(compile_graph(graph).data, 64)
     place = runner.get_input_details()[0]["index"]
@@ -232,7 +232,8 @@ def test_unknown_operator_is_named(graph: Graph) -> None:
     other = Graph(
         graph.tensors,
         (type(first)("BATCH_MATMUL", first.inputs, first.outputs, {}), *rest),
-        graph.inputs, graph.outputs,
-    )  # fmt: skip
+        graph.inputs,
+        graph.outputs,
+    )
     with pytest.raises(CannotRun, match="BATCH_MATMUL"):
         compile_graph(other)

@@ -17,8 +17,9 @@ C = ROOT / "cmake_ext"
 SLACK = 1.02
 BUDGET = tomllib.loads((C / "budget_model.toml").read_text())
 ENGINE = [
-    *sorted((C / "src").glob("edgeemo_model*.c")), *sorted((C / "src").glob("edgeemo_kernels*.c"))
-]  # fmt: skip
+    *sorted((C / "src").glob("edgeemo_model*.c")),
+    *sorted((C / "src").glob("edgeemo_kernels*.c")),
+]
 Build = Callable[..., Path]  # conftest.py
 
 _spec = importlib.util.spec_from_file_location(
@@ -66,10 +67,20 @@ def test_needs_nothing_from_outside(tmp_path: Path) -> None:
     """No libm, no allocation, no printing: memory functions are all that is called."""
     for source in [*ENGINE, C / "src" / "edgeemo_spec.c"]:
         subprocess.run(
-            ["gcc", "-std=c99", "-O2", "-ffp-contract=off", "-fno-stack-protector",
-             f"-I{C / 'include'}", "-c", str(source), "-o", str(tmp_path / f"{source.stem}.o")],
+            [
+                "gcc",
+                "-std=c99",
+                "-O2",
+                "-ffp-contract=off",
+                "-fno-stack-protector",
+                f"-I{C / 'include'}",
+                "-c",
+                str(source),
+                "-o",
+                str(tmp_path / f"{source.stem}.o"),
+            ],
             check=True,
-        )  # fmt: skip
+        )
     whole = tmp_path / "whole.o"
     subprocess.run(["ld", "-r", *map(str, tmp_path.glob("*.o")), "-o", str(whole)], check=True)
     listing = subprocess.run(["nm", "-u", str(whole)], check=True, capture_output=True, text=True)
@@ -85,12 +96,29 @@ def test_phone_gives_the_same_bits(tmp_path: Path) -> None:
     blob = bench.blob_of(bench.SAMPLE)
     (tmp_path / "blob").write_bytes(blob)
     (tmp_path / "frames").write_bytes(bench.second_of_speech().astype("<f4").tobytes())
-    sources = [*ENGINE, C / "src" / "edgeemo_spec.c", C / "ports" / "host_stdio.c",
-               Path(__file__).with_name("model.c")]  # fmt: skip
+    sources = [
+        *ENGINE,
+        C / "src" / "edgeemo_spec.c",
+        C / "ports" / "host_stdio.c",
+        Path(__file__).with_name("model.c"),
+    ]
     subprocess.run(
-        [compiler, "-std=c99", "-O2", "-ffp-contract=off", "-static", "-Wall", "-Wextra",
-         "-Wconversion", "-Werror", *(f"-I{C / f}" for f in ("include", "src", "ports")),
-         *map(str, sources), "-o", str(tmp_path / "program")], check=True,
-    )  # fmt: skip
+        [
+            compiler,
+            "-std=c99",
+            "-O2",
+            "-ffp-contract=off",
+            "-static",
+            "-Wall",
+            "-Wextra",
+            "-Wconversion",
+            "-Werror",
+            *(f"-I{C / f}" for f in ("include", "src", "ports")),
+            *map(str, sources),
+            "-o",
+            str(tmp_path / "program"),
+        ],
+        check=True,
+    )
     subprocess.run([runner, str(tmp_path / "program")], check=True, cwd=tmp_path)
     assert np.array_equal(np.fromfile(tmp_path / "outputs", np.int8), bench.expected(blob))

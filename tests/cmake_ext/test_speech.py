@@ -27,13 +27,26 @@ def test_blocks_resets_and_faults(tmp_path: Path) -> None:
     (tmp_path / "blob").write_bytes(blob)
     program = tmp_path / "program"
     subprocess.run(
-        ["gcc", "-std=c99", "-g", "-O1", "-Wall", "-Wextra", "-Werror", "-ffp-contract=off",
-         "-fsanitize=address,undefined", "-fno-sanitize-recover=all",
-         *(f"-I{C / folder}" for folder in ("include", "src", "ports")),
-         Path(__file__).with_name("speech.c"), *(C / "src").glob("*.c"),
-         C / "ports" / "host_stdio.c", "-o", program],
+        [
+            "gcc",
+            "-std=c99",
+            "-g",
+            "-O1",
+            "-Wall",
+            "-Wextra",
+            "-Werror",
+            "-ffp-contract=off",
+            "-fsanitize=address,undefined",
+            "-fno-sanitize-recover=all",
+            *(f"-I{C / folder}" for folder in ("include", "src", "ports")),
+            Path(__file__).with_name("speech.c"),
+            *(C / "src").glob("*.c"),
+            C / "ports" / "host_stdio.c",
+            "-o",
+            program,
+        ],
         check=True,
-    )  # fmt: skip
+    )
     done = subprocess.run([program], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, f"line {done.returncode - 1} of speech.c\n{done.stderr}"
     model, want = _native.Model(blob, 64), np.zeros(11, np.float32)

@@ -9,7 +9,7 @@ from torch import nn
 
 from edgeemo.compress.data import shipped_speech
 from edgeemo.compress.labels.labeller import Labeller
-from edgeemo.compress.recipes.tables import DistilPart, Recipe, StudentPart
+from edgeemo.compress.recipes import SCHEMA, DistillConfig, Recipe, StudentConfig
 from edgeemo.compress.students import Student, StudentOutput, register_student, time_mask
 from edgeemo.compress.teachers.base import TeacherOutput
 from edgeemo.features import SPECS, log_mel
@@ -38,10 +38,12 @@ class Ear:
             probs=probs.astype(np.float32),
             embedding=embedding.astype(np.float32),
             # Tokens at 25 a second: means of four frames.
-            tokens=tuple(f[: len(f) // 4 * 4].reshape(-1, 4, 40).mean(1)[:, :5].astype(np.float16)
-                         for f in frames),
+            tokens=tuple(
+                f[: len(f) // 4 * 4].reshape(-1, 4, 40).mean(1)[:, :5].astype(np.float16)
+                for f in frames
+            ),
             tokens_per_second=25.0,
-        )  # fmt: skip
+        )
 
 
 @pytest.fixture(scope="session")
@@ -52,9 +54,11 @@ def ear():
 @pytest.fixture(scope="session")
 def recipe():
     return Recipe(
-        schema=1, seed=7, student=StudentPart("probe"),
-        distil=DistilPart(epochs=2, pretrain=1, batch=16, lr=5e-3, average=0.9),
-    )  # fmt: skip
+        schema=SCHEMA,
+        seed=7,
+        student=StudentConfig("probe"),
+        distill=DistillConfig(epochs=2, pretrain=1, batch=16, lr=5e-3, average=0.9),
+    )
 
 
 @pytest.fixture(scope="session")

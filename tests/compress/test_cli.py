@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit")
 
 RECIPE = """
-schema = 1
+schema = 2
 name = "tiny"
 [data]
 clip_seconds = 1.0
@@ -31,13 +31,13 @@ clip_seconds = 1.0
 name = "mobilenetv3-small"
 [student.options]
 width = 0.25
-[distil]
+[distill]
 epochs = {epochs}
 batch = 32
 """
 
 TEACHER = """
-schema = 1
+schema = 2
 kind = "torchscript"
 name = "loudness"
 licence = "CC0 1.0"
@@ -80,8 +80,17 @@ def folder(tmp_path_factory):
 
 
 def arguments(folder, recipe, out):
-    return ["distill", "--recipe", str(folder / recipe), "--data", str(folder / "corpus"),
-            "--teacher", str(folder / "teacher.toml"), "--out", str(out)]  # fmt: skip
+    return [
+        "distill",
+        "--recipe",
+        str(folder / recipe),
+        "--data",
+        str(folder / "corpus"),
+        "--teacher",
+        str(folder / "teacher.toml"),
+        "--out",
+        str(out),
+    ]
 
 
 @pytest.fixture
@@ -117,8 +126,13 @@ def test_distill_prints_lines_for_people(folder, capsys, quiet_logger):
 def test_interrupted_distill_says_how_to_go_on(folder):
     out = folder / "runs" / "cut"
     command = [sys.executable, "-m", "edgeemo", *arguments(folder, "long.toml", out)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                          env=os.environ | {"PYTHONPATH": str(ROOT)}) as child:  # fmt: skip
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    ) as child:
         deadline = time.monotonic() + 60
         while not (out / "checkpoints" / "last.pt").is_file() and time.monotonic() < deadline:
             time.sleep(0.1)
@@ -127,7 +141,7 @@ def test_interrupted_distill_says_how_to_go_on(folder):
     assert child.returncode == 130, err
     assert f"go on with: edgeemo distill --resume {out}" in err
     run = Run(out)
-    assert not run.finished and run.recipe.distil.epochs == 200
+    assert not run.finished and run.recipe.distill.epochs == 200
     epochs = len(run.history())
     text = (out / "recipe.toml").read_text()
     assert 0 < epochs < 200 and 'name = "tiny"' in text

@@ -14,11 +14,18 @@ import edgeemo
 from edgeemo.cli import main
 from edgeemo.compress.data import image_augment, open_dataset
 from edgeemo.compress.data.faces import VOTES
-from edgeemo.compress.data.intervals import centres
+from edgeemo.compress.data.intervals import centers
 from edgeemo.compress.labels.labeller import Labeller
-from edgeemo.compress.pipeline import distil
-from edgeemo.compress.recipes.file import load_recipe
-from edgeemo.compress.recipes.tables import DistilPart, LookPart, Recipe, StopPart, StudentPart
+from edgeemo.compress.pipeline import distill
+from edgeemo.compress.recipes import (
+    SCHEMA,
+    DistillConfig,
+    EarlyStoppingConfig,
+    ImageAugmentConfig,
+    Recipe,
+    StudentConfig,
+    load_recipe,
+)
 from edgeemo.compress.run import Run
 from edgeemo.compress.students import load_student, make_student
 from edgeemo.compress.students.cost import macs, parameters
@@ -29,12 +36,21 @@ from edgeemo.compress.train.batches import Batches
 from edgeemo.errors import BadArtifact, BadRecipe
 from edgeemo.export.job import export_run
 from edgeemo.types import CLASSES
-from edgeemo.vision.images import ImageSpec, normalise
+from edgeemo.vision.images import ImageSpec, normalize
 
-STILL = LookPart(
-    mirror_p=0, turn_degrees=0, zoom=0, stretch=0, shift=0, light=0, side=0, tint=0, blur_p=0,
-    noise_p=0, erase_p=0,
-)  # fmt: skip
+STILL = ImageAugmentConfig(
+    mirror_p=0,
+    turn_degrees=0,
+    zoom=0,
+    stretch=0,
+    shift=0,
+    light=0,
+    side=0,
+    tint=0,
+    blur_p=0,
+    noise_p=0,
+    erase_p=0,
+)
 SMALL = {"width": 0.25, "size": 32}
 
 
@@ -56,8 +72,13 @@ class Eye:
 
     def label(self, clips):
         self.seen += len(clips)
-        x = np.array([[c[:, : c.shape[1] // 2].mean(), c[:, c.shape[1] // 2 :].mean()]
-                      for c in clips], np.float32) / 255  # fmt: skip
+        x = (
+            np.array(
+                [[c[:, : c.shape[1] // 2].mean(), c[:, c.shape[1] // 2 :].mean()] for c in clips],
+                np.float32,
+            )
+            / 255
+        )
         probs = np.full((len(x), 8), 0.05, np.float32)
         probs[:, :2] += 0.6 * x / x.sum(1, keepdims=True)
         return TeacherOutput(probs=(probs / probs.sum(1, keepdims=True)).astype(np.float32))
@@ -79,20 +100,29 @@ def table(tmp_path_factory):
             rows["happiness" if i % 2 else "neutral"][i] = 9
             rows["surprise"][i] = 1
         names = [f"{part}{i}.png" for i in range(count)]
-        pq.write_table(pa.table({"name": names, "image": images, **rows}),
-                       folder / f"{part}.parquet")  # fmt: skip
+        pq.write_table(
+            pa.table({"name": names, "image": images, **rows}), folder / f"{part}.parquet"
+        )
     return folder
 
 
 @pytest.fixture(scope="module")
 def recipe():
     return Recipe(
-        schema=1, name="tiny-face", task="face",
-        student=StudentPart("mobilenetv3-small-face", options=SMALL),
-        distil=DistilPart(epochs=3, batch=16, lr=5e-3, average=0.8,
-                          loss={"kl": 0.5, "votes": 1.0, "interval": 0.3, "tie": 0.3}),
-        look=replace(STILL, zoom=0.05), stop=StopPart("valid.accuracy"),
-    )  # fmt: skip
+        schema=SCHEMA,
+        name="tiny-face",
+        task="face",
+        student=StudentConfig("mobilenetv3-small-face", options=SMALL),
+        distill=DistillConfig(
+            epochs=3,
+            batch=16,
+            lr=5e-3,
+            average=0.8,
+            loss={"kl": 0.5, "votes": 1.0, "interval": 0.3, "class_consistency": 0.3},
+        ),
+        image_augment=replace(STILL, zoom=0.05),
+        early_stopping=EarlyStoppingConfig("valid.accuracy"),
+    )
 
 
 # --- pictures
@@ -102,8 +132,8 @@ def recipe():
 def test_a_look_that_changes_nothing_gives_what_the_runtime_sees(channels):
     spec = ImageSpec(24, channels, (0.5,) * channels, (0.25,) * channels)
     x = torch.floor(faces(3, 24, channels))
-    want = normalise(x.numpy().astype(np.uint8), spec)
-    assert torch.equal(image_augment.normalise(x, spec), torch.from_numpy(want))
+    want = normalize(x.numpy().astype(np.uint8), spec)
+    assert torch.equal(image_augment.normalize(x, spec), torch.from_numpy(want))
     found = image_augment.change(x, spec, STILL, generator())
     assert np.allclose(found.numpy(), want, atol=2e-3)
 
@@ -111,7 +141,7 @@ def test_a_look_that_changes_nothing_gives_what_the_runtime_sees(channels):
 def test_a_mirrored_face_is_mirrored():
     spec, x = ImageSpec(24), faces()
     found = image_augment.change(x, spec, replace(STILL, mirror_p=1), generator())
-    assert torch.allclose(found, image_augment.normalise(x.flip(2), spec), atol=2e-3)
+    assert torch.allclose(found, image_augment.normalize(x.flip(2), spec), atol=2e-3)
 
 
 def test_a_shift_moves_by_a_share_of_the_side():
@@ -126,9 +156,9 @@ def test_a_shift_moves_by_a_share_of_the_side():
 
 def test_changes_are_the_generators_and_stay_in_range():
     spec, x = ImageSpec(24), faces(16)
-    one, two = (image_augment.change(x, spec, LookPart(), generator(5)) for _ in range(2))
+    one, two = (image_augment.change(x, spec, ImageAugmentConfig(), generator(5)) for _ in range(2))
     assert torch.equal(one, two) and one.min() >= -2.01 and one.max() <= 2.01
-    assert not torch.equal(one, image_augment.change(x, spec, LookPart(), generator(6)))
+    assert not torch.equal(one, image_augment.change(x, spec, ImageAugmentConfig(), generator(6)))
 
 
 def test_erasing_covers_part_of_each_face():
@@ -142,7 +172,7 @@ def test_erasing_covers_part_of_each_face():
 
 
 def test_the_tie_pulls_dimensions_to_their_class_and_leaves_the_classes():
-    middle = torch.tensor(centres())[:, [0, 2]]
+    middle = torch.tensor(centers())[:, [0, 2]]
     logits = torch.full((2, 8), -20.0, requires_grad=True)
     with torch.no_grad():
         logits[0, CLASSES.index("happiness")] = logits[1, CLASSES.index("contempt")] = 20.0
@@ -190,8 +220,10 @@ def published(student):
         if layer in ("0", str(last)):
             conv, norm = ("_conv_stem", "_bn0") if layer == "0" else ("_conv_head", "_bn1")
         else:
-            i, parts = int(layer) - 1, [("_expand_conv", "_bn0"), ("_depthwise_conv", "_bn1"),
-                                        ("_project_conv", "_bn2")]  # fmt: skip
+            i, parts = (
+                int(layer) - 1,
+                [("_expand_conv", "_bn0"), ("_depthwise_conv", "_bn1"), ("_project_conv", "_bn2")],
+            )
             conv, norm = (f"_blocks.{i}.{n}" for n in (parts if i else parts[1:])[int(rest[1])])
             rest = rest[2:]
         found[f"{conv if rest[0] == 'conv' else norm}.{rest[1]}"] = value
@@ -206,17 +238,17 @@ def test_published_weights_become_a_start(tmp_path):
     source = make_student("efficientnet-lite0-face", blocks=4, wide=32, size=32).eval()
     path = tmp_path / "published.pth"
     torch.save(published(source), path)
-    from edgeemo.compress.train.pretrained import begin_with
+    from edgeemo.compress.train.pretrained import load_pretrained
 
     other = make_student("efficientnet-lite0-face", blocks=4, wide=32, size=32).eval()
-    begin_with(other, path)
+    load_pretrained(other, path)
     x = torch.randn(2, 32, 32, 1)
     assert torch.allclose(other(x).embedding, source(x).embedding, atol=1e-5)
     with pytest.raises(BadArtifact, match="mobilenetv3-small-face"):
-        begin_with(make_student("mobilenetv3-small-face", **SMALL), path)
+        load_pretrained(make_student("mobilenetv3-small-face", **SMALL), path)
     (tmp_path / "noise.pt").write_bytes(b"noise")
     with pytest.raises(BadArtifact, match=r"noise\.pt"):
-        begin_with(other, tmp_path / "noise.pt")
+        load_pretrained(other, tmp_path / "noise.pt")
 
 
 # --- rows
@@ -264,7 +296,7 @@ def _after(look, n):
 def run(table, recipe, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "tiny-face-001"
     made = Run.begin(folder, recipe, {})
-    distil(made, open_dataset(table), Eye())
+    distill(made, open_dataset(table), Eye())
     return made
 
 
@@ -276,7 +308,7 @@ def test_a_run_of_faces_finishes_and_tells_what_it_is(run):
     assert facts.macs_per_second == macs(run.student())
     assert "confidence" not in facts.licence and "Apache" not in facts.data[0].licence
     history = run.history()
-    assert history[-1]["train"]["tie"] > 0 and "accuracy" in history[-1]["valid"]
+    assert history[-1]["train"]["class_consistency"] > 0 and "accuracy" in history[-1]["valid"]
     report = run.report.read_text(encoding="utf-8")
     assert ">nan<" not in report and "seen as" in report
 
@@ -299,10 +331,10 @@ def test_a_run_of_faces_is_exported_and_used(run, table):
 
 def test_a_recipe_of_speech_does_not_take_faces(table, recipe, tmp_path):
     with pytest.raises(BadRecipe, match="is for face, the teacher 'builtin' for speech"):
-        distil(Run.begin(tmp_path / "a", recipe, {}), open_dataset(table), load_teacher("builtin"))
+        distill(Run.begin(tmp_path / "a", recipe, {}), open_dataset(table), load_teacher("builtin"))
     speech = replace(recipe, task="speech")
     with pytest.raises(BadRecipe, match="is for speech, the data"):
-        distil(Run.begin(tmp_path / "b", speech, {}), open_dataset(table), Eye())
+        distill(Run.begin(tmp_path / "b", speech, {}), open_dataset(table), Eye())
 
 
 def test_the_command_refuses_what_does_not_fit(table, capsys):
@@ -316,13 +348,28 @@ def test_the_command_distils_faces(table, tmp_path, capsys):
     text = (
         'schema = 1\ntask = "face"\n[teacher]\nname = "none-face"\n[student]\n'
         'name = "mobilenetv3-small-face"\noptions = { width = 0.25, size = 32 }\n'
-        "[distil]\nepochs = 1\nbatch = 16\nloss = { votes = 1.0 }\n"
+        "[distill]\nepochs = 1\nbatch = 16\nloss = { votes = 1.0 }\n"
         '[stop]\nmetric = "valid.accuracy"\n'
     )
     (tmp_path / "tiny.toml").write_text(text, encoding="utf-8")
     out = tmp_path / "run"
-    assert main(["distill", "--recipe", str(tmp_path / "tiny.toml"), "--task", "face",
-                 "--data", str(table), "--out", str(out), "--json"]) == 0  # fmt: skip
+    assert (
+        main(
+            [
+                "distill",
+                "--recipe",
+                str(tmp_path / "tiny.toml"),
+                "--task",
+                "face",
+                "--data",
+                str(table),
+                "--out",
+                str(out),
+                "--json",
+            ]
+        )
+        == 0
+    )
     assert json.loads(capsys.readouterr().out)["task"] == "face"
 
 

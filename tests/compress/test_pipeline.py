@@ -9,8 +9,8 @@ import torch
 
 from edgeemo.artifacts.card import Source
 from edgeemo.compress.data import DataSet
-from edgeemo.compress.pipeline import distil
-from edgeemo.compress.recipes.tables import AugmentPart, DataPart, DistilPart
+from edgeemo.compress.pipeline import distill
+from edgeemo.compress.recipes import AugmentConfig, DataConfig, DistillConfig
 from edgeemo.compress.run import Run, last_run, new_folder, weights_licence
 from edgeemo.errors import BadArtifact, BadData, BadInput
 from edgeemo.features import log_mel
@@ -18,17 +18,28 @@ from edgeemo.features import log_mel
 
 @pytest.fixture(scope="module")
 def small(recipe):
-    part = DistilPart(epochs=3, pretrain=1, batch=16, lr=2e-2, average=0.8,
-                      loss={"ccc": 1, "mse": 1, "kl": 0.3, "votes": 0.2})  # fmt: skip
-    return replace(recipe, name="Small one", distil=part, augment=AugmentPart(copies=2),
-                   data=DataPart(valid=0.4, test=0.2))  # fmt: skip
+    part = DistillConfig(
+        epochs=3,
+        pretrain=1,
+        batch=16,
+        lr=2e-2,
+        average=0.8,
+        loss={"ccc": 1, "mse": 1, "kl": 0.3, "votes": 0.2},
+    )
+    return replace(
+        recipe,
+        name="Small one",
+        distill=part,
+        augment=AugmentConfig(copies=2),
+        data=DataConfig(valid=0.4, test=0.2),
+    )
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory, small, some_clips, ear):
     folder = tmp_path_factory.mktemp("runs") / "one"
     run = Run.begin(folder, small, {"data": None})
-    facts = distil(run, DataSet("some", some_clips), ear())
+    facts = distill(run, DataSet("some", some_clips), ear())
     return run, facts
 
 
@@ -89,12 +100,12 @@ def test_an_interrupted_run_ends_as_an_uninterrupted_one(
 
     run = Run.begin(tmp_path / "cut", small, {})
     with pytest.raises(KeyboardInterrupt):
-        distil(run, data, ear(), progress=stop)
+        distill(run, data, ear(), progress=stop)
     assert not run.finished
     with pytest.raises(BadArtifact, match="--resume"):
         run.facts()
     teacher = ear()
-    facts = distil(run, data, teacher)
+    facts = distill(run, data, teacher)
     assert teacher.heard == 0  # all labels were kept
     whole, known = finished
     assert facts == known
@@ -106,7 +117,7 @@ def test_a_run_refuses_other_data_and_a_folder_in_use(tmp_path, small, some_clip
     run = Run.begin(tmp_path / "a", small, {})
     (run.folder / "split.json").write_text('{"train": [], "valid": [], "test": []}')
     with pytest.raises(BadData, match="other speakers"):
-        distil(run, DataSet("some", some_clips), ear())
+        distill(run, DataSet("some", some_clips), ear())
     with pytest.raises(BadInput, match="not empty"):
         Run.begin(tmp_path / "a", small, {})
     with pytest.raises(BadInput, match="not a run"):

@@ -12,7 +12,7 @@ from torch import nn
 from edgeemo.compress import distributed
 from edgeemo.compress.data import shipped_speech
 from edgeemo.compress.labels import labeller
-from edgeemo.compress.recipes.tables import DistilPart, Recipe, StudentPart
+from edgeemo.compress.recipes import SCHEMA, DistillConfig, Recipe, StudentConfig
 from edgeemo.compress.students import Student, StudentOutput, make_student, register_student
 from edgeemo.compress.train.loop import fit, seeded_student
 from edgeemo.features import SPECS
@@ -44,23 +44,30 @@ def main(out: Path) -> None:
     out.mkdir(exist_ok=True)
     distributed.start()
     labeller.SHARD = 8
-    recipe = Recipe(schema=1, student=StudentPart("probe"),
-                    distil=DistilPart(epochs=2, batch=18, lr=1e-2))  # fmt: skip
+    recipe = Recipe(
+        schema=SCHEMA,
+        student=StudentConfig("probe"),
+        distill=DistillConfig(epochs=2, batch=18, lr=1e-2),
+    )
     teacher = shared.Ear()
     made = labeller.Labeller(teacher, SPECS["logmel40"], recipe, out / "labels")
     rows = made.label(shipped_speech().clips[::5])
     groups = sorted(set(rows.column("group")))
     train, valid = rows.of_groups(groups[::2]), rows.of_groups(groups[1::2])
     fitted = fit(seeded_student(lambda: make_student("probe"), 1), train, valid, recipe, out)
-    mse = replace(recipe, distil=replace(recipe.distil, loss={"mse": 1.0}, clip_grad=1e3))
+    mse = replace(recipe, distill=replace(recipe.distill, loss={"mse": 1.0}, clip_grad=1e3))
     even = train.take(torch.arange(len(train) // 2 * 2).numpy())
     plain = seeded_student(lambda: make_student("plain"), 1)
     first = flat(plain)
-    after = fit(plain, even, valid, replace(mse, distil=replace(mse.distil, batch=len(even))))
+    after = fit(plain, even, valid, replace(mse, distill=replace(mse.distill, batch=len(even))))
     found = {
-        "weights": flat(fitted.student), "history": fitted.history, "rows": len(rows),
-        "heard": teacher.heard, "plain": flat(after.student), "first": first,
-    }  # fmt: skip
+        "weights": flat(fitted.student),
+        "history": fitted.history,
+        "rows": len(rows),
+        "heard": teacher.heard,
+        "plain": flat(after.student),
+        "first": first,
+    }
     (out / f"rank{distributed.rank()}.json").write_text(json.dumps(found))
     distributed.finish()
 

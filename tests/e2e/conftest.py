@@ -19,7 +19,7 @@ from edgeemo.artifacts.teachers_package import need
 
 SPEECH = need("speech")
 RECIPE = """\
-schema = 1
+schema = 2
 name = "tiny"
 seed = 7
 [data]
@@ -30,14 +30,14 @@ test = 0.25
 copies = 1
 [student]
 name = "wav2small-stream"
-[distil]
+[distill]
 epochs = 15
-average = 0.5
+ema_decay = 0.5
 lr = 1e-2
 batch = 8
 """
 TEACHER = """\
-schema = 1
+schema = 2
 kind = "onnx"
 name = "toy"
 licence = "CC0 1.0"

@@ -120,10 +120,10 @@ def distill_refuses(
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("epochs = 15", "epochs = 15\nepoch = 15", ["tiny.toml", "$.distil.epoch", "epochs"]),
-        ("epochs = 15", 'epochs = "15"', ["$.distil.epochs", "expected int"]),
-        ("epochs = 15", "epochs = true", ["$.distil.epochs", "bool"]),
-        ("epochs = 15", "epochs = 0", ["$.distil.epochs", "0"]),
+        ("epochs = 15", "epochs = 15\nepoch = 15", ["tiny.toml", "$.distill.epoch", "epochs"]),
+        ("epochs = 15", 'epochs = "15"', ["$.distill.epochs", "expected int"]),
+        ("epochs = 15", "epochs = true", ["$.distill.epochs", "bool"]),
+        ("epochs = 15", "epochs = 0", ["$.distill.epochs", "0"]),
         ("wav2small-stream", "wav2small-steam", ["wav2small-steam", "wav2small-stream"]),
         ("[augment]", "[augmentation]", ["$.augmentation", "augment"]),
         ("batch = 8", "batch = 8\n[stop]\nmetric = 'test.ccc.mean'", ["test.ccc.mean", "valid"]),

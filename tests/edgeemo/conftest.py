@@ -21,8 +21,8 @@ from edgeemo.artifacts.card import (
     Metric,
     Output,
     Quantization,
+    ReceptiveField,
     Source,
-    Window,
 )
 from edgeemo.artifacts.teachers_package import need
 from edgeemo.audio import SUFFIXES, read_audio
@@ -48,16 +48,28 @@ def speech(speech_files: list[Path]) -> NDArray[np.float32]:
 @pytest.fixture(scope="session")
 def card() -> Card:
     return Card(
-        schema=SCHEMA, name="tiny", task="speech", input="features", spec=SPECS["logmel40"],
-        window=Window(0.1, 0.5),
+        schema=SCHEMA,
+        name="tiny",
+        task="speech",
+        input="features",
+        spec=SPECS["logmel40"],
+        window=ReceptiveField(0.1, 0.5),
         outputs=(Output("adv", DIMENSIONS), Output("probs", CLASSES)),
-        quantization=Quantization(), teachers=(Source("nobody", "CC0-1.0"),),
-        data=(Source("emodb", "CC0-1.0"),), licence="CC0-1.0",
+        quantization=Quantization(),
+        teachers=(Source("nobody", "CC0-1.0"),),
+        data=(Source("emodb", "CC0-1.0"),),
+        licence="CC0-1.0",
         metrics=(Metric("none", "ccc", "arousal", 0.5, 0.1, 0.7, 0.4, "edgeemo evaluate"),),
-        calibration=Calibration(1.5, "votes"), parameters=1000, macs_per_second=100_000,
-        arena_bytes=None, intended_use=INTENDED_USE, misuse=MISUSE,
-        not_validated_for=NOT_VALIDATED_FOR, digest="0" * 64, min_edgeemo="0.1.0",
-    )  # fmt: skip
+        calibration=Calibration(1.5, "votes"),
+        parameters=1000,
+        macs_per_second=100_000,
+        arena_bytes=None,
+        intended_use=INTENDED_USE,
+        misuse=MISUSE,
+        not_validated_for=NOT_VALIDATED_FOR,
+        digest="0" * 64,
+        min_edgeemo="0.1.0",
+    )
 
 
 @pytest.fixture(scope="session")
@@ -104,10 +116,16 @@ DATA = Path(__file__).parents[1] / "data"
 @pytest.fixture(scope="session")
 def face_card(card: Card) -> Card:
     return replace(
-        card, name="tiny-face", task="face", input="image", spec=FACE96, window=Window(0.0, 0.0),
+        card,
+        name="tiny-face",
+        task="face",
+        input="image",
+        spec=FACE96,
+        window=ReceptiveField(0.0, 0.0),
         outputs=(Output("adv", ("arousal", "valence")), Output("probs", CLASSES)),
-        intended_use=INTENDED_USE_FACE, not_validated_for=NOT_VALIDATED_FOR_FACE,
-    )  # fmt: skip
+        intended_use=INTENDED_USE_FACE,
+        not_validated_for=NOT_VALIDATED_FOR_FACE,
+    )
 
 
 @pytest.fixture(scope="session")
@@ -121,9 +139,10 @@ def face_artifact(face_card: Card, tmp_path_factory: pytest.TempPathFactory) -> 
 
     rng = np.random.default_rng(5)
     weights = {
-        "kernel": rng.normal(0, 0.3, (16, 1, 8, 8)), "a": rng.normal(0, 1, (16, 2)),
+        "kernel": rng.normal(0, 0.3, (16, 1, 8, 8)),
+        "a": rng.normal(0, 1, (16, 2)),
         "b": rng.normal(0, 1, (16, 8)),
-    }  # fmt: skip
+    }
     nodes = [
         helper.make_node("Transpose", ["image"], ["planes"], perm=[0, 3, 1, 2]),
         helper.make_node("Conv", ["planes", "kernel"], ["maps"], strides=[8, 8]),
@@ -137,11 +156,15 @@ def face_artifact(face_card: Card, tmp_path_factory: pytest.TempPathFactory) -> 
     ]
     floats = onnx.TensorProto.FLOAT
     graph = helper.make_graph(
-        nodes, "face", [helper.make_tensor_value_info("image", floats, [1, 96, 96, 1])],
-        [helper.make_tensor_value_info("adv", floats, [1, 2]),
-         helper.make_tensor_value_info("probs", floats, [1, 8])],
+        nodes,
+        "face",
+        [helper.make_tensor_value_info("image", floats, [1, 96, 96, 1])],
+        [
+            helper.make_tensor_value_info("adv", floats, [1, 2]),
+            helper.make_tensor_value_info("probs", floats, [1, 8]),
+        ],
         [numpy_helper.from_array(w.astype(np.float32), name) for name, w in weights.items()],
-    )  # fmt: skip
+    )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     text = to_json(replace(face_card, digest=digest(model.SerializeToString())))
     entry = model.metadata_props.add()

@@ -30,11 +30,16 @@ def specs(draw: st.DrawFn) -> FeatureSpec:
     low = draw(st.floats(0, rate / 2 - 1))
     choices = {name: draw(st.sampled_from(words)) for name, words in _native.choices().items()}
     return FeatureSpec(
-        sample_rate=rate, fft=fft, window=draw(st.integers(2, fft)),
-        hop=draw(st.integers(1, 2 * fft)), bands=draw(st.integers(1, fft // 2)),
-        low_hz=low, high_hz=draw(st.floats(low + 1, rate / 2)),
-        floor=draw(st.floats(1e-30, 1)), **choices,
-    )  # fmt: skip
+        sample_rate=rate,
+        fft=fft,
+        window=draw(st.integers(2, fft)),
+        hop=draw(st.integers(1, 2 * fft)),
+        bands=draw(st.integers(1, fft // 2)),
+        low_hz=low,
+        high_hz=draw(st.floats(low + 1, rate / 2)),
+        floor=draw(st.floats(1e-30, 1)),
+        **choices,
+    )
 
 
 def noise(n: int, seed: int = 0) -> NDArray[np.float32]:

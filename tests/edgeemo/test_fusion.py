@@ -17,13 +17,28 @@ from edgeemo.types import DIMENSIONS, Emotion
 RESULT = Path(__file__).parents[2] / "benchmarks" / "results" / "fusion.json"
 
 VOICE = Emotion(
-    0.8, 0.7, 0.3, {"neutral": 0.1, "anger": 0.7, "happiness": 0.2}, 0.7, True, 7.0, 10.0,
+    0.8,
+    0.7,
+    0.3,
+    {"neutral": 0.1, "anger": 0.7, "happiness": 0.2},
+    0.7,
+    True,
+    7.0,
+    10.0,
     expression="anger",
-)  # fmt: skip
+)
 FACE = Emotion(
-    0.6, None, 0.8, {"neutral": 0.2, "anger": 0.1, "happiness": 0.7}, 0.7, None, 10.0, 10.0,
-    (10, 20, 110, 140), "happiness",
-)  # fmt: skip
+    0.6,
+    None,
+    0.8,
+    {"neutral": 0.2, "anger": 0.1, "happiness": 0.7},
+    0.7,
+    None,
+    10.0,
+    10.0,
+    (10, 20, 110, 140),
+    "happiness",
+)
 
 
 def fused(voice: Emotion | None, face: Emotion | None, at: float = 10.0) -> Fused:
@@ -67,8 +82,17 @@ def test_both_sides_by_hand() -> None:
 def test_one_side_alone_is_unchanged(side: str) -> None:
     only = VOICE if side == "voice" else FACE
     found = fused(VOICE if side == "voice" else None, FACE if side == "face" else None)
-    same = ("arousal", "dominance", "valence", "classes", "confidence", "expression", "start",
-            "speech", "box")  # fmt: skip
+    same = (
+        "arousal",
+        "dominance",
+        "valence",
+        "classes",
+        "confidence",
+        "expression",
+        "start",
+        "speech",
+        "box",
+    )
     assert {n: getattr(found, n) for n in same} == {n: getattr(only, n) for n in same}
     assert found.sides == (side,)
     assert found.ignored == {"face" if side == "voice" else "voice": "nothing yet"}

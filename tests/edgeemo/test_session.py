@@ -116,8 +116,17 @@ def test_silence_and_clipping_give_numbers(artifact: Path) -> None:
 
 def test_repr_tells_what_goes_in_and_out(artifact: Path) -> None:
     text = repr(edgeemo.load(artifact))
-    for word in ("tiny", "speech", "onnx", "[1, frames, 40]", "16000 Hz", "0.5 s", "arousal",
-                 "neutral", "CC0-1.0"):  # fmt: skip
+    for word in (
+        "tiny",
+        "speech",
+        "onnx",
+        "[1, frames, 40]",
+        "16000 Hz",
+        "0.5 s",
+        "arousal",
+        "neutral",
+        "CC0-1.0",
+    ):
         assert word in text
 
 

@@ -10,17 +10,18 @@ import numpy as np
 import pytest
 import torch
 
-from edgeemo.artifacts.card import Calibration, Metric, Source, Window
+from edgeemo.artifacts.card import Calibration, Metric, ReceptiveField, Source
 from edgeemo.compress.data import shipped_speech
-from edgeemo.compress.recipes.tables import DistilPart, Recipe, StudentPart
-from edgeemo.compress.run import SCHEMA, Facts, Held, Run
+from edgeemo.compress.recipes import SCHEMA as RECIPE_SCHEMA
+from edgeemo.compress.recipes import DistillConfig, Recipe, StudentConfig
+from edgeemo.compress.run import SCHEMA, ParityBatch, Run, RunSummary
 from edgeemo.compress.students import Student, make_student, save_student
 from edgeemo.compress.students.cost import macs_per_second, parameters
 from edgeemo.export import ExportResult, export_run
-from edgeemo.export.parity import Limits
+from edgeemo.export.parity import Tolerances
 from edgeemo.features import FeatureSpec, log_mel
 
-ROUGH = Limits(ccc=0.06)
+ROUGH = Tolerances(ccc=0.06)
 """For layers that no training has settled; the shipped students keep to the usual limits."""
 
 CLIPS = 30
@@ -45,8 +46,9 @@ def taught(sounds: list[np.ndarray]) -> Callable[[str], Student]:
         frames = torch.cat(features)
         student.normalise_from(frames.mean(0), frames.std(0))
         _settle(student, features)
-        targets = torch.stack([torch.stack([f.mean(), f.std(), f[:, :8].mean() - f.mean()])
-                               for f in features])  # fmt: skip
+        targets = torch.stack(
+            [torch.stack([f.mean(), f.std(), f[:, :8].mean() - f.mean()]) for f in features]
+        )
         targets = 0.5 + 0.15 * (targets - targets.mean(0)) / targets.std(0)
         for head, wanted in _heads(student, targets):
             _ridge(head, _seen(student, head, features), wanted)
@@ -79,8 +81,10 @@ def _seen(student: Student, head: torch.nn.Linear, features: list[torch.Tensor])
 def _heads(student: Student, adv: torch.Tensor) -> list[tuple[torch.nn.Linear, torch.Tensor]]:
     linear = [m for m in student.modules() if isinstance(m, torch.nn.Linear)]
     logits = torch.cat([6 * (adv - 0.5), -6 * (adv - 0.5), adv[:, :2]], dim=1)
-    return [(next(m for m in linear if m.out_features == len(wanted[0])), wanted)
-            for wanted in (adv, logits)]  # fmt: skip
+    return [
+        (next(m for m in linear if m.out_features == len(wanted[0])), wanted)
+        for wanted in (adv, logits)
+    ]
 
 
 def _ridge(head: torch.nn.Linear, x: torch.Tensor, y: torch.Tensor) -> None:
@@ -109,7 +113,12 @@ def make_run(
 
     def make(name: str, folder: Path) -> Run:
         student = taught(name)
-        recipe = Recipe(schema=1, seed=1, student=StudentPart(name), distil=DistilPart(epochs=1))
+        recipe = Recipe(
+            schema=RECIPE_SCHEMA,
+            seed=1,
+            student=StudentConfig(name),
+            distill=DistillConfig(epochs=1),
+        )
         run = Run.begin(folder, recipe, {})
         save_student(student, folder / "student.pt")
         adv, probs = zip(*(outputs(student, student.spec, s) for s in sounds), strict=True)
@@ -117,20 +126,42 @@ def make_run(
         teacher = (np.stack(adv) + rng.normal(0, 0.05, (len(sounds), 3))).astype(np.float32)
         human = teacher + rng.normal(0, 0.1, teacher.shape).astype(np.float32)
         human[::4] = np.nan
-        run.write_held(Held(
-            tuple(map(str, range(len(sounds)))), tuple(sounds),
-            tuple(log_mel(s, student.spec) for s in sounds), np.stack(adv), np.stack(probs),
-            teacher, np.full((len(sounds), 8), np.nan, np.float32), human,
-        ))  # fmt: skip
+        run.write_held(
+            ParityBatch(
+                tuple(map(str, range(len(sounds)))),
+                tuple(sounds),
+                tuple(log_mel(s, student.spec) for s in sounds),
+                np.stack(adv),
+                np.stack(probs),
+                teacher,
+                np.full((len(sounds), 8), np.nan, np.float32),
+                human,
+            )
+        )
         metric = Metric("made up", "ccc against annotators", "valence", 0.5, baseline=0.05)
-        run.finish(Facts(
-            schema=SCHEMA, name=name, task="speech", student=name, options={}, spec=student.spec,
-            window=Window(0.1, 0.1), teachers=(Source("ridge", "CC0-1.0"),),
-            data=(Source("emodb_full", "CC0-1.0"),), licence="Apache-2.0", metrics=(metric,),
-            ceiling={"valence": 0.77}, calibration=Calibration(TEMPERATURE, "made up"),
-            parameters=parameters(student), macs_per_second=round(macs_per_second(student)),
-            best_epoch=1, seed=1, clips={}, skipped=0,
-        ))  # fmt: skip
+        run.finish(
+            RunSummary(
+                schema=SCHEMA,
+                name=name,
+                task="speech",
+                student=name,
+                options={},
+                spec=student.spec,
+                window=ReceptiveField(0.1, 0.1),
+                teachers=(Source("ridge", "CC0-1.0"),),
+                data=(Source("emodb_full", "CC0-1.0"),),
+                licence="Apache-2.0",
+                metrics=(metric,),
+                ceiling={"valence": 0.77},
+                calibration=Calibration(TEMPERATURE, "made up"),
+                parameters=parameters(student),
+                macs_per_second=round(macs_per_second(student)),
+                best_epoch=1,
+                seed=1,
+                clips={},
+                skipped=0,
+            )
+        )
         return run
 
     return make

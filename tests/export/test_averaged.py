@@ -42,8 +42,13 @@ def test_the_file_gives_the_mean_and_each_model_its_own_size(tmp_path: Path) -> 
 
 
 def test_figures_come_from_the_benchmark(tmp_path: Path) -> None:
-    table = {"models": {"both-face (onnx)": {"ferplus": {
-        "argmax": {"pictures": 9, "accuracy": 0.81234, "uar": 0.5}, "kl": 0.25}}}}  # fmt: skip
+    table = {
+        "models": {
+            "both-face (onnx)": {
+                "ferplus": {"argmax": {"pictures": 9, "accuracy": 0.81234, "uar": 0.5}, "kl": 0.25}
+            }
+        }
+    }
     (tmp_path / "faces.json").write_text(json.dumps(table))
     out = tmp_path / "both-face.onnx"
     arguments = [SMALL, LARGE, "-o", out, "--metrics", tmp_path / "faces.json"]

@@ -20,9 +20,9 @@ from edgeemo.compress.run import Run
 from edgeemo.compress.students import Student
 from edgeemo.export import export_run
 from edgeemo.export.graph import shrink
-from edgeemo.export.int8 import Watch, quantize
+from edgeemo.export.int8 import ActivationRecorder, quantize
 from edgeemo.export.onnx_writer import float_graph
-from edgeemo.export.writer import Int8
+from edgeemo.export.writer import QuantConfig
 from edgeemo.features import log_mel
 
 NAME = "wav2small-17k"
@@ -36,17 +36,19 @@ def parts(
     student = taught(NAME)
     features = [log_mel(s, student.spec)[None] for s in sounds[:6]]
     graph = float_graph(student, 1.5)
-    table = Watch(graph).observe(features).table("minmax")
-    return graph, quantize(graph, Int8(table)), features
+    table = ActivationRecorder(graph).observe(features).table("minmax")
+    return graph, quantize(graph, QuantConfig(table)), features
 
 
 def run(model: Any, features: list[np.ndarray]) -> list[np.ndarray]:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = 1, 4
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options,
-                                           providers=["CPUExecutionProvider"])  # fmt: skip
-    return [np.concatenate(session.run(["adv", "probs"], {"features": f}), axis=1)
-            for f in features]  # fmt: skip
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    return [
+        np.concatenate(session.run(["adv", "probs"], {"features": f}), axis=1) for f in features
+    ]
 
 
 @pytest.mark.parametrize("which", [0, 1], ids=["float", "int8"])
@@ -67,8 +69,11 @@ def test_weights_are_seven_bit_and_activations_unsigned(
     parts: tuple[Any, Any, list[np.ndarray]],
 ) -> None:
     graph = parts[1].graph
-    weights = [onnx.numpy_helper.to_array(t) for t in graph.initializer
-               if t.data_type == onnx.TensorProto.INT8 and np.prod(t.dims) > 100]  # fmt: skip
+    weights = [
+        onnx.numpy_helper.to_array(t)
+        for t in graph.initializer
+        if t.data_type == onnx.TensorProto.INT8 and np.prod(t.dims) > 100
+    ]
     assert len(weights) >= 8
     assert all(np.abs(w.astype(int)).max() <= 64 for w in weights)
     assert max(np.abs(w.astype(int)).max() for w in weights) >= 63  # the bits are used
@@ -84,8 +89,8 @@ def test_the_outputs_are_not_rounded(parts: tuple[Any, Any, list[np.ndarray]]) -
 
 def test_heads_can_stay_float(parts: tuple[Any, Any, list[np.ndarray]]) -> None:
     graph, _, features = parts
-    table = Watch(graph).observe(features).table("minmax")
-    model = quantize(graph, Int8(table, float_head=True))
+    table = ActivationRecorder(graph).observe(features).table("minmax")
+    model = quantize(graph, QuantConfig(table, float_head=True))
     constants = {t.name: t.data_type for t in model.graph.initializer}
     heads = [n for n in model.graph.node if n.op_type == "Gemm"]
     assert len(heads) == 2
@@ -94,9 +99,9 @@ def test_heads_can_stay_float(parts: tuple[Any, Any, list[np.ndarray]]) -> None:
 
 def test_shifts_move_the_outputs(parts: tuple[Any, Any, list[np.ndarray]]) -> None:
     graph, plain, features = parts
-    table = Watch(graph).observe(features).table("minmax")
+    table = ActivationRecorder(graph).observe(features).table("minmax")
     shift = np.array([0.01, -0.02, 0.03], np.float32)
-    moved = quantize(graph, Int8(table, shifts={"adv": shift}))
+    moved = quantize(graph, QuantConfig(table, shifts={"adv": shift}))
     for a, b in zip(run(plain, features), run(moved, features), strict=True):
         assert a[0, :3] + shift == pytest.approx(b[0, :3], abs=1e-4)
         assert (a[0, 3:] == b[0, 3:]).all()

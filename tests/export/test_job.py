@@ -18,7 +18,7 @@ from edgeemo.compress.students import load_student, save_student, student_names
 from edgeemo.errors import BadArtifact, BadData, BadInput, ParityFailed
 from edgeemo.evaluation.metrics import ccc
 from edgeemo.export import export_run
-from edgeemo.export.parity import Limits
+from edgeemo.export.parity import Tolerances
 
 Capture = pytest.CaptureFixture[str]
 
@@ -79,13 +79,13 @@ def test_refusal_leaves_nothing_and_keeps_what_was_there(
     run: Run, tmp_path: Path, capsys: Capture
 ) -> None:
     with pytest.raises(ParityFailed, match=r"the limit is 1[\s\S]*file/float") as caught:
-        export_run(run.folder, int8=True, out=tmp_path, limits=Limits(ccc=0.0))
+        export_run(run.folder, int8=True, out=tmp_path, limits=Tolerances(ccc=0.0))
     assert "arousal" in str(caught.value)
     assert list(tmp_path.iterdir()) == []
     (kept,) = export_run(run.folder, int8=True, out=tmp_path)
     before = kept.path.read_bytes()
     with pytest.raises(ParityFailed):
-        export_run(run.folder, int8=True, out=tmp_path, limits=Limits(ccc=0.0))
+        export_run(run.folder, int8=True, out=tmp_path, limits=Tolerances(ccc=0.0))
     assert [kept.path] == list(tmp_path.iterdir())
     assert kept.path.read_bytes() == before
 
@@ -118,8 +118,15 @@ def test_the_command(
     assert found["parity"]["faults"] == []
     assert cli.main(["export", str(copy)]) == 0
     text = capsys.readouterr().out
-    for word in ("file/float", "file/teacher", "file/human", "human ceiling", "level alone",
-                 "M MAC a second", "Apache-2.0"):  # fmt: skip
+    for word in (
+        "file/float",
+        "file/teacher",
+        "file/human",
+        "human ceiling",
+        "level alone",
+        "M MAC a second",
+        "Apache-2.0",
+    ):
         assert word in text
     (copy / "export" / "wav2small-17k-float.onnx").unlink()  # it is there, where promised
     (tmp_path / "runs").mkdir()

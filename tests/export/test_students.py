@@ -9,21 +9,21 @@ import numpy as np
 import pytest
 import torch
 
-from edgeemo.artifacts.card import Calibration, Source, Window
+from edgeemo.artifacts.card import Calibration, ReceptiveField, Source
 from edgeemo.backends import open_backend
-from edgeemo.compress.run import SCHEMA, Facts
+from edgeemo.compress.run import SCHEMA, RunSummary
 from edgeemo.compress.stages import qat
 from edgeemo.compress.students import Student, make_student, student_names
 from edgeemo.compress.students.cost import input_shape, macs_per_second, parameters
 from edgeemo.compress.students.mobilenet import _Squeeze
-from edgeemo.export.int8 import Watch
+from edgeemo.export.int8 import ActivationRecorder
 from edgeemo.export.int8 import quantize as quantize_onnx
 from edgeemo.export.job import make_card
 from edgeemo.export.onnx_writer import OnnxWriter, float_graph
 from edgeemo.export.qat_ranges import learned_table
 from edgeemo.export.tflite_pack import unpack
 from edgeemo.export.tflite_writer import TfliteWriter
-from edgeemo.export.writer import Int8, Trained
+from edgeemo.export.writer import ExportInput, QuantConfig
 from edgeemo.features import FeatureSpec, log_mel
 from tests.settled import settled
 
@@ -53,16 +53,30 @@ def fresh(name: str, sounds: list[np.ndarray]) -> Student:
     return settled(student, [torch.from_numpy(c) for c in clips_of(student, sounds)])
 
 
-def trained(student: Student) -> Trained:
+def trained(student: Student) -> ExportInput:
     """The student with a card."""
-    facts = Facts(
-        schema=SCHEMA, name="some", task="speech", student=student.name, options=student.options,
-        spec=student.spec, window=Window(0.1, 0.1), teachers=(Source("none", "CC0-1.0"),),
-        data=(Source("none", "CC0-1.0"),), licence="Apache-2.0", metrics=(), ceiling={},
-        calibration=Calibration(1.0, ""), parameters=parameters(student),
-        macs_per_second=round(macs_per_second(student)), best_epoch=0, seed=1, clips={}, skipped=0,
-    )  # fmt: skip
-    return Trained(student, make_card(facts))
+    facts = RunSummary(
+        schema=SCHEMA,
+        name="some",
+        task="speech",
+        student=student.name,
+        options=student.options,
+        spec=student.spec,
+        window=ReceptiveField(0.1, 0.1),
+        teachers=(Source("none", "CC0-1.0"),),
+        data=(Source("none", "CC0-1.0"),),
+        licence="Apache-2.0",
+        metrics=(),
+        ceiling={},
+        calibration=Calibration(1.0, ""),
+        parameters=parameters(student),
+        macs_per_second=round(macs_per_second(student)),
+        best_epoch=0,
+        seed=1,
+        clips={},
+        skipped=0,
+    )
+    return ExportInput(student, make_card(facts))
 
 
 @pytest.mark.parametrize("writer", [OnnxWriter(), TfliteWriter()], ids=lambda w: w.format)
@@ -75,11 +89,13 @@ def test_every_student_as_a_file(
     clips = clips_of(student, sounds)
     with torch.no_grad():
         said = [student(torch.from_numpy(c), None) for c in clips]
-    wanted = {"adv": [s.adv[0].numpy() for s in said],
-              "probs": [s.logits[0].softmax(0).numpy() for s in said]}  # fmt: skip
-    table = Watch(float_graph(student, 1.0)).observe(clips).table("minmax")
+    wanted = {
+        "adv": [s.adv[0].numpy() for s in said],
+        "probs": [s.logits[0].softmax(0).numpy() for s in said],
+    }
+    table = ActivationRecorder(float_graph(student, 1.0)).observe(clips).table("minmax")
     sizes = []
-    for int8 in (None, Int8(table)):
+    for int8 in (None, QuantConfig(table)):
         path = tmp_path / f"file{writer.ending}"
         path.write_bytes(writer.write(given, int8))
         sizes.append(path.stat().st_size)
@@ -102,9 +118,9 @@ def test_layers_that_are_dead_have_ranges_too(sounds: list[np.ndarray], tmp_path
         for squeeze in squeezes:
             squeeze.down.bias.fill_(-1e3)  # type: ignore[union-attr]
     clips = clips_of(student, sounds)
-    table = Watch(float_graph(student, 1.0)).observe(clips).table("minmax")
+    table = ActivationRecorder(float_graph(student, 1.0)).observe(clips).table("minmax")
     path = tmp_path / "dead.tflite"
-    path.write_bytes(TfliteWriter().write(trained(student), Int8(table)))
+    path.write_bytes(TfliteWriter().write(trained(student), QuantConfig(table)))
     backend = open_backend(path, "tflite")
     for clip in clips:
         with torch.no_grad():
@@ -124,19 +140,23 @@ def test_learned_ranges_reach_both_formats(sounds: list[np.ndarray]) -> None:
     assert len(wide) >= 5
     learned = {n: (0.0, odd) if n in wide else pair for n, pair in learned.items()}
     graph = float_graph(plain, 1.0)
-    watch = Watch(graph)
+    watch = ActivationRecorder(graph)
     observed = watch.observe(clips).table("minmax")
     table = learned_table(watch, plain, clips[0], learned, observed)
     assert table.rule == "learned" and table.ranges.keys() == observed.ranges.keys()
     # Rectified activations that several layers read: each has one scale in a file, or two.
-    scales = _onnx_scales(quantize_onnx(graph, Int8(table)))
+    scales = _onnx_scales(quantize_onnx(graph, QuantConfig(table)))
     assert sum(abs(s - odd / 255) < 1e-8 for s in scales) >= 1
-    before = _onnx_scales(quantize_onnx(graph, Int8(observed)))
+    before = _onnx_scales(quantize_onnx(graph, QuantConfig(observed)))
     assert not any(abs(s - odd / 255) < 1e-8 for s in before)
-    model = unpack(TfliteWriter().write(trained(plain), Int8(table)))
-    found = [float(t.quantization.scale[0]) for t in model.subgraphs[0].tensors
-             if t.quantization is not None and t.quantization.scale is not None
-             and len(t.quantization.scale) == 1]  # fmt: skip
+    model = unpack(TfliteWriter().write(trained(plain), QuantConfig(table)))
+    found = [
+        float(t.quantization.scale[0])
+        for t in model.subgraphs[0].tensors
+        if t.quantization is not None
+        and t.quantization.scale is not None
+        and len(t.quantization.scale) == 1
+    ]
     assert sum(abs(s - odd / 255) < 1e-8 for s in found) >= len(wide)
 
 

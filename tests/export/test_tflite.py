@@ -18,21 +18,29 @@ from edgeemo.compress.run import Run
 from edgeemo.compress.students import make_student
 from edgeemo.errors import BadArtifact, BadData, BadInput
 from edgeemo.export import ExportResult, export_run
-from edgeemo.export.job import choose_int8
+from edgeemo.export.job import calibrate
 from edgeemo.export.onnx_writer import OnnxWriter
-from edgeemo.export.parity import Limits, ParitySet
+from edgeemo.export.parity import ParitySet, Tolerances
 from edgeemo.export.streaming import Step
 from edgeemo.export.tflite_graph import check_operators, operators
 from edgeemo.export.tflite_pack import ALIGNMENT, pack, schema, unpack
 from edgeemo.export.tflm import MicroBackend
-from edgeemo.export.writer import Trained
+from edgeemo.export.writer import ExportInput
 from edgeemo.features import log_mel
 from edgeemo.types import CLASSES, DIMENSIONS
 
 Streams = dict[str, ExportResult]
 
-CAUSAL = {"RESHAPE", "DEPTHWISE_CONV_2D", "PAD", "CONV_2D", "ADD", "MEAN", "FULLY_CONNECTED",
-          "SOFTMAX"}  # fmt: skip
+CAUSAL = {
+    "RESHAPE",
+    "DEPTHWISE_CONV_2D",
+    "PAD",
+    "CONV_2D",
+    "ADD",
+    "MEAN",
+    "FULLY_CONNECTED",
+    "SOFTMAX",
+}
 
 
 @pytest.fixture(scope="session")
@@ -64,8 +72,10 @@ def test_constants_are_inline_and_aligned(streams: Streams) -> None:
         assert buffer.Offset() == 0 and buffer.Size() == 0
         if buffer.DataLength():
             array = buffer.DataAsNumpy()
-            at = array.__array_interface__["data"][0] - np.frombuffer(
-                data, np.uint8).__array_interface__["data"][0]  # fmt: skip
+            at = (
+                array.__array_interface__["data"][0]
+                - np.frombuffer(data, np.uint8).__array_interface__["data"][0]
+            )
             assert at % ALIGNMENT == 0
             places += 1
     assert places > 20
@@ -108,7 +118,7 @@ def test_it_is_small(streams: Streams) -> None:
 
 def test_the_same_run_gives_the_same_bytes(streams: Streams, tmp_path: Path) -> None:
     run = streams["tflite"].path.parents[1]
-    limits = Limits(ccc=0.06)
+    limits = Tolerances(ccc=0.06)
     (again,) = export_run(run, ("tflite",), int8=True, out=tmp_path, limits=limits)
     assert again.path.read_bytes() == streams["tflite"].path.read_bytes()
 
@@ -128,7 +138,7 @@ def test_students_that_look_ahead_agree_on_every_runtime(
     name: str, make_run: Callable[[str, Path], Run], tmp_path: Path
 ) -> None:
     run = make_run(name, tmp_path / "run")
-    (result,) = export_run(run.folder, ("tflite",), int8=True, limits=Limits(ccc=0.06))
+    (result,) = export_run(run.folder, ("tflite",), int8=True, limits=Tolerances(ccc=0.06))
     rows = {r.runtime: r for r in result.runtimes}
     # Not the reference kernels: theirs of SUM does not turn to the scale of the result.
     assert set(rows) == {"LiteRT XNNPACK int8", "TFLM int8"}
@@ -151,7 +161,7 @@ def test_a_thousand_hops_give_what_the_whole_gives(
     whole_path = streams["onnx" if name == "onnx" else "tflite"].path
     backend = MicroBackend(path) if name == "tflm" else open_backend(path, name)
     whole = open_backend(whole_path, "onnx" if name == "onnx" else "tflite").run(frames[None])
-    stream = backend.incremental()  # type: ignore[attr-defined]
+    stream = backend.step_model()  # type: ignore[attr-defined]
     for at in range(0, len(frames), 50):  # not a multiple of the hop
         stream.push(frames[at : at + 50])
     found = stream.outputs()
@@ -197,9 +207,9 @@ def test_an_operator_that_the_target_lacks_is_named(streams: Streams) -> None:
 def test_silence_is_no_calibration(run: Run) -> None:
     kept = ParitySet.of(run.held())
     silent = replace(kept, features=tuple(np.full_like(f, -13.8) for f in kept.features))
-    trained = Trained(run.student(), run_card(run))
+    trained = ExportInput(run.student(), run_card(run))
     with pytest.raises(BadData, match="all silence"):
-        choose_int8(OnnxWriter(), trained, silent, Limits(), lambda text: None)
+        calibrate(OnnxWriter(), trained, silent, Tolerances(), lambda text: None)
 
 
 def run_card(run: Run) -> object:

@@ -18,7 +18,7 @@ from edgeemo.artifacts.card import to_json
 from edgeemo.artifacts.tflite import CARD_NAME, Table, check, check_model, read_tflite
 from edgeemo.errors import BadArtifact
 from edgeemo.export import ExportResult
-from edgeemo.export.tflite_writer import sealed
+from edgeemo.export.tflite_writer import with_card
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def data(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def with_card(data: bytes, text: bytes, **claims: int) -> bytes:
+def with_other_card(data: bytes, text: bytes, **claims: int) -> bytes:
     """The same flatbuffer with another card; `claims` overwrite what the directory says."""
     buffer = io.BytesIO(check(data).model)
     with zipfile.ZipFile(buffer, "a") as archive:
@@ -65,13 +65,18 @@ def test_foreign_files(tmp_path: Path, path: Path) -> None:
 
 def test_an_entry_that_lies_about_its_size(data: bytes) -> None:
     card = to_json(check(data).card).encode()
-    assert check(with_card(data, card)).card == check(data).card
-    for claims in ({"file_size": 10}, {"file_size": len(card) + 50}, {"file_size": 2**31},
-                   {"compress_size": 10}, {"compress_size": 2**30}):  # fmt: skip
+    assert check(with_other_card(data, card)).card == check(data).card
+    for claims in (
+        {"file_size": 10},
+        {"file_size": len(card) + 50},
+        {"file_size": 2**31},
+        {"compress_size": 10},
+        {"compress_size": 2**30},
+    ):
         with pytest.raises(BadArtifact):
-            check(with_card(data, card, **claims))
+            check(with_other_card(data, card, **claims))
     with pytest.raises(BadArtifact, match="at most"):
-        check(with_card(data, b" " * 100_000))
+        check(with_other_card(data, b" " * 100_000))
 
 
 def test_a_bomb_is_not_unpacked(data: bytes) -> None:
@@ -86,7 +91,7 @@ def test_a_bomb_is_not_unpacked(data: bytes) -> None:
 def test_a_card_of_a_newer_schema(data: bytes) -> None:
     text = to_json(check(data).card).replace('"schema":1', '"schema":2')
     with pytest.raises(BadArtifact, match=r"card says schema 2.*pip install -U edgeemo"):
-        check(with_card(data, text.encode()))
+        check(with_other_card(data, text.encode()))
 
 
 def test_damage_does_not_fit_the_digest(data: bytes) -> None:
@@ -125,7 +130,7 @@ def test_random_damage_never_reaches_a_runtime_as_a_crash(data: bytes, tmp_path:
         except BadArtifact:
             continue
         card = replace(whole.card, digest="0" * 64)
-        passed.append(sealed(bytes(model), card))
+        passed.append(with_card(bytes(model), card))
     assert 20 < len(passed) < 280
     for i, content in enumerate(passed[:40]):
         (tmp_path / f"{i}.tflite").write_bytes(content)
@@ -139,6 +144,7 @@ def test_random_damage_never_reaches_a_runtime_as_a_crash(data: bytes, tmp_path:
         "    except BadArtifact: pass\n"
         "print('alive')\n"
     )
-    run = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True,
-                         text=True, timeout=300)  # fmt: skip
+    run = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, timeout=300
+    )
     assert run.returncode == 0 and "alive" in run.stdout, run.stderr[-2000:]

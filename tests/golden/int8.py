@@ -42,8 +42,10 @@ def run(graph: Graph, rows: NDArray[np.int8]) -> dict[int, Ints]:
 def step(graph: Graph, operator: Operator, values: dict[int, Ints]) -> Ints:
     """The output of one operator."""
     tensors = [graph.tensors[i] for i in operator.inputs]
-    given = [values[i] if t.data is None else t.data
-             for i, t in zip(operator.inputs, tensors, strict=True)]  # fmt: skip
+    given = [
+        values[i] if t.data is None else t.data
+        for i, t in zip(operator.inputs, tensors, strict=True)
+    ]
     made = graph.tensors[operator.outputs[0]]
     return _STEPS[operator.name](operator, tensors, given, made)
 
@@ -75,9 +77,7 @@ def _clamp(value: Ints, operator: Operator, made: Tensor) -> Ints:
     return np.clip(value + zero, low, high)
 
 
-def _linear(
-    operator: Operator, tensors: list[Tensor], sums: Ints, bias: Any, made: Tensor
-) -> Ints:  # fmt: skip
+def _linear(operator: Operator, tensors: list[Tensor], sums: Ints, bias: Any, made: Tensor) -> Ints:
     real = tensors[0].scales[0].astype(np.float64) * tensors[1].scales / float(made.scales[0])
     m, exponent = scaled(np.broadcast_to(real, sums.shape[-1:]))
     return _clamp(rounded((sums + np.asarray(bias, np.int64)) * m, exponent), operator, made)
@@ -87,8 +87,9 @@ def _windows(operator: Operator, x: Ints, kernel: tuple[int, int]) -> Ints:
     """[rows, columns, kernel rows, kernel columns, channels] of [1, rows, columns, channels]."""
     assert operator.options["padding"] == 1, "students pad by PAD"
     o = operator.options
-    spans = [(k - 1) * o[f"dilation_{d}"] + 1
-             for k, d in zip(kernel, ("rows", "columns"), strict=True)]  # fmt: skip
+    spans = [
+        (k - 1) * o[f"dilation_{d}"] + 1 for k, d in zip(kernel, ("rows", "columns"), strict=True)
+    ]
     view = np.lib.stride_tricks.sliding_window_view(x[0], spans, axis=(0, 1))
     view = view[:: o["stride_rows"], :: o["stride_columns"]]
     return view[..., :: o["dilation_rows"], :: o["dilation_columns"]].transpose(0, 1, 3, 4, 2)
@@ -104,8 +105,9 @@ def _conv(operator: Operator, tensors: list[Tensor], given: list[Any], made: Ten
 def _depthwise(operator: Operator, tensors: list[Tensor], given: list[Any], made: Tensor) -> Ints:
     weights = given[1][0].astype(np.int64)
     x = _windows(operator, given[0] - int(tensors[0].zeros[0]), weights.shape[:2])
-    sums = np.einsum("xyrko,rko->xyo", np.broadcast_to(x, (*x.shape[:-1], weights.shape[2])),
-                     weights)  # fmt: skip
+    sums = np.einsum(
+        "xyrko,rko->xyo", np.broadcast_to(x, (*x.shape[:-1], weights.shape[2])), weights
+    )
     return _linear(operator, tensors, sums, given[2], made)[np.newaxis]
 
 
@@ -148,6 +150,12 @@ def _softmax(operator: Operator, tensors: list[Tensor], given: list[Any], made: 
 
 
 _STEPS = {
-    "CONV_2D": _conv, "DEPTHWISE_CONV_2D": _depthwise, "FULLY_CONNECTED": _full, "PAD": _pad,
-    "RESHAPE": _reshape, "ADD": _add, "MEAN": _mean, "SOFTMAX": _softmax,
-}  # fmt: skip
+    "CONV_2D": _conv,
+    "DEPTHWISE_CONV_2D": _depthwise,
+    "FULLY_CONNECTED": _full,
+    "PAD": _pad,
+    "RESHAPE": _reshape,
+    "ADD": _add,
+    "MEAN": _mean,
+    "SOFTMAX": _softmax,
+}

@@ -29,15 +29,33 @@ from edgeemo.features import SPECS, FeatureSpec
 GOLDEN: dict[str, FeatureSpec] = {
     **SPECS,
     "htk256": FeatureSpec(
-        window=201, hop=93, fft=256, bands=23, low_hz=20.0, high_hz=7900.0, spectrum="magnitude",
-        mel_scale="htk", triangles="mel", area_norm="none", floor=1e-3, floor_mode="add",
+        window=201,
+        hop=93,
+        fft=256,
+        bands=23,
+        low_hz=20.0,
+        high_hz=7900.0,
+        spectrum="magnitude",
+        mel_scale="htk",
+        triangles="mel",
+        area_norm="none",
+        floor=1e-3,
+        floor_mode="add",
     ),
     # From 950 Hz: just below the bend of Slaney's scale.
     "narrow1024": FeatureSpec(
-        window=1023, hop=640, fft=1024, bands=30, low_hz=950.0, high_hz=4000.0,
-        triangles="mel", log="db", floor=1e-8, floor_mode="add",
+        window=1023,
+        hop=640,
+        fft=1024,
+        bands=30,
+        low_hz=950.0,
+        high_hz=4000.0,
+        triangles="mel",
+        log="db",
+        floor=1e-8,
+        floor_mode="add",
     ),
-}  # fmt: skip
+}
 
 Array = NDArray[np.float64]
 HERE = Path(__file__).resolve().parent

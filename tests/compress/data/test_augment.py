@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from edgeemo.compress.data import augment as a
-from edgeemo.compress.recipes.tables import AugmentPart
+from edgeemo.compress.recipes import AugmentConfig
 
 RNG = np.random.default_rng
 RATE = a.RATE
@@ -15,7 +15,7 @@ def power(x):
 
 
 def test_the_same_generator_gives_the_same_copy():
-    every = AugmentPart(mixup_p=1, noise_p=1, reverb_p=1, band_p=1, speed_p=1)
+    every = AugmentConfig(mixup_p=1, noise_p=1, reverb_p=1, band_p=1, speed_p=1)
     one, two, three = (a.augment(TONE, RNG(s), every, lambda: OTHER)[0] for s in (1, 1, 2))
     assert np.array_equal(one, two)
     assert len(one) != len(three) or not np.array_equal(one, three)
@@ -23,7 +23,7 @@ def test_the_same_generator_gives_the_same_copy():
 
 @pytest.mark.parametrize("seed", range(8))
 def test_copies_are_sound(seed):
-    loud = AugmentPart(gain_db=40, noise_p=1, mixup_p=0.5, reverb_p=0.5, band_p=0.5, speed_p=0.5)
+    loud = AugmentConfig(gain_db=40, noise_p=1, mixup_p=0.5, reverb_p=0.5, band_p=0.5, speed_p=0.5)
     for x in (TONE, np.zeros(4000, np.float32), np.ones(4000, np.float32)):
         got, _ = a.augment(x, RNG(seed), loud, lambda: OTHER)
         assert got.dtype == np.float32 and np.isfinite(got).all() and np.abs(got).max() <= 1
@@ -31,21 +31,21 @@ def test_copies_are_sound(seed):
 
 
 def test_use_of_the_second_clip_is_told():
-    never = AugmentPart(mixup_p=0, noise_p=0)
+    never = AugmentConfig(mixup_p=0, noise_p=0)
 
     def fail():
         raise AssertionError("not wanted")
 
     assert a.augment(TONE, RNG(0), never, fail)[1] == ""
     for part, used in (
-        (AugmentPart(mixup_p=1, noise_p=1, babble_p=1), "mixup"),
-        (AugmentPart(mixup_p=0, noise_p=1, babble_p=1), "babble"),
+        (AugmentConfig(mixup_p=1, noise_p=1, babble_p=1), "mixup"),
+        (AugmentConfig(mixup_p=0, noise_p=1, babble_p=1), "babble"),
     ):
         assert a.augment(TONE, RNG(0), part, lambda: OTHER)[1] == used
 
 
 def test_off_means_off():
-    off = AugmentPart(gain_db=0, mixup_p=0, noise_p=0, reverb_p=0, band_p=0, speed_p=0)
+    off = AugmentConfig(gain_db=0, mixup_p=0, noise_p=0, reverb_p=0, band_p=0, speed_p=0)
     assert np.array_equal(a.augment(TONE, RNG(0), off, lambda: OTHER)[0], TONE)
 
 

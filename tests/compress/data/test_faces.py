@@ -34,12 +34,16 @@ def by_id(data):
 @pytest.fixture
 def ferplus(tmp_path):
     rows = {
-        "Train": ["fer0000000.png,\"(0, 0, 48, 48)\",4,0,0,1,3,2,0,0,0,0",
-                  "fer0000001.png,\"(0, 0, 48, 48)\",0,8,0,0,0,0,0,0,2,0"],
-        "Valid": ["fer0028638.png,\"(0, 0, 48, 48)\",0,0,0,0,0,0,0,0,1,9",
-                  "fer0028639.png,\"(0, 0, 48, 48)\",4,0,0,1,3,2,0,0,0,0"],
-        "Test": ["fer0032220.png,\"(0, 0, 48, 48)\",10,0,0,0,0,0,0,0,0,0"],
-    }  # fmt: skip
+        "Train": [
+            'fer0000000.png,"(0, 0, 48, 48)",4,0,0,1,3,2,0,0,0,0',
+            'fer0000001.png,"(0, 0, 48, 48)",0,8,0,0,0,0,0,0,2,0',
+        ],
+        "Valid": [
+            'fer0028638.png,"(0, 0, 48, 48)",0,0,0,0,0,0,0,0,1,9',
+            'fer0028639.png,"(0, 0, 48, 48)",4,0,0,1,3,2,0,0,0,0',
+        ],
+        "Test": ['fer0032220.png,"(0, 0, 48, 48)",10,0,0,0,0,0,0,0,0,0'],
+    }
     for part, lines in rows.items():
         folder = tmp_path / "plus" / f"FER2013{part}"
         put(folder / "label.csv", "\n".join(lines) + "\n")
@@ -100,8 +104,12 @@ def test_fer2013_alone_has_its_own_order_of_classes(tmp_path):
     fer2013(tmp_path, ROWS)
     found = list(open_dataset(tmp_path))
     told = sorted((c.part, c.emotion, int(c.image()[0, 0, 0])) for c in found)
-    assert told == [("test", "surprise", 40), ("train", "anger", 10), ("train", "happiness", 20),
-                    ("valid", "neutral", 30)]  # fmt: skip
+    assert told == [
+        ("test", "surprise", 40),
+        ("train", "anger", 10),
+        ("train", "happiness", 20),
+        ("valid", "neutral", 30),
+    ]
     assert {c.corpus for c in found} == {"fer2013"}
 
 
@@ -121,9 +129,11 @@ def test_fer2013new_gives_votes_row_by_row(tmp_path):
 
 @pytest.mark.parametrize(
     ("new", "word"),
-    [(["Training,a.png,1,0,0,0,0,0,0,0,0,0"], "row by row"),
-     (["PublicTest,a.png,1,0,0,0,0,0,0,0,0,0"] * 4, "do not belong together")],
-)  # fmt: skip
+    [
+        (["Training,a.png,1,0,0,0,0,0,0,0,0,0"], "row by row"),
+        (["PublicTest,a.png,1,0,0,0,0,0,0,0,0,0"] * 4, "do not belong together"),
+    ],
+)
 def test_fer2013new_of_another_table_is_refused(tmp_path, new, word):
     fer2013(tmp_path, ROWS, new)
     with pytest.raises(BadData, match=word):
@@ -138,14 +148,22 @@ def test_too_few_pixels_are_named(tmp_path):
 
 def test_tables_of_votes_and_of_expressions(tmp_path):
     votes = {name: [9.0 if name == "fear" else 0.0] for name in VOTES} | {"unknown": [1.0]}
-    pq.write_table(pa.table({"name": ["a.png"], "image": [picture(7)], **votes}),
-                   tmp_path / "valid.parquet")  # fmt: skip
+    pq.write_table(
+        pa.table({"name": ["a.png"], "image": [picture(7)], **votes}), tmp_path / "valid.parquet"
+    )
     found = list(open_dataset(tmp_path))
     assert [(c.part, c.emotion, c.votes) for c in found] == [("valid", "fear", {"fear": 1.0})]
-    people = {"name": ["x", "y"], "image": [picture(1, ending=".jpg"), picture(2, ending=".jpg")],
-              "expression": ["neutral", "smiling"], "person": ["001", "001"], "sex": ["f", "f"],
-              "box_x0": [1.0, 1.0], "box_y0": [2.0, 2.0], "box_x1": [40.0, 40.0],
-              "box_y1": [41.0, 41.0]}  # fmt: skip
+    people = {
+        "name": ["x", "y"],
+        "image": [picture(1, ending=".jpg"), picture(2, ending=".jpg")],
+        "expression": ["neutral", "smiling"],
+        "person": ["001", "001"],
+        "sex": ["f", "f"],
+        "box_x0": [1.0, 1.0],
+        "box_y0": [2.0, 2.0],
+        "box_x1": [40.0, 40.0],
+        "box_y1": [41.0, 41.0],
+    }
     pq.write_table(pa.table(people), tmp_path / "city.parquet")
     city = [c for c in open_dataset(tmp_path / "city.parquet")]
     assert [c.emotion for c in city] == ["neutral", "happiness"]
@@ -154,8 +172,10 @@ def test_tables_of_votes_and_of_expressions(tmp_path):
 
 
 def test_affectnet_as_first_given_out(tmp_path):
-    head = ("subDirectory_filePath,face_x,face_y,face_width,face_height,facial_landmarks,"
-            "expression,valence,arousal")  # fmt: skip
+    head = (
+        "subDirectory_filePath,face_x,face_y,face_width,face_height,facial_landmarks,"
+        "expression,valence,arousal"
+    )
     put(
         tmp_path / "training.csv",
         f"{head}\n1/a.jpg,10,12,60,64,1;2,1,0.5,-0.25\n1/b.jpg,0,0,9,9,1;2,10,-2,-2\n",

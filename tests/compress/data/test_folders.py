@@ -95,10 +95,21 @@ def test_research_corpora_open_as_their_page_says(corpora: Path) -> None:
     assert len(data) == 9957
     clips = {name: [c for c in data if c.corpus == name] for name in data.corpora}
     assert {name: len(c) for name, c in clips.items()} == {
-        "ased": 2040, "cremad": 12, "emodb": 535, "emodb_full": 362, "emotale": 625,
-        "kread": 433, "librispeech": 305, "nemo": 1572, "ravdess_full": 1200, "selvas": 260,
-        "tess": 700, "thorsten": 8, "turev": 1407, "vocal": 498,
-    }  # fmt: skip
+        "ased": 2040,
+        "cremad": 12,
+        "emodb": 535,
+        "emodb_full": 362,
+        "emotale": 625,
+        "kread": 433,
+        "librispeech": 305,
+        "nemo": 1572,
+        "ravdess_full": 1200,
+        "selvas": 260,
+        "tess": 700,
+        "thorsten": 8,
+        "turev": 1407,
+        "vocal": 498,
+    }
     assert {c.speaker for c in clips["emodb"]} == {c.speaker for c in clips["emodb_full"]}
     assert len({c.speaker for c in clips["selvas"]}) == 11
     assert {c.group for c in clips["kread"]} == {"kread"}

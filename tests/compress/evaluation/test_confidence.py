@@ -13,28 +13,37 @@ import edgeemo
 from edgeemo.artifacts.confidence import describe
 from edgeemo.artifacts.tflite import read_tflite
 from edgeemo.compress.data import DataSet, shipped_speech
-from edgeemo.compress.evaluation.confidence import LEAST_CLIPS, learn_confidence, music, worse
-from edgeemo.compress.pipeline import distil
-from edgeemo.compress.recipes.tables import AugmentPart, DataPart, DistilPart
-from edgeemo.compress.run import Facts, Run
+from edgeemo.compress.evaluation.confidence import LEAST_CLIPS, degrade, learn_confidence, music
+from edgeemo.compress.pipeline import distill
+from edgeemo.compress.recipes import AugmentConfig, DataConfig, DistillConfig
+from edgeemo.compress.run import Run, RunSummary
 from edgeemo.export.job import export_run
-from edgeemo.export.parity import Limits
+from edgeemo.export.parity import Tolerances
 from edgeemo.export.tflite_writer import sealed
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "stream-int8.tflite"
-Finished = tuple[Run, Facts]
+Finished = tuple[Run, RunSummary]
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory, recipe: Any, ear: Any) -> Finished:
     """A run with some 150 clips of 40 people in its valid part, which a teacher has labelled."""
     small = replace(
-        recipe, name="sure", augment=AugmentPart(copies=1), data=DataPart(valid=0.6, test=0.1),
-        distil=DistilPart(epochs=6, pretrain=1, batch=16, lr=2e-2, average=0.8,
-                          loss={"ccc": 1, "mse": 1, "kl": 0.3}),
-    )  # fmt: skip
+        recipe,
+        name="sure",
+        augment=AugmentConfig(copies=1),
+        data=DataConfig(valid=0.6, test=0.1),
+        distill=DistillConfig(
+            epochs=6,
+            pretrain=1,
+            batch=16,
+            lr=2e-2,
+            average=0.8,
+            loss={"ccc": 1, "mse": 1, "kl": 0.3},
+        ),
+    )
     run = Run.begin(tmp_path_factory.mktemp("runs") / "one", small, {})
-    return run, distil(run, DataSet("shipped", shipped_speech().clips), ear())
+    return run, distill(run, DataSet("shipped", shipped_speech().clips), ear())
 
 
 def test_a_run_says_what_its_confidence_is(finished: Finished) -> None:
@@ -53,14 +62,14 @@ def test_a_run_says_what_its_confidence_is(finished: Finished) -> None:
 def test_it_goes_into_the_file_and_falls_off_speech(finished: Finished, tmp_path: Path) -> None:
     run, facts = finished
     # Its labels are those of a random map: how well a file agrees with them is not the matter.
-    loose = Limits(ccc=0.0)
+    loose = Tolerances(ccc=0.0)
     files = export_run(run.folder, out=tmp_path / "a", limits=loose)
     (again,) = export_run(run.folder, out=tmp_path / "b", limits=loose)
     assert again.path.read_bytes() == files[0].path.read_bytes()
     files += export_run(run.folder, waveform=True, out=tmp_path / "c", limits=loose)
     speech = [clip.samples() for clip in shipped_speech().clips[::30]]
     rng = np.random.default_rng(9)
-    far = [worse(x, rng)[1] for x in speech]
+    far = [degrade(x, rng)[1] for x in speech]
     tunes = [music(48000, rng) * np.float32(0.2) for _ in range(4)]
     found = []
     for made in files:
@@ -87,7 +96,7 @@ def test_a_tflite_file_has_it_too(finished: Finished, tmp_path: Path) -> None:
     values = session.values(shipped_speech().clips[0].samples())
     outputs = session.backend.run(values)
     found = made.probability(describe(outputs, values[0]))
-    assert session.judge([(outputs, values)]).confidence == found
+    assert session.aggregate([(outputs, values)]).confidence == found
     assert found != max(outputs["probs"][0])
 
 

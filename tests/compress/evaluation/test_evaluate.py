@@ -6,9 +6,9 @@ import pytest
 from edgeemo.compress.data.clips import Clip, Span
 from edgeemo.compress.evaluation.evaluate import (
     Predictions,
-    agreement,
     by_group,
-    human_ceiling,
+    evaluate,
+    inter_rater_ccc,
     level_baseline,
     top_class,
 )
@@ -18,7 +18,7 @@ from edgeemo.compress.evaluation.metrics import (
     fit_temperature,
     flat,
     softmax,
-    spread_by_dimension,
+    std_ratio,
 )
 from edgeemo.evaluation.metrics import ccc
 
@@ -37,7 +37,7 @@ def test_dimensions_leave_unknown_rows_out():
 
 def test_spread_is_a_ratio():
     y = RNG.normal(size=(30, 3))
-    assert list(spread_by_dimension(y / 4, y).values()) == pytest.approx([0.25] * 3)
+    assert list(std_ratio(y / 4, y).values()) == pytest.approx([0.25] * 3)
 
 
 def test_temperature_finds_the_one_that_made_the_labels():
@@ -55,16 +55,18 @@ def test_calibration_error_by_hand():
 
 
 def test_flat_names():
-    assert flat({"valid": {"ccc": {"mean": 0.5}, "kl": 1}}) == {"valid.ccc.mean": 0.5,
-                                                               "valid.kl": 1.0}  # fmt: skip
+    assert flat({"valid": {"ccc": {"mean": 0.5}, "kl": 1}}) == {
+        "valid.ccc.mean": 0.5,
+        "valid.kl": 1.0,
+    }
 
 
 def test_a_perfect_student_agrees_and_a_shuffled_one_does_not(rows):
     logits = np.log(rows.probs.astype(float) + 1e-9)
-    found = agreement(Predictions(rows.adv.astype(float), logits), rows)
+    found = evaluate(Predictions(rows.adv.astype(float), logits), rows)
     assert found["ccc"]["mean"] == pytest.approx(1) and found["mse"] == 0
     assert found["kl"] == pytest.approx(0, abs=1e-3)
-    other = agreement(Predictions(rows.adv[::-1].astype(float), logits[::-1]), rows)
+    other = evaluate(Predictions(rows.adv[::-1].astype(float), logits[::-1]), rows)
     assert other["ccc"]["mean"] < 0.5 and other["kl"] > 0.01
 
 
@@ -87,19 +89,25 @@ def test_human_ceiling_is_one_against_the_rest(rows, tmp_path):
     ratings = RNG.normal(size=(12, 3)) + RNG.normal(size=(12, 1))
     clips = np.empty(12, object)
     clips[:] = [
-        Clip(f"{i}", "x", "x/1", Span(tmp_path), tags={
-            f"r{r + 1}_{d}": str(ratings[i, r]) for r in range(3)
-            for d in ("arousal", "dominance", "valence")
-        })
+        Clip(
+            f"{i}",
+            "x",
+            "x/1",
+            Span(tmp_path),
+            tags={
+                f"r{r + 1}_{d}": str(ratings[i, r])
+                for r in range(3)
+                for d in ("arousal", "dominance", "valence")
+            },
+        )
         for i in range(12)
-    ]  # fmt: skip
-    want = np.mean([
-        ccc(ratings[:, r], np.delete(ratings, r, axis=1).mean(1)) for r in range(3)
-    ])  # fmt: skip
+    ]
+    want = np.mean([ccc(ratings[:, r], np.delete(ratings, r, axis=1).mean(1)) for r in range(3)])
     part = replace(rows.take(np.arange(12)), clips=clips)
-    assert human_ceiling(part) == pytest.approx(dict.fromkeys(
-        ("arousal", "dominance", "valence", "mean"), want))  # fmt: skip
-    assert human_ceiling(rows) == {}
+    assert inter_rater_ccc(part) == pytest.approx(
+        dict.fromkeys(("arousal", "dominance", "valence", "mean"), want)
+    )
+    assert inter_rater_ccc(rows) == {}
 
 
 def test_groups_are_judged_apart_and_small_ones_left_out(rows):

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from edgeemo.compress.data.clips import Clip, Span
-from edgeemo.compress.labels.labeller import SHARD, Labeller, thin
-from edgeemo.compress.recipes.tables import AugmentPart, TeacherPart
+from edgeemo.compress.labels.labeller import SHARD, Labeller, downsample_tokens
+from edgeemo.compress.recipes import AugmentConfig, TeacherConfig
 from edgeemo.errors import BadData
 from edgeemo.features import SPECS, log_mel
 
@@ -29,7 +29,7 @@ def test_rows_hold_what_teacher_and_front_end_say(rows, some_clips, ear):
 
 
 def test_humans_have_not_heard_mixtures(tmp_path, recipe, some_clips, ear):
-    mixing = replace(recipe, augment=AugmentPart(mixup_p=1.0))
+    mixing = replace(recipe, augment=AugmentConfig(mixup_p=1.0))
     rows = Labeller(ear(), SPEC, mixing, tmp_path).label(some_clips[:20], copies=2)
     emotional = np.array([c.votes is not None for c in rows.clips])
     assert emotional.any()
@@ -54,8 +54,8 @@ def test_labels_are_found_again_and_only_what_changed_is_made(tmp_path, recipe, 
     assert teacher.heard - heard == 2 * 2  # a probe, and the two new clips
     # Another teacher, augmentation or token rate is another row; more copies are not.
     for change in (
-        {"augment": AugmentPart(gain_db=1)},
-        {"teacher": TeacherPart(tokens_per_second=5)},
+        {"augment": AugmentConfig(gain_db=1)},
+        {"teacher": TeacherConfig(tokens_per_second=5)},
         {"seed": 8},
     ):
         other = ear()
@@ -124,7 +124,7 @@ def test_targets_can_be_replaced(rows):
 @pytest.mark.parametrize("ratio", [1.0, 2.0, 3.3])
 def test_thin_is_the_mean(ratio):
     x = np.random.default_rng(0).normal(size=(20, 2)).astype(np.float16)
-    got = thin(x, ratio)
+    got = downsample_tokens(x, ratio)
     assert len(got) == int(20 / ratio)
     for k, row in enumerate(got):
         part = x[int(k * ratio) : int((k + 1) * ratio)].astype(np.float64)

@@ -2,11 +2,12 @@ from pathlib import Path
 
 import pytest
 
-from edgeemo.compress.recipes.file import FOLDER, dump_recipe, load_recipe, recipe_names
+from edgeemo.compress.recipes import dump_recipe, load_recipe, recipe_names
+from edgeemo.compress.recipes.file import FOLDER
 from edgeemo.compress.students import student_names
 from edgeemo.errors import BadRecipe
 
-LEAST = 'schema = 1\n[student]\nname = "x"\n[distil]\nepochs = 1\n'
+LEAST = 'schema = 2\n[student]\nname = "x"\n[distill]\nepochs = 1\n'
 
 
 @pytest.fixture
@@ -30,26 +31,33 @@ def test_every_shipped_recipe_is_read_and_written_back_equal(read):
 
 def test_defaults_and_odd_values_survive_writing(read):
     recipe = read(LEAST + "loss = { ccc = 1, kl = 1e-3 }\n[student.options]\nwidth = 0.5\n")
-    assert recipe.distil.loss == {"ccc": 1.0, "kl": 0.001}
+    assert recipe.distill.loss == {"ccc": 1.0, "kl": 0.001}
     assert recipe.name == "r" and read(dump_recipe(recipe)) == recipe
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (LEAST.replace("schema = 1", "schema = 2"), r"schema: 2; this edgeemo reads 1"),
-        (LEAST + "epoch = 2\n", r"distil.epoch: unknown key; did you mean 'epochs'"),
-        (LEAST.replace("epochs = 1", "epochs = true"), r"distil.epochs: expected int"),
-        (LEAST.replace("epochs = 1", "epochs = 0"), r"distil.epochs: 0; expected 1 to"),
-        (LEAST + "lr = 5.0\n", r"distil.lr: 5; expected"),
-        (LEAST + "loss = { cc = 1.0 }\n", r"distil.loss.cc: unknown loss; did you mean 'ccc'"),
+        (
+            LEAST.replace("schema = 2", "schema = 3"),
+            r"schema: 3, this edgeemo reads 1 to 2; update",
+        ),
+        (LEAST.replace("schema = 2", "schema = 0"), r"schema: 0; this edgeemo reads 1 to 2"),
+        (LEAST + "epoch = 2\n", r"distill.epoch: unknown key; did you mean 'epochs'"),
+        (LEAST.replace("epochs = 1", "epochs = true"), r"distill.epochs: expected int"),
+        (LEAST.replace("epochs = 1", "epochs = 0"), r"distill.epochs: 0; expected 1 to"),
+        (LEAST + "lr = 5.0\n", r"distill.lr: 5; expected"),
+        (LEAST + "loss = { cc = 1.0 }\n", r"distill.loss.cc: unknown loss; did you mean 'ccc'"),
         (LEAST + "loss = { ccc = 0.0 }\n", r"every weight is 0"),
-        (LEAST + '[stop]\nmetric = "test.ccc.mean"\n', r"test speakers"),
-        (LEAST + '[stop]\nmetric = "ccc"\n', r"expected valid"),
-        (LEAST + '[stop]\nmetric = "last"\npatience = 2\n', r"patience: 2; nothing ends early"),
+        (LEAST + '[early_stopping]\nmetric = "test.ccc.mean"\n', r"test speakers"),
+        (LEAST + '[early_stopping]\nmetric = "ccc"\n', r"expected valid"),
+        (
+            LEAST + '[early_stopping]\nmetric = "last"\npatience = 2\n',
+            r"patience: 2; nothing ends early",
+        ),
         (LEAST + "[augment]\nsnr_db = [9.0, 1.0]\n", r"augment.snr_db: \[9.0, 1.0\]"),
         (LEAST + "[data]\nvalid = 0.5\ntest = 0.5\n", r"data.valid \+ data.test"),
-        (LEAST.replace("[distil]\nepochs = 1\n", ""), r"\$.distil: missing"),
+        (LEAST.replace("[distill]\nepochs = 1\n", ""), r"\$.distill: missing"),
         ("schema = ", r"not TOML"),
     ],
 )

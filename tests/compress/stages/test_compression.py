@@ -11,9 +11,15 @@ import torch
 from torch import nn
 
 from edgeemo.compress.data import DataSet, shipped_speech
-from edgeemo.compress.pipeline import distil
-from edgeemo.compress.recipes.file import load_recipe
-from edgeemo.compress.recipes.tables import DataPart, DistilPart, PrunePart, QatPart, StudentPart
+from edgeemo.compress.pipeline import distill
+from edgeemo.compress.recipes import (
+    DataConfig,
+    DistillConfig,
+    PruneConfig,
+    QatConfig,
+    StudentConfig,
+    load_recipe,
+)
 from edgeemo.compress.run import Run
 from edgeemo.compress.stages import qat
 from edgeemo.compress.stages.prune import choose_channels, remove_channels, without
@@ -25,11 +31,14 @@ from edgeemo.features import FeatureSpec, log_mel
 from tests.settled import settled
 
 NAMES = [n for n in student_names() if n != "probe"]
-SMALL = {"mobilenetv3-small": {"width": 0.25}, "mobilenetv4-conv-small": {"width": 0.25},
-         "mobilenetv3-small-face": {"width": 0.25, "size": 32},
-         "mobilenetv4-conv-small-face": {"width": 0.25, "size": 32},
-         "efficientnet-lite0-face": {"blocks": 5, "wide": 64, "size": 32},
-         "mobilenetv1-face": {"width": 0.25, "size": 32}}  # fmt: skip
+SMALL = {
+    "mobilenetv3-small": {"width": 0.25},
+    "mobilenetv4-conv-small": {"width": 0.25},
+    "mobilenetv3-small-face": {"width": 0.25, "size": 32},
+    "mobilenetv4-conv-small-face": {"width": 0.25, "size": 32},
+    "efficientnet-lite0-face": {"blocks": 5, "wide": 64, "size": 32},
+    "mobilenetv1-face": {"width": 0.25, "size": 32},
+}
 
 
 def inputs(student, count=3):
@@ -156,8 +165,10 @@ def test_what_was_learned_comes_out(rounded):
     values = activations(plain, clips[0])
     assert type(plain) is type(student) and plain.state_dict().keys() == student.state_dict().keys()
     assert set(ranges) <= set(values) and len(ranges) >= 6
-    spans = [values[n].min() >= low - 0.1 * (high - low) and values[n].max() <= high * 1.3 + 0.1
-             for n, (low, high) in ranges.items()]  # fmt: skip
+    spans = [
+        values[n].min() >= low - 0.1 * (high - low) and values[n].max() <= high * 1.3 + 0.1
+        for n, (low, high) in ranges.items()
+    ]
     assert sum(spans) >= 0.8 * len(spans)
     # Folded weights, trained, in norms that change nothing: the same sums as without rounding.
     with torch.no_grad():
@@ -169,18 +180,20 @@ def test_what_was_learned_comes_out(rounded):
 
 # --- whole runs ---
 
-TINY = StudentPart("wav2small-stream", options={"width": 16, "pooled": 16, "hidden": 16})
+TINY = StudentConfig("wav2small-stream", options={"width": 16, "pooled": 16, "hidden": 16})
 STAGES = {
-    "qat": {"qat": QatPart(epochs=2, lr=1e-3)},
-    "channels": {"prune": PrunePart(share=0.4, epochs=2)},
-    "weights and qat": {"prune": PrunePart("weights", 0.5, 2), "qat": QatPart(epochs=1)},
+    "qat": {"qat": QatConfig(epochs=2, lr=1e-3)},
+    "channels": {"prune": PruneConfig(share=0.4, epochs=2)},
+    "weights and qat": {"prune": PruneConfig("weights", 0.5, 2), "qat": QatConfig(epochs=1)},
 }
 
 
 def short(recipe, stages):
-    part = DistilPart(epochs=2, batch=16, lr=1e-2, average=0.8, loss={"ccc": 1, "embedding": 0.3})
-    data = DataPart(clip_seconds=0.8, valid=0.4, test=0.2)
-    return replace(recipe, student=TINY, distil=part, data=data, **stages)
+    part = DistillConfig(
+        epochs=2, batch=16, lr=1e-2, average=0.8, loss={"ccc": 1, "embedding": 0.3}
+    )
+    data = DataConfig(clip_seconds=0.8, valid=0.4, test=0.2)
+    return replace(recipe, student=TINY, distill=part, data=data, **stages)
 
 
 @pytest.mark.parametrize("name", STAGES)
@@ -188,9 +201,9 @@ def test_an_interrupted_run_ends_as_an_uninterrupted_one(name, recipe, some_clip
     data = DataSet("some", some_clips)
     asked = short(recipe, STAGES[name])
     whole = Run.begin(tmp_path / "whole", asked, {})
-    facts = distil(whole, data, ear())
+    facts = distill(whole, data, ear())
     stages = [h["stage"] for h in whole.history()]
-    assert stages[:2] == ["distil"] * 2 and set(stages) - {"distil"} == set(STAGES[name])
+    assert stages[:2] == ["distill"] * 2 and set(stages) - {"distill"} == set(STAGES[name])
     assert [h["epoch"] for h in whole.history()] == list(range(len(stages)))
     _check(name, whole)
 
@@ -204,9 +217,9 @@ def test_an_interrupted_run_ends_as_an_uninterrupted_one(name, recipe, some_clip
 
     cut = Run.begin(tmp_path / "cut", asked, {})
     with pytest.raises(KeyboardInterrupt):
-        distil(cut, data, ear(), progress=stop)
+        distill(cut, data, ear(), progress=stop)
     assert not cut.finished
-    assert distil(cut, data, ear()) == facts
+    assert distill(cut, data, ear()) == facts
     for file in ("metrics.jsonl", "ranges.json", "report.html"):
         assert (cut.folder / file).read_text() == (whole.folder / file).read_text()
     one, two = (r.student().state_dict() for r in (whole, cut))
@@ -239,10 +252,10 @@ def test_the_shown_tables_are_read(tmp_path):
     text = (Path(__file__).parents[3] / "docs" / "guides" / "compression.md").read_text()
     shown = re.search(r"```toml\n(.*?)```", text, re.DOTALL)[1]
     (tmp_path / "r.toml").write_text(
-        'schema = 1\n[student]\nname = "wav2small"\n[distil]\nepochs = 1\n' + shown
+        'schema = 1\n[student]\nname = "wav2small"\n[distill]\nepochs = 1\n' + shown
     )
     made = load_recipe(tmp_path / "r.toml")
-    assert (made.prune, made.qat) == (PrunePart(), QatPart())
+    assert (made.prune, made.qat) == (PruneConfig(), QatConfig())
 
 
 @pytest.mark.parametrize(
@@ -257,6 +270,6 @@ def test_the_shown_tables_are_read(tmp_path):
 )
 def test_wrong_tables_are_named(part, message, tmp_path):
     path = tmp_path / "r.toml"
-    path.write_text('schema = 1\n[student]\nname = "wav2small"\n[distil]\nepochs = 1\n' + part)
+    path.write_text('schema = 1\n[student]\nname = "wav2small"\n[distill]\nepochs = 1\n' + part)
     with pytest.raises(BadRecipe, match=message):
         load_recipe(path)

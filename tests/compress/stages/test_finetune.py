@@ -9,16 +9,20 @@ import torch
 from edgeemo.compress.data import DataSet
 from edgeemo.compress.evaluation.evaluate import predict
 from edgeemo.compress.labels.labeller import Labeller
-from edgeemo.compress.pipeline import distil
-from edgeemo.compress.recipes.tables import AugmentPart, DataPart, RatedPart
+from edgeemo.compress.pipeline import distill
+from edgeemo.compress.recipes import AugmentConfig, DataConfig, FinetuneConfig
 from edgeemo.compress.run import Run
 from edgeemo.compress.stages import finetune
-from edgeemo.compress.stages.finetune import copies_of, taught_on, usual_copies
+from edgeemo.compress.stages.finetune import (
+    drop_extra_copies,
+    finetune_on_annotated,
+    num_augmented_copies,
+)
 from edgeemo.compress.students import make_student
 from edgeemo.compress.train.loop import fit
 from edgeemo.features import SPECS
 
-PART = RatedPart(copies=5, epochs=3, lr=2e-2)
+PART = FinetuneConfig(copies=5, epochs=3, lr=2e-2)
 
 
 @pytest.fixture(scope="module")
@@ -30,27 +34,29 @@ def clips(some_clips):
 
 @pytest.fixture(scope="module")
 def how(recipe):
-    return replace(recipe, augment=AugmentPart(copies=2, mixup_p=0.0), rated=PART)
+    return replace(recipe, augment=AugmentConfig(copies=2, mixup_p=0.0), finetune=PART)
 
 
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory, how, clips, ear):
     cache = tmp_path_factory.mktemp("labels")
-    return Labeller(ear(), SPECS["logmel40"], how, cache).label(clips, copies_of(clips, how))
+    return Labeller(ear(), SPECS["logmel40"], how, cache).label(
+        clips, num_augmented_copies(clips, how)
+    )
 
 
 def test_rated_clips_have_more_copies(rows, how, clips):
     counts = {clip.id: int((rows.column("id") == clip.id).sum()) for clip in clips}
     assert counts == {clip.id: 2 if clip.adv is None else 5 for clip in clips}
-    usual = usual_copies(rows, how)
+    usual = drop_extra_copies(rows, how)
     assert len(usual) == 2 * len(clips) and set(usual.copy) == {0, 1}
-    assert copies_of(clips, replace(how, rated=None)) == [2] * len(clips)
+    assert num_augmented_copies(clips, replace(how, finetune=None)) == [2] * len(clips)
 
 
 def test_a_student_learns_the_teachers_dimensions_of_those_who_were_rated(rows, how):
     student = make_student("probe")
     before = {name: value.clone() for name, value in student.state_dict().items()}
-    made = taught_on(student, rows, rows, how)
+    made = finetune_on_annotated(student, rows, rows, how)
     assert all(torch.equal(v, before[k]) for k, v in student.state_dict().items())
     known = np.array([clip.adv is not None for clip in rows.clips])
 
@@ -68,7 +74,7 @@ def test_as_many_rows_of_others_are_heard(rows, how, monkeypatch):
         return fit(student, train, *args, **settings)
 
     monkeypatch.setattr(finetune, "fit", watched)
-    taught_on(make_student("probe"), rows, rows, how)
+    finetune_on_annotated(make_student("probe"), rows, rows, how)
     known = np.array([clip.adv is not None for clip in heard[0].clips])
     assert known.sum() == sum(clip.adv is not None for clip in rows.clips)
     assert (~known).sum() == min(known.sum(), len(rows) - known.sum())
@@ -76,16 +82,16 @@ def test_as_many_rows_of_others_are_heard(rows, how, monkeypatch):
 
 def test_nothing_is_done_without_the_table_or_without_ratings(rows, how):
     student = make_student("probe")
-    assert taught_on(student, rows, rows, replace(how, rated=None)) is student
+    assert finetune_on_annotated(student, rows, rows, replace(how, finetune=None)) is student
     none = rows.take(np.array([clip.adv is None for clip in rows.clips]))
-    assert taught_on(student, none, none, how) is student
+    assert finetune_on_annotated(student, none, none, how) is student
 
 
 def test_a_run_that_was_cut_in_this_stage_goes_on(tmp_path, how, clips, ear):
     data = DataSet("some", clips)
-    small = replace(how, data=DataPart(valid=0.4, test=0.2))
+    small = replace(how, data=DataConfig(valid=0.4, test=0.2))
     whole, cut = (Run.begin(tmp_path / name, small, {}) for name in ("whole", "cut"))
-    distil(whole, data, ear())
+    distill(whole, data, ear())
     stages = []
 
     def stop(what, done, total):
@@ -95,8 +101,8 @@ def test_a_run_that_was_cut_in_this_stage_goes_on(tmp_path, how, clips, ear):
                 raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        distil(cut, data, ear(), progress=stop)
+        distill(cut, data, ear(), progress=stop)
     assert (cut.folder / "rated" / "checkpoints" / "last.pt").exists()
-    distil(cut, data, ear())
+    distill(cut, data, ear())
     ours, theirs = cut.student().state_dict(), whole.student().state_dict()
     assert all(torch.equal(value, theirs[name]) for name, value in ours.items())

@@ -8,19 +8,24 @@ import torch
 
 from edgeemo.compress.evaluation.evaluate import predict
 from edgeemo.compress.evaluation.metrics import softmax
-from edgeemo.compress.labels.dataset import Labelled
-from edgeemo.compress.recipes.tables import HeadsPart
-from edgeemo.compress.stages.heads import embedded, embeddings, narrowed, with_heads
+from edgeemo.compress.labels.dataset import LabelledDataset
+from edgeemo.compress.recipes import HeadsConfig
+from edgeemo.compress.stages.heads import (
+    embedded,
+    embeddings,
+    select_embedding_channels,
+    with_heads,
+)
 from edgeemo.compress.students import make_student
 from edgeemo.compress.teachers.heads import HeadsSettings, fit_heads
 from edgeemo.errors import BadRecipe
 from edgeemo.evaluation.metrics import ccc
 
-PART = HeadsPart(steps=200, batch=64)
+PART = HeadsConfig(steps=200, batch=64)
 WIDE = HeadsSettings(members=2, hidden=64, steps=300, drop_hidden=0.1)
 
 
-def test_embeddings_are_those_of_each_row_alone(rows: Labelled) -> None:
+def test_embeddings_are_those_of_each_row_alone(rows: LabelledDataset) -> None:
     student = make_student("wav2small-stream").eval()
     found = embeddings(student, rows)
     for i in (0, len(rows) - 1):
@@ -30,7 +35,7 @@ def test_embeddings_are_those_of_each_row_alone(rows: Labelled) -> None:
         assert np.allclose(found[i], expected, atol=2e-2)
 
 
-def test_the_trunk_stays_and_the_heads_come_nearer(rows: Labelled) -> None:
+def test_the_trunk_stays_and_the_heads_come_nearer(rows: LabelledDataset) -> None:
     student = make_student("wav2small-stream").eval()
     before = {k: v.clone() for k, v in student.state_dict().items()}
     made = with_heads(student, embedded(student, rows), PART, 1, wide=WIDE)
@@ -50,10 +55,10 @@ def test_the_trunk_stays_and_the_heads_come_nearer(rows: Labelled) -> None:
     assert error(made) < 0.9 * error(student)
 
 
-def test_small_heads_say_what_the_wide_ensemble_says(rows: Labelled) -> None:
+def test_small_heads_say_what_the_wide_ensemble_says(rows: LabelledDataset) -> None:
     student = make_student("wav2small-stream").eval()
     heard = embedded(student, rows)
-    made = with_heads(student, heard, HeadsPart(steps=600, batch=64), 1, wide=WIDE)
+    made = with_heads(student, heard, HeadsConfig(steps=600, batch=64), 1, wide=WIDE)
     rated = replace(heard, human_adv=rows.adv) if np.isnan(rows.human_adv).all() else heard
     adv, probs = fit_heads(rated, WIDE, 1)(torch.from_numpy(heard.embedding).float())
     said = predict(made, rows)
@@ -62,13 +67,9 @@ def test_small_heads_say_what_the_wide_ensemble_says(rows: Labelled) -> None:
     assert np.abs(softmax(said.logits) - probs.detach().numpy()).mean() < 0.03
 
 
-def test_without_ratings_the_teacher_teaches_dimensions_and_classes(rows: Labelled) -> None:
+def test_without_ratings_the_teacher_teaches_dimensions_and_classes(rows: LabelledDataset) -> None:
     nan = np.full_like
-    rows = replace(
-        rows,
-        human_adv=nan(rows.human_adv, np.nan),
-        votes=nan(rows.votes, np.nan),
-    )
+    rows = replace(rows, human_adv=nan(rows.human_adv, np.nan), votes=nan(rows.votes, np.nan))
     student = make_student("wav2small-stream").eval()
     made = with_heads(student, embedded(student, rows), PART, 1, wide=WIDE)
     assert not torch.equal(made.classes.weight, student.classes.weight)
@@ -76,13 +77,15 @@ def test_without_ratings_the_teacher_teaches_dimensions_and_classes(rows: Labell
     assert torch.equal(made.adv.weight, again.adv.weight)
 
 
-def test_a_narrowed_student_keeps_the_channels_that_rebuild_the_teacher(rows: Labelled) -> None:
+def test_a_narrowed_student_keeps_the_channels_that_rebuild_the_teacher(
+    rows: LabelledDataset,
+) -> None:
     student = make_student("wav2small-stream").eval()
     own = embeddings(student, rows).astype(np.float32)
     # A teacher that is made of 20 of the channels: nothing else can rebuild it as well.
     wanted = np.argsort(own.std(0))[-20:]
     taught = replace(rows, embedding=own[:, wanted].astype(np.float16))
-    made = narrowed(student, taught, replace(PART, embedding=20, hidden=16))
+    made = select_embedding_channels(student, taught, replace(PART, embedding=20, hidden=16))
     assert sum(p.numel() for p in made.parameters()) < sum(p.numel() for p in student.parameters())
     found = embeddings(made, rows).astype(np.float32)
     x = np.concatenate([found, np.ones((len(found), 1))], axis=1)
@@ -92,8 +95,10 @@ def test_a_narrowed_student_keeps_the_channels_that_rebuild_the_teacher(rows: La
     assert heads.hidden.out_features == 16
 
 
-def test_what_cannot_be_narrowed_is_refused(rows: Labelled) -> None:
+def test_what_cannot_be_narrowed_is_refused(rows: LabelledDataset) -> None:
     with pytest.raises(BadRecipe, match="500; wav2small-stream has 128 channels"):
-        narrowed(make_student("wav2small-stream").eval(), rows, replace(PART, embedding=500))
+        select_embedding_channels(
+            make_student("wav2small-stream").eval(), rows, replace(PART, embedding=500)
+        )
     with pytest.raises(BadRecipe, match="keeps its embedding; set it to 0"):
         make_student("wav2small").with_channels([0], 4)

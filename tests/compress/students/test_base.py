@@ -17,8 +17,12 @@ from edgeemo.errors import BadRecipe
 from edgeemo.types import CLASSES
 
 SHIPPED = (
-    "mobilenetv3-small", "mobilenetv4-conv-small", "wav2small", "wav2small-17k", "wav2small-stream",
-)  # fmt: skip
+    "mobilenetv3-small",
+    "mobilenetv4-conv-small",
+    "wav2small",
+    "wav2small-17k",
+    "wav2small-stream",
+)
 
 # Published: wav2small's body 9,425; closing 1x1 182; two maps of 169 x 169 + 169; 169 x 3 + 3.
 # Its 17K form: the body; two 1x1 of 182; 338 x 3 + 3. MobileNets: 1.52 M and 2.50 M with one

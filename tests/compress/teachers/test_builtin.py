@@ -14,7 +14,7 @@ from edgeemo.artifacts.teachers_package import need
 from edgeemo.compress.data import shipped_speech
 from edgeemo.compress.teachers import load_teacher
 from edgeemo.compress.teachers.builtin import FILE
-from edgeemo.compress.teachers.heads import Heads, HeadsSettings, free_of_words
+from edgeemo.compress.teachers.heads import Heads, HeadsSettings, text_independent
 from edgeemo.compress.teachers.whisper_trunk import Rounded, WhisperTrunk, read_ctranslate2
 from edgeemo.errors import BadArtifact
 
@@ -39,9 +39,13 @@ def ctranslate2(tensors: dict[str, NDArray[np.generic]]) -> bytes:
 def whisper(layers: int = 2) -> dict[str, NDArray[np.generic]]:
     """Random weights in the shapes of a small encoder of six heads."""
     rng = np.random.default_rng(0)
-    shapes = {"conv1/weight": (WIDTH, 80, 3), "conv1/bias": (WIDTH,),
-              "conv2/weight": (WIDTH, WIDTH, 3), "conv2/bias": (WIDTH,),
-              "position_encodings/encodings": (1500, WIDTH)}  # fmt: skip
+    shapes = {
+        "conv1/weight": (WIDTH, 80, 3),
+        "conv1/bias": (WIDTH,),
+        "conv2/weight": (WIDTH, WIDTH, 3),
+        "conv2/bias": (WIDTH,),
+        "position_encodings/encodings": (1500, WIDTH),
+    }
     for i in range(layers):
         for part, inner in (("self_attention", 3 * WIDTH), ("ffn", 4 * WIDTH)):
             back = WIDTH if part == "self_attention" else inner
@@ -53,8 +57,10 @@ def whisper(layers: int = 2) -> dict[str, NDArray[np.generic]]:
                 f"layer_{i}/{part}/linear_1/weight": (WIDTH, back),
                 f"layer_{i}/{part}/linear_1/bias": (WIDTH,),
             }
-    return {"encoder/" + name: (rng.standard_normal(shape) * 0.2).astype(np.float16)
-            for name, shape in shapes.items()}  # fmt: skip
+    return {
+        "encoder/" + name: (rng.standard_normal(shape) * 0.2).astype(np.float16)
+        for name, shape in shapes.items()
+    }
 
 
 def test_the_file_is_read_back(tmp_path: Path) -> None:
@@ -130,7 +136,7 @@ def test_heads_are_the_mean_of_their_members() -> None:
 
 def test_only_sentences_said_in_several_emotions_teach_categories() -> None:
     clips = list(shipped_speech().clips)
-    free = free_of_words(clips)
+    free = text_independent(clips)
     by_corpus = {c.corpus: f for c, f in zip(clips, free, strict=True)}
     assert by_corpus["cremad"] and by_corpus["emodb_full"]
     # Every sentence of LibriSpeech is said once, without an emotion.

@@ -9,7 +9,7 @@ from onnx import TensorProto, helper
 from edgeemo.compress.teachers import load_teacher
 from edgeemo.compress.teachers.base import task_of
 from edgeemo.compress.teachers.hsemotion import spec_of
-from edgeemo.compress.teachers.votes import Votes
+from edgeemo.compress.teachers.votes import LabelsOnly
 from edgeemo.errors import BadArtifact, BadData, BadInput, BadRecipe
 from edgeemo.types import CLASSES
 
@@ -19,23 +19,31 @@ FACE = np.zeros((60, 50, 3), np.uint8)
 def graph(path, numbers, shape):
     """A model that says `numbers` of any picture, and adds its mean to the first of them."""
     made = helper.make_graph(
-        [helper.make_node("ReduceMean", ["x"], ["mean"], keepdims=0),
-         helper.make_node("Mul", ["mean", "first"], ["light"]),
-         helper.make_node("Add", ["light", "numbers"], ["y"])],
-        "known", [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [
+            helper.make_node("ReduceMean", ["x"], ["mean"], keepdims=0),
+            helper.make_node("Mul", ["mean", "first"], ["light"]),
+            helper.make_node("Add", ["light", "numbers"], ["y"]),
+        ],
+        "known",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, len(numbers)])],
-        [helper.make_tensor("numbers", TensorProto.FLOAT, [1, len(numbers)], numbers),
-         helper.make_tensor("first", TensorProto.FLOAT, [1, len(numbers)],
-                            [1.0] + [0.0] * (len(numbers) - 1))],
-    )  # fmt: skip
+        [
+            helper.make_tensor("numbers", TensorProto.FLOAT, [1, len(numbers)], numbers),
+            helper.make_tensor(
+                "first", TensorProto.FLOAT, [1, len(numbers)], [1.0] + [0.0] * (len(numbers) - 1)
+            ),
+        ],
+    )
     model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     path.parent.mkdir(parents=True, exist_ok=True)
     onnx.save(model, path)
 
 
 # By alphabet: anger, contempt, disgust, fear, happiness, neutral, sadness, surprise.
-PLACES = [CLASSES.index(c) for c in ("anger", "contempt", "disgust", "fear", "happiness", "neutral",
-                                     "sadness", "surprise")]  # fmt: skip
+PLACES = [
+    CLASSES.index(c)
+    for c in ("anger", "contempt", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
+]
 
 
 @pytest.mark.parametrize("place", range(8))
@@ -66,9 +74,14 @@ def test_hsemotion_mtl_gives_valence_then_arousal_behind_the_classes(tmp_path):
 
 @pytest.mark.parametrize(
     ("stem", "size", "mean"),
-    [("enet_b0_8_va_mtl", 224, 0.485), ("enet_b2_8", 260, 0.485), ("mbf_va_mtl", 112, 0.5),
-     ("ddamfnet", 112, 0.485), ("mobilevit_va_mtl", 224, 0.485)],
-)  # fmt: skip
+    [
+        ("enet_b0_8_va_mtl", 224, 0.485),
+        ("enet_b2_8", 260, 0.485),
+        ("mbf_va_mtl", 112, 0.5),
+        ("ddamfnet", 112, 0.485),
+        ("mobilevit_va_mtl", 224, 0.485),
+    ],
+)
 def test_the_file_name_tells_the_picture(stem, size, mean):
     spec = spec_of(stem)
     assert (spec.size, spec.channels, spec.mean[0]) == (size, 3, mean)
@@ -121,11 +134,13 @@ def test_a_described_teacher_of_faces(tmp_path):
 
 @pytest.mark.parametrize(
     ("before", "after", "word"),
-    [('order = ["valence", "-", "arousal"]', 'order = ["valence", "-"]', "order"),
-     ("size = 32", "size = 8", "size"),
-     ("[adv]", '[input]\nkind = "samples"\n[adv]', "listens or looks"),
-     ("mean = [0.0]", "mean = [0.0, 0.1]", "mean")],
-)  # fmt: skip
+    [
+        ('order = ["valence", "-", "arousal"]', 'order = ["valence", "-"]', "order"),
+        ("size = 32", "size = 8", "size"),
+        ("[adv]", '[input]\nkind = "samples"\n[adv]', "listens or looks"),
+        ("mean = [0.0]", "mean = [0.0, 0.1]", "mean"),
+    ],
+)
 def test_what_a_description_may_not_say(tmp_path, before, after, word):
     with pytest.raises(BadRecipe, match=word):
         described(tmp_path, TOML.replace(before, after))
@@ -135,8 +150,9 @@ def test_an_ensemble_is_of_one_task(tmp_path):
     graph(tmp_path / "a" / "enet_b2_8.onnx", [0.0] * 8, [1, 3, 260, 260])
     (tmp_path / "two.toml").write_text(
         'schema = 1\nkind = "ensemble"\nname = "two"\n[[members]]\nteacher = "a"\n'
-        '[[members]]\nteacher = "builtin"\n', encoding="utf-8",
-    )  # fmt: skip
+        '[[members]]\nteacher = "builtin"\n',
+        encoding="utf-8",
+    )
     with pytest.raises(BadRecipe, match="face and speech"):
         load_teacher(tmp_path / "two.toml")
 
@@ -146,8 +162,9 @@ def test_an_ensemble_of_faces_averages(tmp_path):
     graph(tmp_path / "b" / "enet_b2_7.onnx", [9.0] + [0.0] * 6, [1, 3, 260, 260])
     (tmp_path / "two.toml").write_text(
         'schema = 1\nkind = "ensemble"\nname = "two"\n[[members]]\nteacher = "a"\nweight = 3.0\n'
-        '[[members]]\nteacher = "b"\n', encoding="utf-8",
-    )  # fmt: skip
+        '[[members]]\nteacher = "b"\n',
+        encoding="utf-8",
+    )
     both = load_teacher(tmp_path / "two.toml")
     single = [load_teacher(tmp_path / n).label([FACE]).probs[0] for n in "ab"]
     want = 0.75 * single[0] + 0.25 * single[1]
@@ -157,7 +174,7 @@ def test_an_ensemble_of_faces_averages(tmp_path):
 @pytest.mark.parametrize("wrong", [np.zeros(160, np.float32), np.zeros((4, 4, 4), np.uint8)])
 def test_what_is_no_picture_is_named(wrong):
     with pytest.raises(BadInput, match="picture 1"):
-        Votes().label([FACE, wrong])
+        LabelsOnly().label([FACE, wrong])
 
 
 def test_a_dimension_is_absent_in_every_row_or_in_none():

@@ -9,12 +9,12 @@ import torch
 import edgeemo
 from edgeemo.compress.data import shipped_speech
 from edgeemo.compress.labels.labeller import Labeller
-from edgeemo.compress.recipes.file import load_recipe
+from edgeemo.compress.recipes import load_recipe
 from edgeemo.compress.students import make_student
 from edgeemo.compress.teachers import load_teacher
 from edgeemo.compress.train.batches import Batches
-from edgeemo.compress.train.onnx_weights import settle_norms
-from edgeemo.compress.train.pretrained import begin_with
+from edgeemo.compress.train.onnx_weights import recalibrate_batchnorm
+from edgeemo.compress.train.pretrained import load_pretrained
 from edgeemo.errors import BadArtifact, BadInput
 
 SHIPPED = edgeemo.load("wav2small-stream", "onnx")
@@ -43,14 +43,14 @@ def estimates(student, clips):
 
 def test_a_student_computes_what_the_file_computes_and_can_be_trained(clips, rows):
     student = make_student("wav2small-stream", **OPTIONS).eval()
-    begin_with(student, "wav2small-stream")
+    load_pretrained(student, "wav2small-stream")
     before = estimates(student, clips)
     said = [SHIPPED.predict(clip.samples()) for clip in clips]
     theirs = np.array([[s.arousal, s.dominance, s.valence] for s in said])
     # The file rounds what flows between its layers, and clips the result to 0..1.
     assert np.abs(before.clip(0, 1) - theirs).mean() < 0.02
     assert student.folded
-    settle_norms(student, rows)
+    recalibrate_batchnorm(student, rows)
     assert not student.folded
     np.testing.assert_allclose(estimates(student, clips), before, atol=1e-4)
     # In training mode batches have their own mean and spread: near those that came back.
@@ -65,12 +65,12 @@ def test_a_student_computes_what_the_file_computes_and_can_be_trained(clips, row
 def test_another_shape_a_damaged_file_and_an_unknown_name_are_refused(tmp_path):
     student = make_student("wav2small-stream")  # wider than what is shipped
     with pytest.raises(BadArtifact, match="its 19 layers are not those of wav2small-stream"):
-        begin_with(student, "wav2small-stream")
+        load_pretrained(student, "wav2small-stream")
     with pytest.raises(BadArtifact, match="not those of wav2small"):
-        begin_with(make_student("wav2small"), "wav2small-stream")
+        load_pretrained(make_student("wav2small"), "wav2small-stream")
     cut = tmp_path / "cut.onnx"
     cut.write_bytes(SHIPPED.path.read_bytes()[:5000])
     with pytest.raises(BadArtifact, match=r"cut\.onnx"):
-        begin_with(student, cut)
+        load_pretrained(student, cut)
     with pytest.raises(BadInput):
-        begin_with(student, "wav2smal")
+        load_pretrained(student, "wav2smal")

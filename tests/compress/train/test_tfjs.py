@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edgeemo.compress.students import make_student
-from edgeemo.compress.train.pretrained import begin_with
+from edgeemo.compress.train.pretrained import load_pretrained
 from edgeemo.compress.train.tfjs import read_tfjs
 from edgeemo.errors import BadArtifact
 
@@ -93,7 +93,7 @@ def test_weights_that_know_faces_become_a_start(tmp_path):
     rng = np.random.default_rng(3)
     weights = colour_weights(rng)
     student = make_student("mobilenetv1-face", **SMALL).eval()
-    begin_with(student, write(tmp_path, weights))
+    load_pretrained(student, write(tmp_path, weights))
     picture = rng.uniform(0, 255, (32, 32))
     ours = torch.from_numpy((picture / 255 - 0.5) / 0.25).float()[None, :, :, None]
     with torch.no_grad():
@@ -105,7 +105,7 @@ def test_weights_that_know_faces_become_a_start(tmp_path):
 def test_other_weights_are_refused(tmp_path):
     path = write(tmp_path, {"a": np.ones(3)})
     with pytest.raises(BadArtifact, match="mobilenetv1-face"):
-        begin_with(make_student("mobilenetv1-face", **SMALL), path)
+        load_pretrained(make_student("mobilenetv1-face", **SMALL), path)
 
 
 @pytest.mark.parametrize("name", ["../weights.bin", "/etc/passwd", "..", "", 3, "a/weights.bin"])
@@ -130,11 +130,21 @@ def test_sizes_that_do_not_fit_are_refused(tmp_path):
         read_tfjs(write(tmp_path, {"a": np.ones(3)}, weights=wrong))
 
 
-@given(text=st.one_of(st.text(max_size=50), st.recursive(
-    st.none() | st.integers() | st.text(max_size=3),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.sampled_from(["paths", "weights", "name", "shape", "dtype"]), inner),
-    max_leaves=8).map(lambda v: json.dumps({"weightsManifest": v}))))  # fmt: skip
+@given(
+    text=st.one_of(
+        st.text(max_size=50),
+        st.recursive(
+            st.none() | st.integers() | st.text(max_size=3),
+            lambda inner: (
+                st.lists(inner, max_size=3)
+                | st.dictionaries(
+                    st.sampled_from(["paths", "weights", "name", "shape", "dtype"]), inner
+                )
+            ),
+            max_leaves=8,
+        ).map(lambda v: json.dumps({"weightsManifest": v})),
+    )
+)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_manifest_is_read_or_refused(tmp_path, text):
     path = tmp_path / "model.json"

@@ -76,11 +76,22 @@ def test_every_key_is_needed_or_has_a_default(card: Card) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "", "{", "null", "[]", "1", '"a"', "NaN", "[" * 100_000, "9" * 10_000, b"\xff\xfe",
-        '{"schema": 1, "schema": 1}', '{"schema": 1, "parameters": Infinity}', "\ud800",
+        "",
+        "{",
+        "null",
+        "[]",
+        "1",
+        '"a"',
+        "NaN",
+        "[" * 100_000,
+        "9" * 10_000,
+        b"\xff\xfe",
+        '{"schema": 1, "schema": 1}',
+        '{"schema": 1, "parameters": Infinity}',
+        "\ud800",
     ],
     ids=lambda t: repr(t)[:20],
-)  # fmt: skip
+)
 def test_what_is_no_card_is_refused(text: str | bytes) -> None:
     with pytest.raises(BadArtifact):
         from_json(text)

@@ -55,8 +55,18 @@ def test_models_command(zoo: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first = json.loads(capsys.readouterr().out.splitlines()[0])
     assert first["bytes"] == (zoo / "wav2small-stream.onnx").stat().st_size
     assert first["command"] == "edgeemo predict --model wav2small-stream FILE.wav"
-    assert set(first) == {"name", "task", "path", "formats", "bytes", "parameters",
-                          "macs_per_second", "licence", "metrics", "command"}  # fmt: skip
+    assert set(first) == {
+        "name",
+        "task",
+        "path",
+        "formats",
+        "bytes",
+        "parameters",
+        "macs_per_second",
+        "licence",
+        "metrics",
+        "command",
+    }
     assert cli.main(["models"]) == 0
     text = capsys.readouterr().out
     assert "CC0-1.0" in text and "one human 0.700, level alone 0.400" in text

@@ -164,8 +164,9 @@ def _another_output(model: Any) -> None:
 
 
 def _swapped_outputs(model: Any) -> None:
-    first, second = (onnx.ValueInfoProto.FromString(o.SerializeToString())
-                     for o in model.graph.output)  # fmt: skip
+    first, second = (
+        onnx.ValueInfoProto.FromString(o.SerializeToString()) for o in model.graph.output
+    )
     model.graph.output[0].CopyFrom(second)
     model.graph.output[1].CopyFrom(first)
 
@@ -266,9 +267,11 @@ def test_mutated_graphs_under_a_right_digest_never_crash(artifact: Path, tmp_pat
     """In a process of its own: onnxruntime is C++, and a crash would take the test run along."""
     run = subprocess.run(
         [sys.executable, "-c", FUZZ, str(artifact), str(tmp_path), "7"],
-        capture_output=True, text=True, timeout=300,
+        capture_output=True,
+        text=True,
+        timeout=300,
         env=os.environ | {"PYTHONPATH": str(Path(edgeemo.__file__).parents[1])},
-    )  # fmt: skip
+    )
     assert run.returncode == 0, run.stderr[-2000:]
     ran, refusals = map(int, run.stdout.split())
     assert ran > 10 and refusals > 10

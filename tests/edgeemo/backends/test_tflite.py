@@ -39,9 +39,22 @@ def older(tmp_path: Path) -> Path:
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
     python = folder / "bin" / "python"
     done = subprocess.run(
-        [sys.executable, "-m", "pip", "--python", python, "--disable-pip-version-check", "install",
-         "--quiet", "--only-binary", ":all:", *NEEDS], capture_output=True, text=True,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "--python",
+            python,
+            "--disable-pip-version-check",
+            "install",
+            "--quiet",
+            "--only-binary",
+            ":all:",
+            *NEEDS,
+        ],
+        capture_output=True,
+        text=True,
+    )
     if done.returncode:
         pytest.skip(f"no wheels of {' and '.join(NEEDS)}: {done.stderr.strip().splitlines()[-1]}")
     (site,) = (folder / "lib").glob("python3*/site-packages")
@@ -61,9 +74,12 @@ def test_it_predicts_what_the_newer_runtime_does(older: Path, tmp_path: Path) ->
     np.save(tmp_path / "clip.npy", samples)
     env = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
     done = subprocess.run(
-        [older, "-c", USE, tmp_path / "clip.npy"], cwd=tmp_path, env=env, capture_output=True,
+        [older, "-c", USE, tmp_path / "clip.npy"],
+        cwd=tmp_path,
+        env=env,
+        capture_output=True,
         text=True,
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     told = json.loads(done.stdout)
     assert told["numpy"] == "1.26.4" and told["runtime"] == ["tflite_runtime.interpreter"]

@@ -52,8 +52,18 @@ def test_a_folder_gives_a_line_a_face_and_goes_on_after_faults(
     assert [face for name, face, _ in said if name == "d.png"] == [1, 2]
     assert "cut short" in said[5][2] and said[6][1] == 1
     first = rows[0]
-    assert list(first) == ["path", "face", "box", "arousal", "dominance", "valence", "classes",
-                           "confidence", "start", "end"]  # fmt: skip
+    assert list(first) == [
+        "path",
+        "face",
+        "box",
+        "arousal",
+        "dominance",
+        "valence",
+        "classes",
+        "confidence",
+        "start",
+        "end",
+    ]
     found = edgeemo.load(face_artifact).predict(read_picture(tmp_path / "a.jpg"), box=first["box"])
     # The box is printed in whole pixels and used in fractions of them.
     assert first["valence"] == pytest.approx(found.valence, abs=0.03)
@@ -93,18 +103,22 @@ def judged(truth: str | None, guess: str, share: float = 0.7, **more: object) ->
 def test_confusion_counts_by_hand() -> None:
     women, men = {"groups": {"sex": "F"}}, {"groups": {"sex": "M"}}
     rows = [
-        judged("anger", "anger", **women), judged("anger", "fear", **women),
-        judged("fear", "fear", **men), judged("neutral", "neutral", **women),
-        judged(None, "anger"), judged("boredom", "anger"),
-    ]  # fmt: skip
+        judged("anger", "anger", **women),
+        judged("anger", "fear", **women),
+        judged("fear", "fear", **men),
+        judged("neutral", "neutral", **women),
+        judged(None, "anger"),
+        judged("boredom", "anger"),
+    ]
     found = confusion(rows)
     assert found is not None
     assert found.accuracy == 0.75 and found.uar == pytest.approx((0.5 + 1 + 1) / 3)
     assert found.recall == {"neutral": (1.0, 1), "anger": (0.5, 2), "fear": (1.0, 1)}
     assert found.counts[CLASSES.index("anger"), CLASSES.index("fear")] == 1
     assert [(g.name, g.count, round(g.accuracy, 3)) for g in found.groups] == [
-        ("F", 3, 0.667), ("M", 1, 1.0)
-    ]  # fmt: skip
+        ("F", 3, 0.667),
+        ("M", 1, 1.0),
+    ]
     assert found.kl is None
     assert confusion([judged(None, "anger")]) is None
     lines = list(csv.reader(to_csv(found).splitlines()))
@@ -134,8 +148,19 @@ def test_evaluate_faces_by_label(face_artifact: Path, tmp_path: Path, capsys: Ca
             shutil.copy(file, tmp_path / "data" / name)
     outputs = [tmp_path / "m.csv", tmp_path / "m.svg"]
     for out in outputs:
-        assert cli.main(["evaluate", str(tmp_path / "data"), "--model", str(face_artifact),
-                         "--confusion", str(out)]) == 0  # fmt: skip
+        assert (
+            cli.main(
+                [
+                    "evaluate",
+                    str(tmp_path / "data"),
+                    "--model",
+                    str(face_artifact),
+                    "--confusion",
+                    str(out),
+                ]
+            )
+            == 0
+        )
     text = capsys.readouterr().out
     assert "12 clips" in text and "classes: accuracy" in text and "happiness" in text
     table = list(csv.DictReader(outputs[0].read_text().splitlines()))
@@ -148,6 +173,17 @@ def test_evaluate_faces_by_label(face_artifact: Path, tmp_path: Path, capsys: Ca
     ]
     row = next(r for r in table if r["true"] == "neutral")
     assert {k: int(row[k]) for k in CLASSES} == {k: guesses.count(k) for k in CLASSES}
-    assert cli.main(["evaluate", str(tmp_path / "data"), "--model", str(face_artifact),
-                     "--confusion", "m.png"]) == 2  # fmt: skip
+    assert (
+        cli.main(
+            [
+                "evaluate",
+                str(tmp_path / "data"),
+                "--model",
+                str(face_artifact),
+                "--confusion",
+                "m.png",
+            ]
+        )
+        == 2
+    )
     assert "name a file that ends in .svg or .csv" in capsys.readouterr().err

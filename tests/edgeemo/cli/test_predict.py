@@ -55,9 +55,14 @@ def test_the_table_is_for_people(folder: Path, artifact: Path, capsys: Capture) 
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("absent.wav", "no such file"), ("notes.txt", ""), ("empty", "no sound in this folder"),
-     ("short.wav", "at least 0.5 s"), ("nan.wav", "")],
-)  # fmt: skip
+    [
+        ("absent.wav", "no such file"),
+        ("notes.txt", ""),
+        ("empty", "no sound in this folder"),
+        ("short.wav", "at least 0.5 s"),
+        ("nan.wav", ""),
+    ],
+)
 def test_a_file_that_fails_is_in_its_line(
     folder: Path, artifact: Path, capsys: Capture, name: str, message: str
 ) -> None:

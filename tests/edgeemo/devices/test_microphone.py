@@ -39,9 +39,13 @@ def environment(folder: Path, rate: int) -> dict[str, str]:
 def capture(folder: Path, rate: int, seconds: float, *more: str) -> dict[str, Any]:
     run = subprocess.run(
         [sys.executable, str(CAPTURE), str(seconds), *more],
-        cwd=folder, env=environment(folder, rate), capture_output=True, text=True, timeout=60,
+        cwd=folder,
+        env=environment(folder, rate),
+        capture_output=True,
+        text=True,
+        timeout=60,
         check=True,
-    )  # fmt: skip
+    )
     assert run.stderr == "", "the libraries under PortAudio are kept quiet"
     result: dict[str, Any] = json.loads(run.stdout)
 
@@ -84,9 +88,13 @@ def test_live_hears_it_and_keeps_what_it_heard(pipe: tuple[Path, Speak], sentenc
     speak(np.concatenate([QUIET, sentence, QUIET]))
     command = [sys.executable, "-m", "edgeemo", "live", "--camera", "none", "--json"]
     process = subprocess.Popen(
-        [*command, "--record", "kept"], cwd=folder, env=environment(folder, 16000),
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        [*command, "--record", "kept"],
+        cwd=folder,
+        env=environment(folder, 16000),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     try:
         assert process.stdout is not None and process.stderr is not None
         assert "recording to" in process.stderr.readline()  # said when the device is open
@@ -167,8 +175,10 @@ def test_a_device_that_refuses(pipe: tuple[Path, Speak]) -> None:
     folder, _ = pipe
     config = folder / "asoundrc"
     # The pipe is taken away after the list was made: what PortAudio then opens is not there.
-    config.write_text(config.read_text() + '\npcm.gone { type file slave.pcm { type null } '
-                      'file "/dev/null" infile "/nowhere/pipe" format "raw" }\n')  # fmt: skip
+    config.write_text(
+        config.read_text() + "\npcm.gone { type file slave.pcm { type null } "
+        'file "/dev/null" infile "/nowhere/pipe" format "raw" }\n'
+    )
     for library in ("sounddevice", "pyaudio"):
         found = capture(folder, 16000, 1, library, "gone")
         assert found["kind"] in ("DeviceLost", "BadInput"), found

@@ -13,9 +13,23 @@ from edgeemo.errors import EdgeemoError
 from edgeemo.evaluation import bench
 
 KEYS = {
-    "model", "task", "peer", "file", "bytes", "ms", "best_ms", "load_ms", "peak_mb", "ratio",
-    "apart", "parameters", "macs_per_second", "metrics", "protocol", "machine",
-}  # fmt: skip
+    "model",
+    "task",
+    "peer",
+    "file",
+    "bytes",
+    "ms",
+    "best_ms",
+    "load_ms",
+    "peak_mb",
+    "ratio",
+    "apart",
+    "parameters",
+    "macs_per_second",
+    "metrics",
+    "protocol",
+    "machine",
+}
 
 
 @pytest.fixture

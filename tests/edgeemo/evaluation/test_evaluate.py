@@ -32,8 +32,11 @@ def test_figures_over_all_and_by_speaker() -> None:
     some = [*rows(32), Judged("x", "s9", Emotion(0.1, 0.2, 0.3), (0.1, 0.2, 0.3), None)]
     found = {(f.measure, f.of): f for f in figures(some)}
     assert set(found) == {
-        ("ccc", "arousal"), ("ccc", "dominance"), ("ccc", "valence"), ("uar", "classes")
-    }  # fmt: skip
+        ("ccc", "arousal"),
+        ("ccc", "dominance"),
+        ("ccc", "valence"),
+        ("uar", "classes"),
+    }
     valence = found["ccc", "valence"]
     assert valence.clips == 33
     assert valence.value == pytest.approx(
@@ -74,8 +77,10 @@ def labelled(tmp_path: Path, speech_files: list[Path]) -> Path:
     lines = ["path,speaker,emotion,arousal,dominance,valence"]
     for i, path in enumerate(speech_files[:20]):
         (folder / f"{i}{path.suffix}").write_bytes(path.read_bytes())
-        lines.append(f"{i}{path.suffix},s{i % 2},{'anger' if i % 3 else 'neutral'},"
-                     f"{i / 20},{(i * 7 % 20) / 20},{(i * 3 % 20) / 20}")  # fmt: skip
+        lines.append(
+            f"{i}{path.suffix},s{i % 2},{'anger' if i % 3 else 'neutral'},"
+            f"{i / 20},{(i * 7 % 20) / 20},{(i * 3 % 20) / 20}"
+        )
     (folder / "broken.wav").write_bytes(b"RIFF")
     lines.append("broken.wav,s0,anger,0.5,0.5,0.5")
     (folder / "labels.csv").write_text("\n".join(lines) + "\n")
@@ -90,8 +95,11 @@ def test_the_command(labelled: Path, artifact: Path, tmp_path: Path, capsys: Cap
     found = [json.loads(line) for line in out.splitlines()]
     assert {f["measure"] for f in found[4:]} >= {"accuracy", "kl", "recall"}
     assert [(f["measure"], f["of"]) for f in found[:4]] == [
-        ("ccc", "arousal"), ("ccc", "dominance"), ("ccc", "valence"), ("uar", "classes")
-    ]  # fmt: skip
+        ("ccc", "arousal"),
+        ("ccc", "dominance"),
+        ("ccc", "valence"),
+        ("uar", "classes"),
+    ]
     assert all(f["clips"] == 20 and f["speakers"] == 2 for f in found[:4])
     assert "1 of 21 clips were skipped" in err
     assert len((tmp_path / "o.csv").read_text().splitlines()) == 21

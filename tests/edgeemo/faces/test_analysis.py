@@ -60,8 +60,8 @@ def test_find_estimates_each_face(face_artifact: Path) -> None:
     assert len(found) == 2
     for emotion in found:
         assert emotion.box is not None
-    centres = sorted((e.box[0] + e.box[2]) / 2 for e in found if e.box)
-    assert centres[0] < 256 < centres[1]
+    centers = sorted((e.box[0] + e.box[2]) / 2 for e in found if e.box)
+    assert centers[0] < 256 < centers[1]
     assert faces.find(read_picture(DATA / "faces" / "none_fox.jpg")) == []
 
 
@@ -91,9 +91,11 @@ def test_windows_keep_faces_apart() -> None:
         return Tracked(number, Emotion(None, None, valence, {"anger": valence}, start=at, end=at))
 
     frames = [
-        (0.0, [seen(1, 0.0, 0.2), seen(2, 0.0, 0.8)]), (0.5, [seen(1, 0.5, 0.4)]), (1.5, []),
+        (0.0, [seen(1, 0.0, 0.2), seen(2, 0.0, 0.8)]),
+        (0.5, [seen(1, 0.5, 0.4)]),
+        (1.5, []),
         (2.2, [seen(2, 2.2, 0.6)]),
-    ]  # fmt: skip
+    ]
     found = [(w.id, w.emotion.valence, w.emotion.start, w.emotion.end) for w in windows(frames)]
     assert found == [(1, pytest.approx(0.3), 0.0, 0.5), (2, 0.8, 0.0, 0.0), (2, 0.6, 2.2, 2.2)]
     assert next(iter(windows(frames))).emotion.arousal is None

@@ -95,9 +95,9 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> list[View]:
     seen: list[View] = []
     look = BlazeFace._look
 
-    def counted(self: BlazeFace, halves: list[Pixels], view: View, score: float) -> list[Face]:
+    def counted(self: BlazeFace, pyramid: list[Pixels], view: View, score: float) -> list[Face]:
         seen.append(view)
-        return look(self, halves, view, score)
+        return look(self, pyramid, view, score)
 
     monkeypatch.setattr(BlazeFace, "_look", counted)
     return seen

@@ -72,8 +72,11 @@ def start() -> Iterator[Start]:
     def begin(*arguments: str | Path, cwd: Path | None = None) -> subprocess.Popen[str]:
         process = subprocess.Popen(
             [*COMMAND, *map(str, arguments)],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=cwd,
-        )  # fmt: skip
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=cwd,
+        )
         running.append(process)
         return process
 

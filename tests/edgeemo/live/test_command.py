@@ -106,9 +106,22 @@ def test_a_video_with_its_sound(
         pytest.skip("ffmpeg is not installed")
     video = tmp_path / "-talking.mkv"  # a name that looks like an option
     subprocess.run(
-        [program, "-loglevel", "error", "-i", silent_video, "-i", clip, "-c:v", "copy",
-         "-c:a", "pcm_s16le", f"file:{video}"], check=True,
-    )  # fmt: skip
+        [
+            program,
+            "-loglevel",
+            "error",
+            "-i",
+            silent_video,
+            "-i",
+            clip,
+            "-c:v",
+            "copy",
+            "-c:a",
+            "pcm_s16le",
+            f"file:{video}",
+        ],
+        check=True,
+    )
     model = ("--face-model", face_artifact)
     found = fast(capsys, f"--video={video}", *model)
     apart = fast(capsys, "--video", silent_video, "--wav", clip, *model)
@@ -194,9 +207,12 @@ def test_a_reader_that_leaves_ends_it(long_clip: Path, start: Start) -> None:
     ],
 )
 def test_what_does_not_go_is_one_line(
-    arguments: list[str], message: str, tmp_path: Path, capsys: Capture,
+    arguments: list[str],
+    message: str,
+    tmp_path: Path,
+    capsys: Capture,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     monkeypatch.chdir(tmp_path)
     soundfile.write("a.wav", np.zeros(16_000, np.float32), 16_000)
     Path("a.mp4").write_bytes(b"\0\0\0\x18ftypisom")

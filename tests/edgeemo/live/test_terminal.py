@@ -74,9 +74,12 @@ class Session:
         self._stream = pyte.ByteStream(self.screen)
         self.written = b""
         self.process = subprocess.Popen(
-            [*COMMAND, *map(str, arguments)], stdin=self.slave, stdout=self.slave,
-            stderr=self.slave, env=os.environ | {"TERM": "xterm-256color"},
-        )  # fmt: skip
+            [*COMMAND, *map(str, arguments)],
+            stdin=self.slave,
+            stdout=self.slave,
+            stderr=self.slave,
+            env=os.environ | {"TERM": "xterm-256color"},
+        )
 
     def read(self, seconds: float) -> None:
         if select.select([self.master], [], [], seconds)[0]:
@@ -114,8 +117,16 @@ def test_on_a_terminal_and_ctrl_c(long_clip: Path) -> None:
     try:
         shown = session.until("from voice")
         assert b"\x1b[?1049h" in session.written  # the other screen: scrollback stays as it was
-        for text in ("level", "arousal", "valence", "anger", "somebody speaks", "Not for judging",
-                     "face: no camera in use", "wav2small-stream"):  # fmt: skip
+        for text in (
+            "level",
+            "arousal",
+            "valence",
+            "anger",
+            "somebody speaks",
+            "Not for judging",
+            "face: no camera in use",
+            "wav2small-stream",
+        ):
             assert text in shown
         os.write(session.master, b"\x03")  # what the key sends; the terminal makes a signal of it
         # The child has no controlling terminal of its own here, so send what it would get.

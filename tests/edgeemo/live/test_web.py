@@ -63,8 +63,22 @@ def state() -> State:
     made = State(sources={"voice": "a.wav"}, models={"voice": "m"})
     for number in range(8):
         value = None if number == 3 else number / 8
-        made.tell(Fused(value, 0.5, value, classes, 0.9, True, 0.0, number / 4, None, "anger",
-                        ("voice",), {"face": "nothing yet"}))  # fmt: skip
+        made.tell(
+            Fused(
+                value,
+                0.5,
+                value,
+                classes,
+                0.9,
+                True,
+                0.0,
+                number / 4,
+                None,
+                "anger",
+                ("voice",),
+                {"face": "nothing yet"},
+            )
+        )
     return made
 
 
@@ -225,10 +239,17 @@ def test_the_key_is_new_each_time() -> None:
 # ---- in a browser ----
 
 FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-    "--force-device-scale-factor=1", "--window-size=1360,1080",
-)  # fmt: skip
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--force-device-scale-factor=1",
+    "--window-size=1360,1080",
+)
 
 
 @pytest.fixture
@@ -302,9 +323,13 @@ def asked(browser: Any) -> set[str]:
 
 
 def test_in_a_browser(
-    browser: Any, start: Start, long_clip: Path, picture: np.ndarray, face_artifact: Path,
+    browser: Any,
+    start: Start,
+    long_clip: Path,
+    picture: np.ndarray,
+    face_artifact: Path,
     tmp_path: Path,
-) -> None:  # fmt: skip
+) -> None:
     write_video(tmp_path / "face.avi", [picture] * 25 * 50)
     shutil.copy(long_clip, tmp_path / "speech.wav")
     # What it says does not matter here, but in the guide's picture it should mean something.

@@ -60,8 +60,7 @@ def test_streams_use_it_as_predict_does(artifact: Path, clips: list[Clip], kind:
     for e in found:
         piece = sound[round(e.start * 16000) : round(e.end * 16000)]
         want = session.predict(piece, baseline=made)
-        assert (e.arousal, e.valence, e.confidence) == (
-            want.arousal, want.valence, want.confidence)  # fmt: skip
+        assert (e.arousal, e.valence, e.confidence) == (want.arousal, want.valence, want.confidence)
 
 
 def test_a_head_learns_a_shift_and_a_slope(artifact: Path, clips: list[Clip]) -> None:

@@ -133,14 +133,15 @@ class Sums:
 
 @given(
     sizes=st.lists(st.integers(1, 30000), min_size=1, max_size=6),
-    window=st.sampled_from([1.0, 1.5, 2.0, 3.01]), gate=st.sampled_from([None, "energy"]),
-)  # fmt: skip
+    window=st.sampled_from([1.0, 1.5, 2.0, 3.01]),
+    gate=st.sampled_from([None, "energy"]),
+)
 @FEW
 def test_two_states_give_the_window_that_they_claim(
     artifact: Path, sound: Clip, sizes: list[int], window: float, gate: str | None
 ) -> None:
     session = edgeemo.load(artifact)
-    session.backend.incremental = Sums  # type: ignore[method-assign]
+    session.backend.step_model = Sums  # type: ignore[method-assign]
     session.backend.streams = True
     stream = session.stream(window_seconds=window, smoothing=None, gate=gate)
     found = [e for e in streamed(stream, blocks(sound, sizes)) if e.speech is not False]
@@ -174,7 +175,7 @@ def test_whole_clip_files_say_that_they_do_not_go_on(artifact: Path) -> None:
         found = edgeemo.load(path, backend).backend
         assert not found.streams
         with pytest.raises(BadInput, match="takes whole clips"):
-            found.incremental()
+            found.step_model()
 
 
 def test_another_rate_is_resampled_as_one_stream(artifact: Path, sound: Clip) -> None:
@@ -214,8 +215,9 @@ def test_nobody_speaks_no_emotion(artifact: Path) -> None:
     for e in found:
         assert (e.speech, e.arousal, e.dominance, e.valence) == (False, None, None, None)
         assert (dict(e.classes), e.confidence, e.expression) == ({}, 0.0, None)
-    assert all(e.speech is None and e.arousal is not None
-               for e in session.stream(gate=None).push(noise))  # fmt: skip
+    assert all(
+        e.speech is None and e.arousal is not None for e in session.stream(gate=None).push(noise)
+    )
 
 
 def test_abstention(artifact: Path, sound: Clip) -> None:
@@ -327,8 +329,17 @@ def emotion(end: float, arousal: float | None, anger: float = 0.0) -> Emotion:
     if arousal is None:
         return Emotion(None, None, None, speech=False, end=end)
     classes = {"neutral": 1 - anger, "anger": anger}
-    return Emotion(arousal, 0.5, 0.5, classes, 0.5, True, end - 3, end,
-                   expression=max(classes, key=classes.__getitem__))  # fmt: skip
+    return Emotion(
+        arousal,
+        0.5,
+        0.5,
+        classes,
+        0.5,
+        True,
+        end - 3,
+        end,
+        expression=max(classes, key=classes.__getitem__),
+    )
 
 
 def test_smoothing_goes_63_percent_in_its_time() -> None:

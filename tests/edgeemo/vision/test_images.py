@@ -15,7 +15,7 @@ from edgeemo.vision.images import (
     ImageSpec,
     Pixels,
     cut,
-    normalise,
+    normalize,
     preprocess,
 )
 
@@ -35,25 +35,29 @@ def reference(image: Pixels, left: float, top: float, side: float, size: int) ->
     def axis(start: float, n: int) -> np.ndarray:
         matrix = np.zeros((size, n))
         for i in range(size):
-            centre = start + (i + 0.5) * scale
-            for j in range(math.floor(centre - reach) - 1, math.ceil(centre + reach) + 1):
-                weight = max(0.0, 1 - abs(j + 0.5 - centre) / reach)
+            center = start + (i + 0.5) * scale
+            for j in range(math.floor(center - reach) - 1, math.ceil(center + reach) + 1):
+                weight = max(0.0, 1 - abs(j + 0.5 - center) / reach)
                 matrix[i, min(max(j, 0), n - 1)] += weight
         return matrix / matrix.sum(axis=1, keepdims=True)
 
-    return np.einsum("ih,hwc,jw->ijc", axis(top, height), image.astype(float), axis(left, width),
-                     optimize=True)  # fmt: skip
+    return np.einsum(
+        "ih,hwc,jw->ijc", axis(top, height), image.astype(float), axis(left, width), optimize=True
+    )
 
 
 @pytest.mark.parametrize(
     ("shape", "box"),
     [
-        ((48, 48), None), ((300, 300), None), ((40, 70), None), ((1, 1), None),
+        ((48, 48), None),
+        ((300, 300), None),
+        ((40, 70), None),
+        ((1, 1), None),
         ((200, 160), (20.5, 31.25, 118.0, 128.75)),  # inside, not on whole pixels
         ((200, 160), (-30.0, 150.0, 70.0, 250.0)),  # over the border
         ((600, 500), (100.0, 200.0, 140.0, 230.0)),  # wider than high
     ],
-)  # fmt: skip
+)
 def test_cut_is_the_triangle_filter(shape: tuple[int, int], box: Box | None) -> None:
     image = noise(*shape)
     if box is None:
@@ -100,7 +104,7 @@ def test_normalise_is_mean_and_deviation() -> None:
     want = (image / 255 - np.array(COLOUR.mean)) / np.array(COLOUR.std)
     assert np.abs(got[0] - want).max() < 1e-6
     batch = np.stack([image, noise(64, 64, 1)])
-    assert np.array_equal(normalise(batch, COLOUR)[:1], got)
+    assert np.array_equal(normalize(batch, COLOUR)[:1], got)
 
 
 def test_the_bits_are_the_same_everywhere() -> None:
@@ -112,7 +116,7 @@ def test_the_bits_are_the_same_everywhere() -> None:
         "photo": cut(noise(2000, 1500), None, FACE96),
     }
     digests = {k: hashlib.sha256(v.tobytes()).hexdigest()[:16] for k, v in found.items()}
-    floats = normalise(found["face"], FACE96).tobytes()
+    floats = normalize(found["face"], FACE96).tobytes()
     digests["floats"] = hashlib.sha256(floats).hexdigest()[:16]
     assert digests == DIGESTS
 
@@ -157,12 +161,17 @@ def test_bad_pictures_and_boxes_are_named(image: Pixels, box: Box, message: str)
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"size": 15}, "size is 15"), ({"size": True}, "size is True"), ({"size": 9.5}, "size is"),
-        ({"channels": 2}, "channels is 2"), ({"mean": (0.5, 0.5)}, "mean has 2 values; expected 1"),
-        ({"std": (0.0,)}, "std is 0"), ({"margin": -0.1}, "margin is -0.1"),
-        ({"resize": "nearest"}, "resize is 'nearest'"), ({"mean": (math.nan,)}, "mean is nan"),
+        ({"size": 15}, "size is 15"),
+        ({"size": True}, "size is True"),
+        ({"size": 9.5}, "size is"),
+        ({"channels": 2}, "channels is 2"),
+        ({"mean": (0.5, 0.5)}, "mean has 2 values; expected 1"),
+        ({"std": (0.0,)}, "std is 0"),
+        ({"margin": -0.1}, "margin is -0.1"),
+        ({"resize": "nearest"}, "resize is 'nearest'"),
+        ({"mean": (math.nan,)}, "mean is nan"),
     ],
-)  # fmt: skip
+)
 def test_bad_specs_are_named(change: dict[str, object], message: str) -> None:
     with pytest.raises(BadInput, match=message):
         ImageSpec(**change)  # type: ignore[arg-type]

@@ -83,7 +83,7 @@ def test_a_turned_picture_comes_upright() -> None:
         (b"GIF89a" + bytes(20), "not a picture; expected JPEG, PNG, WebP or BMP"),
         (b"", "not a picture"),
     ],
-)  # fmt: skip
+)
 def test_bad_pictures_are_one_line(data: bytes, message: str) -> None:
     with pytest.raises(BadInput, match=message) as caught:
         read_picture(data, "bad.jpg")
