@@ -1,17 +1,13 @@
 """Recipes: TOML files that define a run completely, and the tables they consist of."""
 
 from .file import dump_recipe, load_recipe, recipe_names
+from .stage_tables import EarlyStoppingConfig, FinetuneConfig, HeadsConfig, PruneConfig, QatConfig
 from .tables import (
     SCHEMA,
     AugmentConfig,
     DataConfig,
     DistillConfig,
-    EarlyStoppingConfig,
-    FinetuneConfig,
-    HeadsConfig,
     ImageAugmentConfig,
-    PruneConfig,
-    QatConfig,
     Recipe,
     SpecAugmentConfig,
     StudentConfig,
