@@ -32,7 +32,7 @@ size_t edgeemo_batch_size(const edgeemo_frontend *fe)
         return 0;
     /* frame, z, power, bands: see edgeemo_lanes.h */
     const edgeemo_tables *t = fe->tables;
-    return (size_t)(t->window + 1 + t->fft + t->fft / 2 + 1 + t->bands) * ALIGNMENT;
+    return (size_t)(t->win_length + 1 + t->fft + t->fft / 2 + 1 + t->bands) * ALIGNMENT;
 }
 
 int32_t edgeemo_batch(const edgeemo_frontend *fe, const float *samples, int32_t n, float *frames,
@@ -41,7 +41,7 @@ int32_t edgeemo_batch(const edgeemo_frontend *fe, const float *samples, int32_t 
     if (!fe || n < 0 || (n > 0 && !samples) || !work)
         return EDGEEMO_ERR_ARG;
     const edgeemo_tables *t = fe->tables;
-    int32_t count = n < t->window ? 0 : 1 + (n - t->window) / t->hop;
+    int32_t count = n < t->win_length ? 0 : 1 + (n - t->win_length) / t->hop;
     if (count > 0 && !frames)
         return EDGEEMO_ERR_ARG;
     if (bytes < edgeemo_batch_size(fe) || (uintptr_t)work % ALIGNMENT)

@@ -21,7 +21,7 @@ static void side_by_side(const edgeemo_tables *t, const float *samples, int32_t 
         int32_t k = first + lane < last ? first + lane : last;
         from[lane] = samples + (size_t)k * (size_t)t->hop;
     }
-    for (int32_t j = 0; j < t->window; j++) {
+    for (int32_t j = 0; j < t->win_length; j++) {
         union {
             real value;
             float lane[LANES];
@@ -48,10 +48,10 @@ static void apart(const real *values, int32_t bands, float *frames, int32_t coun
 void EDGEEMO_NAME(frames)(const edgeemo_tables *t, const float *samples, int32_t count,
                           float *frames, void *memory)
 {
-    real *frame = memory, *z = frame + t->window + 1;
+    real *frame = memory, *z = frame + t->win_length + 1;
     edgeemo_work work = {(real_complex *)z, z + t->fft};
     real *bands = work.power + t->fft / 2 + 1;
-    frame[t->window] = (real){0};
+    frame[t->win_length] = (real){0};
     for (int32_t k = 0; k < count; k += LANES) {
         side_by_side(t, samples, k, count - 1, frame);
         edgeemo_begin(t, frame, &work);

@@ -51,13 +51,16 @@ extern "C" {
     X(EDGEEMO_ERR_BLOB_LAYER, -43, "a layer of the model is out of range or does not fit its tensors") \
     X(EDGEEMO_ERR_BLOB_OUTPUT, -44, "an output of the model is not one row")                  \
     X(EDGEEMO_ERR_BLOCK, -45, "block is not in 1..65536, or the model is too large for it")   \
-    X(EDGEEMO_ERR_EARLY, -46, "too few frames for an estimate yet")                           \
-    X(EDGEEMO_ERR_LATE, -47, "too many frames since the reset")
+    X(EDGEEMO_ERR_NOT_ENOUGH_FRAMES, -46, "too few frames for an estimate yet")               \
+    X(EDGEEMO_ERR_TOO_MANY_FRAMES, -47, "too many frames since the reset")
 
 enum {
 #define EDGEEMO_X(name, code, text) name = code,
     EDGEEMO_MODEL_STATUSES(EDGEEMO_X)
 #undef EDGEEMO_X
+    /* Deprecated names. */
+    EDGEEMO_ERR_EARLY = EDGEEMO_ERR_NOT_ENOUGH_FRAMES,
+    EDGEEMO_ERR_LATE = EDGEEMO_ERR_TOO_MANY_FRAMES
 };
 
 /* What a blob holds. */
@@ -113,7 +116,7 @@ int32_t edgeemo_model_init(edgeemo_model **model, void *memory, size_t bytes, co
  *           is forgotten.
  *
  * Returns the tokens that the model has heard since the reset (0 or more; frames / stride), or
- * EDGEEMO_ERR_ARG or EDGEEMO_ERR_LATE; on an error the model is as before.
+ * EDGEEMO_ERR_ARG or EDGEEMO_ERR_TOO_MANY_FRAMES; on an error the model is as before.
  */
 int32_t edgeemo_model_push(edgeemo_model *model, const float *features, int32_t frames);
 
@@ -125,7 +128,7 @@ int32_t edgeemo_model_push_i8(edgeemo_model *model, const int8_t *rows, int32_t 
  * values  room for `room` floats; receives the outputs, one behind the other.
  *
  * Returns the values written, or EDGEEMO_ERR_ARG, EDGEEMO_ERR_MEMORY (room is too small) or
- * EDGEEMO_ERR_EARLY; on an error values is as before.
+ * EDGEEMO_ERR_NOT_ENOUGH_FRAMES; on an error values is as before.
  */
 int32_t edgeemo_model_outputs(edgeemo_model *model, float *values, int32_t room);
 

@@ -55,8 +55,8 @@ int32_t edgeemo_speech_init(edgeemo_speech **speech, void *memory, size_t bytes,
  * of 16-bit ones each is the same as sample / 32768.0f.
  *
  * Returns EDGEEMO_OK, EDGEEMO_ERR_ARG or EDGEEMO_ERR_VALUE (a sample that
- * edgeemo_first_bad_sample() names), then the chain is as before; or EDGEEMO_ERR_LATE (hours
- * without a reset), then samples were lost.
+ * edgeemo_first_bad_sample() names), then the chain is as before; or EDGEEMO_ERR_TOO_MANY_FRAMES
+ * (hours without a reset), then samples were lost.
  */
 int32_t edgeemo_speech_push(edgeemo_speech *speech, const float *samples, int32_t n);
 int32_t edgeemo_speech_push_i16(edgeemo_speech *speech, const int16_t *samples, int32_t n);
@@ -67,7 +67,7 @@ int32_t edgeemo_speech_push_i16(edgeemo_speech *speech, const int16_t *samples, 
  *         edgeemo_student.h names them. Arousal, dominance and valence are about 0..1, not clipped.
  *
  * Returns the values written, or EDGEEMO_ERR_ARG, EDGEEMO_ERR_MEMORY (room is too small) or
- * EDGEEMO_ERR_EARLY; on an error values is as before.
+ * EDGEEMO_ERR_NOT_ENOUGH_FRAMES; on an error values is as before.
  */
 int32_t edgeemo_speech_estimate(edgeemo_speech *speech, float *values, int32_t room);
 

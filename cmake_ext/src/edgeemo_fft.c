@@ -53,8 +53,8 @@
     BUTTERFLY(type, b_re + d_re, b_im + d_im, b_im - d_im, d_re - b_re)
 #define BUTTERFLY_OF_THREE(type) BUTTERFLY(type, b_re, b_im, b_im, -b_re) /* d is 0 */
 
-#define TURNED_RE(n) x##n * w##n##_re - y##n * w##n##_im
-#define TURNED_IM(n) x##n * w##n##_im + y##n * w##n##_re
+#define TWIDDLED_RE(n) x##n * w##n##_re - y##n * w##n##_im
+#define TWIDDLED_IM(n) x##n * w##n##_im + y##n * w##n##_re
 
 /* The complex FFT took even samples as real and odd ones as imaginary parts. With Z its result,
  * E = Z[k] + conj Z[M-k] and O = (Z[k] - conj Z[M-k]) / i are twice the FFTs of the even and of
@@ -67,27 +67,27 @@
     type a_re = e_re + wo_re, a_im = e_im + wo_im;                                 \
     type b_re = e_re - wo_re, b_im = e_im - wo_im
 
-/* The turns of the stage with blocks of `length`; those of the longer ones, M/4 + M/16 + .. of
+/* The twiddles of the stage with blocks of `length`; those of the longer ones, M/4 + M/16 + .. of
  * them, lie before. */
-static inline const edgeemo_turns *turns_of(const edgeemo_tables *t, int32_t length)
+static inline const edgeemo_twiddles *twiddles_of(const edgeemo_tables *t, int32_t length)
 {
-    return t->turns + over(over(t->fft, 2) - length, 3);
+    return t->twiddles + udiv(udiv(t->fft, 2) - length, 3);
 }
 
 #if EDGEEMO_HELIUM
 #include "edgeemo_helium.h"
 #else
-/* Columns 1..last of every block of `length`. The same turns serve all blocks, hence the order of
- * the loops. */
-static EDGEEMO_APART void turn_columns(const edgeemo_tables *t, real_complex *z, int32_t length,
-                                       int32_t last)
+/* Columns 1..last of every block of `length`. The same twiddles serve all blocks, hence the order
+ * of the loops. */
+static EDGEEMO_NOINLINE void turn_columns(const edgeemo_tables *t, real_complex *z, int32_t length,
+                                          int32_t last)
 {
-    int32_t m = over(t->fft, 2), quarter = over(length, 4);
-    const edgeemo_turns *turns = turns_of(t, length);
+    int32_t m = udiv(t->fft, 2), quarter = udiv(length, 4);
+    const edgeemo_twiddles *twiddles = twiddles_of(t, length);
     for (int32_t j = 1; j < last; j++) {
-        float w1_re = turns[j].by1.re, w1_im = turns[j].by1.im;
-        float w2_re = turns[j].by2.re, w2_im = turns[j].by2.im;
-        float w3_re = turns[j].by3.re, w3_im = turns[j].by3.im;
+        float w1_re = twiddles[j].by1.re, w1_im = twiddles[j].by1.im;
+        float w2_re = twiddles[j].by2.re, w2_im = twiddles[j].by2.im;
+        float w3_re = twiddles[j].by3.re, w3_im = twiddles[j].by3.im;
         real_complex *a = z + j, *b = a + quarter, *c = b + quarter, *d = c + quarter;
         for (; a < z + m; a += length, b += length, c += length, d += length) {
             LOAD(a_re, a_im, a, "s0", "s1");
@@ -96,17 +96,17 @@ static EDGEEMO_APART void turn_columns(const edgeemo_tables *t, real_complex *z,
             LOAD(d_re, d_im, d, "s6", "s7");
             BUTTERFLY_OF_FOUR(real);
             STORE(x0, y0, a, "s0", "s1");
-            STORE(TURNED_RE(1), TURNED_IM(1), b, "s2", "s3");
-            STORE(TURNED_RE(2), TURNED_IM(2), c, "s4", "s5");
-            STORE(TURNED_RE(3), TURNED_IM(3), d, "s6", "s7");
+            STORE(TWIDDLED_RE(1), TWIDDLED_IM(1), b, "s2", "s3");
+            STORE(TWIDDLED_RE(2), TWIDDLED_IM(2), c, "s4", "s5");
+            STORE(TWIDDLED_RE(3), TWIDDLED_IM(3), d, "s6", "s7");
         }
     }
 }
 
-/* Column 0, whose turns are all 1. */
-static EDGEEMO_APART void first_column(const edgeemo_tables *t, real_complex *z, int32_t length)
+/* Column 0, whose twiddles are all 1. */
+static EDGEEMO_NOINLINE void first_column(const edgeemo_tables *t, real_complex *z, int32_t length)
 {
-    int32_t m = over(t->fft, 2), quarter = over(length, 4);
+    int32_t m = udiv(t->fft, 2), quarter = udiv(length, 4);
     for (real_complex *a = z; a < z + m; a += length) {
         real_complex *b = a + quarter, *c = b + quarter, *d = c + quarter;
         LOAD(a_re, a_im, a, "s0", "s1");
@@ -122,15 +122,15 @@ static EDGEEMO_APART void first_column(const edgeemo_tables *t, real_complex *z,
 }
 
 /* Columns from `first` on, of a frame that fills the first three quarters there, not the last. */
-static EDGEEMO_APART void window_columns(const edgeemo_tables *t, const real *frame,
-                                         real_complex *z, int32_t first)
+static EDGEEMO_NOINLINE void window_columns(const edgeemo_tables *t, const real *frame,
+                                            real_complex *z, int32_t first)
 {
-    int32_t quarter = over(t->fft, 8);
+    int32_t quarter = udiv(t->fft, 8);
     const real_complex *ia = (const real_complex *)frame + first;
     const real_complex *ib = ia + quarter, *ic = ib + quarter;
-    const edgeemo_complex *sa = (const edgeemo_complex *)t->shape + first;
+    const edgeemo_complex *sa = (const edgeemo_complex *)t->window + first;
     const edgeemo_complex *sb = sa + quarter, *sc = sb + quarter;
-    const edgeemo_complex *w = &t->turns[first].by1;
+    const edgeemo_complex *w = &t->twiddles[first].by1;
     real_complex *a = z + first, *b = a + quarter, *c = b + quarter, *d = c + quarter;
     while (a < z + quarter) {
         LOAD_NEXT(ia_re, ia_im, ia, "s0", "s1");
@@ -145,23 +145,23 @@ static EDGEEMO_APART void window_columns(const edgeemo_tables *t, const real *fr
         BUTTERFLY_OF_THREE(real);
         STORE_NEXT(x0, y0, a, "s0", "s1");
         LOAD_FLOATS_NEXT(w1_re, w1_im, w, "s8", "s9");
-        STORE_NEXT(TURNED_RE(1), TURNED_IM(1), b, "s0", "s1");
+        STORE_NEXT(TWIDDLED_RE(1), TWIDDLED_IM(1), b, "s0", "s1");
         LOAD_FLOATS_NEXT(w2_re, w2_im, w, "s8", "s9");
-        STORE_NEXT(TURNED_RE(2), TURNED_IM(2), c, "s0", "s1");
+        STORE_NEXT(TWIDDLED_RE(2), TWIDDLED_IM(2), c, "s0", "s1");
         LOAD_FLOATS_NEXT(w3_re, w3_im, w, "s8", "s9");
-        STORE_NEXT(TURNED_RE(3), TURNED_IM(3), d, "s0", "s1");
+        STORE_NEXT(TWIDDLED_RE(3), TWIDDLED_IM(3), d, "s0", "s1");
     }
 }
 
 /* Columns 0..last of the windowed frame, zeros behind its end. */
-static EDGEEMO_APART void fill_columns(const edgeemo_tables *t, const real *frame,
-                                       real_complex *z, int32_t last)
+static EDGEEMO_NOINLINE void fill_columns(const edgeemo_tables *t, const real *frame,
+                                          real_complex *z, int32_t last)
 {
-    int32_t quarter = over(t->fft, 4), values = (t->window + 1) & ~1;
+    int32_t quarter = udiv(t->fft, 4), values = (t->win_length + 1) & ~1;
     for (int32_t i = 0; i < t->fft; i++) {
         real x = {0};
         if (i < values)
-            x = frame[i] * t->shape[i];
+            x = frame[i] * t->window[i];
         ((real *)z)[i] = x;
         if ((i & (quarter - 1)) == 2 * last - 1)
             i += quarter - 2 * last; /* to the next row */
@@ -170,9 +170,10 @@ static EDGEEMO_APART void fill_columns(const edgeemo_tables *t, const real *fram
 
 void edgeemo_begin(const edgeemo_tables *t, const real *frame, edgeemo_work *work)
 {
-    int32_t m = over(t->fft, 2), quarter = over(m, 4), more = over(t->window + 1, 2) - 3 * quarter;
+    int32_t m = udiv(t->fft, 2), quarter = udiv(m, 4);
+    int32_t more = udiv(t->win_length + 1, 2) - 3 * quarter;
     /* In columns from `four` on, the frame fills three quarters and not the last. */
-    int32_t four = more < 0 ? quarter : over(more + 3, 4) * 4;
+    int32_t four = more < 0 ? quarter : udiv(more + 3, 4) * 4;
     window_columns(t, frame, work->z, four);
     if (four == 0)
         return;
@@ -184,13 +185,13 @@ void edgeemo_begin(const edgeemo_tables *t, const real *frame, edgeemo_work *wor
 static void quarter_blocks(const edgeemo_tables *t, real_complex *z, int32_t length)
 {
     first_column(t, z, length);
-    turn_columns(t, z, length, over(length, 4));
+    turn_columns(t, z, length, udiv(length, 4));
 }
 
 /* The last stage, if its blocks have four values: they are neighbours, and nothing is turned. */
-static EDGEEMO_APART void last_fours(const edgeemo_tables *t, real_complex *z)
+static EDGEEMO_NOINLINE void last_fours(const edgeemo_tables *t, real_complex *z)
 {
-    for (real_complex *a = z, *end = z + over(t->fft, 2); a < end;) {
+    for (real_complex *a = z, *end = z + udiv(t->fft, 2); a < end;) {
 #ifdef EDGEEMO_PAIRS
         register float a_re __asm__("s0"), a_im __asm__("s1"), b_re __asm__("s2");
         register float b_im __asm__("s3"), c_re __asm__("s4"), c_im __asm__("s5");
@@ -225,16 +226,16 @@ static EDGEEMO_APART void last_fours(const edgeemo_tables *t, real_complex *z)
 
 /* The bins of the first quarter or, with `second` 1, of the second, and their partners; but bin 0
  * has none. */
-static EDGEEMO_APART void split_bins(const edgeemo_tables *t, edgeemo_work *work, int32_t second)
+static EDGEEMO_NOINLINE void split_bins(const edgeemo_tables *t, edgeemo_work *work, int32_t second)
 {
-    int32_t quarter = over(t->fft, 8), r = !second, first = second * quarter + r;
+    int32_t quarter = udiv(t->fft, 8), r = !second, first = second * quarter + r;
     const real_complex *from = work->z + t->quarters[second];
     const real_complex *mirror = work->z + t->quarters[3 - second];
-    const edgeemo_complex *w = t->split + first;
-    const uint16_t *place = t->place + r, *mirrored = t->place + quarter - r;
+    const edgeemo_complex *w = t->rfft_twiddles + first;
+    const uint16_t *lower = t->permutation + r, *mirrored = t->permutation + quarter - r;
     real *low = work->power + first, *high = work->power + 4 * quarter - first;
     for (real *end = low + quarter - r; low < end; low++, high--) {
-        const real_complex *p = from + *place++, *q = mirror + *mirrored--;
+        const real_complex *p = from + *lower++, *q = mirror + *mirrored--;
         LOAD(p_re, p_im, p, "s0", "s1");
         LOAD(q_re, q_im, q, "s2", "s3");
         LOAD_FLOATS_NEXT(w_re, w_im, w, "s4", "s5");
@@ -256,8 +257,8 @@ static void halve_pairs(real_complex *z, int32_t m)
 
 void edgeemo_fft(const edgeemo_tables *t, edgeemo_work *work)
 {
-    int32_t m = over(t->fft, 2), length = over(m, 4);
-    for (; length > 4; length = over(length, 4))
+    int32_t m = udiv(t->fft, 2), length = udiv(m, 4);
+    for (; length > 4; length = udiv(length, 4))
         quarter_blocks(t, work->z, length);
     if (length == 2)
         halve_pairs(work->z, m);
@@ -279,7 +280,7 @@ static inline real root(real x)
     return x * y.value;
 }
 
-static EDGEEMO_APART void take_roots(real *power, int32_t count)
+static EDGEEMO_NOINLINE void take_square_roots(real *power, int32_t count)
 {
     for (real *end = power + count; power < end; power++)
         *power = root(*power);
@@ -287,7 +288,7 @@ static EDGEEMO_APART void take_roots(real *power, int32_t count)
 
 void edgeemo_spectrum(const edgeemo_tables *t, edgeemo_work *work)
 {
-    int32_t m = over(t->fft, 2);
+    int32_t m = udiv(t->fft, 2);
     const real_complex *z = work->z;
     real *power = work->power;
     split_bins(t, work, 0);
@@ -296,7 +297,7 @@ void edgeemo_spectrum(const edgeemo_tables *t, edgeemo_work *work)
     power[0] = 4.0f * (even * even);
     power[m] = 4.0f * (odd * odd);
     real_complex middle = z[t->quarters[2]];
-    power[over(m, 2)] = 4.0f * (middle.re * middle.re + middle.im * middle.im);
+    power[udiv(m, 2)] = 4.0f * (middle.re * middle.re + middle.im * middle.im);
     if (t->spectrum == EDGEEMO_SPECTRUM_MAGNITUDE)
-        take_roots(power, m + 1);
+        take_square_roots(power, m + 1);
 }

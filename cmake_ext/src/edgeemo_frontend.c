@@ -6,7 +6,7 @@
 /* Behind the front end itself come the history, the FFT's values and the power. */
 static size_t history_size(const edgeemo_tables *t)
 {
-    return (size_t)(t->window + t->window % 2) * sizeof(float);
+    return (size_t)(t->win_length + t->win_length % 2) * sizeof(float);
 }
 
 size_t edgeemo_frontend_state_size(const edgeemo_tables *t)
@@ -31,7 +31,8 @@ int32_t edgeemo_frontend_init_tables(edgeemo_frontend **out, void *memory, size_
     fe->history = (void *)history;
     fe->work.z = (void *)(history + history_size(tables));
     fe->work.power = (void *)(fe->work.z + tables->fft / 2);
-    fe->history[tables->window - 1 + tables->window % 2] = 0; /* that behind an odd window */
+    /* The value behind an odd window. */
+    fe->history[tables->win_length - 1 + tables->win_length % 2] = 0;
     edgeemo_frontend_reset(fe);
     *out = fe;
     return EDGEEMO_OK;
@@ -46,7 +47,7 @@ void edgeemo_frontend_reset(edgeemo_frontend *fe)
 /* Samples until the next frame is complete: at least 1. */
 static int32_t missing(const edgeemo_frontend *fe)
 {
-    return fe->skip + fe->tables->window - fe->filled;
+    return fe->skip + fe->tables->win_length - fe->filled;
 }
 
 int32_t edgeemo_frontend_frames(const edgeemo_frontend *fe, int32_t n)
@@ -77,12 +78,12 @@ static int32_t takeable(const edgeemo_frontend *fe, int32_t n, int32_t room)
 /* How many of n samples go the same way: into the history or, between frames, nowhere. */
 static int32_t next_piece(const edgeemo_frontend *fe, int32_t n)
 {
-    return smaller(fe->skip > 0 ? fe->skip : fe->tables->window - fe->filled, n);
+    return smaller(fe->skip > 0 ? fe->skip : fe->tables->win_length - fe->filled, n);
 }
 
 /* After a piece of n samples: if the history is full, the frame, and what the next one shares with
  * it moves to the front. Returns the frames made, 0 or 1. */
-static EDGEEMO_APART int32_t finish(edgeemo_frontend *fe, int32_t n, float *out)
+static EDGEEMO_NOINLINE int32_t finish(edgeemo_frontend *fe, int32_t n, float *out)
 {
     const edgeemo_tables *t = fe->tables;
     if (fe->skip > 0) {
@@ -90,14 +91,14 @@ static EDGEEMO_APART int32_t finish(edgeemo_frontend *fe, int32_t n, float *out)
         return 0;
     }
     fe->filled += n;
-    if (fe->filled < t->window)
+    if (fe->filled < t->win_length)
         return 0;
     edgeemo_begin(t, fe->history, &fe->work);
     edgeemo_fft(t, &fe->work);
     edgeemo_spectrum(t, &fe->work);
     edgeemo_mel(t, &fe->work, out);
     edgeemo_log(t, out);
-    int32_t kept = t->window - t->hop;
+    int32_t kept = t->win_length - t->hop;
     if (kept > 0)
         memmove(fe->history, fe->history + t->hop, (size_t)kept * sizeof(float));
     fe->filled = kept > 0 ? kept : 0;
@@ -125,7 +126,7 @@ int32_t edgeemo_frontend_push(edgeemo_frontend *fe, const float *samples, int32_
     return count;
 }
 
-static EDGEEMO_APART void copy_i16(float *to, const int16_t *samples, int32_t n)
+static EDGEEMO_NOINLINE void copy_i16(float *to, const int16_t *samples, int32_t n)
 {
     for (int32_t i = 0; i < n; i++)
         to[i] = (float)samples[i] * (1.0f / 32768.0f);

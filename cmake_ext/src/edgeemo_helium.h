@@ -15,43 +15,45 @@
 #define PART(x, part) vldrwq_gather_offset_f32(&(x)->part, at)
 #define KEEP(x, part, value) vstrwq_scatter_offset_f32(&(x)->part, at, value)
 
-/* Turn four values by the turns that lie `offset` bytes behind the addresses in `turns`. */
+/* Multiply four values by the twiddles that lie `offset` bytes behind `twiddles`. */
 #define TURN(x, offset)                                                   \
     do {                                                                  \
-        float32x4_t w_re = vldrwq_gather_base_f32(turns, offset);         \
-        float32x4_t w_im = vldrwq_gather_base_f32(turns, (offset) + 4);   \
+        float32x4_t w_re = vldrwq_gather_base_f32(twiddles, offset);       \
+        float32x4_t w_im = vldrwq_gather_base_f32(twiddles, (offset) + 4); \
         float32x4_t x_re = PART(x, re), x_im = PART(x, im);               \
         KEEP(x, re, x_re * w_re - x_im * w_im);                           \
         KEEP(x, im, x_re * w_im + x_im * w_re);                           \
     } while (0)
 
 /* The windowed frame, and zeros behind its end. */
-static EDGEEMO_APART void fill_frame(const edgeemo_tables *t, const float *frame, real_complex *z)
+static EDGEEMO_NOINLINE void fill_frame(const edgeemo_tables *t, const float *frame,
+                                        real_complex *z)
 {
-    const float *shape = t->shape;
+    const float *window = t->window;
     float *to = &z->re, *end = to + t->fft;
-    int32_t left = (t->window + 1) & ~1;
-    for (; left >= 4; left -= 4, to += 4, frame += 4, shape += 4)
-        vstrwq_f32(to, vldrwq_f32(frame) * vldrwq_f32(shape));
+    int32_t left = (t->win_length + 1) & ~1;
+    for (; left >= 4; left -= 4, to += 4, frame += 4, window += 4)
+        vstrwq_f32(to, vldrwq_f32(frame) * vldrwq_f32(window));
     for (float *zero = to; zero < end; zero += 4)
         vstrwq_f32(zero, vdupq_n_f32(0));
     for (; left > 0; left--)
-        *to++ = *frame++ * *shape++;
+        *to++ = *frame++ * *window++;
 }
 
 /* One stage, of blocks with four times `quarter` values. Columns count through all blocks: column c
  * begins at value 4 c - 3 (c mod quarter). So four lanes are neighbours in one block or, where
- * blocks are small, in several. A block of four has no turns. */
-static EDGEEMO_APART void quarter_blocks(const edgeemo_tables *t, real_complex *z, int32_t length)
+ * blocks are small, in several. A block of four has no twiddles. */
+static EDGEEMO_NOINLINE void quarter_blocks(const edgeemo_tables *t, real_complex *z,
+                                            int32_t length)
 {
     uint32_t quarter = (uint32_t)length / 4, columns = (uint32_t)t->fft / 8;
-    uint32_t first_turn = (uint32_t)(uintptr_t)turns_of(t, length);
+    uint32_t first_twiddle = (uint32_t)(uintptr_t)twiddles_of(t, length);
     real_complex *a = z, *b = a + quarter, *c = b + quarter, *d = c + quarter;
     for (uint32_t first = 0; first < columns; first += 4) {
         uint32x4_t column = vidupq_n_u32(first, 1);
-        uint32x4_t turns = vandq_u32(column, vdupq_n_u32(quarter - 1));
-        turns = vmulq_n_u32(turns, sizeof(edgeemo_turns)); /* that is three complex values */
-        uint32x4_t at = vsubq_u32(vmulq_n_u32(column, 4 * sizeof *z), turns);
+        uint32x4_t twiddles = vandq_u32(column, vdupq_n_u32(quarter - 1));
+        twiddles = vmulq_n_u32(twiddles, sizeof(edgeemo_twiddles)); /* three complex values */
+        uint32x4_t at = vsubq_u32(vmulq_n_u32(column, 4 * sizeof *z), twiddles);
         /* Real before imaginary parts, as the vector unit has but eight registers. */
         float32x4_t a_re = PART(a, re), c_re = PART(c, re);
         float32x4_t sum_re = a_re + c_re, dif_re = a_re - c_re;
@@ -71,7 +73,7 @@ static EDGEEMO_APART void quarter_blocks(const edgeemo_tables *t, real_complex *
         KEEP(d, im, dif_im - rot_im);
         if (quarter == 1)
             continue;
-        turns = vaddq_n_u32(turns, first_turn);
+        twiddles = vaddq_n_u32(twiddles, first_twiddle);
         TURN(b, 0);
         TURN(c, 8);
         TURN(d, 16);
@@ -81,7 +83,7 @@ static EDGEEMO_APART void quarter_blocks(const edgeemo_tables *t, real_complex *
 void edgeemo_begin(const edgeemo_tables *t, const float *frame, edgeemo_work *work)
 {
     fill_frame(t, frame, work->z);
-    quarter_blocks(t, work->z, over(t->fft, 2));
+    quarter_blocks(t, work->z, udiv(t->fft, 2));
 }
 
 static void last_fours(const edgeemo_tables *t, real_complex *z)
@@ -91,26 +93,26 @@ static void last_fours(const edgeemo_tables *t, real_complex *z)
 
 /* The bins of the first quarter or, with `second` 1, of the second, and their partners; of bin 0,
  * which has none, edgeemo_spectrum() knows. */
-static EDGEEMO_APART void split_bins(const edgeemo_tables *t, edgeemo_work *work, int32_t second)
+static EDGEEMO_NOINLINE void split_bins(const edgeemo_tables *t, edgeemo_work *work, int32_t second)
 {
     uint32_t quarter = (uint32_t)t->fft / 8, bin = (uint32_t)second * quarter;
     const real_complex *from = work->z + t->quarters[second];
     const real_complex *mirror = work->z + t->quarters[3 - second];
-    const edgeemo_complex *w = t->split + bin;
-    const uint16_t *place = t->place;
+    const edgeemo_complex *w = t->rfft_twiddles + bin;
+    const uint16_t *permutation = t->permutation;
     float *low = work->power + bin, *high = work->power + 3 * quarter - bin;
     for (uint32_t left = quarter; left > 0; left -= 4) {
         uint32x4_t back = vddupq_n_u32(left, 1);
-        uint32x4_t at = vshlq_n_u32(vldrhq_u32(place), 3);
+        uint32x4_t at = vshlq_n_u32(vldrhq_u32(permutation), 3);
         float32x4_t p_re = PART(from, re), p_im = PART(from, im);
-        at = vshlq_n_u32(vldrhq_gather_shifted_offset_u32(t->place, back), 3);
+        at = vshlq_n_u32(vldrhq_gather_shifted_offset_u32(t->permutation, back), 3);
         float32x4_t q_re = PART(mirror, re), q_im = PART(mirror, im);
         float32x4x2_t both = vld2q_f32(&w->re);
         float32x4_t w_re = both.val[0], w_im = both.val[1];
         PAIR_OF_BINS(float32x4_t);
         vstrwq_f32(low, a_re * a_re + a_im * a_im);
         vstrwq_scatter_shifted_offset_f32(high, back, b_re * b_re + b_im * b_im);
-        place += 4, w += 4, low += 4;
+        permutation += 4, w += 4, low += 4;
     }
 }
 

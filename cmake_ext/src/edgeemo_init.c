@@ -5,7 +5,7 @@
 /* What edgeemo_frontend_state_size() reads of the tables. */
 static size_t state_size(const edgeemo_feature_spec *spec)
 {
-    edgeemo_tables sizes = {.window = spec->window, .fft = spec->fft};
+    edgeemo_tables sizes = {.win_length = spec->window, .fft = spec->fft};
     return edgeemo_frontend_state_size(&sizes);
 }
 

@@ -14,11 +14,11 @@
 /* A function that stays a function: one copy of its code, and its stack only while it runs. It also
  * keeps its arguments: GCC would pass a struct's fields one by one, and some on the stack. */
 #if defined __GNUC__ && !defined __clang__
-#define EDGEEMO_APART __attribute__((noinline, noclone))
+#define EDGEEMO_NOINLINE __attribute__((noinline, noclone))
 #elif defined __GNUC__
-#define EDGEEMO_APART __attribute__((noinline))
+#define EDGEEMO_NOINLINE __attribute__((noinline))
 #else
-#define EDGEEMO_APART
+#define EDGEEMO_NOINLINE
 #endif
 
 /* The stages compute with `real`: a float, one frame at a time. batch/edgeemo_batch.c compiles
@@ -34,11 +34,11 @@ static inline real real_of(real_ints x)
     return __builtin_convertvector(x, real);
 }
 
-static inline real real_at_least(real x, float low)
+static inline real real_max(real x, float least)
 {
-    real lows = x - x + low; /* x is finite */
-    real_bits below = (real_bits)(x < lows);
-    return (real)(((real_bits)lows & below) | ((real_bits)x & ~below));
+    real bound = x - x + least; /* x is finite */
+    real_bits below = (real_bits)(x < bound);
+    return (real)(((real_bits)bound & below) | ((real_bits)x & ~below));
 }
 #else
 typedef float real;
@@ -50,15 +50,15 @@ static inline real real_of(real_ints x)
     return (float)x;
 }
 
-static inline real real_at_least(real x, float low)
+static inline real real_max(real x, float least)
 {
-    return x < low ? low : x;
+    return x < least ? least : x;
 }
 #endif
 
 /* x / n for x of 0 or more: a division of signed numbers by a power of two is several instructions
  * longer. */
-static inline int32_t over(int32_t x, uint32_t n)
+static inline int32_t udiv(int32_t x, uint32_t n)
 {
     return (int32_t)((uint32_t)x / n);
 }
@@ -67,29 +67,29 @@ typedef struct real_complex {
     real re, im;
 } real_complex;
 
-/* cos(2 pi k / n) and its negative sine: e^(-2 pi i k / n), the way an FFT turns. */
+/* cos(2 pi k / n) and its negative sine: e^(-2 pi i k / n), a twiddle factor of an FFT. */
 typedef struct edgeemo_complex {
     float re, im;
 } edgeemo_complex;
 
-/* The turns of one butterfly of four: those of its second, third and fourth result. */
-typedef struct edgeemo_turns {
+/* The twiddles of one butterfly of four: those of its second, third and fourth result. */
+typedef struct edgeemo_twiddles {
     edgeemo_complex by1, by2, by3;
-} edgeemo_turns;
+} edgeemo_twiddles;
 
 /* All that the stages read, made by edgeemo_make_tables() or, to lie in flash, by a generator.
  * N is the FFT's length, M = N/2 that of the complex FFT which does its work. */
 struct edgeemo_tables {
-    int32_t window, hop, fft, bands, spectrum, floor_mode;
+    int32_t win_length, hop, fft, bands, spectrum, floor_mode;
     float floor, log_scale;
-    const float *shape;           /* [window, and a 0 if that is odd] */
-    const edgeemo_turns *turns;   /* for each stage of length L = M, M/4, .. 8: [L/4] */
-    const edgeemo_complex *split; /* [M/2] e^(-2 pi i k / N), from complex to real */
-    const float *rise;            /* [M+1] weight of bin k in the triangle that rises over it */
-    const float *norm;            /* [bands] factor of each band, for four times the power */
-    const uint16_t *place;        /* [M/4+1] where the FFT leaves bin k */
-    const uint16_t *edge;         /* [bands+2] first bin at or above each corner of the triangles */
-    uint16_t quarters[4];         /* bin k + i M/4 lies at place[k] + quarters[i] */
+    const float *window;                  /* [win_length, and a 0 if that is odd] */
+    const edgeemo_twiddles *twiddles;     /* for each stage of length L = M, M/4, .. 8: [L/4] */
+    const edgeemo_complex *rfft_twiddles; /* [M/2] e^(-2 pi i k / N), from complex to real */
+    const float *mel_weights;    /* [M+1] weight of bin k in the triangle that rises over it */
+    const float *norm;           /* [bands] factor of each band, for four times the power */
+    const uint16_t *permutation; /* [M/4+1] where the FFT leaves bin k */
+    const uint16_t *edge;        /* [bands+2] first bin at or above each corner of the triangles */
+    uint16_t quarters[4];        /* bin k + i M/4 lies at permutation[k] + quarters[i] */
 };
 
 /* Work of one frame. */
@@ -101,9 +101,9 @@ typedef struct edgeemo_work {
 struct edgeemo_frontend {
     const edgeemo_tables *tables;
     edgeemo_work work;
-    int32_t filled; /* samples in history, less than window between calls */
-    int32_t skip;   /* samples to drop before the next frame begins; 0 unless hop > window */
-    float *history; /* [window, and one more if that is odd] the frame that is being collected */
+    int32_t filled; /* samples in history, less than win_length between calls */
+    int32_t skip;   /* samples to drop before the next frame begins; 0 unless hop > win_length */
+    float *history; /* [win_length, one more if that is odd] the frame that is being collected */
 };
 
 /* Bytes of the tables of a valid spec, a multiple of 8. */
@@ -113,10 +113,10 @@ size_t edgeemo_tables_size(const edgeemo_feature_spec *spec);
 edgeemo_tables *edgeemo_make_tables(void *memory, const edgeemo_feature_spec *spec);
 
 /* The stages, in order. Each reads the tables and the result of the one before.
- * begin     frame[window] times the shape, even samples as real and odd ones as imaginary parts,
- *           zeros behind, and the first butterflies. If window is odd, frame[window] must be
- *           finite; it counts for nothing.
- * fft       the other butterflies, in place; bin k comes to lie at place[k].
+ * begin     frame[win_length] times the window, even samples as real and odd ones as imaginary
+ *           parts, zeros behind, and the first butterflies. If win_length is odd,
+ *           frame[win_length] must be finite; it counts for nothing.
+ * fft       the other butterflies, in place; bin k comes to lie at permutation[k].
  * spectrum  four times the power (or twice the magnitude) of the N/2 + 1 bins of the signal.
  * mel       sums of the bins under each triangle, out[bands]; may use work->z.
  * log       in place. */
@@ -128,10 +128,10 @@ void edgeemo_log(const edgeemo_tables *tables, real *values);
 
 /* Functions for tables, in double, from + - * / only, so that no libm decides a bit.
  * Errors are below 1e-15 of the result. */
-double edgeemo_ln(double x);  /* x > 0, normal */
-double edgeemo_exp(double x); /* |x| < 700 */
-double edgeemo_root(double x); /* x > 0, normal */
+double edgeemo_ln(double x);   /* x > 0, normal */
+double edgeemo_exp(double x);  /* |x| < 700 */
+double edgeemo_sqrt(double x); /* x > 0, normal */
 /* e^(2 pi i k / n): cosine and sine of k/n of a full turn; 0 <= k < n <= 2^20. */
-void edgeemo_turn(int32_t k, int32_t n, double *cosine, double *sine);
+void edgeemo_sincos(int32_t k, int32_t n, double *cosine, double *sine);
 
 #endif

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-void edgeemo_pack_int16(const edgeemo_dense *d, const edgeemo_piece *p, int32_t at,
+void edgeemo_pack_int16(const edgeemo_dense *d, const edgeemo_patch_span *p, int32_t at,
                         int32_t position, void *patches)
 {
     int32_t stride = (d->inputs + 15) / 16 * 16;
@@ -13,7 +13,7 @@ void edgeemo_pack_int16(const edgeemo_dense *d, const edgeemo_piece *p, int32_t 
             to[i] = p->from[k * p->step + i];
 }
 
-void edgeemo_pack_int8(const edgeemo_dense *d, const edgeemo_piece *p, int32_t at,
+void edgeemo_pack_int8(const edgeemo_dense *d, const edgeemo_patch_span *p, int32_t at,
                        int32_t position, void *patches)
 {
     int32_t stride = (d->inputs + 15) / 16 * 16;
@@ -43,7 +43,7 @@ static void dense(const edgeemo_dense *d, const void *patches, int32_t count, in
                 block(w + 4 * k, 16, x + k, acc);
             block(w + 4 * whole, rest, x + whole, acc);
             for (int32_t i = 0; i < 4 && o + i < d->outputs; i++)
-                to[p][o + i] = edgeemo_rescaled(&d->rescale, o + i, acc[i]);
+                to[p][o + i] = edgeemo_requantize(&d->requant, o + i, acc[i]);
         }
     }
 }
@@ -57,7 +57,7 @@ void edgeemo_depthwise_from(const edgeemo_depthwise *d, const int8_t *const *tap
         int32_t acc = 0;
         for (int32_t t = 0; t < d->pairs; t++, w += 2 * width)
             acc += w[0] * taps[2 * t][c] + w[1] * taps[2 * t + 1][c];
-        to[c] = edgeemo_rescaled(&d->rescale, c, acc);
+        to[c] = edgeemo_requantize(&d->requant, c, acc);
     }
 }
 
@@ -70,8 +70,8 @@ void edgeemo_add_portable(const edgeemo_sum *s, const int8_t *a, const int8_t *b
                           int8_t *to)
 {
     for (int32_t i = 0; i < n; i++)
-        to[i] = edgeemo_clamp(s->zero + ((a[i] * s->m0 + b[i] * s->m1 + s->plus) >> s->shift),
-                              s->low, s->high);
+        to[i] = edgeemo_clamp(s->zero + ((a[i] * s->m0 + b[i] * s->m1 + s->rounding) >> s->shift),
+                              s->act_min, s->act_max);
 }
 
 void edgeemo_accumulate_portable(const int8_t *x, int32_t n, int32_t *sums)
@@ -98,7 +98,7 @@ static int32_t place_of(const edgeemo_dense *d, int32_t o, int32_t k)
     return o / 4 * 4 * d->inputs + 4 * block + o % 4 * width + k - block;
 }
 
-void edgeemo_make_groups(const edgeemo_dense *d, int32_t inputs, int32_t lift, void *to)
+void edgeemo_make_groups(const edgeemo_dense *d, int32_t inputs, int32_t input_offset, void *to)
 {
     static const int32_t order[EDGEEMO_GROUP] = {0, 1, 4, 5, 2, 3, 6, 7};
     size_t bytes = edgeemo_group_bytes(d->inputs);
@@ -112,8 +112,9 @@ void edgeemo_make_groups(const edgeemo_dense *d, int32_t inputs, int32_t lift, v
             sum += weight;
         }
         /* Modulo 2^32, as the sums. */
-        g->bias[i] = (int32_t)((uint32_t)d->rescale.channels[2 * o] - (uint32_t)(lift * sum));
-        g->multiplier[i] = d->rescale.channels[2 * o + 1];
+        uint32_t bias = (uint32_t)d->requant.channels[2 * o];
+        g->bias[i] = (int32_t)(bias - (uint32_t)(input_offset * sum));
+        g->multiplier[i] = d->requant.channels[2 * o + 1];
     }
 }
 #endif

@@ -25,15 +25,15 @@ enum {
     EDGEEMO_MAX_ADD = 1 << 21      /* multipliers of an addition, in size */
 };
 
-/* From a sum to int8: clamp(((((acc << pre) * multiplier) >> 32) + plus) >> shift), which is
+/* From a sum to int8: clamp(((((acc << pre) * multiplier) >> 32) + rounding) >> shift), which is
  * clamp(zero + round(acc * multiplier * 2^(pre - 32 - shift))), half up: the only rounding. */
-typedef struct edgeemo_rescale {
+typedef struct edgeemo_requant {
     const int32_t *channels; /* for each output: bias, multiplier (0 or more) */
     int32_t pre;             /* 0..15 */
     int32_t shift;           /* 1..EDGEEMO_MAX_SHIFT */
-    int32_t plus;            /* (zero << shift) + (1 << (shift - 1)) */
-    int32_t low, high;
-} edgeemo_rescale;
+    int32_t rounding;        /* (zero << shift) + (1 << (shift - 1)) */
+    int32_t act_min, act_max;
+} edgeemo_requant;
 
 /* Dot products with all outputs. Weights lie by groups of four outputs; in a group by blocks of 16
  * inputs (the last block may have 4, 8 or 12); in a block output by output. What is missing to
@@ -42,7 +42,7 @@ typedef struct edgeemo_dense {
     const int8_t *weights;
     int32_t inputs;  /* a multiple of 4 */
     int32_t outputs; /* as many as are written */
-    edgeemo_rescale rescale;
+    edgeemo_requant requant;
 } edgeemo_dense;
 
 enum { EDGEEMO_GROUP = 8 };
@@ -64,31 +64,31 @@ typedef struct edgeemo_depthwise {
     const int16_t *weights;
     int32_t pairs;
     int32_t channels;
-    edgeemo_rescale rescale;
+    edgeemo_requant requant;
 } edgeemo_depthwise;
 
 /* n inputs each of `count` positions; those of a position lie `step` behind those of the last. */
-typedef struct edgeemo_piece {
+typedef struct edgeemo_patch_span {
     const int8_t *from;
     int32_t n, step, count;
-} edgeemo_piece;
+} edgeemo_patch_span;
 
-/* clamp(zero + ((a * m0 + b * m1 + plus) >> shift)) */
+/* clamp(zero + ((a * m0 + b * m1 + rounding) >> shift)) */
 typedef struct edgeemo_sum {
-    int32_t m0, m1, plus, shift, zero, low, high;
+    int32_t m0, m1, rounding, shift, zero, act_min, act_max;
 } edgeemo_sum;
 
 typedef struct edgeemo_kernels {
     const char *name;
-    int32_t positions; /* that dense() takes at once */
+    int32_t positions;    /* that dense() takes at once */
 #if defined(EDGEEMO_HAVE_GROUPS)
-    int32_t grouped;   /* 1: dense() reads groups, made by edgeemo_make_groups() */
-    int32_t lift;      /* what pack() adds to inputs and the bias of a group makes good */
+    int32_t grouped;      /* 1: dense() reads groups, made by edgeemo_make_groups() */
+    int32_t input_offset; /* what pack() adds to inputs and the bias of a group makes good */
 #endif
 
     /* Put the inputs of a position and those behind it at place `at` of each; n and `at` are
      * multiples of EDGEEMO_UNIT. */
-    void (*pack)(const edgeemo_dense *d, const edgeemo_piece *p, int32_t at, int32_t position,
+    void (*pack)(const edgeemo_dense *d, const edgeemo_patch_span *p, int32_t at, int32_t position,
                  void *patches);
     /* All outputs of `count` positions, 1..positions, that were packed. */
     void (*dense)(const edgeemo_dense *d, const void *patches, int32_t count, int8_t *const *to);
@@ -144,20 +144,20 @@ static inline int32_t edgeemo_high_word(int32_t a, int32_t b)
 }
 
 /* The sum `acc`, without its bias, of output `o`. */
-static inline int8_t edgeemo_rescaled(const edgeemo_rescale *r, int32_t o, int32_t acc)
+static inline int8_t edgeemo_requantize(const edgeemo_requant *r, int32_t o, int32_t acc)
 {
     uint32_t sum = (uint32_t)acc + (uint32_t)r->channels[2 * o];
     int32_t high = edgeemo_high_word((int32_t)(sum << r->pre), r->channels[2 * o + 1]);
-    return edgeemo_clamp((high + r->plus) >> r->shift, r->low, r->high);
+    return edgeemo_clamp((high + r->rounding) >> r->shift, r->act_min, r->act_max);
 }
 
 /* Groups for all outputs; d->weights lie as in a blob, the first `inputs` of them count. */
-void edgeemo_make_groups(const edgeemo_dense *d, int32_t inputs, int32_t lift, void *to);
+void edgeemo_make_groups(const edgeemo_dense *d, int32_t inputs, int32_t input_offset, void *to);
 
 /* What the sets of kernels share where they have nothing better. */
-void edgeemo_pack_int16(const edgeemo_dense *d, const edgeemo_piece *p, int32_t at,
+void edgeemo_pack_int16(const edgeemo_dense *d, const edgeemo_patch_span *p, int32_t at,
                         int32_t position, void *patches);
-void edgeemo_pack_int8(const edgeemo_dense *d, const edgeemo_piece *p, int32_t at,
+void edgeemo_pack_int8(const edgeemo_dense *d, const edgeemo_patch_span *p, int32_t at,
                        int32_t position, void *patches);
 void edgeemo_depthwise_from(const edgeemo_depthwise *d, const int8_t *const *taps, int32_t from,
                             int8_t *to);

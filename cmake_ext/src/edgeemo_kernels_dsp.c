@@ -13,7 +13,7 @@
 #include <string.h>
 
 /* Words of a patch: even and odd pair of position 0, even and odd pair of position 1, and so on. */
-static void pack(const edgeemo_dense *d, const edgeemo_piece *p, int32_t at, int32_t position,
+static void pack(const edgeemo_dense *d, const edgeemo_patch_span *p, int32_t at, int32_t position,
                  void *patches)
 {
     (void)d;
@@ -31,21 +31,21 @@ static void pack(const edgeemo_dense *d, const edgeemo_piece *p, int32_t at, int
 }
 
 /* A sum that has its bias, to int8. */
-static inline int32_t narrowed(const edgeemo_rescale *r, int32_t acc, int32_t multiplier)
+static inline int32_t requantize(const edgeemo_requant *r, int32_t acc, int32_t multiplier)
 {
     int32_t high = edgeemo_high_word((int32_t)((uint32_t)acc << r->pre), multiplier);
-    __asm__("ssat %0, #8, %1" : "=r"(high) : "r"((high + r->plus) >> r->shift));
+    __asm__("ssat %0, #8, %1" : "=r"(high) : "r"((high + r->rounding) >> r->shift));
     return high;
 }
 
-static inline int32_t limited(const edgeemo_rescale *r, int32_t value)
+static inline int32_t limited(const edgeemo_requant *r, int32_t value)
 {
-    return value < r->low ? r->low : value > r->high ? r->high : value;
+    return value < r->act_min ? r->act_min : value > r->act_max ? r->act_max : value;
 }
 
-static inline int32_t has_limits(const edgeemo_rescale *r)
+static inline int32_t has_limits(const edgeemo_requant *r)
 {
-    return r->low > -128 || r->high < 127;
+    return r->act_min > -128 || r->act_max < 127;
 }
 
 /* Weights of one output, at an offset from w: two pairs times x (and y). */
@@ -88,7 +88,7 @@ static inline int32_t rest_of(const int8_t *w, const int32_t *x, int32_t rest, i
 }
 
 /* Outputs o.. (four, fewer at the end) of one position. */
-static inline void four_by_one(const edgeemo_dense *d, const edgeemo_rescale *r, const int8_t *w,
+static inline void four_by_one(const edgeemo_dense *d, const edgeemo_requant *r, const int8_t *w,
                                const int32_t *x, int32_t o, int8_t *to)
 {
     int32_t a0 = 0, a1 = 0, a2 = 0, a3 = 0, x0, x1, u, v;
@@ -111,13 +111,13 @@ static inline void four_by_one(const edgeemo_dense *d, const edgeemo_rescale *r,
     if (o + 4 > d->outputs) {
         const int32_t acc[4] = {a0, a1, a2, a3};
         for (int32_t i = 0; o + i < d->outputs; i++)
-            to[o + i] = (int8_t)limited(r, narrowed(r, acc[i] + c[2 * i], c[2 * i + 1]));
+            to[o + i] = (int8_t)limited(r, requantize(r, acc[i] + c[2 * i], c[2 * i + 1]));
         return;
     }
-    a0 = narrowed(r, a0 + c[0], c[1]);
-    a1 = narrowed(r, a1 + c[2], c[3]);
-    a2 = narrowed(r, a2 + c[4], c[5]);
-    a3 = narrowed(r, a3 + c[6], c[7]);
+    a0 = requantize(r, a0 + c[0], c[1]);
+    a1 = requantize(r, a1 + c[2], c[3]);
+    a2 = requantize(r, a2 + c[4], c[5]);
+    a3 = requantize(r, a3 + c[6], c[7]);
     if (has_limits(r)) {
         a0 = limited(r, a0);
         a1 = limited(r, a1);
@@ -129,7 +129,7 @@ static inline void four_by_one(const edgeemo_dense *d, const edgeemo_rescale *r,
 }
 
 /* Outputs o and o + 1 of a group, the first or the second two, of two positions. */
-static inline void two_by_two(const edgeemo_dense *d, const edgeemo_rescale *r, const int8_t *w,
+static inline void two_by_two(const edgeemo_dense *d, const edgeemo_requant *r, const int8_t *w,
                               const int32_t *x, int32_t o, int8_t *const *to)
 {
     int32_t a0 = 0, a1 = 0, b0 = 0, b1 = 0, x0, x1, y0, y1, u, v;
@@ -152,15 +152,15 @@ static inline void two_by_two(const edgeemo_dense *d, const edgeemo_rescale *r, 
     }
     const int32_t *c = r->channels + 2 * o;
     int8_t *first = to[0] + o, *other = to[1] + o;
-    a0 = narrowed(r, a0 + c[0], c[1]);
-    b0 = narrowed(r, b0 + c[0], c[1]);
+    a0 = requantize(r, a0 + c[0], c[1]);
+    b0 = requantize(r, b0 + c[0], c[1]);
     if (o + 1 == d->outputs) {
         *first = (int8_t)limited(r, a0);
         *other = (int8_t)limited(r, b0);
         return;
     }
-    a1 = narrowed(r, a1 + c[2], c[3]);
-    b1 = narrowed(r, b1 + c[2], c[3]);
+    a1 = requantize(r, a1 + c[2], c[3]);
+    b1 = requantize(r, b1 + c[2], c[3]);
     if (has_limits(r)) {
         a0 = limited(r, a0);
         a1 = limited(r, a1);
@@ -178,16 +178,16 @@ static void dense(const edgeemo_dense *d, const void *patches, int32_t count, in
     const int8_t *w = own.weights;
     if (count == 1) {
         for (int32_t o = 0; o < own.outputs; o += 4, w += 4 * own.inputs)
-            four_by_one(&own, &own.rescale, w, patches, o, to[0]);
+            four_by_one(&own, &own.requant, w, patches, o, to[0]);
         return;
     }
     for (int32_t o = 0; o < own.outputs; o += 2, w += (o & 2) ? 0 : 4 * own.inputs)
-        two_by_two(&own, &own.rescale, w, patches, o, to);
+        two_by_two(&own, &own.requant, w, patches, o, to);
 }
 
 static void depthwise(const edgeemo_depthwise *d, const int8_t *const *taps, int8_t *to)
 {
-    const edgeemo_rescale r = d->rescale;
+    const edgeemo_requant r = d->requant;
     int32_t channels = d->channels, width = (channels + 3) / 4 * 4, c = 0;
     const int32_t *weights = (const void *)d->weights; /* pairs, aligned to four bytes */
     const int8_t *const *end = taps + 2 * d->pairs;
@@ -217,10 +217,10 @@ static void depthwise(const edgeemo_depthwise *d, const int8_t *const *taps, int
                                [f] "=&r"(f), [s] "=&r"(s), [t] "=&r"(t)
                              : [c] "r"(c), [w] "r"(w)
                              : "memory");
-        a0 = narrowed(&r, a0, bias[1]);
-        a1 = narrowed(&r, a1, bias[3]);
-        a2 = narrowed(&r, a2, bias[5]);
-        a3 = narrowed(&r, a3, bias[7]);
+        a0 = requantize(&r, a0, bias[1]);
+        a1 = requantize(&r, a1, bias[3]);
+        a2 = requantize(&r, a2, bias[5]);
+        a3 = requantize(&r, a3, bias[7]);
         if (has_limits(&r)) {
             a0 = limited(&r, a0);
             a1 = limited(&r, a1);
@@ -237,8 +237,8 @@ static void add(const edgeemo_sum *s, const int8_t *a, const int8_t *b, int32_t 
 {
     const edgeemo_sum own = *s;
     for (int32_t i = 0; i < n; i++) {
-        int32_t sum = a[i] * own.m0 + b[i] * own.m1 + own.plus;
-        to[i] = edgeemo_clamp(own.zero + (sum >> own.shift), own.low, own.high);
+        int32_t sum = a[i] * own.m0 + b[i] * own.m1 + own.rounding;
+        to[i] = edgeemo_clamp(own.zero + (sum >> own.shift), own.act_min, own.act_max);
     }
 }
 

@@ -4,8 +4,8 @@
 #if defined(EDGEEMO_HAVE_HELIUM)
 #include <arm_mve.h>
 
-static inline int32x4_t rescale(const edgeemo_rescale *r, int32x4_t acc, int32_t o,
-                                mve_pred16_t lanes)
+static inline int32x4_t requantize(const edgeemo_requant *r, int32x4_t acc, int32_t o,
+                                   mve_pred16_t lanes)
 {
     /* Bias and multiplier lie in turn. */
     uint32x4_t at = vidupq_n_u32(0, 8);
@@ -13,10 +13,10 @@ static inline int32x4_t rescale(const edgeemo_rescale *r, int32x4_t acc, int32_t
     int32x4_t bias = vldrwq_gather_offset_z_s32(channels, at, lanes);
     int32x4_t m = vldrwq_gather_offset_z_s32(channels + 1, at, lanes);
     acc = vshlq_r_s32(vaddq_s32(acc, bias), r->pre);
-    acc = vaddq_n_s32(vmulhq_s32(acc, m), r->plus);
+    acc = vaddq_n_s32(vmulhq_s32(acc, m), r->rounding);
     acc = vshlq_r_s32(acc, -r->shift);
-    acc = vmaxq_s32(acc, vdupq_n_s32(r->low));
-    return vminq_s32(acc, vdupq_n_s32(r->high));
+    acc = vmaxq_s32(acc, vdupq_n_s32(r->act_min));
+    return vminq_s32(acc, vdupq_n_s32(r->act_max));
 }
 
 /* Four sums, of which the outputs o.. that there are go to `to`. */
@@ -28,7 +28,7 @@ static inline void finish(const edgeemo_dense *d, int32_t o, int32_t a0, int32_t
     acc = vsetq_lane_s32(a1, acc, 1);
     acc = vsetq_lane_s32(a2, acc, 2);
     acc = vsetq_lane_s32(a3, acc, 3);
-    vstrbq_p_s32(to + o, rescale(&d->rescale, acc, o, lanes), lanes);
+    vstrbq_p_s32(to + o, requantize(&d->requant, acc, o, lanes), lanes);
 }
 
 static void dense_one(const edgeemo_dense *d, const int8_t *x, int8_t *to)
@@ -109,7 +109,7 @@ static void depthwise(const edgeemo_depthwise *d, const int8_t *const *taps, int
             acc = vaddq_s32(acc, vmulq_s32(a, vmovlbq_s16(pair)));
             acc = vaddq_s32(acc, vmulq_s32(b, vmovltq_s16(pair)));
         }
-        vstrbq_p_s32(to + c, rescale(&d->rescale, acc, c, lanes), lanes);
+        vstrbq_p_s32(to + c, requantize(&d->requant, acc, c, lanes), lanes);
     }
 }
 
@@ -119,9 +119,9 @@ static void add(const edgeemo_sum *s, const int8_t *a, const int8_t *b, int32_t 
         mve_pred16_t lanes = vctp32q((uint32_t)(n - i));
         int32x4_t v = vmulq_n_s32(vldrbq_z_s32(a + i, lanes), s->m0);
         v = vaddq_s32(v, vmulq_n_s32(vldrbq_z_s32(b + i, lanes), s->m1));
-        v = vshlq_r_s32(vaddq_n_s32(v, s->plus), -s->shift);
-        v = vmaxq_s32(vaddq_n_s32(v, s->zero), vdupq_n_s32(s->low));
-        vstrbq_p_s32(to + i, vminq_s32(v, vdupq_n_s32(s->high)), lanes);
+        v = vshlq_r_s32(vaddq_n_s32(v, s->rounding), -s->shift);
+        v = vmaxq_s32(vaddq_n_s32(v, s->zero), vdupq_n_s32(s->act_min));
+        vstrbq_p_s32(to + i, vminq_s32(v, vdupq_n_s32(s->act_max)), lanes);
     }
 }
 

@@ -6,18 +6,18 @@
 #include <string.h>
 
 /* Sums without bias, of four outputs with their biases and multipliers. */
-static inline int32x4_t rescale(const edgeemo_rescale *r, int32x4_t acc, int32x4x2_t channels)
+static inline int32x4_t requantize(const edgeemo_requant *r, int32x4_t acc, int32x4x2_t channels)
 {
     acc = vshlq_s32(vaddq_s32(acc, channels.val[0]), vdupq_n_s32(r->pre));
     int64x2_t low = vmull_s32(vget_low_s32(acc), vget_low_s32(channels.val[1]));
     int64x2_t high = vmull_high_s32(acc, channels.val[1]);
     acc = vuzp2q_s32(vreinterpretq_s32_s64(low), vreinterpretq_s32_s64(high));
-    acc = vshlq_s32(vaddq_s32(acc, vdupq_n_s32(r->plus)), vdupq_n_s32(-r->shift));
-    acc = vmaxq_s32(acc, vdupq_n_s32(r->low));
-    return vminq_s32(acc, vdupq_n_s32(r->high));
+    acc = vshlq_s32(vaddq_s32(acc, vdupq_n_s32(r->rounding)), vdupq_n_s32(-r->shift));
+    acc = vmaxq_s32(acc, vdupq_n_s32(r->act_min));
+    return vminq_s32(acc, vdupq_n_s32(r->act_max));
 }
 
-static inline int32x4x2_t load_channels(const edgeemo_rescale *r, int32_t o, int32_t count)
+static inline int32x4x2_t load_channels(const edgeemo_requant *r, int32_t o, int32_t count)
 {
     int32_t pairs[8] = {0};
     memcpy(pairs, r->channels + 2 * o, (size_t)(count < 4 ? count : 4) * 8);
@@ -63,7 +63,7 @@ static void dense(const edgeemo_dense *d, const void *patches, int32_t count, in
     int8_t last[64];
     for (int32_t o = 0; o < d->outputs; o += 4, w += 4 * d->inputs) {
         int32_t left = d->outputs - o;
-        int32x4x2_t channels = load_channels(&d->rescale, o, left);
+        int32x4x2_t channels = load_channels(&d->requant, o, left);
         memset(last, 0, sizeof last);
         for (int32_t i = 0; i < 4; i++)
             memcpy(last + 16 * i, w + 4 * whole + i * rest, (size_t)rest);
@@ -78,8 +78,8 @@ static void dense(const edgeemo_dense *d, const void *patches, int32_t count, in
                 step(w + 4 * k, x + k, y + k, a, b);
             if (rest)
                 step(last, x + whole, y + whole, a, b);
-            store(to[p] + o, rescale(&d->rescale, total(a), channels), left);
-            store(to[q] + o, rescale(&d->rescale, total(b), channels), left);
+            store(to[p] + o, requantize(&d->requant, total(a), channels), left);
+            store(to[q] + o, requantize(&d->requant, total(b), channels), left);
         }
     }
 }
@@ -99,8 +99,8 @@ static void depthwise(const edgeemo_depthwise *d, const int8_t *const *taps, int
             high = vmlal_high_s16(high, a, pair.val[0]);
             high = vmlal_high_s16(high, b, pair.val[1]);
         }
-        store(to + c, rescale(&d->rescale, low, vld2q_s32(d->rescale.channels + 2 * c)), 4);
-        store(to + c + 4, rescale(&d->rescale, high, vld2q_s32(d->rescale.channels + 2 * c + 8)),
+        store(to + c, requantize(&d->requant, low, vld2q_s32(d->requant.channels + 2 * c)), 4);
+        store(to + c + 4, requantize(&d->requant, high, vld2q_s32(d->requant.channels + 2 * c + 8)),
               4);
     }
     edgeemo_depthwise_from(d, taps, c, to);
@@ -114,9 +114,9 @@ static void add(const edgeemo_sum *s, const int8_t *a, const int8_t *b, int32_t 
         for (int32_t half = 0; half < 2; half++) {
             int32x4_t u = vmovl_s16(half ? vget_high_s16(x) : vget_low_s16(x));
             int32x4_t v = vmovl_s16(half ? vget_high_s16(y) : vget_low_s16(y));
-            v = vmlaq_n_s32(vmlaq_n_s32(vdupq_n_s32(s->plus), u, s->m0), v, s->m1);
+            v = vmlaq_n_s32(vmlaq_n_s32(vdupq_n_s32(s->rounding), u, s->m0), v, s->m1);
             v = vaddq_s32(vshlq_s32(v, vdupq_n_s32(-s->shift)), vdupq_n_s32(s->zero));
-            v = vminq_s32(vmaxq_s32(v, vdupq_n_s32(s->low)), vdupq_n_s32(s->high));
+            v = vminq_s32(vmaxq_s32(v, vdupq_n_s32(s->act_min)), vdupq_n_s32(s->act_max));
             store(to + i + 4 * half, v, 4);
         }
     }

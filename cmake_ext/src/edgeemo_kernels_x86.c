@@ -45,13 +45,13 @@ int32_t edgeemo_has_vnni(void)
 
 /* Eight sums that have their biases, before they are cut to int8; m as it lies and moved by a
  * lane, so that its odd multipliers stand where a product reads them. */
-AVX2 static inline __m256i scaled(const edgeemo_rescale *r, __m256i acc, __m256i m, __m256i m_odd)
+AVX2 static inline __m256i scaled(const edgeemo_requant *r, __m256i acc, __m256i m, __m256i m_odd)
 {
     acc = _mm256_sll_epi32(acc, _mm_cvtsi32_si128(r->pre));
     __m256i even = _mm256_srli_epi64(_mm256_mul_epi32(acc, m), 32);
     __m256i odd = _mm256_mul_epi32(_mm256_srli_epi64(acc, 32), m_odd);
     __m256i high = _mm256_blend_epi32(even, odd, 0xaa);
-    return _mm256_sra_epi32(_mm256_add_epi32(high, _mm256_set1_epi32(r->plus)),
+    return _mm256_sra_epi32(_mm256_add_epi32(high, _mm256_set1_epi32(r->rounding)),
                             _mm_cvtsi32_si128(r->shift));
 }
 
@@ -97,9 +97,9 @@ AVX2 static void dense_by(sums_of *work, const edgeemo_dense *given, const void 
             int32_t q = p + 1 < count ? p + 1 : p;
             __m256i a = _mm256_add_epi32(_mm256_loadu_si256((const void *)sums[p]), bias);
             __m256i b = _mm256_add_epi32(_mm256_loadu_si256((const void *)sums[q]), bias);
-            a = scaled(&d->rescale, a, m, m_odd);
-            b = scaled(&d->rescale, b, m, m_odd);
-            __m128i bytes = bytes_of(d->rescale.low, d->rescale.high, a, b);
+            a = scaled(&d->requant, a, m, m_odd);
+            b = scaled(&d->requant, b, m, m_odd);
+            __m128i bytes = bytes_of(d->requant.act_min, d->requant.act_max, a, b);
             store(to[p] + o, bytes, d->outputs - o);
             store(to[q] + o, _mm_unpackhi_epi64(bytes, bytes), d->outputs - o);
         }
@@ -145,10 +145,10 @@ AVX2 static inline void widen(const int8_t *from, int32_t n, int16_t *to)
     }
 }
 
-AVX2 static void pack(const edgeemo_dense *d, const edgeemo_piece *given, int32_t at,
+AVX2 static void pack(const edgeemo_dense *d, const edgeemo_patch_span *given, int32_t at,
                       int32_t position, void *patches)
 {
-    const edgeemo_piece p = *given;
+    const edgeemo_patch_span p = *given;
     int32_t stride = patch_stride(d);
     int16_t *to = (int16_t *)patches + position * stride + at;
     for (int32_t k = 0; k < p.count; k++, to += stride)
@@ -225,7 +225,7 @@ AVX2 static inline __m256i products(__m128i taps, const int16_t *w)
 AVX2 static inline __m128i sixteen(const edgeemo_depthwise *d, const int8_t *const *taps, int32_t c)
 {
     const int16_t *w = d->weights + 2 * c;
-    const edgeemo_rescale *r = &d->rescale;
+    const edgeemo_requant *r = &d->requant;
     int32_t width = (d->channels + 3) / 4 * 4;
     __m256i x, y, mx, my;
     load_channels(r->channels + 2 * c, &x, &mx);
@@ -236,7 +236,7 @@ AVX2 static inline __m128i sixteen(const edgeemo_depthwise *d, const int8_t *con
         x = _mm256_add_epi32(x, products(_mm_unpacklo_epi8(a, b), w));
         y = _mm256_add_epi32(y, products(_mm_unpackhi_epi8(a, b), w + 16));
     }
-    return bytes_of(r->low, r->high, scaled(r, x, mx, _mm256_srli_epi64(mx, 32)),
+    return bytes_of(r->act_min, r->act_max, scaled(r, x, mx, _mm256_srli_epi64(mx, 32)),
                     scaled(r, y, my, _mm256_srli_epi64(my, 32)));
 }
 
@@ -257,14 +257,14 @@ AVX2 static void add(const edgeemo_sum *s, const int8_t *a, const int8_t *b, int
 {
     int32_t i = 0;
     __m256i m0 = _mm256_set1_epi32(s->m0), m1 = _mm256_set1_epi32(s->m1);
-    __m256i plus = _mm256_set1_epi32(s->plus), zero = _mm256_set1_epi32(s->zero);
+    __m256i rounding = _mm256_set1_epi32(s->rounding), zero = _mm256_set1_epi32(s->zero);
     for (; i + 8 <= n; i += 8) {
         __m256i x = _mm256_cvtepi8_epi32(_mm_loadl_epi64((const void *)(a + i)));
         __m256i y = _mm256_cvtepi8_epi32(_mm_loadl_epi64((const void *)(b + i)));
         __m256i v = _mm256_add_epi32(_mm256_mullo_epi32(x, m0), _mm256_mullo_epi32(y, m1));
-        v = _mm256_sra_epi32(_mm256_add_epi32(v, plus), _mm_cvtsi32_si128(s->shift));
+        v = _mm256_sra_epi32(_mm256_add_epi32(v, rounding), _mm_cvtsi32_si128(s->shift));
         v = _mm256_add_epi32(v, zero);
-        _mm_storel_epi64((void *)(to + i), bytes_of(s->low, s->high, v, v));
+        _mm_storel_epi64((void *)(to + i), bytes_of(s->act_min, s->act_max, v, v));
     }
     edgeemo_add_portable(s, a + i, b + i, n - i, to + i);
 }
@@ -299,12 +299,12 @@ const edgeemo_kernels edgeemo_kernels_avx2 = {
     "avx2", EDGEEMO_MAX_POSITIONS, 1, 0, pack, dense_avx2, depthwise, add, accumulate, quantize,
 };
 
-/* ---- VNNI: unsigned times signed bytes, so inputs are LIFT higher, and biases lower by that
- * times the sum of the weights ---- */
+/* ---- VNNI: unsigned times signed bytes, so inputs are INPUT_OFFSET higher, and biases lower by
+ * that times the sum of the weights ---- */
 
-enum { LIFT = 128 };
+enum { INPUT_OFFSET = 128 };
 
-AVX2 static void pack_unsigned(const edgeemo_dense *d, const edgeemo_piece *p, int32_t at,
+AVX2 static void pack_unsigned(const edgeemo_dense *d, const edgeemo_patch_span *p, int32_t at,
                                int32_t position, void *patches)
 {
     int32_t stride = patch_stride(d);
@@ -315,9 +315,9 @@ AVX2 static void pack_unsigned(const edgeemo_dense *d, const edgeemo_piece *p, i
         for (; i + 16 <= p->n; i += 16)
             _mm_storeu_si128((void *)(to + i),
                              _mm_xor_si128(_mm_loadu_si128((const void *)(from + i)),
-                                           _mm_set1_epi8((char)-LIFT)));
+                                           _mm_set1_epi8((char)-INPUT_OFFSET)));
         for (; i < p->n; i++)
-            to[i] = (uint8_t)(from[i] + LIFT);
+            to[i] = (uint8_t)(from[i] + INPUT_OFFSET);
     }
 }
 
@@ -360,7 +360,8 @@ VNNI static void dense_vnni(const edgeemo_dense *d, const void *patches, int32_t
 }
 
 const edgeemo_kernels edgeemo_kernels_vnni = {
-    "vnni", EDGEEMO_MAX_POSITIONS, 1, LIFT, pack_unsigned, dense_vnni, depthwise, add, accumulate, quantize,
+    "vnni", EDGEEMO_MAX_POSITIONS, 1, INPUT_OFFSET, pack_unsigned, dense_vnni, depthwise, add,
+    accumulate, quantize,
 };
 
 #else

@@ -45,7 +45,7 @@ double edgeemo_exp(double x)
     return sum * double_of((uint64_t)(k + 1023) << 52);
 }
 
-double edgeemo_root(double x)
+double edgeemo_sqrt(double x)
 {
     /* Halving the exponent is within 7 %; Newton doubles the correct digits each time. */
     double y = double_of((bits_of(x) >> 1) + 0x1ff8000000000000u);
@@ -54,7 +54,7 @@ double edgeemo_root(double x)
     return y;
 }
 
-void edgeemo_turn(int32_t k, int32_t n, double *cosine, double *sine)
+void edgeemo_sincos(int32_t k, int32_t n, double *cosine, double *sine)
 {
     int32_t quarter = 4 * k / n;
     int32_t rest = 4 * k - quarter * n; /* of n, within a quarter turn */

@@ -16,7 +16,8 @@ void edgeemo_mel(const edgeemo_tables *t, edgeemo_work *work, float *out)
         for (mve_pred16_t some; (some = vcmphiq_u32(end, bin)) != 0; bin = vaddq_n_u32(bin, 1)) {
             /* Behind its last bin a lane adds zeros. */
             float32x4_t power = vldrwq_gather_shifted_offset_z_f32(work->power, bin, some);
-            float32x4_t part = power * vldrwq_gather_shifted_offset_z_f32(t->rise, bin, some);
+            float32x4_t weight = vldrwq_gather_shifted_offset_z_f32(t->mel_weights, bin, some);
+            float32x4_t part = power * weight;
             rising += part;
             falling += power - part;
         }
@@ -39,7 +40,7 @@ void edgeemo_mel(const edgeemo_tables *t, edgeemo_work *work, real *out)
     for (int32_t i = 0; i <= t->bands; i++) {
         real rising = {0}, falling = {0};
         for (int32_t bin = t->edge[i]; bin < t->edge[i + 1]; bin++) {
-            real part = power[bin] * t->rise[bin];
+            real part = power[bin] * t->mel_weights[bin];
             rising += part;
             falling += power[bin] - part;
         }
@@ -113,7 +114,7 @@ void edgeemo_log(const edgeemo_tables *t, real *values)
     float low = t->floor, scale = t->log_scale;
     int32_t add = t->floor_mode == EDGEEMO_FLOOR_ADD;
     for (real *end = values + t->bands; values < end; values++) {
-        real x = add ? *values + low : real_at_least(*values, low);
+        real x = add ? *values + low : real_max(*values, low);
         *values = natural_log(x) * scale;
     }
 }

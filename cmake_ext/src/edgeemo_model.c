@@ -10,7 +10,7 @@ typedef struct arena {
     uint64_t used;
 } arena;
 
-static void *take(arena *a, uint64_t bytes)
+static void *arena_alloc(arena *a, uint64_t bytes)
 {
     void *at = a->start ? a->start + a->used : NULL;
     a->used += (bytes + 7) / 8 * 8;
@@ -50,7 +50,7 @@ static int32_t capacity(const edgeemo_model *m, int32_t tensor)
     return before + (m->block + t->stride - 1) / t->stride + behind;
 }
 
-static const edgeemo_layer *maker(const edgeemo_model *m, int32_t tensor)
+static const edgeemo_layer *producer(const edgeemo_model *m, int32_t tensor)
 {
     const edgeemo_layer *l = m->layers;
     while (l < m->layers + m->head->layers && l->output != tensor)
@@ -69,15 +69,15 @@ static void plan_rows(edgeemo_model *m, arena *a)
             pools[t->pool] = bytes;
     }
     for (int32_t p = 0; p < EDGEEMO_POOLS; p++)
-        pool_at[p] = take(a, pools[p]);
+        pool_at[p] = arena_alloc(a, pools[p]);
     for (int32_t i = 0; i < m->head->tensors; i++) {
         const edgeemo_tensor *t = m->tensors + i;
-        const edgeemo_layer *l = maker(m, i);
+        const edgeemo_layer *l = producer(m, i);
         edgeemo_rows rows = {NULL, NULL, row_bytes(t), capacity(m, i), 0};
         uint64_t bytes = (uint64_t)rows.row_bytes * (uint64_t)rows.capacity;
-        rows.data = t->pool >= 0 ? pool_at[t->pool] : take(a, bytes);
+        rows.data = t->pool >= 0 ? pool_at[t->pool] : arena_alloc(a, bytes);
         if (l && l->kind == EDGEEMO_KIND_MEAN)
-            rows.sums = take(a, (uint64_t)t->channels * sizeof(int32_t));
+            rows.sums = arena_alloc(a, (uint64_t)t->channels * sizeof(int32_t));
         if (a->start)
             m->rows[i] = rows;
     }
@@ -96,15 +96,15 @@ static void plan_work(edgeemo_model *m, arena *a)
         if (l->kind == EDGEEMO_KIND_CONV) {
             size_t want = edgeemo_patch_bytes(m->kernels, inputs);
             patches = want > patches ? want : patches;
-            if (edgeemo_piece_length(m, l) % 4)
+            if (edgeemo_patch_span_length(m, l) % 4)
                 bytes = larger(bytes, (inputs + 3) / 4 * 4);
         }
         pointers = larger(pointers, l->kernel_rows
                                         + (l->kind == EDGEEMO_KIND_DEPTHWISE ? taps + 1 : 0));
     }
-    m->patches = take(a, patches);
-    m->bytes = take(a, (uint64_t)bytes);
-    m->taps = take(a, (uint64_t)pointers * sizeof(int8_t *));
+    m->patches = arena_alloc(a, patches);
+    m->bytes = arena_alloc(a, (uint64_t)bytes);
+    m->taps = arena_alloc(a, (uint64_t)pointers * sizeof(int8_t *));
 }
 
 #if defined(EDGEEMO_HAVE_GROUPS)
@@ -112,16 +112,16 @@ static void plan_groups(edgeemo_model *m, arena *a)
 {
     if (!m->kernels->grouped)
         return;
-    m->groups = take(a, (uint64_t)m->head->layers * sizeof(void *));
+    m->groups = arena_alloc(a, (uint64_t)m->head->layers * sizeof(void *));
     for (int32_t i = 0; i < m->head->layers; i++) {
         if (m->layers[i].kind != EDGEEMO_KIND_CONV)
             continue;
         const edgeemo_layer *l = m->layers + i;
         edgeemo_dense d = edgeemo_dense_of(m, l);
         uint64_t count = (uint64_t)((d.outputs + EDGEEMO_GROUP - 1) / EDGEEMO_GROUP);
-        void *to = take(a, count * edgeemo_group_bytes(d.inputs));
+        void *to = arena_alloc(a, count * edgeemo_group_bytes(d.inputs));
         if (a->start) {
-            edgeemo_make_groups(&d, edgeemo_inputs(m, l), m->kernels->lift, to);
+            edgeemo_make_groups(&d, edgeemo_inputs(m, l), m->kernels->input_offset, to);
             m->groups[i] = to;
         }
     }
@@ -131,8 +131,8 @@ static void plan_groups(edgeemo_model *m, arena *a)
 /* Bytes of all, and their places if the arena has a start; 0 if beyond 2^30. */
 static size_t plan(edgeemo_model *m, arena *a)
 {
-    take(a, sizeof(edgeemo_model));
-    m->rows = take(a, (uint64_t)m->head->tensors * sizeof(edgeemo_rows));
+    arena_alloc(a, sizeof(edgeemo_model));
+    m->rows = arena_alloc(a, (uint64_t)m->head->tensors * sizeof(edgeemo_rows));
     plan_rows(m, a);
     plan_work(m, a);
 #if defined(EDGEEMO_HAVE_GROUPS)
@@ -317,7 +317,7 @@ static int32_t push(edgeemo_model *m, const float *features, const int8_t *rows,
     if (!m->streamable)
         edgeemo_model_reset(m);
     if (frames > m->limit - m->rows[0].made)
-        return EDGEEMO_ERR_LATE;
+        return EDGEEMO_ERR_TOO_MANY_FRAMES;
     int32_t n = m->tensors[0].columns * m->tensors[0].channels;
     for (int32_t at = 0; at < frames;) {
         int32_t size = frames - at < m->block ? frames - at : m->block;
@@ -349,10 +349,10 @@ int32_t edgeemo_model_push_i8(edgeemo_model *m, const int8_t *rows, int32_t fram
 static int32_t finish(edgeemo_model *m)
 {
     if (!m->streamable)
-        return m->rows[0].made ? EDGEEMO_OK : EDGEEMO_ERR_EARLY;
+        return m->rows[0].made ? EDGEEMO_OK : EDGEEMO_ERR_NOT_ENOUGH_FRAMES;
     for (int32_t i = 0; i < m->head->layers; i++)
         if (m->layers[i].kind == EDGEEMO_KIND_MEAN && m->rows[m->layers[i].input].made == 0)
-            return EDGEEMO_ERR_EARLY;
+            return EDGEEMO_ERR_NOT_ENOUGH_FRAMES;
     for (int32_t i = 0; i < m->head->layers; i++) {
         const edgeemo_layer *l = m->layers + i;
         if (m->tensors[l->output].stride != 0)

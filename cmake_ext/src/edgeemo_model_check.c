@@ -183,7 +183,7 @@ static int32_t check_layer(const edgeemo_model *m, int32_t i)
     return within(l->input, 0, last) && is_made(m, l->input, i) && within(l->output, 1, last)
            && !is_made(m, l->output, i)
            && (two ? within(l->second, 0, last) && is_made(m, l->second, i) : l->second == -1)
-           && within(l->low, -128, l->high) && within(l->high, l->low, 127)
+           && within(l->act_min, -128, l->act_max) && within(l->act_max, l->act_min, 127)
            && (edgeemo_has_window(l) || (l->top == 0 && l->bottom == 0 && l->stride_rows == 1))
            && check_kind(m, l);
 }

@@ -41,7 +41,7 @@ enum {
     X(kind) X(input) X(second) X(output) /* numbers of tensors; second -1 if none */ \
     X(kernel_rows) X(kernel_columns) X(stride_rows) X(stride_columns)              \
     X(dilation_rows) X(dilation_columns) X(top) X(bottom) X(left) X(right)         \
-    X(low) X(high)    /* range of the output, -128..127 */                         \
+    X(act_min) X(act_max) /* range of the output, -128..127 */                     \
     X(pre) X(shift) X(m0) X(m1)                                                    \
     X(weights)        /* offset of weights or table */                             \
     X(channels)       /* offset of bias and multiplier of each output channel */
@@ -90,7 +90,7 @@ struct edgeemo_model {
 #if defined(EDGEEMO_HAVE_GROUPS)
     void **groups;      /* weights of each layer in groups, if the kernels want them so */
 #endif
-    int8_t *bytes;      /* one patch, where it is put together from uneven pieces */
+    int8_t *bytes;      /* one patch, where it is put together from uneven spans */
     const int8_t **taps;
     int32_t block;
     int32_t streamable;
@@ -113,12 +113,12 @@ static inline int32_t edgeemo_has_window(const edgeemo_layer *l)
            || l->kind == EDGEEMO_KIND_AVERAGE_POOL || l->kind == EDGEEMO_KIND_MAX_POOL;
 }
 
-static inline edgeemo_rescale edgeemo_rescale_of(const edgeemo_model *m, const edgeemo_layer *l)
+static inline edgeemo_requant edgeemo_requant_of(const edgeemo_model *m, const edgeemo_layer *l)
 {
     int32_t zero = m->tensors[l->output].zero;
-    return (edgeemo_rescale){
+    return (edgeemo_requant){
         (const void *)(m->blob + l->channels), l->pre, l->shift,
-        zero * (1 << l->shift) + (1 << (l->shift - 1)), l->low, l->high,
+        zero * (1 << l->shift) + (1 << (l->shift - 1)), l->act_min, l->act_max,
     };
 }
 
@@ -133,11 +133,11 @@ static inline edgeemo_dense edgeemo_dense_of(const edgeemo_model *m, const edgee
 {
     return (edgeemo_dense){(const int8_t *)m->blob + l->weights,
                            (edgeemo_inputs(m, l) + 3) / 4 * 4,
-                           m->tensors[l->output].channels, edgeemo_rescale_of(m, l)};
+                           m->tensors[l->output].channels, edgeemo_requant_of(m, l)};
 }
 
 /* Values of a patch that lie side by side in a row. */
-static inline int32_t edgeemo_piece_length(const edgeemo_model *m, const edgeemo_layer *l)
+static inline int32_t edgeemo_patch_span_length(const edgeemo_model *m, const edgeemo_layer *l)
 {
     return m->tensors[l->input].channels * (l->dilation_columns == 1 ? l->kernel_columns : 1);
 }

@@ -4,36 +4,36 @@
 #include <string.h>
 
 /* The values under the kernel at column x and at those behind it, `count` columns in all, in the
- * order of the weights; one column at a time if pieces are uneven. m->taps: the kernel's rows, each
+ * order of the weights; one column at a time if spans are uneven. m->taps: the kernel's rows, each
  * at its first column that is read. */
 static void pack_columns(const edgeemo_model *m, const edgeemo_layer *l, const edgeemo_dense *d,
                          int32_t x, int32_t count, int32_t position)
 {
-    int32_t channels = m->tensors[l->input].channels, length = edgeemo_piece_length(m, l);
-    int32_t pieces = l->kernel_columns * channels / length, at = 0;
+    int32_t channels = m->tensors[l->input].channels, length = edgeemo_patch_span_length(m, l);
+    int32_t spans = l->kernel_columns * channels / length, at = 0;
     int32_t uneven = length % EDGEEMO_UNIT;
-    edgeemo_piece piece = {NULL, length, l->stride_columns * channels, count};
+    edgeemo_patch_span span = {NULL, length, l->stride_columns * channels, count};
     for (int32_t r = 0; r < l->kernel_rows; r++)
-        for (int32_t p = 0; p < pieces; p++, at += length) {
-            piece.from = m->taps[r] + x * piece.step + p * l->dilation_columns * channels;
+        for (int32_t p = 0; p < spans; p++, at += length) {
+            span.from = m->taps[r] + x * span.step + p * l->dilation_columns * channels;
             if (!uneven) {
-                m->kernels->pack(d, &piece, at, position, m->patches);
+                m->kernels->pack(d, &span, at, position, m->patches);
                 continue;
             }
             for (int32_t i = 0; i < length; i++)
-                m->bytes[at + i] = piece.from[i];
+                m->bytes[at + i] = span.from[i];
         }
     if (uneven) {
-        piece.from = m->bytes;
-        piece.n = d->inputs;
-        m->kernels->pack(d, &piece, 0, position, m->patches);
+        span.from = m->bytes;
+        span.n = d->inputs;
+        m->kernels->pack(d, &span, 0, position, m->patches);
     }
 #if defined(EDGEEMO_HAVE_GROUPS)
     if (at < d->inputs && !m->kernels->grouped) {
         /* What a foolish file multiplies with more than 0; groups have 0 there. */
         static const int8_t zeros[4] = {0};
-        piece = (edgeemo_piece){zeros, d->inputs - at, 0, count};
-        m->kernels->pack(d, &piece, at, position, m->patches);
+        span = (edgeemo_patch_span){zeros, d->inputs - at, 0, count};
+        m->kernels->pack(d, &span, at, position, m->patches);
     }
 #endif
 }
@@ -63,7 +63,7 @@ static void run_conv(const edgeemo_model *m, const edgeemo_layer *l, int32_t fir
 #endif
     int8_t *to[EDGEEMO_MAX_POSITIONS];
     int32_t count = 0, most = m->kernels->positions;
-    int32_t uneven = edgeemo_piece_length(m, l) % EDGEEMO_UNIT;
+    int32_t uneven = edgeemo_patch_span_length(m, l) % EDGEEMO_UNIT;
     for (int32_t i = first; i < last; i++) {
         rows_of(m, l, i, m->taps);
         int8_t *row = edgeemo_row(m, l->output, i);
@@ -90,7 +90,7 @@ static void run_depthwise(const edgeemo_model *m, const edgeemo_layer *l, int32_
     int32_t taps = l->kernel_rows * l->kernel_columns, channels = in->channels;
     int32_t positions = edgeemo_positions(l, in), step = l->stride_columns * channels;
     const edgeemo_depthwise d = {(const void *)(m->blob + l->weights), (taps + 1) / 2, channels,
-                                 edgeemo_rescale_of(m, l)};
+                                 edgeemo_requant_of(m, l)};
     const int8_t **rows = m->taps + taps + 1; /* behind the taps; see patches of the plan */
     for (int32_t i = first; i < last; i++) {
         rows_of(m, l, i, rows);
@@ -115,7 +115,7 @@ static void run_add(const edgeemo_model *m, const edgeemo_layer *l, int32_t firs
     const edgeemo_tensor *out = m->tensors + l->output;
     const edgeemo_sum s = {
         l->m0, l->m1, (1 << (l->shift - 1)) - a->zero * l->m0 - b->zero * l->m1, l->shift,
-        out->zero, l->low, l->high,
+        out->zero, l->act_min, l->act_max,
     };
     for (int32_t i = first; i < last; i++)
         m->kernels->add(&s, edgeemo_row(m, l->input, i), edgeemo_row(m, l->second, i),
@@ -129,13 +129,13 @@ static void run_multiply(const edgeemo_model *m, const edgeemo_layer *l, int32_t
     const edgeemo_tensor *out = m->tensors + l->output;
     int32_t one = b->stride == 0 && a->stride != 0, n = out->columns * out->channels;
     const int32_t channel[2] = {0, l->m0};
-    edgeemo_rescale r = edgeemo_rescale_of(m, l);
+    edgeemo_requant r = edgeemo_requant_of(m, l);
     r.channels = channel;
     for (int32_t i = first; i < last; i++) {
         const int8_t *x = edgeemo_row(m, l->input, i), *y = edgeemo_row(m, l->second, one ? 0 : i);
         int8_t *to = edgeemo_row(m, l->output, i);
         for (int32_t k = 0; k < n; k++)
-            to[k] = edgeemo_rescaled(
+            to[k] = edgeemo_requantize(
                 &r, 0, (x[k] - a->zero) * (y[one ? k % out->channels : k] - b->zero));
     }
 }
@@ -166,7 +166,7 @@ void edgeemo_layer_mean(edgeemo_model *m, const edgeemo_layer *l)
         int64_t value = (product + ((int64_t)1 << (exponent - 1))) >> exponent;
         /* Far beyond int8 only in a foolish file: into 32 bits before the sum. */
         value = value < -4096 ? -4096 : value > 4096 ? 4096 : value;
-        to[c] = edgeemo_clamp(out->zero + (int32_t)value, l->low, l->high);
+        to[c] = edgeemo_clamp(out->zero + (int32_t)value, l->act_min, l->act_max);
     }
 }
 
@@ -189,7 +189,7 @@ static void run_softmax(const edgeemo_model *m, const edgeemo_layer *l, int32_t 
             sum = sum ? sum : 1;
             for (int32_t c = 0; c < out->channels; c++) {
                 uint32_t share = (table[largest - from[c]] * 512u + sum) / (2u * sum);
-                to[c] = edgeemo_clamp((int32_t)share - 128, l->low, l->high);
+                to[c] = edgeemo_clamp((int32_t)share - 128, l->act_min, l->act_max);
             }
         }
 }
@@ -228,10 +228,10 @@ static int8_t pool(const edgeemo_model *m, const edgeemo_layer *l, const int8_t 
         }
     }
     if (l->kind == EDGEEMO_KIND_MAX_POOL || count == 0)
-        return edgeemo_clamp(largest, l->low, l->high);
+        return edgeemo_clamp(largest, l->act_min, l->act_max);
     /* Halves away from zero, as TFLite has it. */
     int32_t mean = sum > 0 ? (sum + count / 2) / count : (sum - count / 2) / count;
-    return edgeemo_clamp(mean, l->low, l->high);
+    return edgeemo_clamp(mean, l->act_min, l->act_max);
 }
 
 static void run_pool(const edgeemo_model *m, const edgeemo_layer *l, int32_t first, int32_t last)

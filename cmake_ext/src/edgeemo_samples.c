@@ -44,7 +44,7 @@ int32_t edgeemo_normalize_utterance(const float *samples, int32_t n, float *out)
     double mean = n > 0 ? sum / n : 0;
     for (int32_t i = 0; i < n; i++)
         squares += ((double)samples[i] - mean) * ((double)samples[i] - mean);
-    double scale = 1 / edgeemo_root((n > 0 ? squares / n : 0) + 1e-7);
+    double scale = 1 / edgeemo_sqrt((n > 0 ? squares / n : 0) + 1e-7);
     for (int32_t i = 0; i < n; i++)
         out[i] = (float)(((double)samples[i] - mean) * scale);
     return EDGEEMO_OK;

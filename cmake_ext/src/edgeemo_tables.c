@@ -3,26 +3,26 @@
 
 #define LN10 2.30258509299404568402
 
-static void make_window(float *out, int32_t window)
+static void make_window(float *out, int32_t length)
 {
-    for (int32_t j = 0; j < window; j++) {
+    for (int32_t j = 0; j < length; j++) {
         double c, s;
-        edgeemo_turn(j, window, &c, &s);
+        edgeemo_sincos(j, length, &c, &s);
         out[j] = (float)(0.5 - 0.5 * c);
     }
-    if (window % 2)
-        out[window] = 0;
+    if (length % 2)
+        out[length] = 0;
 }
 
 /* e^(-2 pi i k / n) */
-static edgeemo_complex turn(int32_t k, int32_t n)
+static edgeemo_complex twiddle(int32_t k, int32_t n)
 {
     double c, s;
-    edgeemo_turn(k, n, &c, &s);
+    edgeemo_sincos(k, n, &c, &s);
     return (edgeemo_complex){(float)c, (float)-s};
 }
 
-static int32_t turns_of(int32_t m)
+static int32_t twiddles_of(int32_t m)
 {
     int32_t count = 0;
     for (int32_t length = m; length >= 8; length /= 4)
@@ -30,25 +30,25 @@ static int32_t turns_of(int32_t m)
     return count;
 }
 
-static void make_turns(edgeemo_turns *out, int32_t m)
+static void make_twiddles(edgeemo_twiddles *out, int32_t m)
 {
     for (int32_t length = m; length >= 8; length /= 4)
         for (int32_t j = 0; j < length / 4; j++) {
-            out->by1 = turn(j, length);
-            out->by2 = turn(2 * j, length);
-            out->by3 = turn(3 * j, length);
+            out->by1 = twiddle(j, length);
+            out->by2 = twiddle(2 * j, length);
+            out->by3 = twiddle(3 * j, length);
             out++;
         }
 }
 
 /* The butterflies split a block by the remainder of the bin's number, so bin k ends where its
  * digits, read from the lowest, lead. */
-static uint16_t place_of(int32_t k, int32_t m)
+static uint16_t permuted(int32_t k, int32_t m)
 {
-    int32_t place = 0;
+    int32_t index = 0;
     for (int32_t length = m; length >= 4; length /= 4, k /= 4)
-        place += (k % 4) * (length / 4);
-    return (uint16_t)(place + k); /* k is now 0, or 0..1 in a last block of two */
+        index += (k % 4) * (length / 4);
+    return (uint16_t)(index + k); /* k is now 0, or 0..1 in a last block of two */
 }
 
 /* Slaney's mel: 15 mels below 1000 Hz, then 27 for each factor of 6.4. HTK's: one formula. */
@@ -80,14 +80,15 @@ static double corner_hz(const edgeemo_feature_spec *spec, int32_t i)
 
 /* Triangle b has corners b, b+1, b+2. Between two corners one triangle rises and the one before
  * it falls, and at each bin their weights add up to 1: one stored weight gives both. */
-static void make_mel(float *rise, uint16_t *edge, float *norm, const edgeemo_feature_spec *spec)
+static void make_mel(float *mel_weights, uint16_t *edge, float *norm,
+                     const edgeemo_feature_spec *spec)
 {
     int32_t last = spec->fft / 2;
     int32_t in_mel = spec->triangles == EDGEEMO_TRIANGLES_MEL;
     double step = (double)spec->sample_rate / spec->fft;
     int32_t bin = 0;
     while (bin <= last && bin * step < spec->low_hz)
-        rise[bin++] = 0;
+        mel_weights[bin++] = 0;
     edge[0] = (uint16_t)bin;
     for (int32_t i = 0; i <= spec->bands; i++) {
         double left = corner_hz(spec, i), right = corner_hz(spec, i + 1);
@@ -95,12 +96,12 @@ static void make_mel(float *rise, uint16_t *edge, float *norm, const edgeemo_fea
         double to = in_mel ? mel_of(right, spec->mel_scale) : right;
         for (; bin <= last && bin * step < right; bin++) {
             double at = in_mel ? mel_of(bin * step, spec->mel_scale) : bin * step;
-            rise[bin] = (float)((at - from) / (to - from));
+            mel_weights[bin] = (float)((at - from) / (to - from));
         }
         edge[i + 1] = (uint16_t)bin;
     }
     while (bin <= last)
-        rise[bin++] = 0;
+        mel_weights[bin++] = 0;
     for (int32_t b = 0; b < spec->bands; b++) {
         double width = corner_hz(spec, b + 2) - corner_hz(spec, b);
         float area = spec->area_norm == EDGEEMO_AREA_SLANEY ? (float)(2 / width) : 1.0f;
@@ -111,7 +112,7 @@ static void make_mel(float *rise, uint16_t *edge, float *norm, const edgeemo_fea
 
 /* The parts of the tables, in order; every part begins on 8 bytes. */
 typedef struct layout {
-    size_t shape, turns, split, rise, norm, place, edge, end;
+    size_t window, twiddles, rfft_twiddles, mel_weights, norm, permutation, edge, end;
 } layout;
 
 static size_t append(size_t *end, int32_t count, size_t size)
@@ -127,12 +128,12 @@ static layout lay_out(const edgeemo_feature_spec *spec)
     size_t end = 0;
     layout l;
     append(&end, 1, sizeof(edgeemo_tables));
-    l.shape = append(&end, spec->window + spec->window % 2, sizeof(float));
-    l.turns = append(&end, turns_of(m), sizeof(edgeemo_turns));
-    l.split = append(&end, m / 2, sizeof(edgeemo_complex));
-    l.rise = append(&end, m + 1, sizeof(float));
+    l.window = append(&end, spec->window + spec->window % 2, sizeof(float));
+    l.twiddles = append(&end, twiddles_of(m), sizeof(edgeemo_twiddles));
+    l.rfft_twiddles = append(&end, m / 2, sizeof(edgeemo_complex));
+    l.mel_weights = append(&end, m + 1, sizeof(float));
     l.norm = append(&end, spec->bands, sizeof(float));
-    l.place = append(&end, m / 4 + 1, sizeof(uint16_t));
+    l.permutation = append(&end, m / 4 + 1, sizeof(uint16_t));
     l.edge = append(&end, spec->bands + 2, sizeof(uint16_t));
     l.end = end;
     return l;
@@ -147,27 +148,28 @@ edgeemo_tables *edgeemo_make_tables(void *memory, const edgeemo_feature_spec *sp
 {
     layout l = lay_out(spec);
     unsigned char *base = memory;
-    float *shape = (void *)(base + l.shape);
-    edgeemo_turns *turns = (void *)(base + l.turns);
-    edgeemo_complex *split = (void *)(base + l.split);
-    float *rise = (void *)(base + l.rise), *norm = (void *)(base + l.norm);
-    uint16_t *place = (void *)(base + l.place), *edge = (void *)(base + l.edge);
+    float *window = (void *)(base + l.window);
+    edgeemo_twiddles *twiddles = (void *)(base + l.twiddles);
+    edgeemo_complex *rfft_twiddles = (void *)(base + l.rfft_twiddles);
+    float *mel_weights = (void *)(base + l.mel_weights), *norm = (void *)(base + l.norm);
+    uint16_t *permutation = (void *)(base + l.permutation), *edge = (void *)(base + l.edge);
     int32_t m = spec->fft / 2;
-    make_window(shape, spec->window);
-    make_turns(turns, m);
+    make_window(window, spec->window);
+    make_twiddles(twiddles, m);
     for (int32_t k = 0; k < m / 2; k++)
-        split[k] = turn(k, spec->fft);
+        rfft_twiddles[k] = twiddle(k, spec->fft);
     for (int32_t k = 0; k <= m / 4; k++)
-        place[k] = place_of(k, m);
-    make_mel(rise, edge, norm, spec);
+        permutation[k] = permuted(k, m);
+    make_mel(mel_weights, edge, norm, spec);
     edgeemo_tables *t = memory;
     *t = (edgeemo_tables){
-        .window = spec->window, .hop = spec->hop, .fft = spec->fft, .bands = spec->bands,
+        .win_length = spec->window, .hop = spec->hop, .fft = spec->fft, .bands = spec->bands,
         .spectrum = spec->spectrum, .floor_mode = spec->floor_mode, .floor = (float)spec->floor,
         .log_scale = spec->log == EDGEEMO_LOG_DB ? (float)(10 / LN10) : 1.0f,
-        .shape = shape, .turns = turns, .split = split, .rise = rise, .norm = norm,
-        .place = place, .edge = edge,
-        .quarters = {0, place_of(m / 4, m), place_of(m / 2, m), place_of(m / 4 * 3, m)},
+        .window = window, .twiddles = twiddles, .rfft_twiddles = rfft_twiddles,
+        .mel_weights = mel_weights, .norm = norm,
+        .permutation = permutation, .edge = edge,
+        .quarters = {0, permuted(m / 4, m), permuted(m / 2, m), permuted(m / 4 * 3, m)},
     };
     return t;
 }

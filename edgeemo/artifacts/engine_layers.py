@@ -152,7 +152,7 @@ def _limits(activation: int, scale: float, zero: int, operator: Operator) -> dic
         raise _fault(operator, f"the fused activation {activation}")
     low = -128 if activation == NONE else zero
     high = min(127, zero + math.floor(6 / scale + 0.5)) if activation == RELU6 else 127
-    return {"low": max(low, -128), "high": max(high, low, -128)}
+    return {"act_min": max(low, -128), "act_max": max(high, low, -128)}
 
 
 def _add_constant(c: Compiler, data: bytes) -> int:
@@ -169,8 +169,8 @@ def _add_layer(c: Compiler, kind: str, source: int, target: int, **values: int) 
         "input": source,
         "second": -1,
         "output": target,
-        "high": 127,
-        "low": -128,
+        "act_max": 127,
+        "act_min": -128,
         "kernel_rows": 1,
         "kernel_columns": 1,
         "stride_rows": 1,

@@ -48,9 +48,9 @@ static void print_complex(edgeemo_complex x)
     printf("}");
 }
 
-static void print_turns(const edgeemo_turns *x, int32_t n)
+static void print_twiddles(const edgeemo_twiddles *x, int32_t n)
 {
-    printf("static const edgeemo_turns turns[%" PRId32 "] = {", n);
+    printf("static const edgeemo_twiddles twiddles[%" PRId32 "] = {", n);
     for (int32_t i = 0; i < n; i++) {
         printf("\n    {");
         print_complex(x[i].by1);
@@ -63,9 +63,9 @@ static void print_turns(const edgeemo_turns *x, int32_t n)
     printf("\n};\n\n");
 }
 
-static void print_split(const edgeemo_complex *x, int32_t n)
+static void print_rfft_twiddles(const edgeemo_complex *x, int32_t n)
 {
-    printf("static const edgeemo_complex split[%" PRId32 "] = {", n);
+    printf("static const edgeemo_complex rfft_twiddles[%" PRId32 "] = {", n);
     for (int32_t i = 0; i < n; i++) {
         printf(i % 2 ? " " : "\n    ");
         print_complex(x[i]);
@@ -76,25 +76,26 @@ static void print_split(const edgeemo_complex *x, int32_t n)
 
 static void print_tables(const edgeemo_tables *t)
 {
-    int32_t m = t->fft / 2, turns = 0;
+    int32_t m = t->fft / 2, twiddles = 0;
     for (int32_t length = m; length >= 8; length /= 4)
-        turns += length / 4;
-    print_floats("shape", t->shape, t->window + t->window % 2);
-    print_turns(t->turns, turns);
-    print_split(t->split, m / 2);
-    print_floats("rise", t->rise, m + 1);
+        twiddles += length / 4;
+    print_floats("window", t->window, t->win_length + t->win_length % 2);
+    print_twiddles(t->twiddles, twiddles);
+    print_rfft_twiddles(t->rfft_twiddles, m / 2);
+    print_floats("mel_weights", t->mel_weights, m + 1);
     print_floats("norm", t->norm, t->bands);
-    print_shorts("place", t->place, m / 4 + 1);
+    print_shorts("permutation", t->permutation, m / 4 + 1);
     print_shorts("edge", t->edge, t->bands + 2);
     printf("static const edgeemo_tables tables = {\n"
-           "    .window = %" PRId32 ", .hop = %" PRId32 ", .fft = %" PRId32 ", .bands = %" PRId32
+           "    .win_length = %" PRId32 ", .hop = %" PRId32 ", .fft = %" PRId32 ", .bands = %" PRId32
            ",\n    .spectrum = %" PRId32 ", .floor_mode = %" PRId32 ", .floor = ",
-           t->window, t->hop, t->fft, t->bands, t->spectrum, t->floor_mode);
+           t->win_length, t->hop, t->fft, t->bands, t->spectrum, t->floor_mode);
     print_float(t->floor);
     printf(", .log_scale = ");
     print_float(t->log_scale);
-    printf(",\n    .shape = shape, .turns = turns, .split = split, .rise = rise, .norm = norm,\n"
-           "    .place = place, .edge = edge, .quarters = {%u, %u, %u, %u},\n};\n",
+    printf(",\n    .window = window, .twiddles = twiddles, .rfft_twiddles = rfft_twiddles,\n"
+           "    .mel_weights = mel_weights, .norm = norm, .permutation = permutation, .edge = edge,\n"
+           "    .quarters = {%u, %u, %u, %u},\n};\n",
            t->quarters[0], t->quarters[1], t->quarters[2], t->quarters[3]);
 }
 

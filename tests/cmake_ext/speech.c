@@ -57,9 +57,10 @@ int main(void)
     EXPECT(edgeemo_speech_push_i16(NULL, clip, 1) == EDGEEMO_ERR_ARG);
     EXPECT(edgeemo_speech_estimate(NULL, want, VALUES) == EDGEEMO_ERR_ARG);
     edgeemo_speech_reset(NULL);
+    EXPECT(EDGEEMO_ERR_EARLY == -46 && EDGEEMO_ERR_LATE == -47); /* the deprecated names */
 
     EXPECT(edgeemo_speech_init(&s, memory, size, &model) == EDGEEMO_OK);
-    EXPECT(edgeemo_speech_estimate(s, want, VALUES) == EDGEEMO_ERR_EARLY);
+    EXPECT(edgeemo_speech_estimate(s, want, VALUES) == EDGEEMO_ERR_NOT_ENOUGH_FRAMES);
     EXPECT(edgeemo_speech_push_i16(s, clip, -1) == EDGEEMO_ERR_ARG);
     EXPECT(edgeemo_speech_push_i16(s, NULL, 1) == EDGEEMO_ERR_ARG);
     EXPECT(edgeemo_speech_push_i16(s, NULL, 0) == EDGEEMO_OK);
