@@ -62,5 +62,5 @@ def outputs(
     session: Session, samples: np.ndarray[Any, Any]
 ) -> tuple[dict[str, np.ndarray[Any, Any]], np.ndarray[Any, Any]]:
     """What the model gives, and the features that it was given, both [1, ...]."""
-    values = session.values(samples)
+    values = session.model_input(samples)
     return session.backend.run(values), values

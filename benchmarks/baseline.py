@@ -33,7 +33,7 @@ Table = np.ndarray[Any, Any]
 
 def run_all(clips: list[Rated]) -> tuple[Table, list[dict[str, Table]], list[tuple[float, float]]]:
     """Estimates [clips, gains, 3]; all outputs without gain; speech seconds and power."""
-    adv = np.zeros((len(clips), len(GRID_DB), 3))
+    dimensions = np.zeros((len(clips), len(GRID_DB), 3))
     plain, power = [], []
     for i, clip in enumerate(clips):
         x = clip.samples()
@@ -41,15 +41,17 @@ def run_all(clips: list[Rated]) -> tuple[Table, list[dict[str, Table]], list[tup
         for j, gain in enumerate(GRID_DB):
             louder = x * np.float32(10 ** (gain / 20))
             out, _ = outputs(clip.session, louder)
-            adv[i, j] = np.clip(out["adv"][0], 0, 1)
+            dimensions[i, j] = np.clip(out["adv"][0], 0, 1)
             if gain == 0:
                 plain.append({name: value[0] for name, value in out.items()})
-    return adv, plain, power
+    return dimensions, plain, power
 
 
-def at_gain(adv: Table, gains: Table) -> Table:
+def at_gain(dimensions: Table, gains: Table) -> Table:
     """Estimates [clips, 3] at a gain for each clip."""
-    columns = [[np.interp(g, GRID_DB, adv[i, :, d]) for d in range(3)] for i, g in enumerate(gains)]
+    columns = [
+        [np.interp(g, GRID_DB, dimensions[i, :, d]) for d in range(3)] for i, g in enumerate(gains)
+    ]
     return np.array(columns)
 
 
@@ -58,7 +60,11 @@ def scores(estimates: Table, labels: Table) -> Table:
 
 
 def level(
-    clips: list[Rated], adv: Table, power: list[tuple[float, float]], count: int, spread: bool
+    clips: list[Rated],
+    dimensions: Table,
+    power: list[tuple[float, float]],
+    count: int,
+    spread: bool,
 ) -> dict[str, Any]:
     """With and without a level from `count` neutral clips; `spread` gives each person a device."""
     who = np.array([c.speaker for c in clips])
@@ -79,7 +85,9 @@ def level(
         # The level to go to is that of the other people: this one is unknown when it is chosen.
         other = {s: np.mean([v for t, v in everybody.items() if t != s]) for s in device}
         gains = np.array([own[s] - other[s] for s in who])
-        pairs.append([scores(at_gain(adv, g)[~used], labels[~used]) for g in (gains, without)])
+        pairs.append(
+            [scores(at_gain(dimensions, g)[~used], labels[~used]) for g in (gains, without)]
+        )
     return _pair(pairs)
 
 
@@ -123,7 +131,7 @@ def main() -> None:
     parser.add_argument("--crossval", type=Path, default=Path("runs/crossval/wav2small-stream"))
     args = parser.parse_args()
     clips = heldout(args.data, args.crossval)
-    adv, plain, power = run_all(clips)
+    dimensions, plain, power = run_all(clips)
     calm = [
         [p for c, p in zip(clips, power, strict=True) if c.emotion == "neutral" and c.speaker == s]
         for s in sorted({c.speaker for c in clips})
@@ -134,9 +142,11 @@ def main() -> None:
         "measure": f"CCC against annotators, EmoTale, {len(clips)} clips, people not trained on; "
         f"{DRAWS} draws",
         "mean gain to CALM_DB (about 0)": round(float(np.mean([calm_gain(p) for p in calm])), 2),
-        "level, as recorded": {k: level(clips, adv, power, n, False) for k, n in counts.items()},
+        "level, as recorded": {
+            k: level(clips, dimensions, power, n, False) for k, n in counts.items()
+        },
         "level, every person another device": {
-            k: level(clips, adv, power, n, True) for k, n in counts.items()
+            k: level(clips, dimensions, power, n, True) for k, n in counts.items()
         },
         "head": {f"{n} rated clips": head(clips, plain, n) for n in (5, 8, 12, 20)},
     }

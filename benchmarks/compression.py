@@ -90,7 +90,7 @@ def recipe_of(plan: Plan, variant: str, seed: int) -> Recipe:
             epochs=first,
             batch=32,
             lr=plan.lr,
-            average=0.97,
+            ema_decay=0.97,
             loss={"ccc": 1.0, "mse": 1.0, "kl": 0.3, "tokens": 0.3},
         ),
         prune=prune,
@@ -130,7 +130,7 @@ class Bench:
         held = run.held()
         test = [i for i, clip in enumerate(held.ids) if clip in {c.id for c in parts.test.clips}]
         found: dict[str, Any] = {
-            "float": _agreement(held.adv[test], held.teacher_adv[test]),
+            "float": _agreement(held.dimensions[test], held.teacher_dimensions[test]),
             "clips": len(test),
             "parameters": facts.parameters,
             "macs_per_second": facts.macs_per_second,
@@ -139,7 +139,7 @@ class Bench:
             backend = open_backend(file.path, file.format)
             said = np.concatenate([backend.run(held.features[i][None])["adv"] for i in test])
             found[file.format] = {
-                "ccc": _agreement(said, held.teacher_adv[test]),
+                "ccc": _agreement(said, held.teacher_dimensions[test]),
                 "bytes": file.bytes,
                 "rule": file.card.quantization.rule,
             }

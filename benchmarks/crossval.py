@@ -158,9 +158,9 @@ def run_fold(bench: Bench, seed: int, number: int) -> None:
     heads = fit_heads(everyone, HeadsSettings(), seed + 1)
     heads.round()  # what is judged is what is shipped
     student = second_stage(bench, bench.groups - held - set(VALID), seed, heads)
-    found = {"float": predict(student, test).adv, "human": test.human_adv}
+    found = {"float": predict(student, test).dimensions, "human": test.human_dimensions}
     if bench.whole:
-        found |= {"teacher": heads.apply_to(test).adv, LEVEL: level(everyone, test)}
+        found |= {"teacher": heads.apply_to(test).dimensions, LEVEL: level(everyone, test)}
         if bench.egemaps:
             found[EGEMAPS] = support_vectors(bench.egemaps, everyone, test)
         known = set(bench.rated) - held | set(VALID)
@@ -174,9 +174,9 @@ def run_fold(bench: Bench, seed: int, number: int) -> None:
 
 def level(train: LabelledDataset, test: LabelledDataset) -> np.ndarray[Any, Any]:
     """A line through the mean level of the rated training clips."""
-    known = ~np.isnan(train.human_adv).any(1) & (train.copy == 0)
+    known = ~np.isnan(train.human_dimensions).any(1) & (train.copy == 0)
     x = np.stack([train.level[known], np.ones(known.sum())], axis=1)
-    line, *_ = np.linalg.lstsq(x, train.human_adv[known], rcond=None)
+    line, *_ = np.linalg.lstsq(x, train.human_dimensions[known], rcond=None)
     return np.asarray(test.level[:, None] * line[0] + line[1])
 
 
@@ -184,11 +184,11 @@ def support_vectors(
     features: dict[str, np.ndarray[Any, Any]], train: LabelledDataset, test: LabelledDataset
 ) -> np.ndarray[Any, Any]:
     """88 functionals, standardized, one SVR (RBF, C = 1, scikit-learn's defaults) a dimension."""
-    known = ~np.isnan(train.human_adv).any(1) & (train.copy == 0)
+    known = ~np.isnan(train.human_dimensions).any(1) & (train.copy == 0)
     ours, theirs = ([Path(c.id).stem for c in rows.clips] for rows in (train.take(known), test))
     scale = StandardScaler().fit([features[name] for name in ours])
     x, y = (scale.transform([features[name] for name in names]) for names in (ours, theirs))
-    labels = train.human_adv[known]
+    labels = train.human_dimensions[known]
     columns = [SVR(epsilon=0.05).fit(x, labels[:, d]).predict(y) for d in range(len(DIMENSIONS))]
     return np.stack(columns, axis=1)
 

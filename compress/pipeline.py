@@ -344,22 +344,22 @@ def _held(student: Student, parts: Splits, recipe: Recipe, temperature: float) -
             if len(found) < PARITY:
                 samples, features = _inputs(rows, i, recipe)
                 found.append((rows.clips[i], samples, features, rows, i))
-    adv, probs = [], []
+    dimensions, probs = [], []
     student = student.cpu().eval()
     with torch.inference_mode():
         for _, _, features, _, _ in found:
             said = student(torch.from_numpy(features)[None], None)
-            adv.append(said.adv[0].numpy())  # [D]
+            dimensions.append(said.dimensions[0].numpy())  # [D]
             probs.append(softmax(said.logits[0].double().numpy() / temperature))
     return ParityBatch(
         ids=tuple(clip.id for clip, *_ in found),
         samples=tuple(samples for _, samples, *_ in found),
         features=tuple(features for _, _, features, *_ in found),
-        adv=np.stack(adv),
+        dimensions=np.stack(dimensions),
         probs=np.stack(probs).astype(np.float32),
-        teacher_adv=np.stack([rows.adv[i] for *_, rows, i in found]),
+        teacher_dimensions=np.stack([rows.dimensions[i] for *_, rows, i in found]),
         teacher_probs=np.stack([rows.probs[i] for *_, rows, i in found]),
-        human_adv=np.stack([rows.human_adv[i] for *_, rows, i in found]),
+        human_dimensions=np.stack([rows.human_dimensions[i] for *_, rows, i in found]),
     )
 
 

@@ -104,21 +104,21 @@ class ParityBatch:
         samples: float32 [n] each, at the spec's rate; empty for faces.
         features: float32 [frames, bands] each, made from the samples by edgeemo.log_mel; or
             [size, size, channels] of a face.
-        adv: float32 [N, D], the student's dimensions.
+        dimensions: float32 [N, D], the student's dimensions.
         probs: float32 [N, 8], the student's, with the calibrated temperature.
-        teacher_adv: float32 [N, 3], NaN where there is none.
+        teacher_dimensions: float32 [N, 3], NaN where there is none.
         teacher_probs: float32 [N, 8], likewise.
-        human_adv: float32 [N, 3], likewise.
+        human_dimensions: float32 [N, 3], likewise.
     """
 
     ids: tuple[str, ...]
     samples: tuple[NDArray[np.float32], ...]
     features: tuple[NDArray[np.float32], ...]
-    adv: NDArray[np.float32]
+    dimensions: NDArray[np.float32]
     probs: NDArray[np.float32]
-    teacher_adv: NDArray[np.float32]
+    teacher_dimensions: NDArray[np.float32]
     teacher_probs: NDArray[np.float32]
-    human_adv: NDArray[np.float32]
+    human_dimensions: NDArray[np.float32]
 
 
 class Run:
@@ -219,15 +219,15 @@ class Run:
         path = self.folder / "parity" / "parity.npz"
         try:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as found:
-                plain = {
-                    name: found[name]
-                    for name in ("adv", "probs", "teacher_adv", "teacher_probs", "human_adv")
-                }
                 return ParityBatch(
                     ids=tuple(found["ids"].tolist()),
                     samples=_cut(found["samples"], found["sample_lengths"]),
                     features=_cut(found["features"], found["feature_lengths"]),
-                    **plain,
+                    dimensions=found["adv"],
+                    probs=found["probs"],
+                    teacher_dimensions=found["teacher_adv"],
+                    teacher_probs=found["teacher_probs"],
+                    human_dimensions=found["human_adv"],
                 )
         except Exception as error:  # numpy and zipfile raise many kinds on damaged files
             raise BadArtifact(
@@ -245,11 +245,11 @@ class Run:
                 sample_lengths=np.array([len(x) for x in held.samples]),
                 features=np.concatenate(held.features),
                 feature_lengths=np.array([len(x) for x in held.features]),
-                adv=held.adv,
+                adv=held.dimensions,
                 probs=held.probs,
-                teacher_adv=held.teacher_adv,
+                teacher_adv=held.teacher_dimensions,
                 teacher_probs=held.teacher_probs,
-                human_adv=held.human_adv,
+                human_adv=held.human_dimensions,
             )
 
     def ranges(self) -> dict[str, tuple[float, float]]:

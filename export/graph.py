@@ -36,7 +36,7 @@ class Outputs(nn.Module):
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Features of a clip, or a face, to adv and probs."""
         found = self.student(features, None)
-        return found.adv, torch.softmax(found.logits / self.temperature, dim=-1)
+        return found.dimensions, torch.softmax(found.logits / self.temperature, dim=-1)
 
 
 def student_graph(student: Student, temperature: float, frames: int = 200) -> Any:

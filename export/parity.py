@@ -47,7 +47,7 @@ class ParitySet:
         samples: float32 [n] each, at the spec's rate.
         features: float32 [frames, bands] each, from `edgeemo.log_mel`; or faces, [size, size,
             channels] each, from `edgeemo.vision.images.normalize`.
-        adv: float32 [N, D], the float student's dimensions.
+        dimensions: float32 [N, D], the float student's dimensions.
         probs: float32 [N, 8], the float student's, calibrated.
         teacher: float32 [N, 3], NaN where the teacher gives no dimensions.
         human: float32 [N, 3], means of annotators, NaN where there are none.
@@ -55,7 +55,7 @@ class ParitySet:
 
     samples: tuple[Floats, ...]
     features: tuple[Floats, ...]
-    adv: Floats
+    dimensions: Floats
     probs: Floats
     teacher: Floats
     human: Floats
@@ -67,7 +67,12 @@ class ParitySet:
     def of(cls, held: ParityBatch) -> ParitySet:
         """What a run has kept."""
         return cls(
-            held.samples, held.features, held.adv, held.probs, held.teacher_adv, held.human_adv
+            held.samples,
+            held.features,
+            held.dimensions,
+            held.probs,
+            held.teacher_dimensions,
+            held.human_dimensions,
         )
 
     def take(self, rows: slice) -> ParitySet:
@@ -75,7 +80,7 @@ class ParitySet:
         return ParitySet(
             self.samples[rows],
             self.features[rows],
-            self.adv[rows],
+            self.dimensions[rows],
             self.probs[rows],
             self.teacher[rows],
             self.human[rows],
@@ -88,11 +93,11 @@ class ParitySet:
             BadData: the student does not give what the run has kept (the weights were replaced,
                 or the features were made by another front end).
         """
-        adv, probs = zip(
+        dimensions, probs = zip(
             *(_float_outputs(student, f, temperature) for f in self.features), strict=True
         )
-        fresh = replace(self, adv=np.stack(adv), probs=np.stack(probs))
-        apart = float(np.abs(fresh.adv - self.adv).max())
+        fresh = replace(self, dimensions=np.stack(dimensions), probs=np.stack(probs))
+        apart = float(np.abs(fresh.dimensions - self.dimensions).max())
         if not apart <= 1e-3:
             raise BadData(
                 f"the student's outputs differ by {apart:.2g} from those kept in the run's parity "
@@ -157,22 +162,24 @@ def compare(
     if len(clips) < 2:
         raise BadData(f"parity needs 2 clips or more, the run has {len(clips)}")
     found = [backend.run(x) for x in inputs(backend.card.input, clips)]
-    adv = np.concatenate([f["adv"] for f in found])
+    dimensions = np.concatenate([f["adv"] for f in found])
     probs = np.concatenate([f["probs"] for f in found])
     given = next(o.labels for o in backend.card.outputs if o.name == "adv")
     columns = [DIMENSIONS.index(name) for name in given]
     teacher, human = clips.teacher[:, columns], clips.human[:, columns]
-    apart = float(max(np.abs(adv - clips.adv).max(), np.abs(probs - clips.probs).max()))
+    apart = float(
+        max(np.abs(dimensions - clips.dimensions).max(), np.abs(probs - clips.probs).max())
+    )
     parity = Parity(
         clips=len(clips),
         taught=int(_known(teacher).sum()),
         rated=int(_known(human).sum()),
-        agreement=_by_dimension(adv, clips.adv, given),
+        agreement=_by_dimension(dimensions, clips.dimensions, given),
         largest=apart,
-        float_teacher=_by_dimension(clips.adv, teacher, given),
-        file_teacher=_by_dimension(adv, teacher, given),
-        float_human=_by_dimension(clips.adv, human, given),
-        file_human=_by_dimension(adv, human, given),
+        float_teacher=_by_dimension(clips.dimensions, teacher, given),
+        file_teacher=_by_dimension(dimensions, teacher, given),
+        float_human=_by_dimension(clips.dimensions, human, given),
+        file_human=_by_dimension(dimensions, human, given),
         ceiling=dict(ceiling or {}),
         level=dict(level or {}),
         same_class=float(np.mean(probs.argmax(1) == clips.probs.argmax(1))),
@@ -190,14 +197,14 @@ def shifts(backend: Backend, clips: ParitySet) -> dict[str, Floats]:
     For the classes it is the error of the logits, up to a constant that a softmax ignores.
     """
     found = [backend.run(x) for x in inputs(backend.card.input, clips)]
-    adv = np.concatenate([f["adv"] for f in found])
+    dimensions = np.concatenate([f["adv"] for f in found])
     probs = np.concatenate([f["probs"] for f in found])
     # A likelihood under 1e-6 says nothing but "very small", and its logarithm is all noise. A
     # TFLite file gives likelihoods in steps of 1/256, so there that is true of all below a step.
     least = 1 / 256 if backend.name == "tflite" else 1e-6
     logs = np.log(np.maximum(clips.probs, least)) - np.log(np.maximum(probs, least))
     logits = logs.mean(0) * backend.card.calibration.class_temperature
-    return {"adv": (clips.adv - adv).mean(0), "probs": logits - logits.mean()}
+    return {"adv": (clips.dimensions - dimensions).mean(0), "probs": logits - logits.mean()}
 
 
 def inputs(kind: str, clips: ParitySet) -> list[Floats]:
@@ -272,4 +279,4 @@ def _float_outputs(student: Student, features: Floats, temperature: float) -> tu
     with torch.inference_mode():
         found = student(torch.from_numpy(np.ascontiguousarray(features, np.float32))[None], None)
         probs = torch.softmax(found.logits / temperature, dim=-1)
-    return found.adv[0].numpy(), probs[0].numpy()
+    return found.dimensions[0].numpy(), probs[0].numpy()

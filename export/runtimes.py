@@ -72,8 +72,10 @@ def cut(student: Student, clips: ParitySet) -> tuple[list[Floats], Floats]:
     if clips.features[0].ndim == 2:
         features = [np.resize(f, (FRAMES, *f.shape[1:])) for f in features]
     with torch.inference_mode():
-        adv = [student(torch.from_numpy(f)[None], None).adv[0].numpy() for f in features]
-    return features, np.stack(adv)
+        dimensions = [
+            student(torch.from_numpy(f)[None], None).dimensions[0].numpy() for f in features
+        ]
+    return features, np.stack(dimensions)
 
 
 def on_runtimes(
@@ -155,14 +157,14 @@ def _micro(
 def _measure(
     name: str, backend: Backend, features: Sequence[Floats], wanted: Floats, size: int
 ) -> tuple[Runtime, Floats]:
-    adv, seconds = [], []
+    dimensions, seconds = [], []
     backend.run(features[0][np.newaxis])  # the first call makes room for this length
     for clip in features:
         start = time.perf_counter()
         found = backend.run(clip[np.newaxis])
         seconds.append(time.perf_counter() - start)
-        adv.append(found["adv"][0])
-    got = np.stack(adv)
+        dimensions.append(found["adv"][0])
+    got = np.stack(dimensions)
     apart = got - wanted
     adv_output = next(o for o in backend.card.outputs if o.name == "adv")
     agreement = {d: ccc(got[:, i], wanted[:, i]) for i, d in enumerate(adv_output.labels)}

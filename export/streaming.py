@@ -83,7 +83,12 @@ class Step(nn.Module):
         found = self.student(features, None)
         probs = torch.softmax(found.logits / self.temperature, dim=-1)
         # One token, so its mean is itself.
-        return found.adv, probs, found.embedding, *(self._kept[layer] for layer, _ in self._layers)
+        return (
+            found.dimensions,
+            probs,
+            found.embedding,
+            *(self._kept[layer] for layer, _ in self._layers),
+        )
 
     def _join(self, layer: nn.Module, given: tuple[Any, ...]) -> tuple[Any, ...]:
         """Put what a layer saw last before what it sees now."""
@@ -136,5 +141,5 @@ class StepPicture(nn.Module):
     def forward(self, features: Tensor, mean: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
         """See Step.forward."""
         first = [s.permute(0, 3, 1, 2) for s in states]
-        adv, probs, token, *after = self.step(features[..., 0], mean, *first)
-        return adv, probs, token, *(s.permute(0, 2, 3, 1) for s in after)
+        dimensions, probs, token, *after = self.step(features[..., 0], mean, *first)
+        return dimensions, probs, token, *(s.permute(0, 2, 3, 1) for s in after)

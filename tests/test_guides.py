@@ -36,7 +36,7 @@ def test_the_shown_label_file_is_read(tmp_path: Path) -> None:
         path.parent.mkdir()
         path.write_bytes(b"")
     clips = open_dataset(tmp_path).clips
-    assert [clip.adv for clip in clips] == [(0.81, 0.74, 0.22), (0.31, 0.40, 0.48)]
+    assert [clip.dimensions for clip in clips] == [(0.81, 0.74, 0.22), (0.31, 0.40, 0.48)]
 
 
 def test_every_column_is_told() -> None:

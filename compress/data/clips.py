@@ -91,9 +91,9 @@ class Clip:
         text_id: which sentence was spoken.
         emotion: the category given to the clip (in acted corpora: the one acted), one of CLASSES
             or a further word of `emotions.WORDS` such as "calm" or "boredom".
-        adv: mean arousal, dominance, valence of human raters, each 0..1, or NaN for one that nobody
-            rated.
-        adv_sd: population standard deviation between the raters, the same order and unit.
+        dimensions: mean arousal, dominance, valence of human raters, each 0..1, or NaN for one that
+            nobody rated.
+        dimensions_sd: population standard deviation between the raters, the same order and unit.
         votes: share of the votes by class name, summing to 1 over CLASSES, classes without a vote
             left out. Without single votes the category counts as one; None if none names a class.
         other: share 0..1 of the votes which name no class ("boredom", "other"); `votes` is what the
@@ -112,8 +112,8 @@ class Clip:
     language: str | None = None
     text_id: str | None = None
     emotion: str | None = None
-    adv: tuple[float, float, float] | None = None
-    adv_sd: tuple[float, float, float] | None = None
+    dimensions: tuple[float, float, float] | None = None
+    dimensions_sd: tuple[float, float, float] | None = None
     votes: Mapping[str, float] | None = field(default=None, hash=False)
     other: float = 0.0
     seconds: float | None = None

@@ -117,8 +117,8 @@ def _join_emotale(folder: Path, clips: Clips) -> Clips:
         a, d, v = ratings
         joined[stem] = replace(
             joined[stem],
-            adv=(fmean(a), fmean(d), fmean(v)) if a and d and v else None,
-            adv_sd=(pstdev(a), pstdev(d), pstdev(v)) if a and d and v else None,
+            dimensions=(fmean(a), fmean(d), fmean(v)) if a and d and v else None,
+            dimensions_sd=(pstdev(a), pstdev(d), pstdev(v)) if a and d and v else None,
             votes=votes,
             other=other,
         )

@@ -105,7 +105,7 @@ def _face(
     part: str = "",
     group: str = "",
     box: tuple[float, float, float, float] | None = None,
-    adv: tuple[float, float, float] | None = None,
+    dimensions: tuple[float, float, float] | None = None,
     sex: str | None = None,
     tags: Mapping[str, str] | None = None,
 ) -> Clip:
@@ -121,7 +121,7 @@ def _face(
         span=span,
         sex=sex,
         emotion=word,
-        adv=adv,
+        dimensions=dimensions,
         votes=votes,
         other=other,
         licence=licence_of(corpus),
@@ -327,7 +327,7 @@ def _affectnet(folder: Path, name: str) -> Iterator[Clip]:
                 word=_AFFECTNET[number],
                 part=part,
                 box=(left, top, left + width, top + height),
-                adv=_circumplex(row.number("valence", -2, 1), row.number("arousal", -2, 1)),
+                dimensions=_circumplex(row.number("valence", -2, 1), row.number("arousal", -2, 1)),
             )
 
 
@@ -349,7 +349,7 @@ def _affectnet_arrays(folder: Path, name: str) -> Iterator[Clip]:
                 Span(image),
                 part=part,
                 word=_AFFECTNET[int(label)],
-                adv=_circumplex(valence, arousal),
+                dimensions=_circumplex(valence, arousal),
             )
 
 

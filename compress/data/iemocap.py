@@ -138,8 +138,10 @@ def _clip(folder: Path, session: str, dialog: str, utterance: _Utterance) -> Cli
         sex=sex,
         language="en",
         emotion=utterance.emotion,
-        adv=(_unit(mean["act"]), _unit(mean["dom"]), _unit(mean["val"])),
-        adv_sd=(_sd(ratings["act"]), _sd(ratings["dom"]), _sd(ratings["val"])) if rated else None,
+        dimensions=(_unit(mean["act"]), _unit(mean["dom"]), _unit(mean["val"])),
+        dimensions_sd=(_sd(ratings["act"]), _sd(ratings["dom"]), _sd(ratings["val"]))
+        if rated
+        else None,
         votes=votes,
         other=other,
         seconds=utterance.seconds,

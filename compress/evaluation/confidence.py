@@ -99,8 +99,8 @@ def learn_confidence(
 def _labels(rows: LabelledDataset) -> tuple[NDArray[np.float32], NDArray[np.int64], str] | None:
     """Labels [N, 3], which rows have them, and whose they are; None where too few have any."""
     for labels, whose in (
-        (rows.human_adv, "the annotators' mean"),
-        (rows.adv, "what the teacher says of the clip as it was recorded"),
+        (rows.human_dimensions, "the annotators' mean"),
+        (rows.dimensions, "what the teacher says of the clip as it was recorded"),
     ):
         known = np.flatnonzero(np.isfinite(labels).all(1))
         people = set(rows.column("speaker")[known])
@@ -133,10 +133,10 @@ class _Pipeline:
         features = log_mel(sound, self._spec)
         with torch.inference_mode():
             said = self._student(torch.from_numpy(features)[None], None)
-        adv = said.adv.numpy()
+        dimensions = said.dimensions.numpy()
         probs = softmax(said.logits.double().numpy() / self._temperature)
-        near = label is not None and bool(is_near(adv, label[np.newaxis])[0])
-        return describe({"adv": adv, "probs": probs.astype(np.float32)}, features), near
+        near = label is not None and bool(is_near(dimensions, label[np.newaxis])[0])
+        return describe({"adv": dimensions, "probs": probs.astype(np.float32)}, features), near
 
 
 def is_near(estimates: NDArray[Any], labels: NDArray[Any]) -> Flags:

@@ -23,9 +23,9 @@ Metrics = dict[str, Any]
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a student says: adv float64 [N, 3] (NaN: it does not), logits float64 [N, 8]."""
+    """What a student says: dimensions float64 [N, 3] (NaN: it does not), logits float64 [N, 8]."""
 
-    adv: NDArray[np.float64]
+    dimensions: NDArray[np.float64]
     logits: NDArray[np.float64]
 
 
@@ -35,7 +35,7 @@ def predict(student: Student, rows: LabelledDataset | Batches, batch: int = 64) 
     held = rows if isinstance(rows, Batches) else Batches(rows, device)
     # Sorted by length there is hardly any padding; the results go back to their rows.
     order = held.lengths.cpu().argsort(stable=True)
-    adv = np.full((len(held), len(DIMENSIONS)), np.nan)
+    dimensions = np.full((len(held), len(DIMENSIONS)), np.nan)
     columns = [DIMENSIONS.index(name) for name in student.dimensions]
     logits = np.zeros((len(held), len(CLASSES)))
     training = student.training
@@ -44,10 +44,10 @@ def predict(student: Student, rows: LabelledDataset | Batches, batch: int = 64) 
         for part in torch.split(order, batch):
             found = held.batch(part)
             said = student(found.features, found.lengths)
-            adv[part.numpy()[:, None], columns] = said.adv.double().cpu().numpy()
+            dimensions[part.numpy()[:, None], columns] = said.dimensions.double().cpu().numpy()
             logits[part.numpy()] = said.logits.double().cpu().numpy()
     student.train(training)
-    return Predictions(adv, logits)
+    return Predictions(dimensions, logits)
 
 
 def evaluate(said: Predictions, rows: LabelledDataset) -> Metrics:
@@ -60,14 +60,14 @@ def evaluate(said: Predictions, rows: LabelledDataset) -> Metrics:
         "calibration_error"; what has no reference is absent.
     """
     out: Metrics = {}
-    both = np.isfinite(said.adv) & np.isfinite(rows.adv)
+    both = np.isfinite(said.dimensions) & np.isfinite(rows.dimensions)
     taught = both[:, both.any(0)].all(1) & both.any()
     if taught.sum() > 1:
-        x, y = said.adv[taught], rows.adv[taught].astype(np.float64)
+        x, y = said.dimensions[taught], rows.dimensions[taught].astype(np.float64)
         out["ccc"] = ccc_by_dimension(x, y)
         out["mse"] = float(np.nanmean((x - y) ** 2))
         out["spread"] = std_ratio(x, y)
-    human = ccc_by_dimension(said.adv, rows.human_adv)
+    human = ccc_by_dimension(said.dimensions, rows.human_dimensions)
     if human:
         out["human"] = {"ccc": human}
     probs = softmax(said.logits)
@@ -107,7 +107,7 @@ def level_baseline(
     Returns:
         By dimension and "mean"; empty where there is nothing to fit or to judge.
     """
-    x, y = (r.human_adv if human else r.adv for r in (train, test))
+    x, y = (r.human_dimensions if human else r.dimensions for r in (train, test))
     known = np.isfinite(x).all(1) & np.isfinite(train.level)
     if known.sum() < 3:
         return {}
@@ -160,7 +160,7 @@ def by_group(
     for value in sorted({str(v) for v in column if v is not None}):
         picked = np.array([v is not None and str(v) == value for v in column])
         if picked.sum() >= least:
-            part = Predictions(said.adv[picked], said.logits[picked])
+            part = Predictions(said.dimensions[picked], said.logits[picked])
             out[value] = {"clips": int(picked.sum())} | evaluate(part, rows.take(picked))
     return out
 

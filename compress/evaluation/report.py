@@ -71,8 +71,8 @@ def write_report(
         "<h2>Metrics</h2>",
         _figures(said, judged, train, part),
         "<h2>Student against teacher</h2>",
-        *_scatters(said, judged, "teacher", judged.adv),
-        *_scatters(said, judged, "annotators", judged.human_adv),
+        *_scatters(said, judged, "teacher", judged.dimensions),
+        *_scatters(said, judged, "annotators", judged.human_dimensions),
         "<h2>Who is judged how well</h2>",
         *(_groups(said, judged, name) for name in ("sex", "language", "corpus", "speaker")),
         "<h2>Confidence</h2>",
@@ -151,7 +151,7 @@ def _scatters(
     if not np.isfinite(reference).any():
         return
     for i, d in enumerate(DIMENSIONS):
-        yield plots.scatter(f"{d}, {whom}", reference[:, i], said.adv[:, i], whom, "student")
+        yield plots.scatter(f"{d}, {whom}", reference[:, i], said.dimensions[:, i], whom, "student")
 
 
 def _groups(said: Predictions, judged: LabelledDataset, name: str) -> str:

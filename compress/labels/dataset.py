@@ -69,12 +69,12 @@ class LabelledDataset:
         features: log-mel of each row, float16; or the face as `edgeemo.vision.images.cut` gives it,
             uint8 [size, size * channels].
         level: float32 [N], mean of the row's logmel40: how loud it is, natural log; NaN for faces.
-        adv: float32 [N, 3], the teacher's; what students are trained on. A teacher of faces gives
-            no dominance: that column is NaN.
+        dimensions: float32 [N, 3], the teacher's arousal, dominance and valence; what students are
+            trained on. A teacher of faces gives no dominance: that column is NaN.
         probs: float32 [N, 8], the teacher's.
         embedding: float16 [N, E] or None, the teacher's.
         tokens: the teacher's, at `token_rate` a second, or None.
-        human_adv: float32 [N, 3], means of annotators.
+        human_dimensions: float32 [N, 3], means of annotators.
         votes: float32 [N, 8], shares of annotators.
         votes_weight: float32 [N], share of the annotators that `votes` speaks for.
         intervals: float32 [N, 3, 2], where listeners put the clip's category.
@@ -87,12 +87,12 @@ class LabelledDataset:
     partner: NDArray[np.str_]
     features: Ragged
     level: Floats
-    adv: Floats
+    dimensions: Floats
     probs: Floats
     embedding: NDArray[np.float16] | None
     tokens: Ragged | None
     token_rate: float
-    human_adv: Floats
+    human_dimensions: Floats
     votes: Floats
     votes_weight: Floats
     intervals: Floats
@@ -115,9 +115,9 @@ class LabelledDataset:
                 "copy",
                 "partner",
                 "level",
-                "adv",
+                "dimensions",
                 "probs",
-                "human_adv",
+                "human_dimensions",
                 "votes",
                 "votes_weight",
                 "intervals",
@@ -142,12 +142,15 @@ class LabelledDataset:
         keep &= np.array([p == "" or p in wanted for p in self.partner], bool)
         return self.take(keep if augmented else keep & (self.copy == 0))
 
-    def with_adv(self, adv: Floats) -> LabelledDataset:
+    def with_dimensions(self, dimensions: Floats) -> LabelledDataset:
         """The same rows with other targets [N, 3], for example by a teacher of one fold."""
-        adv = np.asarray(adv, np.float32)
-        if adv.shape != self.adv.shape:
-            raise BadInput(f"adv of shape {list(adv.shape)}; expected {list(self.adv.shape)}")
-        return replace(self, adv=adv)
+        dimensions = np.asarray(dimensions, np.float32)
+        if dimensions.shape != self.dimensions.shape:
+            raise BadInput(
+                f"dimensions of shape {list(dimensions.shape)}; "
+                f"expected {list(self.dimensions.shape)}"
+            )
+        return replace(self, dimensions=dimensions)
 
     def with_probs(self, probs: Floats) -> LabelledDataset:
         """The same rows with other class targets [N, 8]."""
@@ -166,7 +169,7 @@ def human_labels(clips: NDArray[np.object_], mixed: NDArray[np.bool_]) -> dict[s
     """
     n = len(clips)
     out = {
-        "human_adv": np.full((n, len(DIMENSIONS)), np.nan, np.float32),
+        "human_dimensions": np.full((n, len(DIMENSIONS)), np.nan, np.float32),
         "votes": np.full((n, len(CLASSES)), np.nan, np.float32),
         "votes_weight": np.ones(n, np.float32),
         "intervals": np.full((n, len(DIMENSIONS), 2), np.nan, np.float32),
@@ -178,8 +181,8 @@ def human_labels(clips: NDArray[np.object_], mixed: NDArray[np.bool_]) -> dict[s
 
 
 def _fill(out: dict[str, Floats], i: int, clip: Clip) -> None:
-    if clip.adv is not None:
-        out["human_adv"][i] = clip.adv
+    if clip.dimensions is not None:
+        out["human_dimensions"][i] = clip.dimensions
     if clip.votes is not None:
         out["votes"][i] = [clip.votes.get(name, 0.0) for name in CLASSES]
         out["votes_weight"][i] = 1 - clip.other

@@ -261,7 +261,7 @@ class Labeller:
             "mixed": [p.used == "mixup" for p in ready],
             "level": np.array([p.level for p in ready], np.float32),
             "features": [p.features.tobytes() for p in ready],
-            "adv": _floats(said.adv, n, len(DIMENSIONS)),
+            "adv": _floats(said.dimensions, n, len(DIMENSIONS)),
             "probs": _floats(said.probs, n, len(CLASSES)),
             "embedding": [
                 b"" if said.embedding is None else said.embedding[i].astype(np.float16).tobytes()
@@ -303,7 +303,7 @@ class Labeller:
                 [_halves(row["features"], self._width, self._dtype) for row in found]
             ),
             level=np.array([row["level"] for row in found], np.float32),
-            adv=np.array([row["adv"] for row in found], np.float32),
+            dimensions=np.array([row["adv"] for row in found], np.float32),
             probs=np.array([row["probs"] for row in found], np.float32),
             embedding=np.stack(embedding) if embedding[0].size else None,
             tokens=Ragged.of(tokens) if tokens else None,
@@ -337,9 +337,9 @@ def _digests(clips: Sequence[Clip]) -> list[tuple[str, Clip]]:
 
 
 def _as_output(labelled: LabelledDataset) -> TeacherOutput:
-    adv, probs, embedding = labelled.adv, labelled.probs, labelled.embedding
+    dimensions, probs, embedding = labelled.dimensions, labelled.probs, labelled.embedding
     return TeacherOutput(
-        adv=None if np.isnan(adv).all() else adv,
+        dimensions=None if np.isnan(dimensions).all() else dimensions,
         probs=None if np.isnan(probs).all() else probs,
         embedding=None if embedding is None else embedding.astype(np.float32),
     )

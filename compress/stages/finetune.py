@@ -25,7 +25,7 @@ from ..train.loop import Progress, fit, stage_recipe
 def num_augmented_copies(clips: Sequence[Clip], recipe: Recipe) -> list[int]:
     """How many copies of each clip a recipe wants: [N]."""
     rated = recipe.augment.copies if recipe.finetune is None else recipe.finetune.copies
-    return [recipe.augment.copies if clip.adv is None else rated for clip in clips]
+    return [recipe.augment.copies if clip.dimensions is None else rated for clip in clips]
 
 
 def drop_extra_copies(rows: LabelledDataset, recipe: Recipe) -> LabelledDataset:
@@ -61,7 +61,7 @@ def finetune_on_annotated(
         A trained copy, or `student` itself.
     """
     part = recipe.finetune
-    rated = np.array([clip.adv is not None for clip in rows.clips], bool)
+    rated = np.array([clip.dimensions is not None for clip in rows.clips], bool)
     if part is None or not rated.any():
         return student
     rng = np.random.default_rng(recipe.seed if seed is None else seed)

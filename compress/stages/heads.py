@@ -110,7 +110,7 @@ def _learned(
     """Weights [out, in] and biases [out] of heads that say what the ensemble says."""
     assert rows.embedding is not None
     x = torch.from_numpy(rows.embedding.astype(np.float32))
-    rated = ~np.isnan(rows.human_adv).any(1)
+    rated = ~np.isnan(rows.human_dimensions).any(1)
     kinds = [k for k in (np.flatnonzero(rated), np.flatnonzero(~rated)) if len(k)]
     rng = np.random.default_rng(seed)
     with torch.random.fork_rng():
@@ -149,10 +149,10 @@ def _mixup_points(
     return first + way * (other - first)
 
 
-def _disagreement(outputs: Tensor, adv: Tensor, probs: Tensor) -> Tensor:
+def _disagreement(outputs: Tensor, dimensions: Tensor, probs: Tensor) -> Tensor:
     """Squared error of the dimensions, and divergence of the classes, of comparable size."""
     ours, logits = outputs.split([len(DIMENSIONS), probs.shape[1]], dim=1)
-    return 30 * F.mse_loss(ours, adv) + 0.3 * F.kl_div(
+    return 30 * F.mse_loss(ours, dimensions) + 0.3 * F.kl_div(
         logits.log_softmax(1), probs, reduction="batchmean"
     )
 
@@ -178,8 +178,8 @@ def embeddings(student: Student, rows: LabelledDataset) -> NDArray[Any]:
 
 def _taught(rows: LabelledDataset) -> tuple[LabelledDataset, bool]:
     """Rows whose labels are complete, and whether the classes are the teacher's."""
-    if np.isnan(rows.human_adv).any(1).all():
-        rows = replace(rows, human_adv=rows.adv)
+    if np.isnan(rows.human_dimensions).any(1).all():
+        rows = replace(rows, human_dimensions=rows.dimensions)
     by_teacher = bool(np.isnan(rows.votes).any(1).all())
     if by_teacher:
         rows = replace(rows, votes=rows.probs, votes_weight=np.ones_like(rows.votes_weight))

@@ -186,7 +186,7 @@ class _Trial:
                 said = self.student(self.example, None)
                 for reader in self.layers:
                     seen[reader].append(self._moved(reader))
-                group.whole |= bool((said.adv != plain.adv).any())
+                group.whole |= bool((said.dimensions != plain.dimensions).any())
                 group.whole |= bool((said.logits != plain.logits).any())
         self.at = ""
         for reader, parts in seen.items():

@@ -200,7 +200,7 @@ def _follow(quantizer: Any, given: tuple[Tensor, ...]) -> None:
 @torch.no_grad()
 def _check_masks(made: Student, clip: Tensor) -> None:
     frames = torch.tensor([clip.shape[1]])
-    if not torch.allclose(made(clip, None).adv, made(clip, frames).adv, atol=5e-3):
+    if not torch.allclose(made(clip, None).dimensions, made(clip, frames).dimensions, atol=5e-3):
         raise BadRecipe(
             f"$.qat: {made.name} computes padded clips in another way than whole ones; hide its "
             "masks with edgeemo.compress.students.base.unwatched"

@@ -23,14 +23,14 @@ class StudentOutput(NamedTuple):
     """What a student gives for a batch of B clips.
 
     Attributes:
-        adv: [B, D], the student's `dimensions`; about 0..1, not clipped.
+        dimensions: [B, D], those the student has; about 0..1, not clipped.
         logits: [B, 8], over edgeemo.types.CLASSES; softmax gives probabilities.
         embedding: [B, E], what the heads see; distilled from the teacher's embedding.
         tokens: [B, T', C], one vector each `stride` frames; distilled from the teacher's.
         token_lengths: [B], int64, tokens of each clip that are not padding.
     """
 
-    adv: Tensor
+    dimensions: Tensor
     logits: Tensor
     embedding: Tensor
     tokens: Tensor
@@ -42,12 +42,13 @@ class Student(nn.Module):
 
     Attributes:
         name: the name under which it is registered.
-        dimensions: what `adv` holds, in the order of `edgeemo.types.DIMENSIONS`.
+        dimensions: which of them the student has, in the order of `edgeemo.types.DIMENSIONS`.
         options: the keyword arguments it was made with.
         spec: the features or pictures it expects.
         receptive: frames that one token sees.
         stride: frames from one token to the next.
-        adv, classes: the last layers.
+        adv, classes: the last layers. `adv` (arousal, dominance, valence) gives the dimensions; it
+            keeps this name in checkpoints, as the output does in exported files.
         folded: its batch norms do nothing yet; they are part of the weights (onnx_weights.py).
         pruned: channels were taken out, so layers are narrower than the class makes them.
     """

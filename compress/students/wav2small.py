@@ -85,8 +85,8 @@ class _Wav2Small(Student):
     def _output(self, embedding: Tensor, tokens: Tensor, lengths: Tensor | None) -> StudentOutput:
         if lengths is None:
             lengths = torch.full((len(tokens),), tokens.shape[1], device=tokens.device)
-        adv, logits = self.adv(embedding), self.classes(embedding)
-        return StudentOutput(adv, logits, embedding, tokens, lengths)
+        dimensions, logits = self.adv(embedding), self.classes(embedding)
+        return StudentOutput(dimensions, logits, embedding, tokens, lengths)
 
 
 @register_student("wav2small")

@@ -137,14 +137,14 @@ class GraphTeacher:
     def _run(self, clips: list[Any]) -> TeacherOutput:
         (clip,) = clips
         outputs, names = self.graph.run(self.prepare(clip)), self.graph.names
-        adv = probs = embedding = None
+        dimensions = probs = embedding = None
         if self.dimensions is not None:
             what = self.dimensions
             row = self._row(what.pick.numbers(outputs, names), what.width)
-            adv = np.full((1, len(DIMENSIONS)), np.nan, np.float32)
+            dimensions = np.full((1, len(DIMENSIONS)), np.nan, np.float32)
             for i, place in enumerate(what.order):
                 if place is not None:
-                    adv[0, i] = (row[0, place] - what.low) / (what.high - what.low)
+                    dimensions[0, i] = (row[0, place] - what.low) / (what.high - what.low)
         if self.categories is not None:
             row = self._row(
                 self.categories.pick.numbers(outputs, names), len(self.categories.places)
@@ -158,7 +158,7 @@ class GraphTeacher:
                     "vector a clip, [1, width]"
                 )
             embedding = vector.reshape(1, -1).astype(np.float32)
-        return TeacherOutput(adv=adv, probs=probs, embedding=embedding)
+        return TeacherOutput(dimensions=dimensions, probs=probs, embedding=embedding)
 
     def _row(self, value: NDArray[Any], width: int) -> NDArray[np.float64]:
         if value.size != width:
@@ -197,7 +197,9 @@ def mean_of(outputs: Sequence[TeacherOutput]) -> TeacherOutput:
         given = [getattr(o, name) for o in outputs]
         return None if given[0] is None else np.mean(given, axis=0, dtype=np.float32)
 
-    return TeacherOutput(adv=mean("adv"), probs=mean("probs"), embedding=mean("embedding"))
+    return TeacherOutput(
+        dimensions=mean("dimensions"), probs=mean("probs"), embedding=mean("embedding")
+    )
 
 
 def face_input(spec: ImageSpec, layout: Literal["nchw", "nhwc"]) -> Callable[[Pixels], Floats]:

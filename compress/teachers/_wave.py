@@ -73,8 +73,8 @@ class WaveTeacher:
         with torch.inference_mode(), warnings.catch_warnings():
             # transformers masks WavLM's padding with a bool beside a float; torch adds them up.
             warnings.filterwarnings("ignore", message="Support for mismatched key_padding_mask")
-            adv, embedding = self.forward(torch.from_numpy(samples).to(self.device), lengths)
-        return TeacherOutput(adv=to_numpy(adv), embedding=to_numpy(embedding))
+            dimensions, embedding = self.forward(torch.from_numpy(samples).to(self.device), lengths)
+        return TeacherOutput(dimensions=to_numpy(dimensions), embedding=to_numpy(embedding))
 
 
 def to_numpy(value: torch.Tensor) -> Floats:

@@ -36,9 +36,9 @@ class TeacherOutput:
     """What a teacher says about N clips; shapes, sums and finiteness are checked when it is made.
 
     Attributes:
-        adv: float32 [N, 3], order arousal, dominance, valence, scaled to 0..1 and not clipped
-            (a regression may say 1.03); None where the teacher has classes only. A dimension that
-            the teacher does not give at all is NaN in every row.
+        dimensions: float32 [N, 3], order arousal, dominance, valence, scaled to 0..1 and not
+            clipped (a regression may say 1.03); None where the teacher has classes only. A
+            dimension that the teacher does not give at all is NaN in every row.
         probs: float32 [N, 8] over `edgeemo.types.CLASSES`, rows sum to 1; None without classes.
         embedding: float32 [N, E], one vector a clip; None where the teacher gives none.
         tokens: N arrays, float16 [T_i, K], features over time; None where there are none.
@@ -49,7 +49,7 @@ class TeacherOutput:
             the message names dimension and clip.
     """
 
-    adv: Floats | None = None
+    dimensions: Floats | None = None
     probs: Floats | None = None
     embedding: Floats | None = None
     tokens: tuple[NDArray[np.float16], ...] | None = None
@@ -58,21 +58,21 @@ class TeacherOutput:
     def __post_init__(self) -> None:
         sizes = {
             name: len(value)
-            for name in ("adv", "probs", "embedding", "tokens")
+            for name in ("dimensions", "probs", "embedding", "tokens")
             if (value := getattr(self, name)) is not None
         }
-        if not sizes.keys() & {"adv", "probs", "embedding"}:
-            raise BadData("a teacher gave no adv, probs or embedding; expected at least one")
+        if not sizes.keys() & {"dimensions", "probs", "embedding"}:
+            raise BadData("a teacher gave no dimensions, probs or embedding; expected at least one")
         if len(set(sizes.values())) != 1:
             raise BadData(f"a teacher gave different numbers of clips: {sizes}")
-        if self.adv is not None:
-            given = self.adv
+        if self.dimensions is not None:
+            given = self.dimensions
             if given.ndim == 2 and given.shape[1] == len(DIMENSIONS) and len(given):
                 absent = np.isnan(given).all(axis=0)
                 if absent.all():
                     raise BadData("a teacher gave NaN for all dimensions; expected None")
                 given = np.where(absent, np.float32(0), given)
-            _check_array("adv", given, len(DIMENSIONS), DIMENSIONS)
+            _check_array("dimensions", given, len(DIMENSIONS), DIMENSIONS)
         if self.probs is not None:
             _check_array("probs", self.probs, len(CLASSES), CLASSES)
             _check_probabilities(self.probs)
@@ -83,7 +83,7 @@ class TeacherOutput:
 
     def __len__(self) -> int:
         """Number of clips."""
-        for given in (self.adv, self.probs, self.embedding):
+        for given in (self.dimensions, self.probs, self.embedding):
             if given is not None:
                 return len(given)
         raise AssertionError("__post_init__ lets no empty output through")
@@ -188,11 +188,13 @@ def check_teacher(outputs: TeacherOutput | Sequence[TeacherOutput], name: str = 
     clips = sum(len(part) for part in parts)
     if clips < 2:
         raise BadInput(f"{name}: {clips} labelled clips cannot show a spread; give at least 2")
-    adv = [part.adv for part in parts if part.adv is not None]
-    if adv:
-        spread = np.concatenate(adv).astype(np.float64).std(axis=0)
+    dimensions = [part.dimensions for part in parts if part.dimensions is not None]
+    if dimensions:
+        spread = np.concatenate(dimensions).astype(np.float64).std(axis=0)
         for dimension, sd in zip(DIMENSIONS, spread, strict=True):
-            if not sd >= CONSTANT_SD and not _absent(adv, dimension):  # "not >=": NaN as well
+            if not sd >= CONSTANT_SD and not _absent(
+                dimensions, dimension
+            ):  # "not >=": NaN as well
                 raise BadData(
                     f"{name}: {dimension} has a standard deviation of {sd:.2g} over {clips} clips; "
                     f"a teacher must vary by {CONSTANT_SD:g} or more: check its weights and input"
@@ -207,10 +209,10 @@ def check_teacher(outputs: TeacherOutput | Sequence[TeacherOutput], name: str = 
             )
 
 
-def _absent(adv: Sequence[Floats], dimension: str) -> bool:
+def _absent(dimensions: Sequence[Floats], dimension: str) -> bool:
     """Whether a teacher never gives that dimension."""
     column = DIMENSIONS.index(dimension)
-    return all(bool(np.isnan(part[:, column]).all()) for part in adv)
+    return all(bool(np.isnan(part[:, column]).all()) for part in dimensions)
 
 
 def label_in_batches(
@@ -253,7 +255,7 @@ def concatenate(parts: Sequence[TeacherOutput]) -> TeacherOutput:
             return tuple(row for value in values for row in value)
         return np.concatenate(values)
 
-    fields = {name: join(name) for name in ("adv", "probs", "embedding", "tokens")}
+    fields = {name: join(name) for name in ("dimensions", "probs", "embedding", "tokens")}
     return TeacherOutput(**fields, tokens_per_second=parts[0].tokens_per_second)
 
 
@@ -261,7 +263,7 @@ def take(output: TeacherOutput, rows: Sequence[int] | NDArray[Any]) -> TeacherOu
     """The given rows of an output, in the given order."""
     index = np.asarray(rows, dtype=np.intp)
     return TeacherOutput(
-        adv=None if output.adv is None else output.adv[index],
+        dimensions=None if output.dimensions is None else output.dimensions[index],
         probs=None if output.probs is None else output.probs[index],
         embedding=None if output.embedding is None else output.embedding[index],
         tokens=None if output.tokens is None else tuple(output.tokens[i] for i in index),

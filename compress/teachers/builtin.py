@@ -30,6 +30,9 @@ LONGEST_SECONDS = 29.0
 
 _SHORTEST = WHISPER80.window + 3 * WHISPER80.hop
 
+_OUTPUTS = {"dimensions": "adv", "probs": "probs", "embedding": "embedding"}
+"""Fields of TeacherOutput and the file's outputs."""
+
 
 class TrunkTeacher:
     """An ONNX file that takes log-mel "whisper80" and gives some of a teacher's outputs.
@@ -59,8 +62,8 @@ class TrunkTeacher:
         heard = [self._session.run(None, {"features": log_mel(p, WHISPER80)[None]}) for p in pieces]
         found = {name: [h[i][0] for h in heard] for i, name in enumerate(self._names)}
         rows: dict[str, Any] = {
-            name: np.mean([found[name]], axis=1, dtype=np.float32)
-            for name in ("adv", "probs", "embedding")
+            field: np.mean([found[name]], axis=1, dtype=np.float32)
+            for field, name in _OUTPUTS.items()
             if name in found
         }
         tokens = np.concatenate(found["tokens"]).astype(np.float16)

@@ -1,9 +1,9 @@
 """emotion2vec+ (seed, base or large): nine categories, through an ONNX or TorchScript export.
 
-There are no dimensions: `TeacherOutput.adv` is None. The export holds the head: mean over frames,
-projection, softmax; FunASR's own export leaves the head out and is refused. Samples are normalized
-to zero mean and unit variance before they go in. "other" and "unknown" have no class in edgeemo:
-their share is dropped and the rest made to sum to 1.
+`TeacherOutput.dimensions` is None. The export holds the head: mean over frames, projection,
+softmax; FunASR's own export leaves the head out and is refused. Samples are normalized to zero mean
+and unit variance before they go in. "other" and "unknown" have no class in edgeemo: their share is
+dropped and the rest made to sum to 1.
 
 Source: code and model cards of emotion2vec_plus in FunASR; Z. Ma et al., emotion2vec, ACL Findings
 2024 (arXiv 2312.15185).

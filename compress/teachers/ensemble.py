@@ -60,7 +60,7 @@ class Ensemble:
         """See `Teacher.label`."""
         outputs = [member.label(clips) for member in self.members]
         return TeacherOutput(
-            adv=self._mean([output.adv for output in outputs]),
+            dimensions=self._mean([output.dimensions for output in outputs]),
             probs=self._mean([output.probs for output in outputs]),
         )
 

@@ -115,8 +115,8 @@ class Heads(nn.Module):
             A, D, V [N, 3], about 0..1; class probabilities [N, 8].
         """
         each = self.outputs(embedding[None].expand(self.part.members, -1, -1))
-        adv, logits = each.split([len(DIMENSIONS), len(CLASSES)], dim=2)
-        return adv.mean(0), logits.softmax(2).mean(0)
+        dimensions, logits = each.split([len(DIMENSIONS), len(CLASSES)], dim=2)
+        return dimensions.mean(0), logits.softmax(2).mean(0)
 
     def round(self) -> None:
         """Keep the weights as int8 from now on, one scale for each output of each member."""
@@ -126,8 +126,8 @@ class Heads(nn.Module):
     @torch.no_grad()
     def apply_to(self, rows: LabelledDataset) -> LabelledDataset:
         """The same rows with these heads' A, D, V and classes as the teacher's."""
-        adv, probs = self.eval()(torch.from_numpy(_embedding(rows).astype(np.float32)))
-        return rows.with_adv(adv.numpy()).with_probs(probs.numpy())
+        dimensions, probs = self.eval()(torch.from_numpy(_embedding(rows).astype(np.float32)))
+        return rows.with_dimensions(dimensions.numpy()).with_probs(probs.numpy())
 
 
 class _Weight(nn.Module):
@@ -165,7 +165,7 @@ def fit_heads(
     Raises:
         BadData: no row has ratings of the dimensions or votes.
     """
-    rated = np.flatnonzero(~np.isnan(rows.human_adv).any(1))
+    rated = np.flatnonzero(~np.isnan(rows.human_dimensions).any(1))
     free = (
         np.ones(len(rows), bool)
         if labels_are_text_independent
@@ -208,14 +208,14 @@ def text_independent(clips: Sequence[Clip]) -> NDArray[np.bool_]:
 
 @dataclass(frozen=True)
 class _Targets:
-    adv: Tensor
+    dimensions: Tensor
     votes: Tensor
     weight: Tensor
 
     @classmethod
     def of(cls, rows: LabelledDataset, free: NDArray[np.bool_]) -> _Targets:
         votes = np.where(free[:, None], rows.votes, np.nan).astype(np.float32)
-        arrays = (rows.human_adv, votes, rows.votes_weight)
+        arrays = (rows.human_dimensions, votes, rows.votes_weight)
         return cls(*(torch.from_numpy(a) for a in arrays))
 
 
@@ -239,11 +239,11 @@ def _loss(
     total = outputs.new_zeros(())
     # CCC is a figure of a batch, so each member is judged on its own.
     for output, rows in zip(outputs, picked, strict=True):
-        adv, logits = output.split([len(DIMENSIONS), len(CLASSES)], dim=1)
-        human = targets.adv[rows[: part.rated]]
+        dimensions, logits = output.split([len(DIMENSIONS), len(CLASSES)], dim=1)
+        human = targets.dimensions[rows[: part.rated]]
         votes = targets.votes[rows] * (1 - part.smoothing) + part.smoothing / len(CLASSES)
         if not human.isnan().any():
-            first = adv[: part.rated]
+            first = dimensions[: part.rated]
             total = total + part.ccc * losses.ccc_loss(first, human)
             total = total + part.mse * F.mse_loss(first, human)
         total = total + part.classes * losses.votes_loss(logits, votes, targets.weight[rows])

@@ -124,8 +124,10 @@ class WhisperTeacher:
         frames = torch.tensor([(len(clip) // 160 - 1) // 2 + 1 for clip in clips])
         with torch.inference_mode():
             features = torch.from_numpy(self.log_mel(clips)).to(self.device)
-            adv, embedding = self.model(features, frames.to(self.device))
-        return TeacherOutput(adv=_wave.to_numpy(adv), embedding=_wave.to_numpy(embedding))
+            dimensions, embedding = self.model(features, frames.to(self.device))
+        return TeacherOutput(
+            dimensions=_wave.to_numpy(dimensions), embedding=_wave.to_numpy(embedding)
+        )
 
 
 def _state(folder: Path) -> tuple[Path, dict[str, Any]]:

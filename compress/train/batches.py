@@ -38,9 +38,9 @@ class Batch:
 
     features: Tensor
     lengths: Tensor
-    adv: Tensor
+    dimensions: Tensor
     probs: Tensor
-    human_adv: Tensor
+    human_dimensions: Tensor
     votes: Tensor
     votes_weight: Tensor
     intervals: Tensor
@@ -65,7 +65,14 @@ class Batches:
         self._tokens = None if rows.tokens is None else _Block(rows.tokens, device)
         self._plain = {
             name: torch.from_numpy(getattr(rows, name)).to(device)
-            for name in ("adv", "probs", "human_adv", "votes", "votes_weight", "intervals")
+            for name in (
+                "dimensions",
+                "probs",
+                "human_dimensions",
+                "votes",
+                "votes_weight",
+                "intervals",
+            )
         }
         self.mean, self.sd = self._features.moments()
         self._embedding: Tensor | None = None
@@ -233,11 +240,11 @@ def _mixed(batch: Batch, share: float) -> Batch:
     return replace(
         batch,
         features=mix(batch.features),
-        adv=mix(batch.adv),
+        dimensions=mix(batch.dimensions),
         probs=mix(batch.probs),
         votes=mix(batch.votes),
         votes_weight=mix(batch.votes_weight),
-        human_adv=torch.full_like(batch.human_adv, torch.nan),
+        human_dimensions=torch.full_like(batch.human_dimensions, torch.nan),
         intervals=torch.full_like(batch.intervals, torch.nan),
         embedding=None if batch.embedding is None else mix(batch.embedding),
     )

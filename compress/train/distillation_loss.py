@@ -118,13 +118,13 @@ class Objective(nn.Module):
         return total, {name: value.detach() for name, value in parts.items()}
 
     def _targets(self, output: StudentOutput, batch: Batch) -> tuple[Tensor, Tensor]:
-        return self._known(output, batch.adv)
+        return self._known(output, batch.dimensions)
 
     def _known(self, output: StudentOutput, target: Tensor) -> tuple[Tensor, Tensor]:
         """Rows whose target has all of the student's dimensions."""
         target = target[:, self._columns]
         known = ~target.isnan().any(1)
-        return output.adv[known], target[known]
+        return output.dimensions[known], target[known]
 
     def _ccc(self, output: StudentOutput, batch: Batch) -> Tensor | None:
         x, y = self._targets(output, batch)
@@ -136,7 +136,7 @@ class Objective(nn.Module):
 
     def _annotator_ccc(self, output: StudentOutput, batch: Batch) -> Tensor | None:
         """1 - CCC, and MSE, to annotators' means where clips have them."""
-        x, y = self._known(output, batch.human_adv)
+        x, y = self._known(output, batch.human_dimensions)
         return losses.ccc_loss(x, y) + ((x - y) ** 2).mean() if len(x) > 1 else None
 
     def _std_match(self, output: StudentOutput, batch: Batch) -> Tensor | None:
@@ -150,10 +150,10 @@ class Objective(nn.Module):
         return losses.votes_loss(output.logits, batch.votes, batch.votes_weight)
 
     def _interval(self, output: StudentOutput, batch: Batch) -> Tensor:
-        return losses.interval_loss(output.adv, batch.intervals[:, self._columns])
+        return losses.interval_loss(output.dimensions, batch.intervals[:, self._columns])
 
     def _class_consistency(self, output: StudentOutput, batch: Batch) -> Tensor:
-        return losses.tie_loss(output.adv, output.logits, self.centers)
+        return losses.tie_loss(output.dimensions, output.logits, self.centers)
 
     def _class_cooccurrence(self, output: StudentOutput, batch: Batch) -> Tensor:
         return losses.pair_loss(output.logits, self.penalty)

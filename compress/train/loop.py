@@ -375,7 +375,7 @@ def _fingerprint(
     digest = hashlib.sha256(f"{dump_recipe(recipe)}{seed}{student.name}".encode())
     for rows in (train, valid):
         digest.update("".join(clip.id for clip in rows.clips).encode())
-        for array in (rows.copy, rows.adv, rows.probs):
+        for array in (rows.copy, rows.dimensions, rows.probs):
             digest.update(array.tobytes())
     return digest.hexdigest()
 

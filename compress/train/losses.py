@@ -70,35 +70,35 @@ def votes_loss(logits: Tensor, votes: Tensor, weight: Tensor | None = None) -> T
     return _mean(rows if weight is None else rows * weight[known])
 
 
-def interval_loss(adv: Tensor, intervals: Tensor) -> Tensor:
+def interval_loss(dimensions: Tensor, intervals: Tensor) -> Tensor:
     """Squared distance from the interval where listeners put the clip's category.
 
     Args:
-        adv: [B, D].
+        dimensions: [B, D].
         intervals: [B, D, 2], low and high; rows with NaN are left out.
 
     Returns:
         0 inside; the mean over rows and dimensions.
     """
-    adv, intervals = _known(adv, intervals.flatten(1))
-    low, high = intervals.view(-1, adv.shape[1], 2).unbind(2)
-    return _mean((F.relu(low - adv) ** 2 + F.relu(adv - high) ** 2).mean(1))
+    dimensions, intervals = _known(dimensions, intervals.flatten(1))
+    low, high = intervals.view(-1, dimensions.shape[1], 2).unbind(2)
+    return _mean((F.relu(low - dimensions) ** 2 + F.relu(dimensions - high) ** 2).mean(1))
 
 
-def tie_loss(adv: Tensor, logits: Tensor, centers: Tensor) -> Tensor:
+def tie_loss(dimensions: Tensor, logits: Tensor, centers: Tensor) -> Tensor:
     """Squared distance of the dimensions from where the student's own classes put the face.
 
     Weak supervision: it orders what nobody rated. The classes are not moved by it.
 
     Args:
-        adv: [B, D].
+        dimensions: [B, D].
         logits: [B, 8].
         centers: [8, D], where raters put each class; NaN where that is not known. The other
             classes then speak for it.
     """
     known = ~centers.isnan().any(1)
     probs = logits.detach()[:, known].softmax(1)
-    return ((adv - probs @ centers[known]) ** 2).mean()
+    return ((dimensions - probs @ centers[known]) ** 2).mean()
 
 
 def pair_loss(logits: Tensor, penalty: Tensor) -> Tensor:

@@ -64,4 +64,7 @@ def read_tfjs(manifest: Path) -> dict[str, Tensor]:
 def _beside(manifest: Path, name: Any) -> bytes:
     if not is_plain(name):
         raise BadArtifact(f"{manifest}: weights in {name!r}; expected a file of the same folder")
-    return read_bytes(manifest.parent / name, _MOST)
+    try:
+        return read_bytes(manifest.parent / name, _MOST)
+    except BadArtifact as error:
+        raise BadArtifact(f"{manifest}: its weights: {error}") from None

@@ -99,7 +99,13 @@ def judge(session: Session, data: DataSet) -> Iterator[Judged]:
             print(f"edgeemo: skipped {clip.id}: {error}", file=sys.stderr)
             continue
         yield Judged(
-            clip.id, clip.speaker, estimate, clip.adv, _truth(clip), clip.votes, _groups(clip)
+            clip.id,
+            clip.speaker,
+            estimate,
+            clip.dimensions,
+            _truth(clip),
+            clip.votes,
+            _groups(clip),
         )
 
 

@@ -31,10 +31,10 @@ class Ear:
         self.heard += len(clips)
         frames = [log_mel(clip) / 3 + 2 for clip in clips]
         x = np.stack([np.concatenate([f.mean(0), f.std(0)]) for f in frames])
-        adv, logits, embedding = (x @ m for m in self.maps)
+        dimensions, logits, embedding = (x @ m for m in self.maps)
         probs = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
         return TeacherOutput(
-            adv=(0.5 + 0.2 * self.scale * adv).astype(np.float32),
+            dimensions=(0.5 + 0.2 * self.scale * dimensions).astype(np.float32),
             probs=probs.astype(np.float32),
             embedding=embedding.astype(np.float32),
             # Tokens at 25 a second: means of four frames.
@@ -57,7 +57,7 @@ def recipe():
         schema=SCHEMA,
         seed=7,
         student=StudentConfig("probe"),
-        distill=DistillConfig(epochs=2, pretrain=1, batch=16, lr=5e-3, average=0.9),
+        distill=DistillConfig(epochs=2, pretrain=1, batch=16, lr=5e-3, ema_decay=0.9),
     )
 
 

@@ -37,7 +37,7 @@ batch = 32
 """
 
 TEACHER = """
-schema = 2
+schema = 1
 kind = "torchscript"
 name = "loudness"
 licence = "CC0 1.0"

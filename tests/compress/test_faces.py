@@ -117,7 +117,7 @@ def recipe():
             epochs=3,
             batch=16,
             lr=5e-3,
-            average=0.8,
+            ema_decay=0.8,
             loss={"kl": 0.5, "votes": 1.0, "interval": 0.3, "class_consistency": 0.3},
         ),
         image_augment=replace(STILL, zoom=0.05),
@@ -176,10 +176,10 @@ def test_the_tie_pulls_dimensions_to_their_class_and_leaves_the_classes():
     logits = torch.full((2, 8), -20.0, requires_grad=True)
     with torch.no_grad():
         logits[0, CLASSES.index("happiness")] = logits[1, CLASSES.index("contempt")] = 20.0
-    adv = torch.tensor([[0.72, 0.74], [0.5, 0.5]], requires_grad=True)
-    loss = losses.tie_loss(adv, logits, middle)
+    dimensions = torch.tensor([[0.72, 0.74], [0.5, 0.5]], requires_grad=True)
+    loss = losses.tie_loss(dimensions, logits, middle)
     loss.backward()
-    assert adv.grad[0].abs().max() < 1e-6 and logits.grad is None
+    assert dimensions.grad[0].abs().max() < 1e-6 and logits.grad is None
     assert torch.isfinite(loss) and loss > 0  # contempt: the other classes speak, all alike
 
 
@@ -201,7 +201,7 @@ def test_parameters_and_work_are_pinned(name):
     assert (parameters(made), macs(made)) == COSTS[name]
     assert made.dimensions == ("arousal", "valence") and made.spec.channels == 1
     said = made.eval()(torch.zeros(2, 96, 96, 1))
-    assert said.adv.shape == (2, 2) and said.logits.shape == (2, 8)
+    assert said.dimensions.shape == (2, 2) and said.logits.shape == (2, 8)
 
 
 def test_the_shipped_form_fits_in_a_megabyte():
@@ -267,7 +267,7 @@ def test_rows_are_what_the_runtime_would_cut_and_are_labelled_once(table, recipe
     want = preprocess(clips[3].image(), None, spec)
     assert batch.features.shape == (20, 32, 32, 1)
     assert np.array_equal(batch.features[3].numpy(), want[0])
-    assert np.isnan(rows.adv).all() and np.isnan(rows.level).all()
+    assert np.isnan(rows.dimensions).all() and np.isnan(rows.level).all()
     assert rows.votes[0].sum() == pytest.approx(1)
 
 
@@ -326,7 +326,7 @@ def test_a_run_of_faces_is_exported_and_used(run, table):
 
     with torch.inference_mode():
         said = student(torch.from_numpy(preprocess(clip.image(), None, student.spec)))
-    assert found.arousal == pytest.approx(float(said.adv[0, 0].clamp(0, 1)), abs=1e-4)
+    assert found.arousal == pytest.approx(float(said.dimensions[0, 0].clamp(0, 1)), abs=1e-4)
 
 
 def test_a_recipe_of_speech_does_not_take_faces(table, recipe, tmp_path):

@@ -23,7 +23,7 @@ def small(recipe):
         pretrain=1,
         batch=16,
         lr=2e-2,
-        average=0.8,
+        ema_decay=0.8,
         loss={"ccc": 1, "mse": 1, "kl": 0.3, "votes": 0.2},
     )
     return replace(
@@ -69,10 +69,10 @@ def test_the_parity_set_is_what_the_student_says_of_its_samples(finished):
         assert np.array_equal(log_mel(held.samples[i]), held.features[i])
         with torch.inference_mode():
             said = student(torch.from_numpy(held.features[i])[None])
-        assert np.allclose(said.adv[0], held.adv[i], atol=1e-6)
+        assert np.allclose(said.dimensions[0], held.dimensions[i], atol=1e-6)
         probs = (said.logits[0] / facts.calibration.class_temperature).softmax(0)
         assert np.allclose(probs, held.probs[i], atol=1e-5)
-    assert np.isfinite(held.teacher_adv).all()
+    assert np.isfinite(held.teacher_dimensions).all()
 
 
 def test_the_report_stands_alone_and_says_what_it_must(finished):

@@ -37,7 +37,7 @@ lr = 1e-2
 batch = 8
 """
 TEACHER = """\
-schema = 2
+schema = 1
 kind = "onnx"
 name = "toy"
 licence = "CC0 1.0"

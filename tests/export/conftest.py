@@ -78,12 +78,14 @@ def _seen(student: Student, head: torch.nn.Linear, features: list[torch.Tensor])
     return torch.cat(rows)
 
 
-def _heads(student: Student, adv: torch.Tensor) -> list[tuple[torch.nn.Linear, torch.Tensor]]:
+def _heads(
+    student: Student, dimensions: torch.Tensor
+) -> list[tuple[torch.nn.Linear, torch.Tensor]]:
     linear = [m for m in student.modules() if isinstance(m, torch.nn.Linear)]
-    logits = torch.cat([6 * (adv - 0.5), -6 * (adv - 0.5), adv[:, :2]], dim=1)
+    logits = torch.cat([6 * (dimensions - 0.5), -6 * (dimensions - 0.5), dimensions[:, :2]], dim=1)
     return [
         (next(m for m in linear if m.out_features == len(wanted[0])), wanted)
-        for wanted in (adv, logits)
+        for wanted in (dimensions, logits)
     ]
 
 
@@ -102,7 +104,7 @@ def outputs(student: Student, spec: FeatureSpec, sound: np.ndarray) -> tuple[np.
     with torch.inference_mode():
         said = student(torch.from_numpy(log_mel(sound, spec))[None], None)
         probs = torch.softmax(said.logits / TEMPERATURE, -1)
-    return said.adv[0].numpy(), probs[0].numpy()
+    return said.dimensions[0].numpy(), probs[0].numpy()
 
 
 @pytest.fixture(scope="session")
@@ -121,9 +123,9 @@ def make_run(
         )
         run = Run.begin(folder, recipe, {})
         save_student(student, folder / "student.pt")
-        adv, probs = zip(*(outputs(student, student.spec, s) for s in sounds), strict=True)
+        dimensions, probs = zip(*(outputs(student, student.spec, s) for s in sounds), strict=True)
         rng = np.random.default_rng(4)
-        teacher = (np.stack(adv) + rng.normal(0, 0.05, (len(sounds), 3))).astype(np.float32)
+        teacher = (np.stack(dimensions) + rng.normal(0, 0.05, (len(sounds), 3))).astype(np.float32)
         human = teacher + rng.normal(0, 0.1, teacher.shape).astype(np.float32)
         human[::4] = np.nan
         run.write_held(
@@ -131,7 +133,7 @@ def make_run(
                 tuple(map(str, range(len(sounds)))),
                 tuple(sounds),
                 tuple(log_mel(s, student.spec) for s in sounds),
-                np.stack(adv),
+                np.stack(dimensions),
                 np.stack(probs),
                 teacher,
                 np.full((len(sounds), 8), np.nan, np.float32),

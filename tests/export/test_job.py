@@ -41,13 +41,13 @@ def test_every_student_passes_in_float_and_int8(
         assert session.card == result.card
         assert result.card.input == ("samples" if waveform else "features")
         said = [session.predict(s) for s in held.samples]
-        adv = np.array([[e.arousal, e.dominance, e.valence] for e in said])
-        wanted = np.clip(held.adv, 0, 1)
+        dimensions = np.array([[e.arousal, e.dominance, e.valence] for e in said])
+        wanted = np.clip(held.dimensions, 0, 1)
         if int8:
-            assert all(ccc(adv[:, i], wanted[:, i]) >= 0.99 for i in range(3))
+            assert all(ccc(dimensions[:, i], wanted[:, i]) >= 0.99 for i in range(3))
             assert result.parity.largest > 1e-6
         else:
-            assert np.abs(adv - wanted).max() <= 1e-4
+            assert np.abs(dimensions - wanted).max() <= 1e-4
             classes = np.array([list(e.classes.values()) for e in said])
             assert np.abs(classes - held.probs).max() <= 1e-4
         assert result.bytes == result.path.stat().st_size

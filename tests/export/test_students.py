@@ -90,7 +90,7 @@ def test_every_student_as_a_file(
     with torch.no_grad():
         said = [student(torch.from_numpy(c), None) for c in clips]
     wanted = {
-        "adv": [s.adv[0].numpy() for s in said],
+        "adv": [s.dimensions[0].numpy() for s in said],
         "probs": [s.logits[0].softmax(0).numpy() for s in said],
     }
     table = ActivationRecorder(float_graph(student, 1.0)).observe(clips).table("minmax")

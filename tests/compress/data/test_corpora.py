@@ -97,12 +97,12 @@ def test_emotale(tmp_path: Path, place) -> None:
     anger, boredom, unrated = by_id(tmp_path).values()
     assert facts(anger) == ("emotale/001", None, "da", "2", "anger")
     # The figures that the research copy has for this clip, arousal, dominance, valence.
-    assert anger.adv == pytest.approx((0.8333, 0.9167, 0.125), abs=5e-5)
-    assert anger.adv_sd == pytest.approx((0.1179, 0.1179, 0.1021), abs=5e-5)
+    assert anger.dimensions == pytest.approx((0.8333, 0.9167, 0.125), abs=5e-5)
+    assert anger.dimensions_sd == pytest.approx((0.1179, 0.1179, 0.1021), abs=5e-5)
     assert boredom.language == "en"
     assert boredom.votes == {"neutral": 0.5, "sadness": 0.5}
     assert boredom.other == pytest.approx(1 / 3)
-    assert unrated.adv is None and unrated.votes == {"happiness": 1.0}
+    assert unrated.dimensions is None and unrated.votes == {"happiness": 1.0}
 
 
 @pytest.mark.parametrize(
@@ -210,14 +210,16 @@ def test_msp_podcast(tmp_path: Path, place, details: str) -> None:
     assert neutral.id == "Audios/MSP-PODCAST_0001_0008.wav"
     assert len(neutral.samples()) > 0
     assert facts(neutral) == ("msp_podcast/30", "M", "en", None, "neutral")
-    assert neutral.adv == pytest.approx((1.2 / 6, 1.6 / 6, 0.5))  # arousal, dominance, valence
-    assert neutral.adv_sd == pytest.approx((0.5 / 6, 0, 0))
+    assert neutral.dimensions == pytest.approx(
+        (1.2 / 6, 1.6 / 6, 0.5)
+    )  # arousal, dominance, valence
+    assert neutral.dimensions_sd == pytest.approx((0.5 / 6, 0, 0))
     assert neutral.votes == {"neutral": 0.5, "contempt": 0.5}
     assert neutral.tags == {"Split_Set": "Test1"}
     assert facts(disputed)[:2] == ("msp_podcast/podcast-0002", "F")
     assert (disputed.emotion, disputed.votes) == ("no agreement", {"sadness": 0.5, "anger": 0.5})
     assert disputed.other == pytest.approx(1 / 3)
-    assert disputed.adv == (1.0, 0.5, 0.0)
+    assert disputed.dimensions == (1.0, 0.5, 0.0)
     assert (other.emotion, other.votes, other.other, other.sex) == ("other", None, 1.0, None)
 
 
@@ -285,14 +287,14 @@ def test_iemocap(tmp_path: Path, place) -> None:
     assert len(first.samples()) > 0
     assert facts(first) == ("iemocap/Ses01F", "F", "en", None, "neutral")
     # The file's order is valence 2.5, activation 2, dominance 4; ours arousal, dominance, valence.
-    assert first.adv == pytest.approx((0.25, 0.75, 0.375))
-    assert first.adv_sd == pytest.approx((0, 0, 0.125))
+    assert first.dimensions == pytest.approx((0.25, 0.75, 0.375))
+    assert first.dimensions_sd == pytest.approx((0, 0, 0.125))
     # Three evaluators; one of them parted his vote between anger and a word without a class.
     assert first.votes == pytest.approx({"neutral": 0.4, "happiness": 0.4, "anger": 0.2})
     assert first.other == pytest.approx(1 / 6)
     assert first.seconds == pytest.approx(1.9456)
     assert facts(second) == ("iemocap/Ses01M", "M", "en", None, "no agreement")
-    assert second.adv == (0.0, 1.0, 1.0) and second.adv_sd is None
+    assert second.dimensions == (0.0, 1.0, 1.0) and second.dimensions_sd is None
     assert first.group == second.group == "iemocap/Ses01"
 
 

@@ -187,9 +187,9 @@ def test_affectnet_as_first_given_out(tmp_path):
     assert set(found) == {"1/a.jpg", "2/c.jpg"}  # the one with no face is left out
     happy, contempt = found["1/a.jpg"], found["2/c.jpg"]
     assert happy.emotion == "happiness" and happy.box == (10, 12, 70, 76)
-    arousal, dominance, valence = happy.adv
+    arousal, dominance, valence = happy.dimensions
     assert (arousal, valence) == (0.375, 0.75) and math.isnan(dominance)
-    assert (contempt.emotion, contempt.adv, contempt.part) == ("contempt", None, "valid")
+    assert (contempt.emotion, contempt.dimensions, contempt.part) == ("contempt", None, "valid")
     assert happy.image().shape == (99, 99, 3)
 
 
@@ -205,7 +205,12 @@ def test_affectnet_as_given_out_now(tmp_path):
             put(tmp_path / part / "annotations" / f"{number}_{kind}.npy", array(value))
     found = by_id(open_dataset(tmp_path))
     angry = found["train_set/images/5.jpg"]
-    assert (angry.emotion, angry.part, angry.adv[0], angry.adv[2]) == ("anger", "train", 0.75, 0.25)
+    assert (angry.emotion, angry.part, angry.dimensions[0], angry.dimensions[2]) == (
+        "anger",
+        "train",
+        0.75,
+        0.25,
+    )
     assert found["val_set/images/9.jpg"].emotion == "neutral"
     put(tmp_path / "val_set" / "annotations" / "9_val.npy", b"no array")
     with pytest.raises(BadData, match=r"9_val\.npy"):

@@ -22,7 +22,7 @@ def test_plain_folder_takes_speakers_from_folders(
         ("ann/2.flac", f"{name}/ann"),
         ("bob/x/1.ogg", f"{name}/bob/x"),
     ]
-    assert all(clip.emotion is clip.votes is clip.adv is None for clip in data)
+    assert all(clip.emotion is clip.votes is clip.dimensions is None for clip in data)
     assert not caplog.messages
 
 
@@ -114,7 +114,13 @@ def test_research_corpora_open_as_their_page_says(corpora: Path) -> None:
     assert len({c.speaker for c in clips["selvas"]}) == 11
     assert {c.group for c in clips["kread"]} == {"kread"}
     rated = clips["emotale"]
-    assert sum(c.adv[0] for c in rated if c.adv) / 625 == pytest.approx(0.485, abs=5e-4)
-    assert sum(c.adv[1] for c in rated if c.adv) / 625 == pytest.approx(0.448, abs=5e-4)
-    assert sum(c.adv[2] for c in rated if c.adv) / 625 == pytest.approx(0.405, abs=5e-4)
-    assert all(c.adv is None for c in data if c.corpus != "emotale")
+    assert sum(c.dimensions[0] for c in rated if c.dimensions) / 625 == pytest.approx(
+        0.485, abs=5e-4
+    )
+    assert sum(c.dimensions[1] for c in rated if c.dimensions) / 625 == pytest.approx(
+        0.448, abs=5e-4
+    )
+    assert sum(c.dimensions[2] for c in rated if c.dimensions) / 625 == pytest.approx(
+        0.405, abs=5e-4
+    )
+    assert all(c.dimensions is None for c in data if c.corpus != "emotale")

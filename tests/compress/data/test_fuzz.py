@@ -103,7 +103,7 @@ def check(root: Path, files: dict[str, bytes]) -> None:
     for clip in clips:
         assert not clip.id.startswith("/") and ".." not in clip.id.split("/")
         assert clip.span.path.resolve().is_relative_to(root.resolve())
-        assert clip.adv is None or all(0 <= x <= 1 for x in clip.adv)
+        assert clip.dimensions is None or all(0 <= x <= 1 for x in clip.dimensions)
         assert clip.votes is None or abs(sum(clip.votes.values()) - 1) < 1e-6
 
 

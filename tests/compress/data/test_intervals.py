@@ -36,7 +36,9 @@ def test_research_ratings_lie_in_their_intervals(corpora) -> None:
     """Two sd of EmoTale's own clips hold about 95 of 100 of them; far fewer means a wrong order."""
     from edgeemo.compress.data import open_dataset
 
-    clips = [c for c in open_dataset(corpora / "speech" / "emotale") if c.adv and c.emotion]
+    clips = [c for c in open_dataset(corpora / "speech" / "emotale") if c.dimensions and c.emotion]
     for d in range(3):
-        inside = [interval(c.emotion)[d][0] <= c.adv[d] <= interval(c.emotion)[d][1] for c in clips]
+        inside = [
+            interval(c.emotion)[d][0] <= c.dimensions[d] <= interval(c.emotion)[d][1] for c in clips
+        ]
         assert sum(inside) / len(inside) > 0.92

@@ -30,7 +30,7 @@ def test_all_columns(tmp_path: Path, place) -> None:
     assert (clip.id, clip.corpus, clip.speaker) == ("in/a.wav", corpus, f"{corpus}/03")
     assert (clip.sex, clip.language, clip.text_id) == ("F", "de", "a01")
     assert (clip.emotion, clip.votes, clip.other) == ("anger", {"anger": 1.0}, 0.0)
-    assert (clip.adv, clip.adv_sd) == ((0.75, 0.5, 0.25), (0.1, 0.0, 0.2))
+    assert (clip.dimensions, clip.dimensions_sd) == ((0.75, 0.5, 0.25), (0.1, 0.0, 0.2))
     assert (clip.seconds, clip.licence, clip.group) == (1.5, "CC0 1.0", f"{corpus}/family")
     assert clip.tags == {"room": "kitchen"}
     assert len(clip.samples()) == 30372

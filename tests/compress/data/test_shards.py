@@ -58,7 +58,11 @@ def test_clips_come_from_their_place_in_the_tar(
     first, second, third = open_dataset(tmp_path)
     corpus = tmp_path.name
     assert first.id == f"s-000.tar/{name}.flac"
-    assert (first.speaker, first.emotion, first.adv) == (f"{corpus}/03", "fear", (0.75, 0.5, 1.0))
+    assert (first.speaker, first.emotion, first.dimensions) == (
+        f"{corpus}/03",
+        "fear",
+        (0.75, 0.5, 1.0),
+    )
     assert first.votes == {"anger": 0.25, "fear": 0.75}
     assert first.tags == {"take": "7"}
     assert second.speaker == f"{corpus}/s-000.tar/b" and second.emotion is None

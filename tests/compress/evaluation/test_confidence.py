@@ -19,7 +19,7 @@ from edgeemo.compress.recipes import AugmentConfig, DataConfig, DistillConfig
 from edgeemo.compress.run import Run, RunSummary
 from edgeemo.export.job import export_run
 from edgeemo.export.parity import Tolerances
-from edgeemo.export.tflite_writer import sealed
+from edgeemo.export.tflite_writer import with_card
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "stream-int8.tflite"
 Finished = tuple[Run, RunSummary]
@@ -38,7 +38,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, recipe: Any, ear: Any) ->
             pretrain=1,
             batch=16,
             lr=2e-2,
-            average=0.8,
+            ema_decay=0.8,
             loss={"ccc": 1, "mse": 1, "kl": 0.3},
         ),
     )
@@ -88,12 +88,12 @@ def test_a_tflite_file_has_it_too(finished: Finished, tmp_path: Path) -> None:
     golden = read_tflite(GOLDEN)
     card = replace(golden.card, calibration=facts.calibration)
     path = tmp_path / "made.tflite"
-    path.write_bytes(sealed(golden.model, card))
-    assert path.read_bytes() == sealed(golden.model, card)
+    path.write_bytes(with_card(golden.model, card))
+    assert path.read_bytes() == with_card(golden.model, card)
     session = edgeemo.load(path, "c")
     made = session.card.calibration.confidence
     assert made is not None and made == facts.calibration.confidence
-    values = session.values(shipped_speech().clips[0].samples())
+    values = session.model_input(shipped_speech().clips[0].samples())
     outputs = session.backend.run(values)
     found = made.probability(describe(outputs, values[0]))
     assert session.aggregate([(outputs, values)]).confidence == found

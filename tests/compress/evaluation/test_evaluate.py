@@ -63,10 +63,10 @@ def test_flat_names():
 
 def test_a_perfect_student_agrees_and_a_shuffled_one_does_not(rows):
     logits = np.log(rows.probs.astype(float) + 1e-9)
-    found = evaluate(Predictions(rows.adv.astype(float), logits), rows)
+    found = evaluate(Predictions(rows.dimensions.astype(float), logits), rows)
     assert found["ccc"]["mean"] == pytest.approx(1) and found["mse"] == 0
     assert found["kl"] == pytest.approx(0, abs=1e-3)
-    other = evaluate(Predictions(rows.adv[::-1].astype(float), logits[::-1]), rows)
+    other = evaluate(Predictions(rows.dimensions[::-1].astype(float), logits[::-1]), rows)
     assert other["ccc"]["mean"] < 0.5 and other["kl"] > 0.01
 
 
@@ -77,7 +77,7 @@ def test_top_class_takes_no_side_in_a_tie():
 
 def test_level_baseline_sees_the_level_alone(rows):
     level = rows.level.astype(np.float64)
-    loud = rows.with_adv(np.stack([level, -level, RNG.normal(size=len(rows))], axis=1))
+    loud = rows.with_dimensions(np.stack([level, -level, RNG.normal(size=len(rows))], axis=1))
     found = level_baseline(loud, loud)
     assert found["arousal"] == pytest.approx(1, abs=1e-4)
     assert found["dominance"] == pytest.approx(1, abs=1e-4)
@@ -111,7 +111,7 @@ def test_human_ceiling_is_one_against_the_rest(rows, tmp_path):
 
 
 def test_groups_are_judged_apart_and_small_ones_left_out(rows):
-    said = Predictions(rows.adv.astype(float), np.zeros((len(rows), 8)))
+    said = Predictions(rows.dimensions.astype(float), np.zeros((len(rows), 8)))
     found = by_group(said, rows, "corpus")
     assert {"emodb_full", "librispeech"} <= set(found)
     corpora = rows.column("corpus")

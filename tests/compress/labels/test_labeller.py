@@ -19,13 +19,13 @@ def test_rows_hold_what_teacher_and_front_end_say(rows, some_clips, ear):
     first = some_clips[0].samples()[: 4 * 16000]
     assert np.array_equal(rows.features[0], log_mel(first).astype(np.float16))
     said = ear().label([first])
-    assert np.allclose(rows.adv[0], said.adv[0], atol=1e-6)
+    assert np.allclose(rows.dimensions[0], said.dimensions[0], atol=1e-6)
     assert np.allclose(rows.probs[0], said.probs[0], atol=1e-6)
     assert np.array_equal(rows.embedding[0], said.embedding[0].astype(np.float16))
     assert rows.token_rate == 12.5
     want = said.tokens[0][:2].astype(np.float32).mean(0)
     assert np.allclose(rows.tokens[0][0], want, atol=2e-2)
-    assert not np.allclose(rows.adv[0], rows.adv[1], atol=1e-3)
+    assert not np.allclose(rows.dimensions[0], rows.dimensions[1], atol=1e-3)
 
 
 def test_humans_have_not_heard_mixtures(tmp_path, recipe, some_clips, ear):
@@ -49,7 +49,7 @@ def test_labels_are_found_again_and_only_what_changed_is_made(tmp_path, recipe, 
     heard = teacher.heard
     again = labeller.label(some_clips[:10], copies=2)
     assert teacher.heard == heard
-    assert np.array_equal(before.adv, again.adv)
+    assert np.array_equal(before.dimensions, again.dimensions)
     labeller.label(some_clips[:12])
     assert teacher.heard - heard == 2 * 2  # a probe, and the two new clips
     # Another teacher, augmentation or token rate is another row; more copies are not.
@@ -82,7 +82,7 @@ def test_an_interrupted_labelling_goes_on(tmp_path, recipe, some_clips, ear, mon
     rows = Labeller(teacher, SPEC, recipe, tmp_path).label(some_clips[:20])
     whole = Labeller(ear(), SPEC, recipe, tmp_path / "b").label(some_clips[:20])
     assert len(rows) == 20 and teacher.heard < 20
-    assert np.array_equal(rows.adv, whole.adv)
+    assert np.array_equal(rows.dimensions, whole.dimensions)
     assert SHARD > 4
 
 
@@ -116,8 +116,8 @@ def test_a_constant_teacher_is_refused_before_the_work(tmp_path, recipe, some_cl
 
 
 def test_targets_can_be_replaced(rows):
-    other = rows.take(np.arange(6)).with_adv(np.zeros((6, 3)))
-    assert len(other) == 6 and other.adv.sum() == 0 and rows.adv.sum() > 0
+    other = rows.take(np.arange(6)).with_dimensions(np.zeros((6, 3)))
+    assert len(other) == 6 and other.dimensions.sum() == 0 and rows.dimensions.sum() > 0
     assert np.array_equal(other.features[5], rows.features[5])
 
 

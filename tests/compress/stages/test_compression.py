@@ -83,7 +83,7 @@ def test_a_pruned_student_computes_what_is_left(student, tmp_path):
         assert macs(smaller, 64) < 0.75 * macs(student, 64)
     save_student(smaller, tmp_path / "s.pt")
     again = load_student(tmp_path / "s.pt")
-    assert again.pruned and torch.equal(again(clips[0]).adv, smaller(clips[0]).adv)
+    assert again.pruned and torch.equal(again(clips[0]).dimensions, smaller(clips[0]).dimensions)
 
 
 def test_what_moves_nothing_goes_first():
@@ -151,7 +151,9 @@ def test_padding_is_as_nothing_in_a_batch_that_rounds(rounded):
         short = torch.nn.functional.pad(clips[0], (0, 0, 0, 37))
         lengths = torch.tensor([clips[0].shape[1]])
         with torch.no_grad():
-            assert torch.allclose(made(short, lengths).adv, made(clips[0]).adv, atol=0.02)
+            assert torch.allclose(
+                made(short, lengths).dimensions, made(clips[0]).dimensions, atol=0.02
+            )
 
 
 def test_what_was_learned_comes_out(rounded):
@@ -174,8 +176,10 @@ def test_what_was_learned_comes_out(rounded):
     with torch.no_grad():
         for quantizer in (m for m in made.modules() if type(m).__name__.endswith("Quantizer")):
             quantizer.disable_quantization()
-        assert torch.allclose(plain(clips[1]).adv, made(clips[1]).adv, atol=1e-4)
-        assert not torch.allclose(plain(clips[1]).adv, student(clips[1]).adv, atol=1e-4)
+        assert torch.allclose(plain(clips[1]).dimensions, made(clips[1]).dimensions, atol=1e-4)
+        assert not torch.allclose(
+            plain(clips[1]).dimensions, student(clips[1]).dimensions, atol=1e-4
+        )
 
 
 # --- whole runs ---
@@ -190,7 +194,7 @@ STAGES = {
 
 def short(recipe, stages):
     part = DistillConfig(
-        epochs=2, batch=16, lr=1e-2, average=0.8, loss={"ccc": 1, "embedding": 0.3}
+        epochs=2, batch=16, lr=1e-2, ema_decay=0.8, loss={"ccc": 1, "embedding": 0.3}
     )
     data = DataConfig(clip_seconds=0.8, valid=0.4, test=0.2)
     return replace(recipe, student=TINY, distill=part, data=data, **stages)

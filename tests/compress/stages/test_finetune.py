@@ -29,7 +29,9 @@ PART = FinetuneConfig(copies=5, epochs=3, lr=2e-2)
 def clips(some_clips):
     """A third of the people were rated."""
     people = sorted({clip.speaker for clip in some_clips})[::3]
-    return [replace(c, adv=(0.4, 0.5, 0.6)) if c.speaker in people else c for c in some_clips]
+    return [
+        replace(c, dimensions=(0.4, 0.5, 0.6)) if c.speaker in people else c for c in some_clips
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +49,7 @@ def rows(tmp_path_factory, how, clips, ear):
 
 def test_rated_clips_have_more_copies(rows, how, clips):
     counts = {clip.id: int((rows.column("id") == clip.id).sum()) for clip in clips}
-    assert counts == {clip.id: 2 if clip.adv is None else 5 for clip in clips}
+    assert counts == {clip.id: 2 if clip.dimensions is None else 5 for clip in clips}
     usual = drop_extra_copies(rows, how)
     assert len(usual) == 2 * len(clips) and set(usual.copy) == {0, 1}
     assert num_augmented_copies(clips, replace(how, finetune=None)) == [2] * len(clips)
@@ -58,10 +60,10 @@ def test_a_student_learns_the_teachers_dimensions_of_those_who_were_rated(rows, 
     before = {name: value.clone() for name, value in student.state_dict().items()}
     made = finetune_on_annotated(student, rows, rows, how)
     assert all(torch.equal(v, before[k]) for k, v in student.state_dict().items())
-    known = np.array([clip.adv is not None for clip in rows.clips])
+    known = np.array([clip.dimensions is not None for clip in rows.clips])
 
     def error(net):
-        return float(((predict(net, rows).adv - rows.adv)[known] ** 2).mean())
+        return float(((predict(net, rows).dimensions - rows.dimensions)[known] ** 2).mean())
 
     assert error(made) < 0.5 * error(student)
 
@@ -75,15 +77,15 @@ def test_as_many_rows_of_others_are_heard(rows, how, monkeypatch):
 
     monkeypatch.setattr(finetune, "fit", watched)
     finetune_on_annotated(make_student("probe"), rows, rows, how)
-    known = np.array([clip.adv is not None for clip in heard[0].clips])
-    assert known.sum() == sum(clip.adv is not None for clip in rows.clips)
+    known = np.array([clip.dimensions is not None for clip in heard[0].clips])
+    assert known.sum() == sum(clip.dimensions is not None for clip in rows.clips)
     assert (~known).sum() == min(known.sum(), len(rows) - known.sum())
 
 
 def test_nothing_is_done_without_the_table_or_without_ratings(rows, how):
     student = make_student("probe")
     assert finetune_on_annotated(student, rows, rows, replace(how, finetune=None)) is student
-    none = rows.take(np.array([clip.adv is None for clip in rows.clips]))
+    none = rows.take(np.array([clip.dimensions is None for clip in rows.clips]))
     assert finetune_on_annotated(student, none, none, how) is student
 
 

@@ -42,12 +42,14 @@ def test_the_trunk_stays_and_the_heads_come_nearer(rows: LabelledDataset) -> Non
     for name, value in made.state_dict().items():
         is_head = name.startswith(("hidden.", "adv.", "classes."))
         assert torch.equal(value, before[name]) != is_head, name
-    wanted = rows.adv if np.isnan(rows.human_adv).any(1).all() else rows.human_adv
+    wanted = (
+        rows.dimensions if np.isnan(rows.human_dimensions).any(1).all() else rows.human_dimensions
+    )
     known = ~np.isnan(wanted).any(1)
 
     def error(net: torch.nn.Module) -> float:
         said = [
-            net(torch.from_numpy(rows.features[i].astype(np.float32))[None]).adv[0].detach()
+            net(torch.from_numpy(rows.features[i].astype(np.float32))[None]).dimensions[0].detach()
             for i in np.flatnonzero(known)
         ]
         return float(np.mean((torch.stack(said).numpy() - wanted[known]) ** 2))
@@ -59,17 +61,23 @@ def test_small_heads_say_what_the_wide_ensemble_says(rows: LabelledDataset) -> N
     student = make_student("wav2small-stream").eval()
     heard = embedded(student, rows)
     made = with_heads(student, heard, HeadsConfig(steps=600, batch=64), 1, wide=WIDE)
-    rated = replace(heard, human_adv=rows.adv) if np.isnan(rows.human_adv).all() else heard
-    adv, probs = fit_heads(rated, WIDE, 1)(torch.from_numpy(heard.embedding).float())
+    rated = (
+        replace(heard, human_dimensions=rows.dimensions)
+        if np.isnan(rows.human_dimensions).all()
+        else heard
+    )
+    dimensions, probs = fit_heads(rated, WIDE, 1)(torch.from_numpy(heard.embedding).float())
     said = predict(made, rows)
     for d in range(3):
-        assert ccc(said.adv[:, d], adv[:, d].detach().numpy()) > 0.9
+        assert ccc(said.dimensions[:, d], dimensions[:, d].detach().numpy()) > 0.9
     assert np.abs(softmax(said.logits) - probs.detach().numpy()).mean() < 0.03
 
 
 def test_without_ratings_the_teacher_teaches_dimensions_and_classes(rows: LabelledDataset) -> None:
     nan = np.full_like
-    rows = replace(rows, human_adv=nan(rows.human_adv, np.nan), votes=nan(rows.votes, np.nan))
+    rows = replace(
+        rows, human_dimensions=nan(rows.human_dimensions, np.nan), votes=nan(rows.votes, np.nan)
+    )
     student = make_student("wav2small-stream").eval()
     made = with_heads(student, embedded(student, rows), PART, 1, wide=WIDE)
     assert not torch.equal(made.classes.weight, student.classes.weight)

@@ -92,7 +92,7 @@ def test_padding_changes_nothing(student):
         n = int(together.token_lengths[i])
         assert n == int(alone.token_lengths[0]) == alone.tokens.shape[1]
         for got, want in (
-            (together.adv[i], alone.adv[0]),
+            (together.dimensions[i], alone.dimensions[0]),
             (together.logits[i], alone.logits[0]),
             (together.embedding[i], alone.embedding[0]),
             (together.tokens[i, :n], alone.tokens[0]),
@@ -107,14 +107,14 @@ def test_every_student_keeps_the_contract(name, tmp_path):
     frames = made.spec.frames(2 * 16000)
     x = torch.randn(2, frames, made.spec.bands)
     said = made(x, torch.tensor([frames, frames // 2]))
-    assert said.adv.shape == (2, 3) and said.logits.shape == (2, len(CLASSES))
+    assert said.dimensions.shape == (2, 3) and said.logits.shape == (2, len(CLASSES))
     assert said.embedding.ndim == 2 and said.tokens.ndim == 3
     assert abs(said.tokens.shape[1] - frames / made.stride) <= 2
     assert said.token_lengths[0] <= said.tokens.shape[1]
     assert made.name == name and made.receptive >= made.stride >= 1
     save_student(made, tmp_path / "s.pt")
     again = load_student(tmp_path / "s.pt")
-    assert torch.equal(again(x, None).adv, made(x, None).adv)
+    assert torch.equal(again(x, None).dimensions, made(x, None).dimensions)
 
 
 @pytest.mark.parametrize("name", SHIPPED)

@@ -76,18 +76,18 @@ def reference(model, head, clip: np.ndarray, normalize: bool = True) -> tuple:
 def test_output_is_the_cards_forward_pass_for_each_clip(tmp_path, tiny, model, head, clips):
     teacher = load_teacher(save(tmp_path, tiny, model, head))
     got = teacher.label(clips)
-    for row, vector, clip in zip(got.adv, got.embedding, clips, strict=True):
-        adv, pooled = reference(model, head, clip)
-        np.testing.assert_allclose(row, adv, atol=2e-5)
+    for row, vector, clip in zip(got.dimensions, got.embedding, clips, strict=True):
+        dimensions, pooled = reference(model, head, clip)
+        np.testing.assert_allclose(row, dimensions, atol=2e-5)
         np.testing.assert_allclose(vector, pooled, atol=2e-4)
     check_teacher(got, teacher.name)
     assert teacher.name == "audeering-dim" and "BY-NC-SA" in teacher.licence
     # Arousal, dominance, valence: the biases stand far apart.
-    assert np.argsort(-got.adv.mean(axis=0)).tolist() == [0, 1, 2]
+    assert np.argsort(-got.dimensions.mean(axis=0)).tolist() == [0, 1, 2]
     # And the limit would notice a clip that was not normalized (group norm does not care).
     assert (
         not model.config.conv_bias
-        or np.abs(got.adv[0] - reference(model, head, clips[0], False)[0]).max() > 1e-3
+        or np.abs(got.dimensions[0] - reference(model, head, clips[0], False)[0]).max() > 1e-3
     )
 
 
@@ -95,22 +95,24 @@ def test_clips_beside_it_do_not_change_a_clip(tmp_path, tiny, model, head, clips
     teacher = load_teacher(save(tmp_path, tiny, model, head))
     together = teacher.label(clips)
     for i, clip in enumerate(clips):
-        np.testing.assert_allclose(teacher.label([clip]).adv[0], together.adv[i], atol=1e-5)
+        np.testing.assert_allclose(
+            teacher.label([clip]).dimensions[0], together.dimensions[i], atol=1e-5
+        )
     again = load_teacher(tmp_path).label(clips)
-    np.testing.assert_array_equal(again.adv, together.adv)
+    np.testing.assert_array_equal(again.dimensions, together.dimensions)
 
 
 def test_order_comes_from_the_labels_of_the_checkpoint(tmp_path, tiny, model, head, clips):
     labels = ["valence", "arousal", "dominance"]
-    swapped = load_teacher(save(tmp_path / "a", tiny, model, head, labels)).label(clips).adv
-    plain = load_teacher(save(tmp_path / "b", tiny, model, head)).label(clips).adv
+    swapped = load_teacher(save(tmp_path / "a", tiny, model, head, labels)).label(clips).dimensions
+    plain = load_teacher(save(tmp_path / "b", tiny, model, head)).label(clips).dimensions
     np.testing.assert_array_equal(swapped, plain[:, [1, 2, 0]])
     with pytest.raises(BadArtifact, match="outputs are called"):
         load_teacher(save(tmp_path / "c", tiny, model, head, ["anger", "joy", "fear"]))
 
 
 def test_old_names_of_weight_norm_in_a_pytorch_file(tmp_path, tiny, model, head, clips):
-    want = load_teacher(save(tmp_path / "new", tiny, model, head)).label(clips).adv
+    want = load_teacher(save(tmp_path / "new", tiny, model, head)).label(clips).dimensions
     folder = save(tmp_path / "old", tiny, model, head, file="pytorch_model.bin")
     state = torch.load(folder / "pytorch_model.bin", weights_only=True)
     old = {
@@ -122,14 +124,16 @@ def test_old_names_of_weight_norm_in_a_pytorch_file(tmp_path, tiny, model, head,
     assert set(old) != set(state)
     torch.save(old | {"wav2vec2.masked_spec_embed": torch.zeros(32)}, folder / "pytorch_model.bin")
     # Sums of the same weights may be taken in another order: where they lie in memory decides.
-    np.testing.assert_allclose(load_teacher(folder).label(clips).adv, want, atol=1e-6)
+    np.testing.assert_allclose(load_teacher(folder).label(clips).dimensions, want, atol=1e-6)
 
 
 def test_preprocessor_may_say_not_to_normalize(tmp_path, tiny, model, head, clips):
     folder = save(tmp_path, tiny, model, head)
     (folder / "preprocessor_config.json").write_text('{"do_normalize": false}')
     got = load_teacher(folder).label(clips[:1])
-    np.testing.assert_allclose(got.adv[0], reference(model, head, clips[0], False)[0], atol=2e-5)
+    np.testing.assert_allclose(
+        got.dimensions[0], reference(model, head, clips[0], False)[0], atol=2e-5
+    )
 
 
 def test_digest_follows_weights_and_settings(tmp_path, tiny, model, head):
@@ -144,7 +148,7 @@ def test_digest_follows_weights_and_settings(tmp_path, tiny, model, head):
 
 def test_clip_shorter_than_one_frame_is_refused(tmp_path, tiny, model, head):
     teacher = load_teacher(save(tmp_path, tiny, model, head))
-    assert teacher.label([np.ones(400, np.float32)]).adv.shape == (1, 3)
+    assert teacher.label([np.ones(400, np.float32)]).dimensions.shape == (1, 3)
     with pytest.raises(BadInput, match="clip 0: 399 samples; this teacher needs 400"):
         teacher.label([np.ones(399, np.float32)])
 

@@ -9,7 +9,7 @@ from edgeemo.errors import BadData, BadInput
 from edgeemo.types import CLASSES, DIMENSIONS
 
 
-def adv(rows: int = 4) -> np.ndarray:
+def dimensions(rows: int = 4) -> np.ndarray:
     return np.random.default_rng(0).random((rows, 3)).astype(np.float32)
 
 
@@ -20,31 +20,41 @@ def probs(rows: int = 4) -> np.ndarray:
 
 @pytest.mark.parametrize("column, name", list(enumerate(DIMENSIONS)))
 def test_nan_is_refused_with_dimension_and_clip(column: int, name: str) -> None:
-    value = adv()
+    value = dimensions()
     value[2, column] = np.nan
     with pytest.raises(BadData, match=f"nan for {name} of clip 2"):
-        TeacherOutput(adv=value)
+        TeacherOutput(dimensions=value)
 
 
 def test_values_beyond_0_and_1_are_kept() -> None:
-    value = adv()
+    value = dimensions()
     value[0] = [-0.05, 1.2, 0.5]
-    np.testing.assert_array_equal(TeacherOutput(adv=value).adv, value)
+    np.testing.assert_array_equal(TeacherOutput(dimensions=value).dimensions, value)
 
 
 @pytest.mark.parametrize(
     "fields, says",
     [
-        ({}, "no adv, probs or embedding"),
-        ({"adv": adv().astype(np.float64)}, "float64; expected float32"),
-        ({"adv": adv()[:, :2]}, r"shape \[4, 2\]"),
-        ({"adv": adv(0)}, r"shape \[0, 3\]"),
-        ({"adv": adv(3), "probs": probs(4)}, "different numbers of clips"),
+        ({}, "no dimensions, probs or embedding"),
+        ({"dimensions": dimensions().astype(np.float64)}, "float64; expected float32"),
+        ({"dimensions": dimensions()[:, :2]}, r"shape \[4, 2\]"),
+        ({"dimensions": dimensions(0)}, r"shape \[0, 3\]"),
+        ({"dimensions": dimensions(3), "probs": probs(4)}, "different numbers of clips"),
         ({"probs": probs() * np.float32(0.5)}, "sum to 0.5"),
-        ({"adv": adv(), "embedding": np.full((4, 2), np.inf, np.float32)}, r"embedding\[0\]"),
-        ({"adv": adv(1), "tokens": (np.zeros((2, 2), np.float16),)}, "tokens_per_second is 0"),
         (
-            {"adv": adv(1), "tokens": (np.zeros((2, 2), np.float32),), "tokens_per_second": 50.0},
+            {"dimensions": dimensions(), "embedding": np.full((4, 2), np.inf, np.float32)},
+            r"embedding\[0\]",
+        ),
+        (
+            {"dimensions": dimensions(1), "tokens": (np.zeros((2, 2), np.float16),)},
+            "tokens_per_second is 0",
+        ),
+        (
+            {
+                "dimensions": dimensions(1),
+                "tokens": (np.zeros((2, 2), np.float32),),
+                "tokens_per_second": 50.0,
+            },
             "float16",
         ),
     ],
@@ -64,18 +74,18 @@ def test_negative_probability_is_refused() -> None:
 
 @pytest.mark.parametrize("column, name", list(enumerate(DIMENSIONS)))
 def test_constant_dimension_is_refused_by_name(column: int, name: str) -> None:
-    value = adv()
+    value = dimensions()
     value[:, column] = 0.4
     value[0, column] += 1e-4  # standard deviation 4.3e-5
     with pytest.raises(BadData, match=f"t: {name} has a standard deviation"):
-        check_teacher(TeacherOutput(adv=value), "t")
+        check_teacher(TeacherOutput(dimensions=value), "t")
     value[0, column] += 4e-4
-    check_teacher(TeacherOutput(adv=value), "t")
+    check_teacher(TeacherOutput(dimensions=value), "t")
 
 
 def test_constant_over_several_outputs_counts_as_one_set() -> None:
-    one = TeacherOutput(adv=np.array([[0.1, 0.2, 0.3]], np.float32))
-    two = TeacherOutput(adv=np.array([[0.2, 0.3, 0.4]], np.float32))
+    one = TeacherOutput(dimensions=np.array([[0.1, 0.2, 0.3]], np.float32))
+    two = TeacherOutput(dimensions=np.array([[0.2, 0.3, 0.4]], np.float32))
     check_teacher([one, two])
     with pytest.raises(BadData, match="arousal"):
         check_teacher([one, one])
@@ -123,11 +133,11 @@ def test_batches_keep_order_and_limit(seconds: float) -> None:
         seen.append([len(clip) for clip in batch])
         rows = np.array([[len(c), 0.1, 0.2] for c in batch], np.float32)
         tokens = tuple(np.full((len(c), 1), 1, np.float16) for c in batch)
-        return TeacherOutput(adv=rows, tokens=tokens, tokens_per_second=50.0)
+        return TeacherOutput(dimensions=rows, tokens=tokens, tokens_per_second=50.0)
 
     got = base.label_in_batches(clips, run, seconds)
-    assert got.adv is not None and got.tokens is not None
-    assert got.adv[:, 0].tolist() == lengths
+    assert got.dimensions is not None and got.tokens is not None
+    assert got.dimensions[:, 0].tolist() == lengths
     assert [len(t) for t in got.tokens] == lengths
     assert sorted(n for batch in seen for n in batch) == sorted(lengths)
     for batch in seen:

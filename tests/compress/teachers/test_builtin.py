@@ -128,9 +128,9 @@ def test_level_beyond_80_decibels_below_the_peak_is_not_heard() -> None:
 def test_heads_are_the_mean_of_their_members() -> None:
     heads = Heads(6, HeadsSettings(members=3, hidden=8)).eval()
     x = torch.randn(4, 6, generator=torch.Generator().manual_seed(0))
-    adv, probs = heads(x)
+    dimensions, probs = heads(x)
     each = heads.outputs(x[None].expand(3, -1, -1))
-    assert torch.allclose(adv, each[:, :, :3].mean(0))
+    assert torch.allclose(dimensions, each[:, :, :3].mean(0))
     assert torch.allclose(probs.sum(1), torch.ones(4))
 
 
@@ -159,16 +159,16 @@ def test_it_hears_anger_as_more_excited_than_sadness() -> None:
         teacher.label([c.samples() for c in chosen if c.emotion == e][:12])
         for e in ("anger", "sadness")
     )
-    assert angry.adv is not None and sad.adv is not None
-    assert angry.adv[:, 0].min() > sad.adv[:, 0].max() - 0.1
-    assert angry.adv[:, 0].mean() > sad.adv[:, 0].mean() + 0.25
+    assert angry.dimensions is not None and sad.dimensions is not None
+    assert angry.dimensions[:, 0].min() > sad.dimensions[:, 0].max() - 0.1
+    assert angry.dimensions[:, 0].mean() > sad.dimensions[:, 0].mean() + 0.25
 
 
 def test_a_clip_does_not_depend_on_its_neighbours(clips: list[NDArray[np.float32]]) -> None:
     teacher = load_teacher("builtin")
     together, alone = teacher.label(clips[:3]), teacher.label(clips[1:2])
-    assert together.adv is not None and alone.adv is not None
-    assert np.array_equal(together.adv[1], alone.adv[0])
+    assert together.dimensions is not None and alone.dimensions is not None
+    assert np.array_equal(together.dimensions[1], alone.dimensions[0])
     assert together.tokens is not None
     assert len(together.tokens[0]) == pytest.approx(len(clips[0]) / 16000 * 50, abs=3)
 
@@ -176,5 +176,5 @@ def test_a_clip_does_not_depend_on_its_neighbours(clips: list[NDArray[np.float32
 def test_long_sound_is_heard_in_pieces(clips: list[NDArray[np.float32]]) -> None:
     long = np.concatenate([np.concatenate(clips)] * 3)[: 61 * 16000]
     said = load_teacher("builtin").label([long])
-    assert said.adv is not None and np.isfinite(said.adv).all()
+    assert said.dimensions is not None and np.isfinite(said.dimensions).all()
     assert said.tokens is not None and len(said.tokens[0]) == pytest.approx(61 * 50, abs=9)

@@ -64,7 +64,7 @@ def test_weighted_mean_over_those_that_give_it(folder: Path, clips) -> None:
     got = teacher.label(clips)
     level = np.array([[np.abs(c).mean()] for c in clips])
     one, two, three = (level * np.array(w) for w in ([1, 2, 3], [10, 0, -5], [-40, 30, 8]))
-    np.testing.assert_allclose(got.adv, (one + 3 * two) / 4, atol=1e-5)
+    np.testing.assert_allclose(got.dimensions, (one + 3 * two) / 4, atol=1e-5)
     classes = (3 * softmax(two) + 4 * softmax(three)) / 7
     order = [CLASSES.index(name) for name in ("sadness", "anger", "happiness")]
     np.testing.assert_allclose(got.probs[:, order], classes, atol=1e-5)
@@ -75,7 +75,7 @@ def test_weighted_mean_over_those_that_give_it(folder: Path, clips) -> None:
 def test_members_with_classes_only_give_no_dimensions(folder: Path, clips) -> None:
     member(folder, "four", [5, 1, 1], NAMES)
     got = load_teacher(ensemble(folder, {"three.toml": 1, "four.toml": 1})).label(clips)
-    assert got.adv is None and got.probs is not None
+    assert got.dimensions is None and got.probs is not None
 
 
 def test_digest_follows_members_and_weights(folder: Path) -> None:

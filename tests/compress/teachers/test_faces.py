@@ -52,7 +52,7 @@ def test_hsemotion_speaks_by_alphabet(tmp_path, place):
     logits[place] = 9.0
     graph(tmp_path / "enet_b0_8_best_vgaf.onnx", logits, [1, 3, 224, 224])
     said = load_teacher(tmp_path).label([FACE])
-    assert said.probs[0].argmax() == PLACES[place] and said.adv is None
+    assert said.probs[0].argmax() == PLACES[place] and said.dimensions is None
 
 
 def test_hsemotion_with_seven_classes_knows_no_contempt(tmp_path):
@@ -66,7 +66,7 @@ def test_hsemotion_mtl_gives_valence_then_arousal_behind_the_classes(tmp_path):
     graph(tmp_path / "enet_b0_8_va_mtl.onnx", [0.0] * 7 + [9.0, -0.5, 0.8], [1, 3, 224, 224])
     teacher = load_teacher(tmp_path)
     said = teacher.label([FACE, FACE])
-    arousal, dominance, valence = said.adv[1]
+    arousal, dominance, valence = said.dimensions[1]
     assert (arousal, valence) == (pytest.approx(0.9), pytest.approx(0.25)) and np.isnan(dominance)
     assert CLASSES[said.probs[0].argmax()] == "surprise" and len(said) == 2
     assert task_of(teacher) == "face" and "AffectNet" in teacher.licence
@@ -127,7 +127,11 @@ def test_a_described_teacher_of_faces(tmp_path):
     text = TOML.replace('names = ["happy", "sad"]', 'names = ["happy", "sad", "-", "-", "-"]')
     teacher = described(tmp_path, text)
     said = teacher.label([FACE, FACE + np.uint8(255)])
-    assert said.adv[0, 2] == 1 and said.adv[0, 0] == 0 and np.isnan(said.adv[:, 1]).all()
+    assert (
+        said.dimensions[0, 2] == 1
+        and said.dimensions[0, 0] == 0
+        and np.isnan(said.dimensions[:, 1]).all()
+    )
     # A white picture adds 1 to the first number, which is happiness.
     assert said.probs[1, 1] > said.probs[0, 1]
 
@@ -182,4 +186,4 @@ def test_a_dimension_is_absent_in_every_row_or_in_none():
 
     half = np.array([[0.5, np.nan, 0.5], [0.5, 0.5, 0.5]], np.float32)
     with pytest.raises(BadData, match="dominance"):
-        TeacherOutput(adv=half)
+        TeacherOutput(dimensions=half)

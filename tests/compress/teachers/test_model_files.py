@@ -96,17 +96,17 @@ def audonnx_folder(folder: Path, text: str = YAML) -> Path:
 def test_audonnx_gives_logits_of_raw_samples(tmp_path: Path, clips) -> None:
     teacher = load_teacher(audonnx_folder(tmp_path))
     got = teacher.label(clips)
-    np.testing.assert_allclose(got.adv, [logits_of(c) for c in clips], atol=1e-5)
+    np.testing.assert_allclose(got.dimensions, [logits_of(c) for c in clips], atol=1e-5)
     np.testing.assert_allclose(got.embedding, [statistics(c)[0] for c in clips], atol=1e-5)
     check_teacher(got)
     assert teacher.name == "audeering-dim-onnx" and "BY-NC-SA" in teacher.licence
-    assert np.argsort(-got.adv.mean(axis=0)).tolist() == [0, 1, 2]
+    assert np.argsort(-got.dimensions.mean(axis=0)).tolist() == [0, 1, 2]
 
 
 def test_audonnx_labels_give_the_order(tmp_path: Path, clips) -> None:
     labels = "  labels:\n    logits: [dominance, valence, arousal]\n"
     got = load_teacher(audonnx_folder(tmp_path, YAML + labels)).label(clips)
-    np.testing.assert_allclose(got.adv, [logits_of(c)[[2, 0, 1]] for c in clips], atol=1e-5)
+    np.testing.assert_allclose(got.dimensions, [logits_of(c)[[2, 0, 1]] for c in clips], atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ def test_emotion2vec_gives_classes_only(named: Path, clips) -> None:
     onnx.save(model, named / "model.onnx")
     teacher = load_teacher("emotion2vec-plus")
     got = teacher.label(clips)
-    assert got.adv is None and got.embedding is None
+    assert got.dimensions is None and got.embedding is None
     want = [nine_to_eight(emotion2vec_scores(clip)) for clip in clips]
     np.testing.assert_allclose(got.probs, want, atol=1e-5)
     assert CATEGORIES[5] == "other" and CATEGORIES[8] == "unknown"
@@ -265,7 +265,7 @@ def test_order_scale_and_normalization_are_as_described(tmp_path: Path, clips) -
     teacher = load_teacher(described(tmp_path, body))
     got = teacher.label(clips)
     raw = np.array([logits_of((c - 0.01) / 0.5) for c in clips])  # V, A, D on 1..7
-    np.testing.assert_allclose(got.adv, (raw[:, [1, 2, 0]] - 1) / 6, atol=1e-5)
+    np.testing.assert_allclose(got.dimensions, (raw[:, [1, 2, 0]] - 1) / 6, atol=1e-5)
     assert got.probs is None and (teacher.name, teacher.licence) == ("mine", "CC0")
 
 
@@ -277,7 +277,7 @@ def test_index_skip_and_embedding(tmp_path: Path, clips) -> None:
     )
     got = load_teacher(described(tmp_path, body)).label(clips)
     want = np.array([softmax(statistics(c) @ W9)[0] for c in clips])
-    np.testing.assert_allclose(got.adv, want[:, [6, 2, 5]], atol=1e-5)
+    np.testing.assert_allclose(got.dimensions, want[:, [6, 2, 5]], atol=1e-5)
     np.testing.assert_allclose(got.embedding, [statistics(c)[0] for c in clips], atol=1e-5)
 
 
@@ -309,7 +309,7 @@ def test_log_mel_comes_from_the_front_end(tmp_path: Path, clips, layout: str) ->
     onnx.save(model, tmp_path / "model.onnx")
     got = load_teacher(path).label(clips)
     want = np.array([logits_of(log_mel(c, SPECS["logmel40"])[:, 5]) for c in clips])
-    np.testing.assert_allclose(got.adv, want[:, [1, 2, 0]], rtol=1e-4)
+    np.testing.assert_allclose(got.dimensions, want[:, [1, 2, 0]], rtol=1e-4)
 
 
 def test_utterance_normalization(tmp_path: Path, clips) -> None:
@@ -317,7 +317,7 @@ def test_utterance_normalization(tmp_path: Path, clips) -> None:
     got = load_teacher(described(tmp_path, body)).label(clips)
     wide = [c.astype(np.float64) for c in clips]
     want = np.array([logits_of((c - c.mean()) / np.sqrt(c.var() + 1e-3)) for c in wide])
-    np.testing.assert_allclose(got.adv, want[:, [1, 2, 0]], atol=1e-5)
+    np.testing.assert_allclose(got.dimensions, want[:, [1, 2, 0]], atol=1e-5)
 
 
 def test_shortest_clip_is_as_described(tmp_path: Path) -> None:
@@ -400,7 +400,7 @@ def test_torchscript_with_named_outputs(tmp_path: Path, clips) -> None:
     (tmp_path / "t.toml").write_text(HEAD.replace('"onnx"', '"torchscript"') + ADV)
     got = load_teacher(tmp_path / "t.toml").label(clips)
     a = np.array([np.abs(c).mean() for c in clips])
-    np.testing.assert_allclose(got.adv, np.stack([a * a, a + 1, a], axis=1), rtol=1e-5)
+    np.testing.assert_allclose(got.dimensions, np.stack([a * a, a + 1, a], axis=1), rtol=1e-5)
 
 
 def test_digest_follows_model_and_description(tmp_path: Path) -> None:

@@ -73,20 +73,20 @@ def test_output_is_the_challenges_model_for_each_clip(tmp_path, tiny, encoder, h
     teacher = load_teacher(save(tmp_path, tiny, encoder, head))
     got = teacher.label(clips)
     want = np.array([reference(encoder, head, clip) for clip in clips])
-    np.testing.assert_allclose(got.adv, want, atol=5e-6)
+    np.testing.assert_allclose(got.dimensions, want, atol=5e-6)
     assert got.embedding.shape == (len(clips), 64)
     check_teacher(got)
     assert teacher.name == "odyssey-wavlm"
     # The network's own order is A, D, V (not the A, V, D of the challenge's files), 0..1.
     np.testing.assert_allclose(want.mean(axis=0), BIAS, atol=0.14)
-    assert np.argsort(-got.adv.mean(axis=0)).tolist() == [0, 1, 2]
+    assert np.argsort(-got.dimensions.mean(axis=0)).tolist() == [0, 1, 2]
 
 
 def test_clips_beside_it_do_not_change_a_clip(tmp_path, tiny, encoder, head, clips):
     teacher = load_teacher(save(tmp_path, tiny, encoder, head))
-    together = teacher.label(clips).adv
+    together = teacher.label(clips).dimensions
     for i, clip in enumerate(clips):
-        np.testing.assert_allclose(teacher.label([clip]).adv[0], together[i], atol=1e-5)
+        np.testing.assert_allclose(teacher.label([clip]).dimensions[0], together[i], atol=1e-5)
 
 
 @pytest.mark.parametrize(

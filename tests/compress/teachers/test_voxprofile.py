@@ -81,12 +81,12 @@ def test_wavlm_is_the_published_forward_pass(tmp_path, tiny, wavlm, head, clips,
     teacher = load_teacher(folder)
     got = teacher.label(clips)
     want = np.array([wavlm_reference(wavlm, head, weights, clip, first) for clip in clips])
-    np.testing.assert_allclose(got.adv, want, atol=3e-6)
+    np.testing.assert_allclose(got.dimensions, want, atol=3e-6)
     assert got.embedding.shape == (len(clips), HIDDEN)
     check_teacher(got)
     assert teacher.name == "voxprofile-wavlm" and "no commercial use" in teacher.licence
     # The published tuple is A, V, D; ours is A, D, V.
-    assert np.argsort(-got.adv.mean(axis=0)).tolist() == [0, 1, 2]
+    assert np.argsort(-got.dimensions.mean(axis=0)).tolist() == [0, 1, 2]
     # The limit notices other weights over the layers.
     other = wavlm_reference(wavlm, head, -weights, clips[0], first)
     assert np.abs(other - want[0]).max() > 1e-3
@@ -94,9 +94,9 @@ def test_wavlm_is_the_published_forward_pass(tmp_path, tiny, wavlm, head, clips,
 
 def test_clips_beside_it_do_not_change_a_clip(tmp_path, tiny, wavlm, head, clips):
     teacher = load_teacher(save_wavlm(tmp_path, tiny, wavlm, head, torch.zeros(3)))
-    together = teacher.label(clips).adv
+    together = teacher.label(clips).dimensions
     for i, clip in enumerate(clips):
-        np.testing.assert_allclose(teacher.label([clip]).adv[0], together[i], atol=1e-5)
+        np.testing.assert_allclose(teacher.label([clip]).dimensions[0], together[i], atol=1e-5)
 
 
 def test_lora_and_foreign_checkpoints_are_refused(tmp_path, tiny, wavlm, head):
@@ -189,12 +189,14 @@ def test_whisper_is_the_published_forward_pass(tmp_path, tiny, whisper, clips):
     given = [*clips, long]
     got = teacher.label(given)
     want = np.array([whisper_reference(whisper, head, clip) for clip in given])
-    np.testing.assert_allclose(got.adv, want, atol=2e-5)
+    np.testing.assert_allclose(got.dimensions, want, atol=2e-5)
     check_teacher(got)
-    assert got.adv.std(axis=0).min() > 1e-3  # so the limit above can fail
+    assert got.dimensions.std(axis=0).min() > 1e-3  # so the limit above can fail
     assert teacher.name == "voxprofile-whisper"
-    assert np.argsort(-got.adv.mean(axis=0)).tolist() == [0, 1, 2]
-    np.testing.assert_allclose(teacher.label([clips[1]]).adv[0], got.adv[1], atol=1e-5)
+    assert np.argsort(-got.dimensions.mean(axis=0)).tolist() == [0, 1, 2]
+    np.testing.assert_allclose(
+        teacher.label([clips[1]]).dimensions[0], got.dimensions[1], atol=1e-5
+    )
     with pytest.raises(BadInput, match="needs 400"):
         teacher.label([np.zeros(399, np.float32)])
 

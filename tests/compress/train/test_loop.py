@@ -40,7 +40,7 @@ def parts(rows):
 def busy(recipe):
     """A recipe that uses every loss and every change of features."""
     regular = SpecAugmentConfig(crop=0.7, gain_db=3, time_masks=1, band_masks=1)
-    distill = DistillConfig(epochs=3, pretrain=2, batch=16, lr=3e-3, loss=ALL, average=0.9)
+    distill = DistillConfig(epochs=3, pretrain=2, batch=16, lr=3e-3, loss=ALL, ema_decay=0.9)
     return replace(recipe, spec_augment=regular, distill=distill)
 
 
@@ -55,14 +55,14 @@ def test_a_student_learns_its_teacher(parts, recipe):
         pretrain=5,
         batch=16,
         lr=2e-2,
-        average=0.9,
+        ema_decay=0.9,
         loss={"ccc": 1, "mse": 1, "kl": 0.3, "tokens": 0.3},
     )
-    before = ccc_by_dimension(predict(probe(), valid).adv, valid.adv)["mean"]
+    before = ccc_by_dimension(predict(probe(), valid).dimensions, valid.dimensions)["mean"]
     fitted = fit(probe(), train, valid, replace(recipe, distill=part))
     assert before < 0.2 < 0.5 < fitted.best
     assert fitted.best == pytest.approx(
-        ccc_by_dimension(predict(fitted.student, valid).adv, valid.adv)["mean"]
+        ccc_by_dimension(predict(fitted.student, valid).dimensions, valid.dimensions)["mean"]
     )
     assert fitted.best == max(h["valid"]["ccc"]["mean"] for h in fitted.history[5:])
 

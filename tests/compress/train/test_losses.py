@@ -54,10 +54,10 @@ def test_votes_stay_a_distribution():
 
 
 def test_interval_hinge_by_hand():
-    adv = tensor([[0.1, 0.5, 0.9], [0.5, 0.5, 0.5]])
+    dimensions = tensor([[0.1, 0.5, 0.9], [0.5, 0.5, 0.5]])
     box = tensor([[[0.2, 0.4]] * 3, [[NAN, NAN]] * 3])
     want = (0.1**2 + 0.1**2 + 0.5**2) / 3
-    assert losses.interval_loss(adv, box).item() == pytest.approx(want)
+    assert losses.interval_loss(dimensions, box).item() == pytest.approx(want)
 
 
 def test_pair_penalty_from_co_votes():

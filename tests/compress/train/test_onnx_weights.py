@@ -38,7 +38,7 @@ def rows(clips, tmp_path_factory):
 def estimates(student, clips):
     heard = [torch.from_numpy(edgeemo.log_mel(c.samples(), student.spec))[None] for c in clips]
     with torch.no_grad():
-        return np.concatenate([student(x).adv.numpy() for x in heard])
+        return np.concatenate([student(x).dimensions.numpy() for x in heard])
 
 
 def test_a_student_computes_what_the_file_computes_and_can_be_trained(clips, rows):

@@ -51,7 +51,7 @@ def test_it_goes_through_the_card_and_the_stream(artifact: Path, speech_files: l
     sounds = [read_audio(p) for p in speech_files[:12]] + not_speech(12, np.random.default_rng(1))
     rows = []
     for x in sounds:
-        values = session.values(x)
+        values = session.model_input(x)
         rows.append(describe(session.backend.run(values), values[0]))
     near = np.arange(24) < 12
     who = [f"p{i}" for i in range(12)] + [""] * 12
