@@ -2,7 +2,7 @@
 
 A blob is little-endian, made of int32 tables and constants aligned to 16 bytes; the names and the
 order of the fields come from the C side (`_native.model_layout`). What the layers are is said in
-`_engine_layers.py`.
+`engine_layers.py`.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from typing import Any
 
 import numpy as np
 
-from edgeemo.artifacts.engine_layers import (
+from edgeemo.artifacts.engine_compiler import (
     KINDS,
     LAYOUT,
-    OPERATORS,
     CannotRun,
     Compiler,
     Padded,
     add_tensor,
     place_of,
-    span,
 )
+from edgeemo.artifacts.engine_layers import OPERATORS
+from edgeemo.artifacts.engine_linear import span
 from edgeemo.artifacts.tflite_graph import Graph
 
 _FOREVER = 10**9

@@ -1,8 +1,8 @@
 """The graph inside an int8 TFLite file, as plain values, for the engine's compiler.
 
-`_tflite_file.py` checks a file and finds its tables; here they become tensors with their constants
+`tflite_check.py` checks a file and finds its tables; here they become tensors with their constants
 and operators with their options. What the int8 engine cannot run is refused by name in
-`_engine_layers.py`, not here.
+`engine_layers.py`, not here.
 
 Field numbers: tensorflow/lite/schema/schema.fbs, version 3.
 """
@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeemo.artifacts.tflite import OPERATORS, Table, check_model
+from edgeemo.artifacts.flatbuffer import Table
+from edgeemo.artifacts.tflite_check import OPERATORS, check_model
 from edgeemo.errors import BadArtifact
 
 _TYPES: Mapping[int, Any] = {0: np.float32, 2: np.int32, 4: np.int64, 7: np.int16, 9: np.int8}
@@ -108,7 +109,7 @@ def read_graph(model: bytes) -> Graph:
     """Read the graph of a TFLite flatbuffer.
 
     Args:
-        model: as `_tflite_file.read_tflite` gives it; constants stay views of these bytes.
+        model: as `tflite.read_tflite` gives it; constants stay views of these bytes.
 
     Raises:
         BadArtifact: truncated, another format, or offsets and sizes that cannot be.

@@ -91,7 +91,7 @@ def _open_tflite(path: Path, backend: str | None) -> Backend:
 
     file = read_tflite(path)
     if backend == "c" or (backend is None and file.card.task == "speech"):
-        from edgeemo.artifacts.engine_layers import CannotRun
+        from edgeemo.artifacts.engine_compiler import CannotRun
         from edgeemo.backends.c import CBackend
 
         try:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from edgeemo import _native
 from edgeemo.artifacts.card import Card
 from edgeemo.artifacts.engine_blob import Blob, compile_graph
-from edgeemo.artifacts.engine_layers import CannotRun
+from edgeemo.artifacts.engine_compiler import CannotRun
 from edgeemo.artifacts.tflite import TfliteFile
 from edgeemo.artifacts.tflite_graph import Graph, read_graph
 from edgeemo.errors import BadArtifact, BadInput

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from edgeemo import _native
 from edgeemo.artifacts.engine_blob import compile_graph
-from edgeemo.artifacts.engine_layers import CannotRun
+from edgeemo.artifacts.engine_compiler import CannotRun
 from edgeemo.artifacts.teachers_package import need
 from edgeemo.artifacts.tflite_graph import Graph, read_graph
 from edgeemo.audio import read_audio

@@ -15,7 +15,9 @@ import pytest
 
 import edgeemo
 from edgeemo.artifacts.card import to_json
-from edgeemo.artifacts.tflite import CARD_NAME, Table, check, check_model, read_tflite
+from edgeemo.artifacts.flatbuffer import Table
+from edgeemo.artifacts.tflite import CARD_NAME, check, read_tflite
+from edgeemo.artifacts.tflite_check import check_model
 from edgeemo.errors import BadArtifact
 from edgeemo.export import ExportResult
 from edgeemo.export.tflite_writer import with_card
