@@ -78,7 +78,7 @@ def artifacts(card: Card, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
     torch = pytest.importorskip("torch")
     from edgeemo.compress.students import Student, StudentOutput
     from edgeemo.export.onnx_writer import OnnxWriter
-    from edgeemo.export.writer import Trained
+    from edgeemo.export.writer import ExportInput
 
     class Tiny(Student):
         """Two layers and a mean: enough to have all outputs."""
@@ -100,7 +100,7 @@ def artifacts(card: Card, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
     made = {}
     for kind in ("features", "samples"):
         made[kind] = folder / f"tiny-{kind}.onnx"
-        trained = Trained(student, replace(card), waveform=kind == "samples")
+        trained = ExportInput(student, replace(card), waveform=kind == "samples")
         made[kind].write_bytes(OnnxWriter().write(trained))
     return made
 
