@@ -19,9 +19,17 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from types import ModuleType
 
+_LONGEST = 4000
+
 
 class EdgeemoError(Exception):
-    """Root of all errors that edgeemo raises on purpose."""
+    """Root of all errors that edgeemo raises on purpose.
+
+    As text it is one line without control characters, whatever it quotes.
+    """
+
+    def __str__(self) -> str:
+        return printable(super().__str__(), _LONGEST)
 
 
 class BadInput(EdgeemoError):
@@ -46,6 +54,10 @@ class MissingExtra(EdgeemoError):
 
 class ParityFailed(EdgeemoError):
     """An exported file differs from the trained student by more than the limits."""
+
+    def __str__(self) -> str:
+        # The table of what differs has a line for each output.
+        return "\n".join(printable(line, _LONGEST) for line in Exception.__str__(self).split("\n"))
 
 
 class DeviceLost(EdgeemoError):
@@ -77,9 +89,30 @@ def require(module: str, extra: str) -> ModuleType:
         ) from None
 
 
+def printable(value: object, most: int = 200) -> str:
+    """What came from outside as text that may go to a terminal, a log or a page.
+
+    Args:
+        value: a name, a key, a message of other software; its `str` is shown.
+        most: length at which it is cut, with "..." in place of the rest.
+
+    Returns:
+        One line: tabs and line ends are a blank; control characters, marks that turn the direction
+        of writing, and bytes of file names that are no UTF-8 are escaped as in a Python string.
+    """
+    text = str(value)
+    shown = text[: most + 1]  # what follows would be cut: it need not be escaped
+    if not shown.isprintable():
+        shown = "".join(
+            c if c.isprintable() else " " if c in "\t\n\r" else c.encode("unicode_escape").decode()
+            for c in shown
+        )
+    return shown if len(shown) <= most else shown[: max(most - 3, 0)] + "..."
+
+
 def one_line(error: BaseException) -> str:
     """What a foreign error says, on one line of at most 200 characters; else its class."""
-    return " ".join(str(error).split())[:200] or type(error).__name__
+    return printable(" ".join(str(error).split())) or type(error).__name__
 
 
 def nearest(name: object, known: Iterable[str], label: str = "known") -> str:
@@ -94,5 +127,6 @@ def nearest(name: object, known: Iterable[str], label: str = "known") -> str:
         "did you mean 'x'?", or "known: " and all names.
     """
     names = list(known)
-    near = get_close_matches(str(name), names, 1, 0.5)
+    # Cut: the comparison takes time with the square of the length.
+    near = get_close_matches(str(name)[:100], names, 1, 0.5)
     return f"did you mean {near[0]!r}?" if near else f"{label}: {', '.join(names) or 'none'}"

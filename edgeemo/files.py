@@ -6,8 +6,10 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
+
+from edgeemo.errors import printable
 
 
 @contextmanager
@@ -51,3 +53,40 @@ def write_text(path: Path, text: str) -> None:
 def is_plain(name: Any) -> bool:
     """Whether an untrusted value is the name of something in a folder, not a way out of it."""
     return isinstance(name, str) and name not in ("", ".", "..") and Path(name).name == name
+
+
+def confined(folder: Path, name: Any, *, plain: bool = False) -> Path:
+    """The place in a folder that an untrusted name means.
+
+    Args:
+        folder: that must not be left; it may be a link itself.
+        name: a relative path with "/", from a label table, a manifest, a description.
+        plain: only the name of something in the folder, no path.
+
+    Returns:
+        `folder` and the cleaned name. It need not exist.
+
+    Raises:
+        ValueError: the name is no text, is empty, absolute, has "..", a backslash or a control
+            character, or is or passes a link that leads out of the folder; the text says which.
+    """
+    if not isinstance(name, str):
+        raise ValueError(f"expected a name, got {type(name).__name__}")
+    parts = PurePosixPath(name).parts
+    if plain and not (is_plain(name) and len(parts) == 1):
+        raise ValueError(f"{printable(repr(name), 80)}: expected the name of a file, no path")
+    foreign = "\\" in name or "\0" in name or (len(name) > 1 and name[1] == ":")
+    if foreign or not parts or parts[0].startswith("/") or ".." in parts:
+        raise ValueError(
+            f"{printable(repr(name), 80)} leaves the folder; expected a relative path with '/'"
+        )
+    path = folder.joinpath(*parts)
+    try:
+        target, home = path.resolve(), folder.resolve()
+    except (OSError, RuntimeError):  # a loop of links, a name that is too long
+        raise ValueError(f"{printable(repr(name), 80)} cannot be followed") from None
+    if not target.is_relative_to(home):
+        raise ValueError(
+            f"{printable(repr(name), 80)} is a link that leaves the folder; copy the file there"
+        )
+    return path

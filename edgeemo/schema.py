@@ -10,12 +10,17 @@ import dataclasses
 import math
 import types
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from edgeemo.errors import EdgeemoError
+from edgeemo.errors import EdgeemoError, nearest, printable
 
 T = TypeVar("T")
+
+MOST_TEXT = 4000
+"""Longest text of a field, in characters; it is printed somewhere, so it is one line."""
+
+MOST_INTEGER = 2**63 - 1
+"""Largest integer of a JSON or TOML file: what TOML promises, and what an int64 holds."""
 
 
 def read(cls: type[T], value: object, error: type[EdgeemoError], path: str = "$") -> T:
@@ -40,9 +45,8 @@ def read(cls: type[T], value: object, error: type[EdgeemoError], path: str = "$"
     hints = get_type_hints(cls)
     for key in value:
         if key not in fields:
-            near = get_close_matches(str(key), fields, 1)
-            hint = f"did you mean {near[0]!r}?" if near else "known keys: " + ", ".join(fields)
-            raise error(f"{path}.{key}: unknown key; {hint}")
+            name = printable(key, 80)
+            raise error(f"{path}.{name}: unknown key; {nearest(key, fields, 'known keys')}")
     made: dict[str, Any] = {}
     for name, field in fields.items():
         if name in value:
@@ -69,14 +73,18 @@ def _convert(hint: Any, value: object, error: type[EdgeemoError], path: str) -> 
         return _convert_union(args, value, error, path)
     if origin is Literal:
         if value not in args or type(value) not in {type(a) for a in args}:
-            raise error(f"{path}: expected one of {', '.join(map(repr, args))}, got {value!r}")
+            known = ", ".join(map(repr, args))
+            raise error(f"{path}: expected one of {known}, got {_shown(value)}")
         return value
     if origin is tuple:
         return _convert_tuple(args, value, error, path)
     if isinstance(origin, type) and issubclass(origin, Mapping):
         if not isinstance(value, Mapping):
             raise error(f"{path}: expected a table, got {_kind(value)}")
-        return {str(k): _convert(args[1], v, error, f"{path}.{k}") for k, v in value.items()}
+        return {
+            str(k): _convert(args[1], v, error, f"{path}.{printable(k, 80)}")
+            for k, v in value.items()
+        }
     if dataclasses.is_dataclass(hint):
         return read(hint, value, error, path)  # type: ignore[arg-type]
     return _convert_scalar(hint, value, error, path)
@@ -111,11 +119,16 @@ def _convert_tuple(
 
 
 def _convert_scalar(hint: Any, value: object, error: type[EdgeemoError], path: str) -> Any:
+    if isinstance(value, int) and abs(value) > MOST_INTEGER:
+        raise error(f"{path}: expected a number of at most 64 bits")
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     # bool is a subclass of int in Python; a recipe that says `epochs = true` is a mistake.
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
-        raise error(f"{path}: expected {hint.__name__}, got {_kind(value)} {value!r:.40}")
+        shown = dict.fromkeys([_kind(value), _shown(value)])
+        raise error(f"{path}: expected {hint.__name__}, got {' '.join(shown)}")
+    if isinstance(value, str) and (len(value) > MOST_TEXT or not value.isprintable()):
+        raise error(f"{path}: expected one line of at most {MOST_TEXT} characters")
     if isinstance(value, float) and not math.isfinite(value):
         raise error(f"{path}: expected a finite number, got {value}")
     return value
@@ -123,3 +136,12 @@ def _convert_scalar(hint: Any, value: object, error: type[EdgeemoError], path: s
 
 def _kind(value: object) -> str:
     return "nothing" if value is None else type(value).__name__
+
+
+def _shown(value: object) -> str:
+    """A wrong value for a message; what it holds may be deep or huge, and is not shown then."""
+    if isinstance(value, (str, float, bool)):
+        return printable(repr(value), 40)
+    if isinstance(value, int):
+        return repr(value) if abs(value) <= MOST_INTEGER else "beyond 64 bits"
+    return _kind(value)

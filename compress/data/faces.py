@@ -159,7 +159,7 @@ def _ferplus(folder: Path, name: str) -> Iterator[Clip]:
                 votes = [
                     row.as_number(v, c, 0, _MOST) for v, c in zip(cells[2:], VOTES, strict=True)
                 ]
-                path = relative_path(row, cells[0], file.parent, file.parent.resolve())
+                path = relative_path(row, cells[0], file.parent)
                 span = Span(file.parent / path)
                 yield _face(
                     "ferplus",
@@ -318,7 +318,7 @@ def _affectnet(folder: Path, name: str) -> Iterator[Clip]:
             number = int(row.number("expression", 0, 10) or 0)
             if number >= len(_AFFECTNET):  # none, uncertain, no face
                 continue
-            path = relative_path(row, row.values[need[0]], root, root.resolve())
+            path = relative_path(row, row.values[need[0]], root)
             left, top, width, height = (row.number(c, -1e5, 1e5) or 0.0 for c in need[1:5])
             yield _face(
                 "affectnet",
@@ -391,7 +391,7 @@ def _rafdb(folder: Path, name: str) -> Iterator[Clip]:
         stem = Path(cells[0]).stem
         aligned = images / "aligned" / f"{stem}_aligned.jpg"
         image = aligned if aligned.parent.is_dir() else images / "original" / cells[0]
-        relative_path(row, cells[0], image.parent, image.parent.resolve())
+        relative_path(row, cells[0], image.parent)
         yield _face(
             "rafdb",
             cells[0],

@@ -49,12 +49,11 @@ def read_labels(folder: Path, corpus: str) -> Iterator[Clip]:
             twice. The message has file and line.
     """
     file = folder / "labels.csv"
-    root = folder.resolve()
     seen: dict[str, str] = {}
     for row in read_table(file, REQUIRED):
         if not seen:
             _check_columns(file, row)
-        path = relative_path(row, row.text("path") or "", folder, root)
+        path = relative_path(row, row.text("path") or "", folder)
         if path in seen:
             raise row.fault(f"path {path!r} stands in {seen[path]} already; remove one")
         seen[path] = row.where

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from statistics import pstdev
 
 from edgeemo.errors import BadData
+from edgeemo.loading import load_json
 
 from .clips import LOG, Clip, Span
 from .corpus_info import licence_of
@@ -39,6 +39,8 @@ _PODCAST = re.compile(r"MSP-PODCAST_(\d+)_")
 Ratings = dict[str, list[Row]]
 """Single ratings by file name: rows with EmoClass_Major and the attributes."""
 
+_MOST_BYTES = 1 << 29
+
 
 def find_consensus(folder: Path) -> Path | None:
     """The consensus labels, if `folder` is a copy of MSP-Podcast."""
@@ -60,10 +62,9 @@ def read_msp_podcast(folder: Path) -> Iterator[Clip]:
     if consensus is None:
         raise BadData(f"{folder}: no Labels/{_CONSENSUS[0]}; give the folder that holds Labels")
     ratings = _ratings(folder / "Labels")
-    root = folder.resolve()
     for row in read_table(consensus, _COLUMNS):
         name = row.values["FileName"]
-        id = relative_path(row, f"Audios/{name}", folder, root)
+        id = relative_path(row, f"Audios/{name}", folder)
         yield _clip(row, id, Span(folder / id), ratings.get(name, []))
 
 
@@ -130,10 +131,7 @@ def _ratings(labels: Path) -> Ratings:
 
 def _json_ratings(path: Path) -> Iterator[tuple[str, Row]]:
     """{file: {worker: {"EmoClass_Major": ..., "EmoAct": ..., ...}}} as rows."""
-    try:
-        table = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise BadData(f"{path}: is not JSON ({error})") from None
+    table = load_json(path, BadData, _MOST_BYTES)
     if not isinstance(table, Mapping):
         raise BadData(f"{path}: expected an object with one entry for each file")
     for name, workers in table.items():

@@ -7,14 +7,14 @@ unpacked: a clip keeps its place in the tar and reads its bytes there.
 
 from __future__ import annotations
 
-import json
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from edgeemo.audio import SUFFIXES
-from edgeemo.errors import BadData
+from edgeemo.errors import BadData, one_line
+from edgeemo.loading import parse_json
 
 from .clips import LOG, Clip, Span
 from .labels import clip_of_row
@@ -26,10 +26,10 @@ _LONGEST_LABELS = 1 << 20
 
 _BROKEN = (
     tarfile.TarError,
-    ValueError,  # numbers and names in headers, and JSON
+    ValueError,  # numbers and names in headers
     EOFError,
     OverflowError,
-    RecursionError,  # chains of extended headers, nested JSON
+    RecursionError,  # chains of extended headers
     MemoryError,  # a length in an extended header
     OSError,
 )
@@ -87,12 +87,12 @@ def _members(shard: Path, file: BinaryIO, size: int) -> Iterator[tarfile.TarInfo
         # "r:" takes no compressed file: a place in it could not be read at random.
         archive = tarfile.open(fileobj=file, mode="r:", errorlevel=1)  # noqa: SIM115
     except _BROKEN as error:
-        raise BadData(f"{shard}: is no plain tar file ({_reason(error)})") from None
+        raise BadData(f"{shard}: is no plain tar file ({one_line(error)})") from None
     while True:
         try:
             member = archive.next()
         except _BROKEN as error:
-            raise BadData(f"{shard}: broken at byte {archive.offset} ({_reason(error)})") from None
+            raise BadData(f"{shard}: broken at byte {archive.offset} ({one_line(error)})") from None
         if member is None:
             _check_end(shard, file, archive.offset)
             return
@@ -155,10 +155,7 @@ def _labels(shard: Path, member: tarfile.TarInfo, file: BinaryIO) -> dict[str, s
     file.seek(member.offset_data)
     text = file.read(member.size)
     file.seek(back)
-    try:
-        table = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise BadData(f"{where} is not JSON ({_reason(error)})") from None
+    table = parse_json(text, BadData, where)
     if not isinstance(table, dict):
         raise BadData(f"{where}: expected an object with one entry for each column")
     votes = table.pop("votes", None)
@@ -172,7 +169,3 @@ def _key(name: str) -> str:
     """WebDataset's key: the name up to the first dot behind the last slash."""
     folder, slash, base = name.rpartition("/")
     return folder + slash + base.split(".", 1)[0]
-
-
-def _reason(error: BaseException) -> str:
-    return str(error)[:120] or type(error).__name__

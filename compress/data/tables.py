@@ -6,10 +6,11 @@ import csv
 import math
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TextIO
 
 from edgeemo.errors import BadData
+from edgeemo.files import confined
 
 from .emotions import WORDS, read_word
 
@@ -114,28 +115,19 @@ def _rows(path: Path, reader: Iterator[list[str]], required: Collection[str]) ->
         yield Row(f"{path}:{line}", dict(zip(columns, fields, strict=True)))
 
 
-def relative_path(row: Row, text: str, root: Path, resolved_root: Path) -> str:
+def relative_path(row: Row, text: str, root: Path) -> str:
     """A path of a label file as a clean relative path with "/".
 
     Args:
         row: for messages.
         text: what the file says.
         root: folder of the label file.
-        resolved_root: `root.resolve()`.
 
     Raises:
         BadData: the path is absolute, has ".." or a backslash, or is or passes a link that leads
             out of the folder.
     """
-    parts = PurePosixPath(text).parts
-    foreign = "\\" in text or "\0" in text or (len(text) > 1 and text[1] == ":")
-    if foreign or not parts or parts[0] == "/" or ".." in parts:
-        raise row.fault(f"path {text!r:.80} leaves the folder; expected a relative path with '/'")
-    clean = "/".join(parts)
     try:
-        target = (root / clean).resolve()
-    except (OSError, RuntimeError):  # a loop of links
-        raise row.fault(f"path {text!r:.80} cannot be followed") from None
-    if not target.is_relative_to(resolved_root):
-        raise row.fault(f"path {text!r:.80} is a link that leaves the folder; copy the file there")
-    return clean
+        return confined(root, text).relative_to(root).as_posix()
+    except ValueError as error:
+        raise row.fault(f"path {error}") from None

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import tomllib
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from edgeemo import schema
-from edgeemo.errors import BadRecipe
+from edgeemo.errors import BadRecipe, nearest, printable
+from edgeemo.loading import load_toml
 
 from .tables import SCHEMA, Recipe
 from .upgrade import upgrade
 
 FOLDER = Path(__file__).parent
+
+_MOST_BYTES = 64 * 1024
 
 
 def recipe_names() -> tuple[str, ...]:
@@ -33,20 +34,14 @@ def load_recipe(source: str | Path) -> Recipe:
     """
     path = Path(source)
     if path.suffix != ".toml":
-        path = FOLDER / f"{source}.toml"
-        if not path.is_file():
-            near = get_close_matches(str(source), recipe_names(), 1, 0.4)
-            hint = f"did you mean {near[0]!r}? " if near else ""
+        if str(source) not in recipe_names():
             raise BadRecipe(
-                f"no recipe {str(source)!r}; {hint}shipped: {', '.join(recipe_names())}; "
+                f"no recipe {printable(repr(str(source)), 80)}; "
+                f"{nearest(source, recipe_names(), 'shipped')}; "
                 "a file of your own must end in .toml"
             )
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BadRecipe(f"{path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadRecipe(f"{path}: not TOML: {error}") from None
+        path = FOLDER / f"{source}.toml"
+    values = load_toml(path, BadRecipe, _MOST_BYTES)
     values.setdefault("name", path.stem)
     try:
         return schema.read(Recipe, upgrade(values, SCHEMA), BadRecipe)

@@ -8,12 +8,13 @@ names in that file's folder.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgeemo import files
 from edgeemo.errors import BadArtifact, require
+from edgeemo.loading import parse_json
 
 if TYPE_CHECKING:
     import torch
@@ -45,10 +46,7 @@ def read_json(folder: Path, name: str) -> dict[str, Any]:
         BadArtifact: missing, too large, or not a JSON object.
     """
     path = folder / name
-    try:
-        value = json.loads(read_text(path))
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise BadArtifact(f"{path}: not JSON ({error}); download it again") from None
+    value = parse_json(read_text(path), BadArtifact, path)
     if not isinstance(value, dict):
         raise BadArtifact(f"{path}: expected a JSON object, got {type(value).__name__}")
     return value
@@ -69,11 +67,10 @@ def confined(folder: Path, name: str) -> Path:
     Raises:
         BadArtifact: `name` is more than a file name, or is a link that leaves the folder.
     """
-    path = folder / name
-    plain = name not in {"", ".", ".."} and not set(name) & set("/\\\0:")
-    if not plain or path.resolve().parent != folder.resolve():
-        raise BadArtifact(f"file name {name!r}: expected the name of a file in {folder}, no path")
-    return path
+    try:
+        return files.confined(folder, name, plain=True)
+    except ValueError as error:
+        raise BadArtifact(f"file name {error} in {folder}") from None
 
 
 def weights_file(folder: Path) -> Path:

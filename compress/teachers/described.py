@@ -47,7 +47,6 @@ An ensemble averages its members, each dimension and the classes over those that
 from __future__ import annotations
 
 import math
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +56,7 @@ import numpy as np
 
 from edgeemo import schema
 from edgeemo.errors import BadArtifact, BadInput, BadRecipe
+from edgeemo.loading import parse_toml
 from edgeemo.types import DIMENSIONS
 from edgeemo.vision.images import ImageSpec, Pixels
 
@@ -220,10 +220,7 @@ def load(path: Path, device: str = "cpu") -> Teacher:
 
 
 def _parse(text: str, path: Path) -> dict[str, Any]:
-    try:
-        values = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise BadRecipe(f"{path}: not TOML ({error})") from None
+    values = parse_toml(text.encode(), BadRecipe, path)
     if values.get("schema") != SCHEMA:
         raise BadRecipe(f"{path}: $.schema: expected {SCHEMA}, got {values.get('schema')!r}")
     return values

@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from edgeemo.artifacts.reading import read_bytes
 from edgeemo.errors import BadArtifact, require
+from edgeemo.loading import read_bytes
 
 from ..students.base import Student
 from .batches import Batches
@@ -46,7 +46,7 @@ def load_onnx_weights(student: Student, path: Path) -> None:
     """
     onnx = require("onnx", "export")
     try:
-        graph = onnx.load_model_from_string(read_bytes(path, _MOST)).graph
+        graph = onnx.load_model_from_string(read_bytes(path, BadArtifact, _MOST)).graph
         values = _constants(graph)
         layers, normal = list(_layers(graph, values)), _normalisation(graph, values)
     except BadArtifact:

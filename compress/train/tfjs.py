@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from edgeemo.artifacts.reading import read_bytes
 from edgeemo.errors import BadArtifact
-from edgeemo.files import is_plain
+from edgeemo.files import confined
+from edgeemo.loading import load_json, read_bytes
 
 _MOST = 64 << 20
 _KINDS = {"float32": "<f4", "float16": "<f2", "int32": "<i4"}
@@ -34,7 +33,7 @@ def read_tfjs(manifest: Path) -> dict[str, Tensor]:
     """
     found: dict[str, Tensor] = {}
     try:
-        for group in json.loads(read_bytes(manifest, _MOST).decode())["weightsManifest"]:
+        for group in load_json(manifest, BadArtifact, _MOST)["weightsManifest"]:
             data = b"".join(_beside(manifest, name) for name in group["paths"])
             at = 0
             for entry in group["weights"]:
@@ -62,9 +61,7 @@ def read_tfjs(manifest: Path) -> dict[str, Tensor]:
 
 
 def _beside(manifest: Path, name: Any) -> bytes:
-    if not is_plain(name):
-        raise BadArtifact(f"{manifest}: weights in {name!r}; expected a file of the same folder")
     try:
-        return read_bytes(manifest.parent / name, _MOST)
-    except BadArtifact as error:
-        raise BadArtifact(f"{manifest}: its weights: {error}") from None
+        return read_bytes(confined(manifest.parent, name, plain=True), BadArtifact, _MOST)
+    except (ValueError, BadArtifact) as error:
+        raise BadArtifact(f"{manifest}: weights in {error}") from None

@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from edgeemo import schema
 from edgeemo.artifacts.confidence import Confidence
-from edgeemo.errors import BadArtifact, BadInput, one_line
+from edgeemo.errors import BadArtifact, BadInput, printable
 from edgeemo.features import FeatureSpec
+from edgeemo.loading import parse_json
 from edgeemo.vision.images import ImageSpec
 
 SCHEMA = 1
@@ -22,6 +23,8 @@ SCHEMA = 1
 
 MAX_BYTES = 64 * 1024
 """Largest card that is read, in bytes of JSON; a real one has some 4 KB."""
+
+_MOST = 1e6  # of any figure on a card
 
 MISUSE = (
     "Not for judging people: no hiring, no policing, no grading, no lie detection, no diagnosis. "
@@ -229,6 +232,10 @@ class Card:
                 f"a spec of {type(self.spec).__name__}"
             )
         _check_outputs(self.outputs)
+        for metric in self.metrics:
+            for value in (metric.value, metric.spread, metric.human_ceiling, metric.baseline):
+                if value is not None and abs(value) > _MOST:
+                    raise BadArtifact(f"$.metrics: a figure of {value:g}; at most {_MOST:g} is one")
 
     @property
     def features(self) -> FeatureSpec:
@@ -277,9 +284,10 @@ def _check_outputs(outputs: tuple[Output, ...]) -> None:
     for i, output in enumerate(outputs):
         if not output.labels or len(set(output.labels)) != len(output.labels):
             raise BadArtifact(f"$.outputs[{i}].labels: expected one or more different labels")
-        if not output.low < output.high:
+        if not -_MOST <= output.low < output.high <= _MOST:
             raise BadArtifact(
-                f"$.outputs[{i}]: low must be under high, got {output.low} and {output.high}"
+                f"$.outputs[{i}]: low must be under high, both at most {_MOST:g} in size, "
+                f"got {output.low:g} and {output.high:g}"
             )
 
 
@@ -305,16 +313,13 @@ def from_json(text: str | bytes, where: str = "card") -> Card:
     raw = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
     if len(raw) > MAX_BYTES:
         raise BadArtifact(f"{where}: the card has {len(raw)} bytes; at most {MAX_BYTES} are read")
-    try:
-        value = json.loads(raw, object_pairs_hook=_no_twins, parse_constant=_no_constant)
-    # RecursionError: brackets nested thousands deep are not a card either.
-    except (ValueError, RecursionError) as error:
-        raise BadArtifact(f"{where}: the card is not valid JSON: {one_line(error)}") from None
+    value = parse_json(raw, BadArtifact, f"{where}: the card")
     # The schema's number comes first: a newer card may have keys that we cannot judge.
     version = value.get("schema") if isinstance(value, dict) else None
     if version != SCHEMA or isinstance(version, bool):
         raise BadArtifact(
-            f"{where}: card says schema {version!r:.20}, this edgeemo reads {SCHEMA}; "
+            f"{where}: card says schema {printable(repr(version), 20)}, "
+            f"this edgeemo reads {SCHEMA}; "
             "update with: pip install -U edgeemo"
         )
     try:
@@ -336,14 +341,3 @@ def _check_version(card: Card, where: str) -> None:
             f"{where}: needs edgeemo {card.min_edgeemo} or later, this is {__version__}; "
             "update with: pip install -U edgeemo"
         )
-
-
-def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) != len(pairs):
-        raise ValueError("a key occurs twice in one table")
-    return made
-
-
-def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is not a number that a card may hold")

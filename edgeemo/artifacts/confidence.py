@@ -18,6 +18,10 @@ from edgeemo.errors import BadArtifact
 GROUPS = 8
 """Bands are joined to so many groups of neighbours."""
 
+_MOST_INPUTS = 1000
+# Weights and odds beyond these decide alone, whatever the rest says; spreads below decide by noise.
+_MOST, _LEAST_SCALE = 1e6, 1e-6
+
 
 @dataclass(frozen=True)
 class Confidence:
@@ -45,16 +49,25 @@ class Confidence:
     share: float
 
     def __post_init__(self) -> None:
-        """Check lengths.
+        """Check lengths and ranges.
 
         Raises:
-            BadArtifact: they do not belong together.
+            BadArtifact: the lengths do not belong together, or a number is out of range.
         """
         n = len(self.center)
         if not n or len(self.scale) != n or len(self.weights) != 2 * n or min(self.scale) <= 0:
             raise BadArtifact(
                 f"$.calibration.confidence: {n} centers, {len(self.scale)} scales (more than 0) "
                 f"and {len(self.weights)} weights; expected n, n and 2 n"
+            )
+        numbers = (*self.center, *self.scale, *self.weights, self.bias)
+        wrong = [x for x in numbers if not abs(x) <= _MOST]
+        wrong += [x for x in self.scale if x < _LEAST_SCALE]
+        wrong += [x for x in (self.calibration_error, self.share) if not 0 <= x <= 1]
+        if wrong or n > _MOST_INPUTS:
+            raise BadArtifact(
+                f"$.calibration.confidence: {n} inputs, a number of {[*wrong, n][0]:g}; expected "
+                f"at most {_MOST_INPUTS}, and {_MOST:g} in size (scales from {_LEAST_SCALE:g})"
             )
 
     def of(

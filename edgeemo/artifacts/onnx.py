@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgeemo.artifacts.card import Card, from_json
-from edgeemo.artifacts.reading import read_bytes
 from edgeemo.errors import BadArtifact
+from edgeemo.loading import read_bytes
 
 CARD_KEY = "edgeemo.card"
 """Key of the card in the file's metadata."""
@@ -129,7 +129,7 @@ def read_onnx(path: Path) -> OnnxFile:
         BadArtifact: not there, too large, truncated, not ONNX, without a card, or holding
             something that edgeemo's writer does not write.
     """
-    data = read_bytes(path, MAX_BYTES)
+    data = read_bytes(path, BadArtifact, MAX_BYTES)
     try:
         return OnnxFile(data, check(data))
     except BadArtifact as error:

@@ -16,9 +16,9 @@ from pathlib import Path
 
 from edgeemo.artifacts.card import MAX_BYTES as MAX_CARD
 from edgeemo.artifacts.card import Card, from_json
-from edgeemo.artifacts.reading import read_bytes
 from edgeemo.artifacts.tflite_check import check_model
 from edgeemo.errors import BadArtifact
+from edgeemo.loading import read_bytes
 
 CARD_NAME = "edgeemo.card.json"
 """Name of the card in the ZIP."""
@@ -51,7 +51,7 @@ def read_tflite(path: Path) -> TfliteFile:
         BadArtifact: not there, too large, truncated, not TFLite, without a card, or holding
             something that edgeemo's writer does not write.
     """
-    data = read_bytes(path, MAX_BYTES)
+    data = read_bytes(path, BadArtifact, MAX_BYTES)
     try:
         return check(data)
     except BadArtifact as error:

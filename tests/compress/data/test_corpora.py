@@ -235,7 +235,7 @@ def test_msp_podcast(tmp_path: Path, place, details: str) -> None:
         (MSP.replace("EmoVal", "Valence"), "{}", "column 'EmoVal' is missing"),
         (MSP.replace("MSP-PODCAST_0001", "../0001"), "{}", "labels_consensus.csv:2: path"),
         (MSP, "[]", "labels_detailed.json: expected an object"),
-        (MSP, "{", "labels_detailed.json: is not JSON"),
+        (MSP, "{", "labels_detailed.json is not JSON"),
         (MSP, '{"a.wav": {"W1": {}}}', "a.wav: W1: EmoClass_Major is missing"),
         (
             MSP,

@@ -70,5 +70,5 @@ def test_faults_are_named_with_their_path(read, text, message):
 def test_a_recipe_that_is_not_there():
     with pytest.raises(BadRecipe, match="did you mean 'demo'"):
         load_recipe("demoo")
-    with pytest.raises(BadRecipe, match="No such file"):
+    with pytest.raises(BadRecipe, match="no such file"):
         load_recipe("nowhere/x.toml")

@@ -1,0 +1,66 @@
+"""Files that are whole or absent, and names that stay in their folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edgeemo.files import confined, replacing, write_text
+
+
+@pytest.mark.parametrize("name", ["a.wav", "b/a.wav", "./b//a.wav", "..a", "b..c/d", "é 語.wav"])
+def test_names_inside(tmp_path: Path, name: str) -> None:
+    assert confined(tmp_path, name).is_relative_to(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", ".", "..", "../a", "a/../../b", "/etc/passwd", "//a", "a\\b", "C:a", "C:/a", "a\0b"],
+)
+def test_names_that_leave(tmp_path: Path, name: str) -> None:
+    for plain in (False, True):
+        with pytest.raises(ValueError, match="leaves the folder|no path") as caught:
+            confined(tmp_path, name, plain=plain)
+        assert "\n" not in str(caught.value) and "\0" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", [None, 1, ["a"], {"a": 1}])
+def test_what_is_no_name(tmp_path: Path, name: object) -> None:
+    with pytest.raises(ValueError, match="expected a name, got"):
+        confined(tmp_path, name)
+
+
+def test_plain_names_have_no_folder(tmp_path: Path) -> None:
+    assert confined(tmp_path, "a.bin", plain=True) == tmp_path / "a.bin"
+    with pytest.raises(ValueError, match="no path"):
+        confined(tmp_path, "b/a.bin", plain=True)
+
+
+def test_links(tmp_path: Path) -> None:
+    home, away = tmp_path / "home", tmp_path / "away"
+    home.mkdir()
+    away.mkdir()
+    (away / "a.wav").touch()
+    (home / "inside.wav").touch()
+    (home / "link.wav").symlink_to(away / "a.wav")
+    (home / "folder").symlink_to(away)
+    (home / "near.wav").symlink_to(home / "inside.wav")
+    (home / "loop").symlink_to(home / "loop")
+    for name in ("link.wav", "folder/a.wav"):
+        with pytest.raises(ValueError, match="is a link that leaves the folder; copy the file"):
+            confined(home, name)
+    with pytest.raises(ValueError, match="cannot be followed|leaves"):
+        confined(home, "loop")
+    assert confined(home, "near.wav") == home / "near.wav"
+    (tmp_path / "alias").symlink_to(home)
+    assert confined(tmp_path / "alias", "inside.wav") == tmp_path / "alias" / "inside.wav"
+
+
+def test_an_error_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    write_text(path, "old")
+    with pytest.raises(KeyError), replacing(path) as temporary:
+        temporary.write_text("half")
+        raise KeyError
+    assert path.read_text() == "old" and [p.name for p in tmp_path.iterdir()] == ["a.txt"]
