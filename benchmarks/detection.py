@@ -25,7 +25,7 @@ import numpy as np
 from edgeemo.errors import EdgeemoError
 from edgeemo.faces import DETECTORS, Detector, Face, open_detector
 from edgeemo.files import write_text
-from edgeemo.vision.images import ImageSpec, Pixels, cut
+from edgeemo.vision.images import ImageSpec, Pixels, crop_face
 from edgeemo.vision.pictures import read_picture
 
 RESULT = Path(__file__).parent / "results" / "detection.json"
@@ -79,7 +79,7 @@ def near(box: Box, label: Box) -> bool:
 def frame() -> tuple[Pixels, Face]:
     """640 x 480 with one face of some 190 pixels."""
     image = read_picture(DATA / "photos" / "single_lisa1.jpg")
-    wide = cut(image, None, ImageSpec(512, 3, (0.5,) * 3, (0.5,) * 3))
+    wide = crop_face(image, None, ImageSpec(512, 3, (0.5,) * 3, (0.5,) * 3))
     made = np.full((480, 640, 3), wide[0, 0], np.uint8)
     made[:, 64:576] = wide[16:496]
     return made, max(open_detector("blazeface").find(made), key=lambda f: f.score)

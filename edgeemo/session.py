@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import numbers
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,22 +15,16 @@ from edgeemo.artifacts.card import Card
 from edgeemo.backends import Backend, open_backend
 from edgeemo.errors import BadInput, require
 from edgeemo.features import log_mel
+from edgeemo.renamed import renamed
+from edgeemo.speech.samples import PIECE_SECONDS, as_float, validate_samples
 from edgeemo.speech.smoothing import SMOOTHING, Smoothing
-from edgeemo.types import Emotion
+from edgeemo.types import SAMPLE_RATE, Emotion
 from edgeemo.vision.images import Box, ImageSpec, preprocess
 
 if TYPE_CHECKING:
-    from edgeemo.speech.profile import Baseline
+    from edgeemo.speech.profile import SpeakerProfile
     from edgeemo.speech.stream import Stream
     from edgeemo.speech.vad import Gate
-
-RATES = (1_000, 384_000)
-"""Lowest and highest sample rate that is accepted, in Hz."""
-
-PIECE_SECONDS = 60.0
-"""Longer sound is cut into equal pieces of at most this length, so that memory stays small."""
-
-_LOUDEST = 16.0  # resampling may exceed 1 a little; int16 values as floats reach 32768
 
 
 class Session:
@@ -50,12 +43,13 @@ class Session:
         self.path = path
         self.backend = backend
 
+    @renamed(baseline="profile")
     def predict(
         self,
         values: ArrayLike,
         rate: int | None = None,
         *,
-        baseline: Baseline | None = None,
+        profile: SpeakerProfile | None = None,
         box: Box | None = None,
     ) -> Emotion:
         """One estimate for a clip of speech or for a face, by the model's task.
@@ -68,7 +62,7 @@ class Session:
                 `card.window.min_seconds`. A face: uint8 [height, width, 3], RGB.
             rate: of speech: sample rate in Hz, None for 16000. Another rate than the model's is
                 resampled (extra "audio").
-            baseline: of the person who speaks, made by `edgeemo calibrate`.
+            profile: of the person who speaks, made by `edgeemo calibrate`.
             box: of a face: left, top, right, bottom in pixels; None if the whole picture is the
                 face (`edgeemo.faces` finds faces in pictures).
 
@@ -85,28 +79,28 @@ class Session:
             BadArtifact: the model does not give what its card promises.
         """
         if self.card.task == "face":
-            if rate is not None or baseline is not None:
-                raise BadInput(f"{self.card.name} takes faces; rate and baseline are for speech")
+            if rate is not None or profile is not None:
+                raise BadInput(f"{self.card.name} takes faces; rate and profile are for speech")
             return self._face(values, box)
         if box is not None:
             raise BadInput(f"{self.card.name} takes speech; a box is for faces")
-        return self._speech(values, 16_000 if rate is None else rate, baseline)
+        return self._speech(values, SAMPLE_RATE if rate is None else rate, profile)
 
     def _face(self, image: ArrayLike, box: Box | None) -> Emotion:
-        taken = preprocess(np.asarray(image), box, self.card.image)
+        face = preprocess(np.asarray(image), box, self.card.image)
         # A face means the same in a mirror; both views together are right more often.
-        mirrored = np.ascontiguousarray(taken[:, :, ::-1])
-        found = self.aggregate((self.backend.run(view), view) for view in (taken, mirrored))
+        mirrored = np.ascontiguousarray(face[:, :, ::-1])
+        emotion = self.aggregate((self.backend.run(view), view) for view in (face, mirrored))
         if box is None:
-            return found
+            return emotion
         left, top, right, bottom = (round(float(v)) for v in box)
-        return replace(found, box=(left, top, right, bottom))
+        return replace(emotion, box=(left, top, right, bottom))
 
-    def _speech(self, samples: ArrayLike, rate: int, baseline: Baseline | None) -> Emotion:
+    def _speech(self, samples: ArrayLike, rate: int, profile: SpeakerProfile | None) -> Emotion:
         spec = self.card.features
-        clip = checked(samples, rate)
-        if baseline is not None:
-            clip = baseline.level(as_float(clip))
+        clip = validate_samples(samples, rate)
+        if profile is not None:
+            clip = profile.level(as_float(clip))
         seconds = len(clip) / rate
         if rate != spec.sample_rate:
             clip = require("soxr", "audio").resample(clip, rate, spec.sample_rate)
@@ -118,30 +112,31 @@ class Session:
             )
         pieces = np.array_split(clip, math.ceil(len(clip) / (PIECE_SECONDS * spec.sample_rate)))
         values = (self.model_input(piece) for piece in pieces)
-        found = self.aggregate(((self.backend.run(v), v) for v in values), baseline)
+        found = self.aggregate(((self.backend.run(v), v) for v in values), profile)
         return replace(found, end=seconds)
 
+    @renamed(baseline="profile", hop_seconds="stride_seconds", window_seconds="context_seconds")
     def stream(
         self,
-        rate: int = 16_000,
+        rate: int = SAMPLE_RATE,
         *,
-        hop_seconds: float = 0.25,
-        window_seconds: float = 3.0,
+        stride_seconds: float = 0.25,
+        context_seconds: float = 3.0,
         smoothing: Smoothing | None = SMOOTHING,
         gate: str | Gate | None = "energy",
-        baseline: Baseline | None = None,
+        profile: SpeakerProfile | None = None,
         abstain: float = 0.0,
     ) -> Stream:
         """Estimates while sound comes in; see `edgeemo.speech.stream.Stream` for what is promised.
 
         Args:
             rate: sample rate of what will be pushed, Hz.
-            hop_seconds: from one estimate to the next; a whole number of the model's frames.
-            window_seconds: sound that an estimate looks at; as `hop_seconds`, at most a minute.
+            stride_seconds: from one estimate to the next; a whole number of the model's frames.
+            context_seconds: sound that an estimate looks at; as `stride_seconds`, at most a minute.
             smoothing: how; None gives each window's own estimate.
             gate: tells where somebody speaks: "energy", "silero" (extra "live"), an object of
                 one's own (`edgeemo.speech.vad.Gate`), or None for estimates everywhere.
-            baseline: of the person who speaks, made by `edgeemo calibrate`.
+            profile: of the person who speaks, made by `edgeemo calibrate`.
             abstain: 0..1; where the confidence is lower the numbers are absent.
 
         Raises:
@@ -150,7 +145,9 @@ class Session:
         """
         from edgeemo.speech.stream import Stream
 
-        return Stream(self, rate, hop_seconds, window_seconds, smoothing, gate, baseline, abstain)
+        return Stream(
+            self, rate, stride_seconds, context_seconds, smoothing, gate, profile, abstain
+        )
 
     def model_input(self, clip: NDArray[Any]) -> NDArray[np.float32]:
         """What the backend takes for checked samples at the model's rate: [1, ...]."""
@@ -160,47 +157,49 @@ class Session:
 
     def aggregate(
         self,
-        found: Iterable[tuple[Mapping[str, NDArray[np.float32]], NDArray[np.float32]]],
-        baseline: Baseline | None = None,
+        pieces: Iterable[tuple[Mapping[str, NDArray[np.float32]], NDArray[np.float32]]],
+        profile: SpeakerProfile | None = None,
     ) -> Emotion:
         """The estimate of one or more pieces of a sound, which count alike.
 
         Args:
-            found: of each piece the backend's outputs and what it was given, [1, ...].
-            baseline: moves the estimate to a person's own.
+            pieces: of each the backend's outputs and its input, [1, ...].
+            profile: of the person who speaks.
 
         Raises:
-            BadInput: the baseline is of another model.
+            BadInput: the profile's head is of another model.
         """
         outputs: list[Mapping[str, NDArray[np.float32]]] = []
-        sure: list[float] = []
+        confidences: list[float] = []
         fitted = self.card.calibration.confidence
-        for out, given in found:
-            outputs.append(out)
+        for output, model_input in pieces:
+            outputs.append(output)
             if fitted is not None:
-                sure.append(fitted.of(out, self._confidence_features(given)))
+                confidences.append(fitted.of(output, self._confidence_features(model_input)))
         mean = {name: np.mean([o[name] for o in outputs], axis=0)[0] for name in outputs[0]}
-        if baseline is not None:
-            mean = baseline.apply(mean, self.card)
+        if profile is not None:
+            mean = profile.apply(mean, self.card)
         values: dict[str, dict[str, float]] = {}
-        for output in self.card.outputs:
-            clipped = np.clip(mean[output.name].astype(float), output.low, output.high)
-            values[output.name] = dict(zip(output.labels, clipped.tolist(), strict=True))
-        adv, classes = values.get("adv", {}), values.get("probs", {})
+        for spec in self.card.outputs:
+            clipped = np.clip(mean[spec.name].astype(float), spec.low, spec.high)
+            values[spec.name] = dict(zip(spec.labels, clipped.tolist(), strict=True))
+        dimensions, classes = values.get("adv", {}), values.get("probs", {})
+        likeliest = max(classes.values(), default=0.0)
+        confidence = float(np.mean(confidences)) if confidences else likeliest
         return Emotion(
-            arousal=adv.get("arousal"),
-            dominance=adv.get("dominance"),
-            valence=adv.get("valence"),
+            arousal=dimensions.get("arousal"),
+            dominance=dimensions.get("dominance"),
+            valence=dimensions.get("valence"),
             classes=classes,
-            confidence=float(np.mean(sure)) if sure else max(classes.values(), default=0.0),
+            confidence=confidence,
             expression=max(classes, key=classes.__getitem__, default=None),
         )
 
-    def _confidence_features(self, given: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _confidence_features(self, model_input: NDArray[np.float32]) -> NDArray[np.float32]:
         """The log-mel that a confidence looks at, also where the model makes it inside itself."""
         if self.card.input == "samples":
-            return log_mel(given[0], self.card.features)[np.newaxis]
-        return given
+            return log_mel(model_input[0], self.card.features)[np.newaxis]
+        return model_input
 
     def __repr__(self) -> str:
         card = self.card
@@ -247,41 +246,3 @@ def _input(card: Card) -> str:
         f"{card.input} {shape}, {card.spec.sample_rate} Hz mono, "
         f"at least {card.window.min_seconds:g} s"
     )
-
-
-def as_float(clip: NDArray[Any]) -> NDArray[np.float32]:
-    """Samples in -1..1 as float32; int16 is divided by 32768."""
-    return clip.astype(np.float32) / np.float32(32768) if clip.dtype == np.int16 else clip
-
-
-def checked(samples: ArrayLike, rate: int) -> NDArray[Any]:
-    """Samples that a caller gave, checked: float32 or int16, [n], finite and in range.
-
-    Raises:
-        BadInput: wrong rank, dtype or rate, or a sample that is not finite or far beyond -1..1.
-    """
-    low, high = RATES
-    whole = isinstance(rate, numbers.Integral) and not isinstance(rate, bool)
-    if not whole or not low <= rate <= high:
-        raise BadInput(f"rate is {rate!r}; expected a whole number of Hz, {low} to {high}")
-    clip = np.asarray(samples)
-    if clip.ndim != 1:
-        raise BadInput(
-            f"samples have shape {clip.shape}; expected [n], mono (mix channels with a mean)"
-        )
-    kind = clip.dtype.newbyteorder("=")
-    if kind == np.int16:
-        return np.ascontiguousarray(clip, dtype=np.int16)
-    if kind not in (np.float32, np.float64):
-        raise BadInput(f"samples are {clip.dtype}; expected float32 or float64 in -1..1, or int16")
-    if len(clip):
-        # One pass over the clip in the usual case: a NaN makes the sum of extremes a NaN.
-        peak = max(float(clip.max()), -float(clip.min()))
-        if not math.isfinite(peak):
-            at = int(np.flatnonzero(~np.isfinite(clip))[0])
-            raise BadInput(f"samples[{at}] is {clip[at]}; expected finite values in -1..1")
-        if peak > _LOUDEST:
-            raise BadInput(
-                f"samples reach {peak:g}; expected -1..1 (divide 16-bit values by 32768)"
-            )
-    return np.ascontiguousarray(clip, dtype=np.float32)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+SAMPLE_RATE = 16_000
+"""Of speech in edgeemo unless a model's card says otherwise, Hz."""
+
 DIMENSIONS = ("arousal", "dominance", "valence")
 """Order of the three dimensions everywhere in edgeemo. Each lies in 0..1."""
 

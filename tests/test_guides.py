@@ -81,5 +81,5 @@ def test_every_option_of_live_is_told() -> None:
     live.add_arguments(parser)
     text = (GUIDES / "live.md").read_text()
     options = [name for action in parser._actions for name in action.option_strings]
-    told = {"--model", "--face-model", "--backend", "--baseline"}  # of every command: in its help
+    told = {"--model", "--face-model", "--backend", "--profile"}  # of every command: in its help
     assert [name for name in options if f"{name}" not in text and name not in told] == []

@@ -9,30 +9,13 @@ import inspect
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 import edgeemo
 
 ROOT = Path(__file__).resolve().parents[1]
-
-PUBLIC = {
-    "Baseline",
-    "Card",
-    "Emotion",
-    "FeatureSpec",
-    "ImageSpec",
-    "LogMel",
-    "Session",
-    "Smoothing",
-    "Stream",
-    "__version__",
-    "camera",
-    "errors",
-    "load",
-    "log_mel",
-    "microphone",
-}
 
 
 def public_files() -> list[Path]:
@@ -70,16 +53,64 @@ def undocumented(path: Path) -> list[str]:
     return missing
 
 
+def declared() -> dict[str, str]:
+    """Public names and their modules as a type checker sees them."""
+    tree = ast.parse(Path(edgeemo.__file__).read_text())
+    (block,) = (
+        n for n in tree.body if isinstance(n, ast.If) and ast.unparse(n.test) == "TYPE_CHECKING"
+    )
+    assert all(isinstance(n, ast.ImportFrom) for n in block.body)
+    return {alias.asname: node.module for node in block.body for alias in node.names}
+
+
+def test_type_checkers_see_the_names_that_are_there() -> None:
+    assert sorted([*declared(), "__version__"]) == edgeemo.__all__
+    for name, home in declared().items():
+        assert getattr(importlib.import_module(home), name) is getattr(edgeemo, name)
+    assert set(dir(edgeemo)) >= set(edgeemo.__all__)
+
+
 def test_the_list_of_public_names_is_complete() -> None:
-    assert set(edgeemo.__all__) == PUBLIC
-    assert set(dir(edgeemo)) >= PUBLIC
+    """As httpx does it: what is no module and not private is in the list, and nothing else."""
+    for name in edgeemo.__all__:
+        getattr(edgeemo, name)
+    found = {
+        name
+        for name, value in vars(edgeemo).items()
+        if not name.startswith("_") and not isinstance(value, ModuleType)
+    }
+    unlisted = {"annotations", "TYPE_CHECKING", "ModuleType"}
+    assert found - unlisted == set(edgeemo.__all__) - {"__version__", "errors"}
 
 
-@pytest.mark.parametrize("name", sorted(PUBLIC))
+@pytest.mark.parametrize("name", edgeemo.__all__)
 def test_each_public_name_is_there(name: str) -> None:
     assert getattr(edgeemo, name) is not None
     if name != "__version__":
         assert inspect.getdoc(getattr(edgeemo, name))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("Baseline", "SpeakerProfile"), ("load_baseline", "load_profile")]
+)
+def test_a_renamed_name_works_and_warns(old: str, new: str) -> None:
+    for home in ("edgeemo", "edgeemo.speech.profile"):
+        with pytest.warns(DeprecationWarning, match=f"{old} is .*{new} now"):
+            assert getattr(importlib.import_module(home), old) is getattr(edgeemo, new)
+
+
+@pytest.mark.parametrize(("old", "new"), edgeemo._MOVED.items())
+def test_a_module_that_moved_says_where_it_is(old: str, new: str) -> None:
+    importlib.import_module(new)
+    with pytest.raises(ImportError) as caught:
+        importlib.import_module(old)
+    assert str(caught.value) == f"{old} is {new} now"
+    parent, _, name = old.rpartition(".")
+    with pytest.raises(ImportError, match=f"{old} is {new} now"):
+        exec(f"from {old} import anything")
+    if parent == "edgeemo":
+        with pytest.raises(AttributeError, match=f"it is {new} now"):
+            getattr(edgeemo, name)
 
 
 def test_a_lazy_name_is_the_thing_itself() -> None:
@@ -93,11 +124,9 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 
 
 def test_star_import_gives_the_public_names() -> None:
-    code = "from edgeemo import *; print(' '.join(n for n in dir() if n in __import__('sys').argv))"
-    run = subprocess.run(
-        [sys.executable, "-c", code, *PUBLIC], capture_output=True, text=True, check=True
-    )
-    assert set(run.stdout.split()) == PUBLIC
+    code = "before = {*dir(), 'before'}; from edgeemo import *; print(*(set(dir()) - before))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert set(run.stdout.split()) == set(edgeemo.__all__)
 
 
 def test_every_public_name_has_a_docstring() -> None:

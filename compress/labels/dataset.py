@@ -66,8 +66,8 @@ class LabelledDataset:
         copy: int [N], 0 is the clip as it is.
         partner: str [N], group of the second clip that is heard in the row, or "". Such a row
             belongs to both groups where people must be kept apart.
-        features: log-mel of each row, float16; or the face as `edgeemo.vision.images.cut` gives it,
-            uint8 [size, size * channels].
+        features: log-mel of each row, float16; or the face that `edgeemo.vision.images.crop_face`
+            gives, uint8 [size, size * channels].
         level: float32 [N], mean of the row's logmel40: how loud it is, natural log; NaN for faces.
         dimensions: float32 [N, 3], the teacher's arousal, dominance and valence; what students are
             trained on. A teacher of faces gives no dominance: that column is NaN.

@@ -22,7 +22,7 @@ from edgeemo import schema
 from edgeemo.errors import BadData, BadInput
 from edgeemo.features import SPECS, FeatureSpec, log_mel
 from edgeemo.types import CLASSES, DIMENSIONS
-from edgeemo.vision.images import ImageSpec, cut
+from edgeemo.vision.images import ImageSpec, crop_face
 
 from .. import distributed
 from ..data import augment
@@ -359,7 +359,7 @@ def _halves(data: bytes, width: int, dtype: type[Any] = np.float16) -> NDArray[A
 def _look(job: Job, spec: ImageSpec) -> _Prepared:
     """A face as it is; changes of pictures are cheap and made anew at each step of training."""
     image = job.clip.image()
-    face = cut(image, job.clip.box, spec)
+    face = crop_face(image, job.clip.box, spec)
     # The teacher sees the box alone, as sharp as it is.
     shown = image
     if job.clip.box is not None:

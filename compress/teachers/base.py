@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from edgeemo.errors import BadData, BadInput
 from edgeemo.types import CLASSES, DIMENSIONS
-from edgeemo.vision.images import Pixels, checked
+from edgeemo.vision.images import Pixels, validate_image
 
 Floats = NDArray[np.float32]
 
@@ -143,7 +143,7 @@ def check_faces(images: Sequence[Any]) -> list[Pixels]:
         raise BadInput("label() got no pictures; give at least one")
     for index, image in enumerate(images):
         try:
-            checked(image)
+            validate_image(image)
         except BadInput as error:
             raise BadInput(f"picture {index}: {error}") from None
     return list(images)

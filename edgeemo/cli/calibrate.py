@@ -1,4 +1,4 @@
-"""`edgeemo calibrate`: a person's own baseline, from calm speech or from labelled clips."""
+"""`edgeemo calibrate`: a speaker's profile, from calm speech or from labelled clips."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 HELP = (
-    "Learn where a person begins: from at least 30 s of calm speech, in sound files or spoken into "
-    "the microphone, or with --labels from clips of that person which somebody has rated. The "
-    "result is one small file for --baseline of `predict` and `live`; delete it and it is "
+    "Make a speaker's profile: the level of at least 30 s of calm speech, in sound files or spoken "
+    "into the microphone, or with --labels a correction fitted to annotated clips of that person. "
+    "The result is one small file for --profile of `predict` and `live`; delete it and it is "
     "forgotten. It stays on this machine."
 )
 
@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--labels",
         type=Path,
         metavar="CSV",
-        help="a table of rated clips: path, arousal, dominance, valence (0..1)",
+        help="a table of annotated clips: path, arousal, dominance, valence (0..1)",
     )
     parser.add_argument(
         "--model", default=DEFAULT, metavar="M", help="model of --labels (default: %(default)s)"
@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-o",
         "--output",
         type=Path,
-        default=Path("baseline.json"),
+        default=Path("profile.json"),
         metavar="F",
         help="file to write (default: %(default)s)",
     )
@@ -64,12 +64,14 @@ def run(args: argparse.Namespace) -> int:
             raise BadInput("give sound files or --labels, not both")
         session = load(args.model, args.backend)
         clips, labels = _labelled(args.labels, session)
-        made = from_labels(session, clips, labels)
+        profile = from_labels(session, clips, labels)
     else:
-        made = from_calm(_files(args.paths) if args.paths else _spoken(args.device))
-    made.save(args.output)
-    what = f"level {made.gain_db:+.1f} dB" if made.kind == "calm" else f"a head for {made.model}"
-    print(f"{args.output}: {what}, from {made.seconds:.0f} s in {made.clips} sounds")
+        profile = from_calm(_files(args.paths) if args.paths else _spoken(args.device))
+    profile.save(args.output)
+    level = f"level {profile.gain_db:+.1f} dB"
+    change = level if profile.kind == "calm" else f"a head for {profile.model}"
+    source = f"{profile.seconds:.0f} s in {profile.clips} clips"
+    print(f"{args.output}: {change}, from {source}")
     return 0
 
 
@@ -112,16 +114,16 @@ def _spoken(device: str | None) -> list[NDArray[np.float32]]:
     from edgeemo.speech.profile import LEAST_SECONDS
     from edgeemo.speech.vad import EnergyGate
 
-    gate, blocks, heard, told = EnergyGate(), [], 0.0, 0
+    gate, blocks, seconds, shown = EnergyGate(), [], 0.0, 0
     print("Speak calmly, as you usually do; Ctrl-C stops.", file=sys.stderr)
     with microphone(device) as sound:
         for block in sound:
             blocks.append(block)
-            heard += float(gate.push(block).sum()) * gate.block / 16000
-            if int(heard) > told:
-                told = int(heard)
-                print(f"\r{told} of {LEAST_SECONDS:g} s of speech", end="", file=sys.stderr)
-            if heard >= LEAST_SECONDS:
+            seconds += float(gate.push(block).sum()) * gate.block / 16000
+            if int(seconds) > shown:
+                shown = int(seconds)
+                print(f"\r{shown} of {LEAST_SECONDS:g} s of speech", end="", file=sys.stderr)
+            if seconds >= LEAST_SECONDS:
                 break
     print(file=sys.stderr)
     return [np.concatenate(blocks)]

@@ -8,6 +8,8 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgeemo.cli.options import OldName
+
 if TYPE_CHECKING:
     from edgeemo.export import ExportResult
 
@@ -41,7 +43,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--waveform", action="store_true", help="one file that takes 16 kHz samples"
     )
     parser.add_argument(
-        "--hop", action="store_true", help="files of one step: states are inputs and outputs"
+        "--step", action="store_true", help="step models: states are inputs and outputs"
+    )
+    parser.add_argument(
+        "--hop", dest="step", nargs=0, default=argparse.SUPPRESS, action=OldName, new="--step"
     )
     parser.add_argument("--json", action="store_true", help="one JSON object a file")
 
@@ -62,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
         args.int8,
         args.out,
         args.waveform,
-        args.hop,
+        args.step,
         say=logging.getLogger("edgeemo").info,
     )
     for result in results:

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 from edgeemo.artifacts.models import DEFAULT
 from edgeemo.backends import BACKENDS
+from edgeemo.cli.options import add_profile
 from edgeemo.errors import EdgeemoError
 
 if TYPE_CHECKING:
     from edgeemo.live.engine import Engine, Summary, View
-    from edgeemo.speech.profile import Baseline
+    from edgeemo.speech.profile import SpeakerProfile
 
 HELP = (
     "Listen and look, and show how voice and face would be perceived, four times a second. Without "
@@ -62,9 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     models.add_argument(
         "--backend", choices=sorted(BACKENDS), help="what runs them (default: by their ending)"
     )
-    models.add_argument(
-        "--baseline", metavar="F", help="of the person who speaks; made by `edgeemo calibrate`"
-    )
+    add_profile(models)
     views = parser.add_argument_group("how it is shown (default: in the terminal)")
     shown = views.add_mutually_exclusive_group()
     shown.add_argument("--json", action="store_true", help="one JSON object an estimate")
@@ -136,12 +135,12 @@ def _views(args: argparse.Namespace) -> list[View]:
     return [*views, Terminal(sys.stdout)]
 
 
-def _baseline(path: str | None) -> Baseline | None:
+def _profile(path: str | None) -> SpeakerProfile | None:
     if path is None:  # the import costs some milliseconds before the first estimate
         return None
-    from edgeemo.speech.profile import load_baseline
+    from edgeemo.speech.profile import load_profile
 
-    return load_baseline(path)
+    return load_profile(path)
 
 
 def _engine(args: argparse.Namespace) -> Engine:
@@ -156,8 +155,8 @@ def _engine(args: argparse.Namespace) -> Engine:
     voice = face = without_faces = None
     if sound is not None:
         session = load(args.model, args.backend)
-        baseline = _baseline(args.baseline)
-        voice = (sound[0], session.stream(baseline=baseline))
+        profile = _profile(args.profile)
+        voice = (sound[0], session.stream(profile=profile))
         models["voice"] = session.card.name
         required |= {"voice"} if sound[1] else set()
     if pictures is not None:
@@ -174,5 +173,5 @@ def _engine(args: argparse.Namespace) -> Engine:
         voice, face, models, required=required, in_order=args.fast, one_clock=chosen.files
     )
     if without_faces is not None:
-        engine.state.gone["face"] = without_faces
+        engine.state.ended["face"] = without_faces
     return engine

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgeemo.artifacts.models import DEFAULT, FACE_DEFAULT
 from edgeemo.backends import BACKENDS
+from edgeemo.cli.options import add_profile
 from edgeemo.errors import BadInput
 from edgeemo.faces import DETECTORS, Faces
 from edgeemo.faces.detectors import DEFAULT as DETECTOR
@@ -20,7 +21,7 @@ from edgeemo.session import Session, load
 from edgeemo.types import Emotion
 
 if TYPE_CHECKING:
-    from edgeemo.speech.profile import Baseline
+    from edgeemo.speech.profile import SpeakerProfile
 
 HELP = (
     "Estimate how speech in sound files, and faces in pictures and video, would be perceived. "
@@ -56,15 +57,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=DETECTOR,
         help="what finds faces; none: each picture is a face already (default: %(default)s)",
     )
-    parser.add_argument(
-        "--baseline", metavar="F", help="of the person who speaks; made by `edgeemo calibrate`"
-    )
+    add_profile(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
 
 
 def run(args: argparse.Namespace) -> int:
     """Predict every file; 1 if one could not be used."""
-    predictor = Predictor(args.model, args.backend, args.detector, args.baseline)
+    predictor = Predictor(args.model, args.backend, args.detector, args.profile)
     failed = False
     table = None if args.json else _Table()
     for file in files(args.paths, predictor.kinds):
@@ -87,11 +86,11 @@ class Predictor:
         self, model: str | None, backend: str | None, detector: str, baseline: str | None
     ) -> None:
         self._backend, self._detector = backend, detector
-        self._baseline: Baseline | None = None
+        self._baseline: SpeakerProfile | None = None
         if baseline is not None:
-            from edgeemo.speech.profile import load_baseline
+            from edgeemo.speech.profile import load_profile
 
-            self._baseline = load_baseline(baseline)
+            self._baseline = load_profile(baseline)
         self._named = None if model is None else load(model, backend)
         self._loaded: dict[str, Session] = {}
         self._faces: Faces | None = None
@@ -130,7 +129,7 @@ class Predictor:
         session = self._session("speech")
         rate = session.card.features.sample_rate
         samples = read_audio(path, rate)
-        return {"path": path} | _values(session.predict(samples, rate, baseline=self._baseline))
+        return {"path": path} | _values(session.predict(samples, rate, profile=self._baseline))
 
     def _finder(self) -> Faces:
         if self._faces is None:

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from edgeemo.errors import require
 from edgeemo.faces.boxes import Face, as_square, distinct, in_picture, is_among
-from edgeemo.vision.images import Pixels, checked
+from edgeemo.vision.images import Pixels, validate_image
 
 FILE = Path(__file__).parent / "face_detection_short_range.tflite"
 """The network."""
@@ -108,7 +108,7 @@ class BlazeFace:
 
     def _halves(self, image: Pixels) -> list[Pixels]:
         """A picture in colour, then half as large, a quarter, ...: its pixels are averaged once."""
-        image = checked(image)
+        image = validate_image(image)
         if image.ndim == 2:
             image = self._cv2.cvtColor(image, self._cv2.COLOR_GRAY2RGB)
         found = [image]

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from edgeemo.errors import BadInput
 from edgeemo.faces.boxes import Face
-from edgeemo.vision.images import Pixels, checked
+from edgeemo.vision.images import Pixels, validate_image
 
 DEFAULT = "blazeface"
 """The detector that is used when none is named."""
@@ -52,7 +52,7 @@ class Whole:
 
     def find(self, image: Pixels) -> list[Face]:
         """One face, as large as the picture."""
-        height, width = checked(image).shape[:2]
+        height, width = validate_image(image).shape[:2]
         return [Face((0.0, 0.0, float(width), float(height)), 1.0)]
 
     def follow(self, image: Pixels, known: Sequence[Face]) -> list[Face]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from edgeemo.errors import BadInput, require
 from edgeemo.faces.boxes import Face, as_square, distinct
-from edgeemo.vision.images import Pixels, checked, grey
+from edgeemo.vision.images import Pixels, grey, validate_image
 
 CASCADE = "haarcascade_frontalface_default.xml"
 
@@ -44,7 +44,7 @@ class Haar:
 
     def find(self, image: Pixels) -> list[Face]:
         """All faces of SMALLEST pixels or more, the surest first."""
-        image = checked(image)
+        image = validate_image(image)
         smallest = max(SMALLEST, max(image.shape[:2]) // 50)
         boxes, _, weights = self._cascade.detectMultiScale3(
             grey(image), 1.1, _NEIGHBOURS, minSize=(smallest, smallest), outputRejectLevels=True

@@ -10,7 +10,7 @@ import numpy as np
 from edgeemo.errors import require
 from edgeemo.faces.blazeface import FILE, GROW, LIFT, SURE
 from edgeemo.faces.boxes import Face, as_square, distinct
-from edgeemo.vision.images import Pixels, checked
+from edgeemo.vision.images import Pixels, validate_image
 
 
 class MediaPipe:
@@ -39,7 +39,7 @@ class MediaPipe:
 
     def find(self, image: Pixels) -> list[Face]:
         """Faces, the surest first."""
-        image = checked(image)
+        image = validate_image(image)
         if image.ndim == 2:
             image = np.repeat(image[..., np.newaxis], 3, axis=2)
         taken = self._mp.Image(self._mp.ImageFormat.SRGB, np.ascontiguousarray(image))

@@ -13,8 +13,15 @@ from typing import TYPE_CHECKING, Protocol
 
 from edgeemo.errors import EdgeemoError
 from edgeemo.fusion import STALE_SECONDS, Fusion
-from edgeemo.live.sides import Event, PictureSource, SoundSource, Worker, face_events, voice_events
 from edgeemo.live.state import Block, Item, Picture, State
+from edgeemo.live.workers import (
+    Event,
+    PictureSource,
+    SoundSource,
+    Worker,
+    face_events,
+    voice_events,
+)
 from edgeemo.speech.stream import Stream
 
 if TYPE_CHECKING:
@@ -62,8 +69,8 @@ class Summary:
         part = self.cpu / self.elapsed if self.elapsed else 0.0
         pictures = f", {state.pictures} pictures" if "face" in state.sources else ""
         yield (
-            f"{state.seconds:.1f} s in {self.elapsed:.1f} s: {state.told} estimates{pictures}; "
-            f"{100 * part:.1f} % of one core"
+            f"{state.seconds:.1f} s in {self.elapsed:.1f} s: {state.num_estimates} estimates"
+            f"{pictures}; {100 * part:.1f} % of one core"
         )
         if state.latencies:
             yield (
@@ -173,7 +180,7 @@ class Engine:
             if side in self._required:
                 raise
             self._errors[side] = error
-            self.state.gone[side] = str(error)
+            self.state.ended[side] = str(error)
             return None
 
     def _open_voice(self, stack: ExitStack) -> Iterator[Event] | None:
@@ -216,7 +223,7 @@ class Engine:
         if found is None:
             self._ended(event)
         elif isinstance(found, Picture):
-            self._saw(self._moved(found, event), event, views)
+            self._on_picture(self._align_time(found, event), event, views)
         else:
             self._track("voice", event)
             if isinstance(found, Block):
@@ -226,19 +233,19 @@ class Engine:
                 self._last_voice = found.end
                 self.state.voice = found
                 self._fusion.voice(found)
-                self._tell(found.end, event, views)
+                self._emit(found.end, event, views)
         self._measure()
 
-    def _saw(self, picture: Picture, event: Event, views: Sequence[View]) -> None:
+    def _on_picture(self, picture: Picture, event: Event, views: Sequence[View]) -> None:
         self.state.seen(picture)
         if picture.faces:
             self._fusion.face(picture.faces[0])
         self._show(picture, views)
         # While the voice gives estimates they carry the face along.
         if picture.seconds - self._last_voice >= STALE_SECONDS and picture.seconds >= self._due:
-            self._tell(picture.seconds, event, views)
+            self._emit(picture.seconds, event, views)
 
-    def _tell(self, at: float, event: Event, views: Sequence[View]) -> None:
+    def _emit(self, at: float, event: Event, views: Sequence[View]) -> None:
         estimate = self._fusion.estimate(at)
         self._due = at + HOP_SECONDS
         self.state.tell(estimate)
@@ -268,7 +275,7 @@ class Engine:
             self._origins[side] = before + _FOLLOW * (now - before)
         return self._origins[side]
 
-    def _moved(self, picture: Picture, event: Event) -> Picture:
+    def _align_time(self, picture: Picture, event: Event) -> Picture:
         """The picture on the voice's clock, so that times are those of the sound's samples."""
         begun = self._track("face", event)
         at = event.seconds
@@ -280,12 +287,12 @@ class Engine:
 
     def _ended(self, event: Event) -> None:
         if event.error is None:
-            self.state.gone[event.side] = "ended"
+            self.state.ended[event.side] = "ended"
             return
         if not isinstance(event.error, EdgeemoError):
             raise event.error  # a fault of edgeemo's own: show its traceback
         self._errors[event.side] = event.error
-        self.state.gone[event.side] = str(event.error)
+        self.state.ended[event.side] = str(event.error)
 
     def _measure(self) -> None:
         """Processor time and losses, once a second."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeemo.errors import BadInput
-from edgeemo.live.sides import PictureSource, SoundSource
+from edgeemo.live.workers import PictureSource, SoundSource
 
 if TYPE_CHECKING:
     from edgeemo.faces import Faces

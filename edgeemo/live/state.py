@@ -72,13 +72,13 @@ class State:
         voice: the newest estimate of the voice alone.
         picture: the newest one, with its faces.
         trace: estimates of the last TRACE_SECONDS, oldest first.
-        told: number of estimates so far.
+        num_estimates: number of estimates so far.
         pictures: number of pictures so far.
         latencies: from a window's last sample to the shown estimate, seconds; the last 240.
         cpu: share of one core that the process took in the last second, or None before that.
         overruns: times that sound was lost.
         muted_seconds: sound up to now that is exactly 0.
-        gone: by side why it ended, or why it never began.
+        ended: by side why it ended, or why it never began.
         recording: the folder that is written to, or None.
     """
 
@@ -91,13 +91,13 @@ class State:
     voice: Emotion | None = None
     picture: Picture | None = None
     trace: deque[Fused] = field(default_factory=deque)
-    told: int = 0
+    num_estimates: int = 0
     pictures: int = 0
     latencies: deque[float] = field(default_factory=lambda: deque(maxlen=240))
     cpu: float | None = None
     overruns: int = 0
     muted_seconds: float = 0.0
-    gone: dict[str, str] = field(default_factory=dict)
+    ended: dict[str, str] = field(default_factory=dict)
     recording: str | None = None
 
     def heard(self, block: Block) -> None:
@@ -116,7 +116,7 @@ class State:
     def tell(self, estimate: Fused) -> None:
         """Take an estimate, and forget those that fall out of the trace."""
         self.estimate = estimate
-        self.told += 1
+        self.num_estimates += 1
         self.trace.append(estimate)
         while self.trace[0].end < estimate.end - TRACE_SECONDS:
             self.trace.popleft()
@@ -132,8 +132,8 @@ class State:
 
     def _notes(self) -> Iterator[str]:
         for side, device in (("voice", "microphone"), ("face", "camera")):
-            if side in self.gone:
-                yield f"{side}: {self.gone[side]}"
+            if side in self.ended:
+                yield f"{side}: {self.ended[side]}"
             elif side not in self.sources:
                 yield f"{side}: no {device} in use"
             elif side in self.estimate.ignored:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from edgeemo.devices.microphone import SoundFile
 from edgeemo.errors import BadInput
-from edgeemo.live.sides import RATE
+from edgeemo.live.workers import RATE
 from edgeemo.vision.video import is_video
 
 

@@ -12,8 +12,8 @@ import numpy as np
 
 from edgeemo.errors import BadInput
 from edgeemo.fusion import Fused
-from edgeemo.live.sides import RATE
 from edgeemo.live.state import Block, Item, State
+from edgeemo.live.workers import RATE
 from edgeemo.types import DIMENSIONS
 
 _HEAD = " time  arousal  dominance  valence  class            sides\n"

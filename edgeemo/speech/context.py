@@ -65,20 +65,20 @@ class Context(Protocol):
         """Forget all samples."""
 
 
-def open_context(session: Session, window: int, hop: int) -> Context:
+def open_context(session: Session, window: int, stride: int) -> Context:
     """The cheapest way that the model allows.
 
     Args:
         session: whose model runs.
         window: samples, a whole number of frames.
-        hop: samples between estimates, a whole number of frames.
+        stride: samples between estimates, a whole number of frames.
     """
     card = session.card
     if card.input == "samples" or card.features.prenorm != "none":
         return _SampleContext(session, window)
     if session.backend.streams:
-        return _StepContext(session, window, hop)
-    return _FrameContext(session, window, hop)
+        return _StepContext(session, window, stride)
+    return _FrameContext(session, window, stride)
 
 
 class _SampleContext:
@@ -105,11 +105,11 @@ class _SampleContext:
 class _FrameContext:
     """For models that take frames: each frame is computed once, the model runs anew each time."""
 
-    def __init__(self, session: Session, window: int, hop: int) -> None:
+    def __init__(self, session: Session, window: int, stride: int) -> None:
         self._session, self._window = session, window
         self._step = session.card.features.hop
         self._front = LogMel(session.card.features)
-        self._ring = Ring((window + hop) // self._step, (session.card.features.bands,))
+        self._ring = Ring((window + stride) // self._step, (session.card.features.bands,))
 
     def push(self, samples: NDArray[np.float32]) -> None:
         self._ring.push(self._front.push(samples))
@@ -130,8 +130,8 @@ class _FrameContext:
 class _StepContext(_FrameContext):
     """For backends that go on frame by frame: two states, begun half a window apart."""
 
-    def __init__(self, session: Session, window: int, hop: int) -> None:
-        super().__init__(session, window, hop)
+    def __init__(self, session: Session, window: int, stride: int) -> None:
+        super().__init__(session, window, stride)
         # A whole number of frames, at least half a window, so that two cover one.
         self._half = -(-window // (2 * self._step)) * self._step
         self._states: list[StepModel] = [session.backend.step_model() for _ in range(2)]

@@ -1,17 +1,19 @@
-"""A person's or a device's own level, and a head fitted to one's own labels: one file each.
+"""Profile of a speaker or a device: a level, or a head fitted to labels; one file each.
 
 A model takes a voice that is loud in the recording for an excited one; but how loud it is in the
 recording says as much about microphone, distance and habit. Half a minute of calm speech tells
-that level, and sound is brought to the level at which the models learned calm speech (`from_calm`).
+that level, and sound is brought to the level of calm speech in the training data (`from_calm`).
 Labelled clips of your own tell more (`from_labels`): a correction of the outputs. Both give a
-`Baseline`: one small JSON file, used by `Session.predict` and `Session.stream`, and gone when it
-is deleted. It holds no sound, but it tells a little about a voice: treat it as personal data.
+`SpeakerProfile`: one small JSON file, used by `Session.predict` and `Session.stream`, and gone
+when it is deleted. It holds no sound, but it tells a little about a voice: treat it as personal
+data.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -38,20 +40,21 @@ LEAST_CLIPS = 20
 """Labelled clips that `from_labels` asks for: from 20 on valence gains (benchmarks/baseline.py)."""
 
 CALM_DB = -35.9
-"""Level of calm speech where the models learned ratings: mean over the 14 speakers of EmoTale of
+"""Level of calm speech in the annotated training data: mean over the 14 speakers of EmoTale of
 the mean power of their neutral speech, dB of full scale."""
 
 MOST_DB = 40.0
-"""Largest change of level; calm speech that needs more was hardly recorded."""
+"""Largest change of level, dB; calm speech that needs more was recorded far too quietly."""
 
 RIDGE = 100.0
 """Weight of "change nothing" against the labels, in clips."""
 
 _MOST_BYTES = 64 * 1024
+_OUTPUT_SD = 0.1  # outputs vary by about so much over clips; it puts the penalty into their units
 
 
 @dataclass(frozen=True)
-class Baseline:
+class SpeakerProfile:
     """What is changed for one person or device.
 
     Attributes:
@@ -103,19 +106,19 @@ class Baseline:
             card: of the model that gave them.
 
         Raises:
-            BadInput: the baseline is of another model.
+            BadInput: the profile's head is of another model.
         """
         if self.kind == "calm":
             return dict(outputs)
         if card.digest != self.digest:
             raise BadInput(
-                f"the baseline's head was fitted to another file ({self.model}) than this one "
+                f"the profile's head was fitted to another file ({self.model}) than this one "
                 f"({card.name}); make it again with: edgeemo calibrate --labels"
             )
         row = _row(outputs, card)
         if len(row) != len(self.matrix[0]):
             raise BadInput(
-                f"the baseline's head takes {len(self.matrix[0])} outputs, not {len(row)}"
+                f"the profile's head takes {len(self.matrix[0])} outputs, not {len(row)}"
             )
         shift = np.array(self.offset) + np.array(self.matrix) @ row
         return {**outputs, "adv": (outputs["adv"] + shift).astype(np.float32)}
@@ -125,8 +128,8 @@ class Baseline:
         write_text(Path(path), json.dumps(schema.write(self), indent=1) + "\n")
 
 
-def load_baseline(path: str | Path) -> Baseline:
-    """Read a file that `Baseline.save` wrote.
+def load_profile(path: str | Path) -> SpeakerProfile:
+    """Read a file that `SpeakerProfile.save` wrote.
 
     Raises:
         BadInput: no such file, or it holds something else; the message has the path of the fault.
@@ -136,55 +139,55 @@ def load_baseline(path: str | Path) -> Baseline:
             raw = file.read(_MOST_BYTES + 1)
     except OSError as error:
         raise BadInput(
-            f"{path}: cannot be read ({error.strerror}); give a baseline's file"
+            f"{path}: cannot be read ({error.strerror}); give a file that `edgeemo calibrate` wrote"
         ) from None
     try:
         if len(raw) > _MOST_BYTES:
             raise ValueError(f"more than {_MOST_BYTES} bytes")
-        return schema.read(Baseline, json.loads(raw), BadInput)
+        return schema.read(SpeakerProfile, json.loads(raw), BadInput)
     except (ValueError, RecursionError, BadInput) as error:
-        raise BadInput(f"{path}: not a baseline: {error}") from None
+        raise BadInput(f"{path}: not a profile: {error}") from None
 
 
-def from_calm(sounds: Iterable[NDArray[np.float32]], rate: int = 16_000) -> Baseline:
-    """A baseline from calm speech of one person, or of whoever uses one device.
+def from_calm(sounds: Iterable[NDArray[np.float32]], rate: int = 16_000) -> SpeakerProfile:
+    """A profile from calm speech of one person, or of whoever uses one device.
 
     Args:
         sounds: samples, [n] float32, -1..1; LEAST_SECONDS of speech in all.
         rate: their sample rate, Hz.
 
     Raises:
-        BadInput: less speech than that, or so quiet that it was hardly recorded.
+        BadInput: less speech than that, or speech that was recorded far too quietly or loudly.
     """
-    found = [speech_power(x, rate) for x in sounds]
-    seconds = sum(s for s, _ in found)
+    powers = [speech_power(x, rate) for x in sounds]
+    seconds = sum(s for s, _ in powers)
     if seconds < LEAST_SECONDS:
         raise BadInput(
-            f"{seconds:.1f} s of speech; a baseline needs at least {LEAST_SECONDS:g} s of calm "
+            f"{seconds:.1f} s of speech; a profile needs at least {LEAST_SECONDS:g} s of calm "
             "speech: less shows one mood at one distance"
         )
-    gain = calm_gain(found)
+    gain = calm_gain(powers)
     if abs(gain) > MOST_DB:
         raise BadInput(
             f"calm speech would have to be changed by {gain:.0f} dB; expected at most "
             f"{MOST_DB:g}: set the microphone's level, and record again"
         )
-    return Baseline(1, "calm", round(gain, 2), "", "", (), (), round(seconds, 2), len(found))
+    return SpeakerProfile(1, "calm", round(gain, 2), "", "", (), (), round(seconds, 2), len(powers))
 
 
-def calm_gain(found: Sequence[tuple[float, float]]) -> float:
+def calm_gain(powers: Sequence[tuple[float, float]]) -> float:
     """dB that bring calm speech to CALM_DB.
 
     Args:
-        found: of each sound what `speech_power` gives; some speech in all.
+        powers: of each sound what `speech_power` gives; some speech in all.
     """
-    energy = sum(seconds * power for seconds, power in found)
-    return CALM_DB - 10 * math.log10(energy / sum(seconds for seconds, _ in found))
+    energy = sum(seconds * power for seconds, power in powers)
+    return CALM_DB - 10 * math.log10(energy / sum(seconds for seconds, _ in powers))
 
 
 def from_labels(
     session: Session, clips: Sequence[NDArray[np.float32]], labels: Sequence[Sequence[float]]
-) -> Baseline:
+) -> SpeakerProfile:
     """A head fitted to labelled clips of one's own: ridge regression towards no change.
 
     Args:
@@ -201,38 +204,49 @@ def from_labels(
     if len(clips) != len(truth) or len(clips) < LEAST_CLIPS:
         raise BadInput(
             f"{len(clips)} clips and {len(truth)} labels; expected one label each, and at least "
-            f"{LEAST_CLIPS} clips: fewer teach the head their chance"
+            f"{LEAST_CLIPS} clips: a head that is fitted to fewer learns noise"
         )
     if not ((truth >= 0) & (truth <= 1)).all():
         raise BadInput("labels must lie in 0..1: arousal, dominance, valence")
     if (truth.std(0) < 0.02).all():
-        raise BadInput("all labels are alike; give clips of calm and of excited speech")
+        raise BadInput("all labels are equal; give clips of calm and of excited speech")
     rate = session.card.features.sample_rate
-    rows = [_whole(session, x) for x in clips]
+    outputs = [_whole(session, x) for x in clips]
     seconds = sum(len(x) for x in clips) / rate
-    return replace(fit_head(session.card, rows, truth), seconds=round(seconds, 2))
+    return replace(fit_head(session.card, outputs, truth), seconds=round(seconds, 2))
 
 
 def fit_head(
-    card: Card, rows: Sequence[Mapping[str, NDArray[np.float32]]], truth: NDArray[np.float64]
-) -> Baseline:
-    """The correction of a model's outputs that fits labels [N, 3], however few."""
-    x = np.array([_row(row, card) for row in rows])
-    miss = truth - np.array([np.clip(row["adv"], 0, 1) for row in rows], np.float64)
+    card: Card, outputs: Sequence[Mapping[str, NDArray[np.float32]]], truth: NDArray[np.float64]
+) -> SpeakerProfile:
+    """The ridge regression from a model's outputs to what they miss.
+
+    Args:
+        card: of the model.
+        outputs: of each clip, by name, each [labels].
+        truth: labels of the clips, [N, 3], however few.
+    """
+    x = np.array([_row(output, card) for output in outputs])
+    residual = truth - np.array([np.clip(output["adv"], 0, 1) for output in outputs], np.float64)
     # Few labels say something about a shift, and less about a slope; both shrink towards none.
-    offset = miss.sum(0) / (len(rows) + RIDGE / 10)
+    offset = residual.sum(0) / (len(outputs) + RIDGE / 10)
     center = x.mean(0)
     z = x - center
-    spread = 0.1  # outputs move by about so much; it puts the penalty into their units
-    gram = z.T @ z + RIDGE * spread**2 * np.eye(x.shape[1])
-    matrix = np.linalg.solve(gram, z.T @ (miss - miss.mean(0))).T
-    numbers = tuple(round(float(v), 6) for v in offset - matrix @ center)
+    gram = z.T @ z + RIDGE * _OUTPUT_SD**2 * np.eye(x.shape[1])
+    matrix = np.linalg.solve(gram, z.T @ (residual - residual.mean(0))).T
+    offsets = tuple(round(float(v), 6) for v in offset - matrix @ center)
     table = tuple(tuple(round(float(v), 6) for v in row) for row in matrix)
-    return Baseline(1, "labelled", 0.0, card.name, card.digest, numbers, table, 0.0, len(rows))
+    n = len(outputs)
+    return SpeakerProfile(1, "labelled", 0.0, card.name, card.digest, offsets, table, 0.0, n)
 
 
 def speech_power(samples: NDArray[np.float32], rate: int) -> tuple[float, float]:
-    """Seconds in which the energy gate hears speech, and their mean power (1 is full scale)."""
+    """Seconds in which the energy gate finds speech, and their mean power (1 is full scale).
+
+    Args:
+        samples: [n], -1..1.
+        rate: their sample rate, Hz.
+    """
     gate = EnergyGate(rate)
     speech = gate.push(samples)
     blocks = samples[: len(speech) * gate.block].astype(np.float64).reshape(-1, gate.block)
@@ -255,3 +269,11 @@ def _need_dimensions(session: Session) -> None:
     found = session.card.output("adv")
     if found is None or found.labels != DIMENSIONS:
         raise BadInput(f"{session.card.name} gives no {', '.join(DIMENSIONS)} to correct")
+
+
+def __getattr__(name: str) -> object:
+    renamed = {"Baseline": "SpeakerProfile", "load_baseline": "load_profile"}
+    if name not in renamed:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    warnings.warn(f"{name} is {renamed[name]} now", DeprecationWarning, stacklevel=2)
+    return globals()[renamed[name]]

@@ -13,15 +13,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edgeemo.errors import BadInput, require
-from edgeemo.session import PIECE_SECONDS, as_float, checked
 from edgeemo.speech.context import Context, open_context
+from edgeemo.speech.samples import PIECE_SECONDS, as_float, validate_rate, validate_samples
 from edgeemo.speech.smoothing import Smoother, Smoothing
 from edgeemo.speech.vad import Gate, SpeechShare, open_gate
 from edgeemo.types import Emotion
 
 if TYPE_CHECKING:
     from edgeemo.session import Session
-    from edgeemo.speech.profile import Baseline
+    from edgeemo.speech.profile import SpeakerProfile
 
 FIRST_SECONDS = 1.0
 """The first estimate comes after so much sound; until the window is full it grows."""
@@ -35,8 +35,8 @@ class Stream:
     `end` are seconds since the first sample (after the last reset). At another rate than the
     model's the sound is resampled as one stream, and the samples are those of the resampled sound.
 
-    **Which window.** An estimate ends at each multiple of the hop, from `FIRST_SECONDS` on. A
-    backend that runs whole windows looks at the last `window_seconds`. A backend that goes on
+    **Which window.** An estimate ends at each multiple of the stride, from `FIRST_SECONDS` on. A
+    backend that runs whole windows looks at the last `context_seconds`. A backend that goes on
     frame by frame (`Backend.streams`) cannot forget the beginning of its window: so two of
     its states run, begun half a window apart, and the older one speaks until it is a whole window
     old. Its estimates look at the last half to whole window; `start` says at how much.
@@ -54,38 +54,38 @@ class Stream:
         self,
         session: Session,
         rate: int,
-        hop_seconds: float,
-        window_seconds: float,
+        stride_seconds: float,
+        context_seconds: float,
         smoothing: Smoothing | None,
         gate: str | Gate | None,
-        baseline: Baseline | None,
+        profile: SpeakerProfile | None,
         abstain: float,
     ) -> None:
         spec = session.card.features
-        checked(np.zeros(0, np.float32), rate)
-        self._session, self._baseline, self._abstain = session, baseline, abstain
+        validate_rate(rate)
+        self._session, self._profile, self._abstain = session, profile, abstain
         if not 0 <= abstain <= 1:
             raise BadInput(f"abstain is {abstain!r}; expected a confidence, 0 to 1")
         self._rate, self._model_rate = rate, spec.sample_rate
-        self._hop = _frames("hop_seconds", hop_seconds, session)
-        window = _frames("window_seconds", window_seconds, session)
-        least = max(session.card.window.min_seconds, min(FIRST_SECONDS, window_seconds))
-        self._least = math.ceil(least * spec.sample_rate / self._hop) * self._hop
+        self._stride = _frames("stride_seconds", stride_seconds, session)
+        window = _frames("context_seconds", context_seconds, session)
+        least = max(session.card.window.min_seconds, min(FIRST_SECONDS, context_seconds))
+        self._least = math.ceil(least * spec.sample_rate / self._stride) * self._stride
         if window < self._least:
             raise BadInput(
-                f"window_seconds is {window_seconds:g}; {session.card.name} with a hop of "
-                f"{hop_seconds:g} s needs at least {self._least / spec.sample_rate:g}"
+                f"context_seconds is {context_seconds:g}; {session.card.name} with a stride of "
+                f"{stride_seconds:g} s needs at least {self._least / spec.sample_rate:g}"
             )
-        self._windows: Context = open_context(session, window, self._hop)
+        self._context: Context = open_context(session, window, self._stride)
         opened = open_gate(gate, spec.sample_rate)
-        self._speech = None if opened is None else SpeechShare(opened, window + self._hop)
+        self._speech = None if opened is None else SpeechShare(opened, window + self._stride)
         self._smoother = None if smoothing is None else Smoother(smoothing)
         self._lock = threading.Lock()
         self._closed = False
         self._begin()
 
     def _begin(self) -> None:
-        self._seen = self._told = 0  # samples taken; samples up to the last estimate
+        self._seen = self._last_end = 0  # samples taken; samples up to the last estimate
         self._resample: Any = None
         if self._rate != self._model_rate:
             soxr = require("soxr", "audio")
@@ -114,9 +114,9 @@ class Stream:
                 is closed, or another thread is inside.
         """
         with self._alone():
-            block = as_float(checked(samples, self._rate))
-            if self._baseline is not None:
-                block = self._baseline.level(block)
+            block = as_float(validate_samples(samples, self._rate))
+            if self._profile is not None:
+                block = self._profile.level(block)
             if self._resample is not None:
                 block = self._resample.resample_chunk(block)
             return list(self._take(block))
@@ -137,8 +137,8 @@ class Stream:
                 rest = self._resample.resample_chunk(np.zeros(0, np.float32), last=True)
                 found = list(self._take(rest))
             least = round(self._session.card.window.min_seconds * self._model_rate)
-            if self._seen > self._told and self._seen >= least:
-                found.append(self._tell())
+            if self._seen > self._last_end and self._seen >= least:
+                found.append(self._emit())
             self._forget()
             return found
 
@@ -177,7 +177,7 @@ class Stream:
             self._lock.release()
 
     def _forget(self) -> None:
-        self._windows.reset()
+        self._context.reset()
         if self._speech is not None:
             self._speech.reset()
         if self._smoother is not None:
@@ -187,25 +187,25 @@ class Stream:
     def _take(self, block: NDArray[np.float32]) -> Iterator[Emotion]:
         """Cut the block where estimates end, so that a long block needs no more memory."""
         while len(block):
-            end = max(self._least, (self._seen // self._hop + 1) * self._hop)
+            end = max(self._least, (self._seen // self._stride + 1) * self._stride)
             part, block = block[: end - self._seen], block[end - self._seen :]
-            self._windows.push(part)
+            self._context.push(part)
             if self._speech is not None:
                 self._speech.push(part)
             self._seen += len(part)
             if self._seen == end:
-                yield self._tell()
+                yield self._emit()
 
-    def _tell(self) -> Emotion:
-        end = self._told = self._seen
-        start = self._windows.start(end)
+    def _emit(self) -> Emotion:
+        end = self._last_end = self._seen
+        start = self._context.start(end)
         rate = self._model_rate
         speech = None if self._speech is None else self._speech.spoken(start, end)
         if speech is False:
             raw = Emotion(None, None, None, speech=False, start=start / rate, end=end / rate)
         else:
-            outputs, values = self._windows.run(end)
-            found = self._session.aggregate([(outputs, values)], self._baseline)
+            outputs, values = self._context.run(end)
+            found = self._session.aggregate([(outputs, values)], self._profile)
             raw = replace(found, speech=speech, start=start / rate, end=end / rate)
         if raw.confidence < self._abstain:
             raw = replace(

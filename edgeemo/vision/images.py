@@ -100,16 +100,16 @@ def preprocess(image: Pixels, box: Box | None, spec: ImageSpec) -> NDArray[np.fl
         spec: what the model takes.
 
     Returns:
-        float32 [1, size, size, channels]: `cut` through 255, less the mean, over the deviation.
+        float32 [1, size, size, channels]: `crop_face` over 255, less the mean, over the std.
 
     Raises:
-        BadInput: see `cut`.
+        BadInput: see `crop_face`.
     """
-    return normalize(cut(image, box, spec)[np.newaxis], spec)
+    return normalize(crop_face(image, box, spec)[np.newaxis], spec)
 
 
 def normalize(faces: Pixels, spec: ImageSpec) -> NDArray[np.float32]:
-    """What `cut` gave as the model takes it: uint8 [..., channels] to float32, the same shape."""
+    """What `crop_face` gave as the model takes it: uint8 [..., channels] to float32, one shape."""
     factor = np.array([1 / (255 * std) for std in spec.std], np.float32)
     shift = np.array(
         [mean / std for mean, std in zip(spec.mean, spec.std, strict=True)], np.float32
@@ -119,7 +119,7 @@ def normalize(faces: Pixels, spec: ImageSpec) -> NDArray[np.float32]:
     return scaled
 
 
-def cut(image: Pixels, box: Box | None, spec: ImageSpec) -> Pixels:
+def crop_face(image: Pixels, box: Box | None, spec: ImageSpec) -> Pixels:
     """Cut out a face and resize it, in whole numbers.
 
     Args:
@@ -135,7 +135,7 @@ def cut(image: Pixels, box: Box | None, spec: ImageSpec) -> Pixels:
         BadInput: not such a picture, more than LARGEST pixels on a side, or a box that is not
             four finite numbers, has no area, or lies outside the picture.
     """
-    image = checked(image)
+    image = validate_image(image)
     left, top, side = _square(image, box, spec)
     columns = _weights(image.shape[1], left, side, spec.size)
     rows = _weights(image.shape[0], top, side, spec.size)
@@ -158,7 +158,7 @@ def grey(image: Pixels) -> Pixels:
     return ((77 * red + 150 * green + 29 * blue + 128) >> 8).astype(np.uint8)
 
 
-def checked(image: Any) -> Pixels:
+def validate_image(image: Any) -> Pixels:
     """The picture as an array, if it is one.
 
     Raises:
@@ -197,7 +197,7 @@ def _square(image: Pixels, box: Box | None, spec: ImageSpec) -> tuple[float, flo
 
 
 def resize_matrix(pixels: int, size: int) -> NDArray[np.float32]:
-    """The filter of `cut` for an axis of a whole picture: float32 [size, pixels], rows sum to 1."""
+    """`crop_face`'s filter on an axis of a whole picture: float32 [size, pixels]; rows sum to 1."""
     return _weights(pixels, 0.0, pixels, size).matrix / np.float32(_ONE)
 
 

@@ -12,7 +12,7 @@ from edgeemo.errors import BadInput
 from edgeemo.faces import DETECTORS, Detector, open_detector
 from edgeemo.faces.blazeface import BlazeFace, View, views
 from edgeemo.faces.boxes import Face, distinct, overlap
-from edgeemo.vision.images import ImageSpec, Pixels, cut
+from edgeemo.vision.images import ImageSpec, Pixels, crop_face
 from edgeemo.vision.pictures import read_picture
 
 DATA = Path(__file__).parents[2] / "data" / "faces"
@@ -39,7 +39,7 @@ def crowd(side: int = 60) -> tuple[Pixels, list[Face]]:
     faces = []
     for i, (picture, face) in enumerate(pictures):
         left, top = 60 + 290 * (i % 4), 70 + 280 * (i // 4)
-        canvas[top : top + spec.size, left : left + spec.size] = cut(picture, None, spec)
+        canvas[top : top + spec.size, left : left + spec.size] = crop_face(picture, None, spec)
         scale = spec.size / 256
         x0, y0, x1, y1 = (v * scale for v in face.box)
         faces.append(Face((x0, y0, x1, y1), 1.0).moved(left, top))
@@ -157,7 +157,7 @@ def test_a_face_at_the_border_and_a_grey_picture(detector: Detector) -> None:
     left, top, right, _ = (int(v) for v in detector.find(picture)[0].box)
     cropped = picture[top:, left + (right - left) // 10 :]
     assert len(detector.find(cropped)) == 1
-    grey = cut(picture, None, ImageSpec(512))[..., 0]
+    grey = crop_face(picture, None, ImageSpec(512))[..., 0]
     assert len(detector.find(grey)) == 1
 
 

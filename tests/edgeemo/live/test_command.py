@@ -49,13 +49,13 @@ def test_json_is_what_the_stream_gives(clip: Path, capsys: Capture) -> None:
             assert row[name] == round(getattr(emotion, name), 4)
 
 
-def test_a_baseline_moves_the_voice(clip: Path, tmp_path: Path, capsys: Capture) -> None:
+def test_a_profile_moves_the_voice(clip: Path, tmp_path: Path, capsys: Capture) -> None:
     calm = np.tile(read_audio(clip), 15)
     soundfile.write(tmp_path / "calm.wav", calm, 16_000)
-    baseline = tmp_path / "me.json"
-    assert cli.main(["calibrate", str(tmp_path / "calm.wav"), "-o", str(baseline)]) == 0
+    profile = tmp_path / "me.json"
+    assert cli.main(["calibrate", str(tmp_path / "calm.wav"), "-o", str(profile)]) == 0
     capsys.readouterr()
-    plain, own = fast(capsys, "--wav", clip), fast(capsys, "--wav", clip, "--baseline", baseline)
+    plain, own = fast(capsys, "--wav", clip), fast(capsys, "--wav", clip, "--profile", profile)
     assert [row["end"] for row in own] == [row["end"] for row in plain]
     assert [row["arousal"] for row in own] != [row["arousal"] for row in plain]
 

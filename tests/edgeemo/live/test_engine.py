@@ -119,8 +119,8 @@ def test_a_device_that_is_not_there_is_left_out(clip: Path) -> None:
     face = (lambda: camera(63), None)
     engine = Engine(voice(clip), face, MODELS, required={"voice"})  # type: ignore[arg-type]
     summary = engine.run([])
-    assert summary.state.told > 5
-    assert "cannot be opened" in summary.state.gone["face"]
+    assert summary.state.num_estimates > 5
+    assert "cannot be opened" in summary.state.ended["face"]
     with pytest.raises(DeviceLost, match="camera 63"):
         Engine(voice(clip), face, MODELS, required={"face"}).run([])  # type: ignore[arg-type]
     with pytest.raises(DeviceLost, match="camera 63"):
@@ -181,13 +181,13 @@ def test_lost_sound_begins_the_stream_anew(long_clip: Path) -> None:
     # 1.5 s, then the first estimate after another whole second; time goes on.
     assert ends == [1.0, 1.25, 1.5, 2.5, 2.75, 3.0]
     assert [e.start for e in view.estimates][3:] == [1.5, 1.5, 1.5]
-    assert summary.state.gone == {"voice": "ended"}
+    assert summary.state.ended == {"voice": "ended"}
 
 
 def test_memory_of_a_slow_view_is_bounded(long_clip: Path) -> None:
     class Slow(Kept):
         def show(self, state: State, item: Item) -> None:
-            if isinstance(item, Fused) and state.told == 3:
+            if isinstance(item, Fused) and state.num_estimates == 3:
                 time.sleep(0.5)
                 raise KeyboardInterrupt
 

@@ -32,7 +32,7 @@ def test_the_trace_is_a_minute() -> None:
     state = State()
     for number in range(400):
         state.tell(Fused(0.5, 0.5, 0.5, end=number / 4))
-    assert state.told == 400
+    assert state.num_estimates == 400
     assert state.trace[-1].end - state.trace[0].end == TRACE_SECONDS
 
 
@@ -51,6 +51,6 @@ def test_what_is_ignored_is_told() -> None:
     ]
     state.seen(Picture(image, 3.0, ()))
     assert state.notes()[1] == "face: none in the picture"
-    state.gone["face"] = "camera 0 gives no more pictures"
+    state.ended["face"] = "camera 0 gives no more pictures"
     assert state.notes()[1] == "face: camera 0 gives no more pictures"
     assert State().notes() == ["voice: no microphone in use", "face: no camera in use"]

@@ -15,7 +15,7 @@ from edgeemo.audio import read_audio
 from edgeemo.cli import main
 from edgeemo.errors import BadInput
 from edgeemo.evaluation.metrics import ccc
-from edgeemo.speech.profile import Baseline, from_calm, from_labels, load_baseline
+from edgeemo.speech.profile import SpeakerProfile, from_calm, from_labels, load_profile
 
 Clip = NDArray[np.float32]
 FLACS = need("speech/emodb_full")
@@ -35,12 +35,12 @@ def test_a_level_undoes_what_the_device_does(clips: list[Clip]) -> None:
     loud = [plain.level(x) for x in clips]
     assert from_calm(loud).gain_db == pytest.approx(0, abs=0.5)
     one = edgeemo.load("wav2small-stream").predict(quiet.level(clips[0] * np.float32(0.1)))
-    two = edgeemo.load("wav2small-stream").predict(clips[0], baseline=plain)
+    two = edgeemo.load("wav2small-stream").predict(clips[0], profile=plain)
     assert one.arousal == pytest.approx(two.arousal, abs=0.02)
 
 
 def test_less_than_half_a_minute_of_speech_is_refused(clips: list[Clip]) -> None:
-    with pytest.raises(BadInput, match=r"s of speech; a baseline needs at least 30 s"):
+    with pytest.raises(BadInput, match=r"s of speech; a profile needs at least 30 s"):
         from_calm(clips[:4])
     with pytest.raises(BadInput, match=r"0\.0 s of speech"):
         from_calm([np.zeros(16000 * 60, np.float32)])
@@ -55,11 +55,11 @@ def test_streams_use_it_as_predict_does(artifact: Path, clips: list[Clip], kind:
     made = from_calm(clips) if kind == "calm" else from_labels(session, clips, labels)
     sound = np.concatenate(clips[:4])
     raw = session.stream(smoothing=None, gate=None).push(sound)
-    found = session.stream(smoothing=None, gate=None, baseline=made).push(sound)
+    found = session.stream(smoothing=None, gate=None, profile=made).push(sound)
     assert [e.arousal for e in found] != [e.arousal for e in raw]
     for e in found:
         piece = sound[round(e.start * 16000) : round(e.end * 16000)]
-        want = session.predict(piece, baseline=made)
+        want = session.predict(piece, profile=made)
         assert (e.arousal, e.valence, e.confidence) == (want.arousal, want.valence, want.confidence)
 
 
@@ -71,7 +71,7 @@ def test_a_head_learns_a_shift_and_a_slope(artifact: Path, clips: list[Clip]) ->
     labels = np.clip((adv - adv.mean(0)) * 3 + 0.5, 0, 1)
     half = len(clips) // 2
     made = from_labels(session, clips[:half], labels[:half])
-    mine = [session.predict(x, baseline=made) for x in clips[half:]]
+    mine = [session.predict(x, profile=made) for x in clips[half:]]
     better = np.array([[e.arousal, e.dominance, e.valence] for e in mine])
     for d in range(3):
         assert ccc(better[:, d], labels[half:, d]) > ccc(adv[half:, d], labels[half:, d]) + 0.05
@@ -83,7 +83,7 @@ def test_a_head_is_refused_from_too_little(artifact: Path, clips: list[Clip]) ->
         from_labels(session, clips[:19], np.random.rand(19, 3))
     with pytest.raises(BadInput, match=r"lie in 0\.\.1"):
         from_labels(session, clips, np.full((len(clips), 3), 3.0))
-    with pytest.raises(BadInput, match="all labels are alike"):
+    with pytest.raises(BadInput, match="all labels are equal"):
         from_labels(session, clips, np.full((len(clips), 3), 0.5))
 
 
@@ -94,9 +94,9 @@ def test_a_head_belongs_to_its_model(
         edgeemo.load(artifacts["features"]), clips, np.random.default_rng(1).random((len(clips), 3))
     )
     made.save(tmp_path / "mine.json")
-    assert load_baseline(tmp_path / "mine.json") == made
+    assert load_profile(tmp_path / "mine.json") == made
     with pytest.raises(BadInput, match="another file"):
-        edgeemo.load("wav2small-stream").predict(clips[0], baseline=made)
+        edgeemo.load("wav2small-stream").predict(clips[0], profile=made)
 
 
 @pytest.mark.parametrize(
@@ -111,19 +111,19 @@ def test_a_head_belongs_to_its_model(
 )
 def test_a_strange_file_is_refused(tmp_path: Path, change: dict[str, object], message: str) -> None:
     path = tmp_path / "b.json"
-    Baseline(1, "calm", 3.0, "", "", (), (), 40.0, 4).save(path)
+    SpeakerProfile(1, "calm", 3.0, "", "", (), (), 40.0, 4).save(path)
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     with pytest.raises(BadInput, match=message) as caught:
-        load_baseline(path)
+        load_profile(path)
     assert str(path) in str(caught.value)
 
 
 def test_files_that_are_none(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="cannot be read"):
-        load_baseline(tmp_path / "absent.json")
+        load_profile(tmp_path / "absent.json")
     (tmp_path / "b.json").write_bytes(b"[" * 100_000)
-    with pytest.raises(BadInput, match="not a baseline"):
-        load_baseline(tmp_path / "b.json")
+    with pytest.raises(BadInput, match="not a profile"):
+        load_profile(tmp_path / "b.json")
 
 
 def test_calibrate_then_predict(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -132,11 +132,11 @@ def test_calibrate_then_predict(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert main(["calibrate", files[0], "-o", str(target)]) == 2
     assert "at least 30 s" in capsys.readouterr().err and not target.exists()
     assert main(["calibrate", *files, "-o", str(target)]) == 0
-    gain = load_baseline(target).gain_db
+    gain = load_profile(target).gain_db
     assert f"level {gain:+.1f} dB" in capsys.readouterr().out
     assert main(["predict", files[0], "--json"]) == 0
     plain = json.loads(capsys.readouterr().out)
-    assert main(["predict", files[0], "--json", "--baseline", str(target)]) == 0
+    assert main(["predict", files[0], "--json", "--profile", str(target)]) == 0
     mine = json.loads(capsys.readouterr().out)
     assert plain["arousal"] != mine["arousal"]
     samples = read_audio(files[0]) * np.float32(10 ** (gain / 20))
@@ -151,7 +151,7 @@ def test_calibrate_from_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[st
     table = tmp_path / "mine.csv"
     table.write_text("\n".join(lines))
     assert main(["calibrate", "--labels", str(table), "-o", str(tmp_path / "me.json")]) == 0
-    assert load_baseline(tmp_path / "me.json").kind == "labelled"
+    assert load_profile(tmp_path / "me.json").kind == "labelled"
     table.write_text("\n".join([*lines[:5], "x.wav,high,0,0"]))
     assert main(["calibrate", "--labels", str(table), "-o", str(tmp_path / "me.json")]) == 2
     assert "line 6" in capsys.readouterr().err

@@ -81,8 +81,8 @@ def test_each_estimate_is_that_of_predict(
 @FEW
 def test_any_blocks_give_the_same(artifact: Path, sound: Clip, sizes: list[int]) -> None:
     session = edgeemo.load(artifact)
-    want = streamed(session.stream(window_seconds=1.5), [sound])
-    got = streamed(session.stream(window_seconds=1.5), blocks(sound, sizes))
+    want = streamed(session.stream(context_seconds=1.5), [sound])
+    got = streamed(session.stream(context_seconds=1.5), blocks(sound, sizes))
     assert got == want
     assert {e.speech for e in got} == {True, False}
 
@@ -100,7 +100,7 @@ def test_any_hop_and_window(
     session = edgeemo.load(artifact)
     try:
         stream = session.stream(
-            hop_seconds=hop / 100, window_seconds=window / 100, smoothing=None, gate=None
+            stride_seconds=hop / 100, context_seconds=window / 100, smoothing=None, gate=None
         )
     except BadInput as error:
         assert "needs at least" in str(error)
@@ -143,7 +143,7 @@ def test_two_states_give_the_window_that_they_claim(
     session = edgeemo.load(artifact)
     session.backend.step_model = Sums  # type: ignore[method-assign]
     session.backend.streams = True
-    stream = session.stream(window_seconds=window, smoothing=None, gate=gate)
+    stream = session.stream(context_seconds=window, smoothing=None, gate=gate)
     found = [e for e in streamed(stream, blocks(sound, sizes)) if e.speech is not False]
     assert len(found) > 10
     for e in found:
@@ -160,7 +160,7 @@ def test_the_engine_goes_on_frame_by_frame(sound: Clip, window: float) -> None:
     """Its two states give bit for bit what predict gives of the window that they claim."""
     session = edgeemo.load(GOLDEN, "c")
     assert session.backend.streams
-    stream = session.stream(window_seconds=window, smoothing=None, gate=None)
+    stream = session.stream(context_seconds=window, smoothing=None, gate=None)
     found = streamed(stream, blocks(sound, [1601, 7, 30000]))
     assert len(found) > 10 and len({e.arousal for e in found}) > 10
     for e in found:
@@ -282,11 +282,11 @@ def test_a_second_thread_is_refused(artifact: Path, sound: Clip) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"hop_seconds": 0.255}, "multiple of 0.01 s"),
-        ({"hop_seconds": 0}, "hop_seconds is 0"),
-        ({"hop_seconds": math.nan}, "hop_seconds is nan"),
-        ({"window_seconds": 61}, "at most 60 s"),
-        ({"window_seconds": 0.3}, "needs at least 0.5"),
+        ({"stride_seconds": 0.255}, "multiple of 0.01 s"),
+        ({"stride_seconds": 0}, "stride_seconds is 0"),
+        ({"stride_seconds": math.nan}, "stride_seconds is nan"),
+        ({"context_seconds": 61}, "at most 60 s"),
+        ({"context_seconds": 0.3}, "needs at least 0.5"),
         ({"gate": "loud"}, "no gate 'loud'; there is: energy, silero"),
         ({"abstain": 1.5}, "abstain is 1.5"),
         ({"rate": 0}, "rate is 0"),
@@ -310,7 +310,7 @@ def test_bad_samples_leave_the_stream_as_it_was(artifact: Path, sound: Clip) -> 
 
 def test_an_hour_leaves_memory_flat_and_time_exact(artifact: Path, sound: Clip) -> None:
     """An hour in minutes of sound; what is kept after it is what was kept after two minutes."""
-    stream = edgeemo.load(artifact).stream(hop_seconds=3.0)
+    stream = edgeemo.load(artifact).stream(stride_seconds=3.0)
     minute = np.resize(sound, 60 * RATE)
     tracemalloc.start()
     kept = []

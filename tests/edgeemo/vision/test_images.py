@@ -14,7 +14,7 @@ from edgeemo.vision.images import (
     Box,
     ImageSpec,
     Pixels,
-    cut,
+    crop_face,
     normalize,
     preprocess,
 )
@@ -66,7 +66,7 @@ def test_cut_is_the_triangle_filter(shape: tuple[int, int], box: Box | None) -> 
     else:
         side = max(box[2] - box[0], box[3] - box[1])
         left, top = (box[0] + box[2] - side) / 2, (box[1] + box[3] - side) / 2
-    got = cut(image, box, COLOUR)
+    got = crop_face(image, box, COLOUR)
     want = reference(image, left, top, side, 64)
     # Each of the two passes rounds by half a level.
     assert np.abs(got - want).max() < 1.05
@@ -75,7 +75,7 @@ def test_cut_is_the_triangle_filter(shape: tuple[int, int], box: Box | None) -> 
 
 def test_the_limit_notices_half_a_pixel() -> None:
     image = noise(200, 200)
-    got = cut(image, (20, 20, 84, 84), COLOUR)
+    got = crop_face(image, (20, 20, 84, 84), COLOUR)
     assert np.abs(got - reference(image, 20.5, 20, 64, 64)).max() > 20
 
 
@@ -83,18 +83,18 @@ def test_a_margin_widens_the_box() -> None:
     image = noise(200, 200)
     wide = ImageSpec(64, 3, COLOUR.mean, COLOUR.std, margin=0.25)
     assert np.array_equal(
-        cut(image, (60, 60, 100, 100), wide), cut(image, (50, 50, 110, 110), COLOUR)
+        crop_face(image, (60, 60, 100, 100), wide), crop_face(image, (50, 50, 110, 110), COLOUR)
     )
 
 
 def test_grey_is_weighed_as_the_spec_says() -> None:
     image = noise(96, 96)
-    grey = cut(image, None, FACE96)[..., 0]
+    grey = crop_face(image, None, FACE96)[..., 0]
     assert np.abs(grey - image @ np.array([77, 150, 29]) / 256).max() <= 0.5
     # A grey picture stays what it is, with one channel or three.
     same = np.repeat(grey[..., None], 3, axis=2)
-    assert np.array_equal(cut(same, None, FACE96)[..., 0], grey)
-    assert np.array_equal(cut(grey, None, FACE96)[..., 0], grey)
+    assert np.array_equal(crop_face(same, None, FACE96)[..., 0], grey)
+    assert np.array_equal(crop_face(grey, None, FACE96)[..., 0], grey)
 
 
 def test_normalise_is_mean_and_deviation() -> None:
@@ -110,10 +110,10 @@ def test_normalise_is_mean_and_deviation() -> None:
 def test_the_bits_are_the_same_everywhere() -> None:
     """Digests made on x86-64; whole numbers leave no room for another processor to differ."""
     found = {
-        "small": cut(noise(48, 48), None, FACE96),
-        "face": cut(noise(480, 640), (200.3, 100.7, 390.1, 290.5), FACE96),
-        "colour": cut(noise(333, 217), (-20.0, 30.0, 250.0, 300.0), COLOUR),
-        "photo": cut(noise(2000, 1500), None, FACE96),
+        "small": crop_face(noise(48, 48), None, FACE96),
+        "face": crop_face(noise(480, 640), (200.3, 100.7, 390.1, 290.5), FACE96),
+        "colour": crop_face(noise(333, 217), (-20.0, 30.0, 250.0, 300.0), COLOUR),
+        "photo": crop_face(noise(2000, 1500), None, FACE96),
     }
     digests = {k: hashlib.sha256(v.tobytes()).hexdigest()[:16] for k, v in found.items()}
     floats = normalize(found["face"], FACE96).tobytes()
@@ -132,11 +132,13 @@ DIGESTS = {
 
 def test_views_and_orders_of_memory_do_not_matter() -> None:
     image = noise(100, 80)
-    want = cut(image, (10, 10, 60, 60), FACE96)
-    assert np.array_equal(cut(np.asfortranarray(image), (10, 10, 60, 60), FACE96), want)
-    assert np.array_equal(cut(np.repeat(image, 2, axis=0)[::2], (10, 10, 60, 60), FACE96), want)
+    want = crop_face(image, (10, 10, 60, 60), FACE96)
+    assert np.array_equal(crop_face(np.asfortranarray(image), (10, 10, 60, 60), FACE96), want)
+    assert np.array_equal(
+        crop_face(np.repeat(image, 2, axis=0)[::2], (10, 10, 60, 60), FACE96), want
+    )
     flipped = image[:, ::-1]
-    assert np.array_equal(cut(flipped, (20, 10, 70, 60), FACE96), want[:, ::-1])
+    assert np.array_equal(crop_face(flipped, (20, 10, 70, 60), FACE96), want[:, ::-1])
 
 
 @pytest.mark.parametrize(
@@ -155,7 +157,7 @@ def test_views_and_orders_of_memory_do_not_matter() -> None:
 )
 def test_bad_pictures_and_boxes_are_named(image: Pixels, box: Box, message: str) -> None:
     with pytest.raises(BadInput, match=message):
-        cut(image, box, FACE96)
+        crop_face(image, box, FACE96)
 
 
 @pytest.mark.parametrize(
