@@ -22,12 +22,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeemo import _native
 from edgeemo.artifacts.engine_blob import compile_graph
 from edgeemo.artifacts.teachers_package import need
 from edgeemo.artifacts.tflite import read_tflite
 from edgeemo.artifacts.tflite_graph import read_graph
 from edgeemo.audio import read_audio
+from edgeemo.backends.engine import Model
 from edgeemo.errors import BadArtifact
 from edgeemo.features import log_mel
 
@@ -63,7 +63,7 @@ def second_of_speech() -> NDArray[np.float32]:
 
 def expected(blob: bytes) -> NDArray[np.int8]:
     """What model.c writes, by this machine's best kernels."""
-    frames, model, found = second_of_speech(), _native.Model(blob, 8), []
+    frames, model, found = second_of_speech(), Model(blob, 8), []
     for end in (51, 100):
         out = np.zeros(model.info()["values"], np.int8)
         model.reset()

@@ -30,12 +30,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeemo import _native
 from edgeemo.artifacts.engine_blob import compile_graph
 from edgeemo.artifacts.teachers_package import need
 from edgeemo.artifacts.tflite import read_tflite
 from edgeemo.artifacts.tflite_graph import read_graph
 from edgeemo.audio import read_audio
+from edgeemo.backends.engine import Model, model_kernels
 from edgeemo.errors import BadArtifact
 from edgeemo.features import log_mel
 
@@ -54,7 +54,7 @@ def features() -> NDArray[np.float32]:
 
 def ours(model: bytes, x: NDArray[np.float32], kernels: str | None) -> dict[str, Work]:
     blob = compile_graph(read_graph(model)).data
-    whole, stream = _native.Model(blob, 64, kernels), _native.Model(blob, HOP, kernels)
+    whole, stream = Model(blob, 64, kernels), Model(blob, HOP, kernels)
     out = np.zeros(whole.info()["values"], np.float32)
 
     def clip() -> NDArray[np.float32]:
@@ -176,7 +176,7 @@ def evaluate(model: bytes, data: Path) -> dict[str, object]:
     """Largest and mean distance of A, D and V from LiteRT's over real clips."""
     sounds = [log_mel(read_audio(path)) for path in clips(data)]
     blob = compile_graph(read_graph(model)).data
-    engine, out = _native.Model(blob, 64), np.zeros(11, np.float32)
+    engine, out = Model(blob, 64), np.zeros(11, np.float32)
     ours_ = []
     for x in sounds:
         engine.reset()
@@ -223,8 +223,8 @@ def main() -> None:
     except BadArtifact:
         model = arguments.tflite.read_bytes()
     x = features()
-    peers = {f"edgeemo c, {k}": ours(model, x, k) for k in _native.model_kernels()}
-    best = f"edgeemo c, {_native.model_kernels()[-1]}"
+    peers = {f"edgeemo c, {k}": ours(model, x, k) for k in model_kernels()}
+    best = f"edgeemo c, {model_kernels()[-1]}"
     if find_spec("onnxruntime"):
         peers["onnxruntime int8"] = onnx(arguments.onnx, x)
         if arguments.hop_onnx:

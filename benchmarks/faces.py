@@ -32,7 +32,7 @@ from edgeemo import load
 from edgeemo.compress.data import Clip, DataSet, open_dataset
 from edgeemo.compress.data.splits import split_as_published
 from edgeemo.compress.evaluation.evaluate import top_class
-from edgeemo.compress.teachers._classes import columns, to_classes
+from edgeemo.compress.teachers.class_names import columns, to_classes
 from edgeemo.errors import require
 from edgeemo.evaluation.metrics import kl_divergence, uar
 from edgeemo.files import write_text

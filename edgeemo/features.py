@@ -91,9 +91,10 @@ class FeatureSpec:
         return (self.window + (frames - 1) * self.hop) / self.sample_rate if frames > 0 else 0.0
 
 
-_CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {**_native.choices(), "prenorm": ("none", "utterance")}
 )
+"""The words that a field may have, in the order of the C enumerations."""
 
 _FAULTS: Mapping[str, Callable[[FeatureSpec], str]] = MappingProxyType(
     {
@@ -118,10 +119,10 @@ _FAULTS: Mapping[str, Callable[[FeatureSpec], str]] = MappingProxyType(
 
 
 def _check_type(name: str, value: object, default: object) -> None:
-    if name in _CHOICES:
-        if value not in _CHOICES[name]:
+    if name in CHOICES:
+        if value not in CHOICES[name]:
             raise BadInput(
-                f"{name} is {value!r}; expected one of {', '.join(map(repr, _CHOICES[name]))}"
+                f"{name} is {value!r}; expected one of {', '.join(map(repr, CHOICES[name]))}"
             )
         return
     # bool is an int in Python, and `hop=True` is a mistake. An int is a good float.

@@ -230,10 +230,10 @@ def load(name_or_path: str | Path, backend: str | None = None) -> Session:
         BadInput: no model or backend of that name; the message lists the nearest.
         MissingExtra: the backend's package is not installed.
     """
-    from edgeemo.artifacts.models import resolve
+    from edgeemo.artifacts.models import locate
 
-    path = resolve(name_or_path, backend)
-    return Session(open_backend(path, backend), path)
+    path, file = locate(name_or_path, backend)
+    return Session(open_backend(path, backend, file), path)
 
 
 def _input(card: Card) -> str:

@@ -23,7 +23,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 import edgeemo
-from edgeemo import _native
 from edgeemo.artifacts.card import Card, to_json
 from edgeemo.artifacts.engine_blob import compile_graph
 from edgeemo.artifacts.tflite import read_tflite
@@ -31,7 +30,7 @@ from edgeemo.artifacts.tflite_graph import read_graph
 from edgeemo.audio import read_audio
 from edgeemo.backends.c import CBackend
 from edgeemo.errors import BadArtifact, BadInput, ParityFailed
-from edgeemo.features import FeatureSpec, log_mel
+from edgeemo.features import CHOICES, FeatureSpec, log_mel
 
 from . import c_text
 
@@ -190,8 +189,7 @@ def _definitions(
 
 def _spec_bytes(spec: FeatureSpec) -> bytes:
     """An edgeemo_feature_spec in memory."""
-    words = _native.choices()
-    choice = {name: words[name].index(getattr(spec, name)) for name in words}
+    choice = {name: words.index(getattr(spec, name)) for name, words in CHOICES.items()}
     return struct.pack(
         "@12i3d",
         spec.sample_rate,

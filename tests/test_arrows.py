@@ -92,6 +92,57 @@ def foreign_imports(path: Path) -> list[str]:
     return [f"{name}:{line} imports {top}" for line, top in sorted(tops) if top not in allowed]
 
 
+def private_imports(path: Path) -> list[str]:
+    """Imports of names with an underscore in front from outside the package that they belong to."""
+    name = path.relative_to(ROOT).as_posix()
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    here = ".".join(parts if parts[0] == "edgeemo" else ("edgeemo", *parts))
+    # compress and export lie in edgeemo but are packages of their own.
+    if parts[0] != "edgeemo":
+        here = here.replace("edgeemo.", "edgeemo/", 1)
+    faults = []
+    for line, module, _ in imports(path):
+        pieces = module.split(".")
+        private = [i for i, p in enumerate(pieces) if p.startswith("_") and not p.startswith("__")]
+        if pieces[0] != "edgeemo" or not private:
+            continue
+        owner = ".".join(pieces[: private[0]])
+        if owner.startswith(("edgeemo.compress", "edgeemo.export")):
+            owner = owner.replace("edgeemo.", "edgeemo/", 1)
+        if not f"{here}.".startswith(f"{owner}."):
+            faults.append(f"{name}:{line} imports {module}, which is private to {owner}")
+    return faults
+
+
+def test_private_names_stay_in_their_package() -> None:
+    """Of tests too many look inside; they are not held to it."""
+    files = sources(*CODE, "examples", "benchmarks")
+    assert [fault for path in files for fault in private_imports(path)] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "fault"),
+    [
+        ("export/a.py", "from edgeemo import _native", True),
+        ("benchmarks/a.py", "import edgeemo._native", True),
+        ("edgeemo/a/b.py", "from edgeemo import _native", False),
+        ("edgeemo/a/b.py", "from edgeemo.a._c import d", False),
+        ("edgeemo/b.py", "from edgeemo.a._c import d", True),
+        ("compress/b.py", "from edgeemo.session import _d", True),
+        ("compress/a/b.py", "from ._c import d", False),
+        ("export/a.py", "from ..compress._c import d", True),
+    ],
+)
+def test_the_check_of_private_names_notices(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, text: str, fault: bool
+) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "ROOT", tmp_path)
+    path = tmp_path / name
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    assert bool(private_imports(path)) == fault
+
+
 def test_imports_point_one_way() -> None:
     files = sources(*EVERYTHING)
     assert {path.relative_to(ROOT).parts[0] for path in files} >= {*CODE, "tests"}

@@ -20,7 +20,7 @@ from edgeemo.errors import BadArtifact, BadInput, require
 from edgeemo.types import DIMENSIONS
 from edgeemo.vision.images import ImageSpec, Pixels, preprocess
 
-from . import _classes, _weights
+from . import _weights, class_names
 from .base import Floats, TeacherOutput, check_clips, check_faces, concatenate, label_in_batches
 
 Arrays = list[NDArray[Any]]
@@ -91,7 +91,7 @@ class Categories:
 
     pick: Pick
     places: Sequence[int | None]
-    values: _classes.Values
+    values: class_names.Values
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ class GraphTeacher:
             row = self._row(
                 self.categories.pick.numbers(outputs, names), len(self.categories.places)
             )
-            probs = _classes.to_classes(row, self.categories.places, self.categories.values)
+            probs = class_names.to_classes(row, self.categories.places, self.categories.values)
         if self.embedding is not None:
             vector = self.embedding.take(outputs, names)
             if vector.shape[:-1] not in {(), (1,)}:

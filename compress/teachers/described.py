@@ -60,7 +60,7 @@ from edgeemo.loading import parse_toml
 from edgeemo.types import DIMENSIONS
 from edgeemo.vision.images import ImageSpec, Pixels
 
-from . import _classes, _graph, _weights
+from . import _graph, _weights, class_names
 from .base import RATE, Floats, Teacher
 from .ensemble import Ensemble
 
@@ -286,7 +286,7 @@ def _face_preparation(table: ImageTable) -> Callable[[Pixels], Floats]:
 def _categories(table: ClassesTable | None) -> _graph.Categories | None:
     if table is None:
         return None
-    return _graph.Categories(_pick(table), _classes.columns(table.names), table.values)
+    return _graph.Categories(_pick(table), class_names.columns(table.names), table.values)
 
 
 def _preparation(table: InputTable) -> Callable[[Floats], Floats]:

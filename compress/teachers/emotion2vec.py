@@ -15,7 +15,7 @@ from pathlib import Path
 
 from edgeemo.errors import BadArtifact
 
-from . import _classes, _graph, _weights
+from . import _graph, _weights, class_names
 from .base import Floats, Teacher
 
 NAME = "emotion2vec-plus"
@@ -63,6 +63,6 @@ def load(folder: Path, device: str = "cpu") -> Teacher:
         prepare=prepare,
         shortest=400,
         categories=_graph.Categories(
-            _graph.Pick(), _classes.columns(CATEGORIES), values="probabilities"
+            _graph.Pick(), class_names.columns(CATEGORIES), values="probabilities"
         ),
     )

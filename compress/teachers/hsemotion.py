@@ -12,7 +12,7 @@ from pathlib import Path
 from edgeemo.errors import BadArtifact
 from edgeemo.vision.images import ImageSpec
 
-from . import _classes, _graph, _weights
+from . import _graph, _weights, class_names
 
 NAME = "hsemotion"
 LICENCE = "Apache-2.0 code; weights taught with AffectNet, research only"
@@ -49,7 +49,7 @@ def load(folder: Path, device: str = "cpu") -> _graph.GraphTeacher:
         shortest=0,
         dimensions=_graph.Dimensions(pick, (1, None, 0), 2, -1.0, 1.0) if mtl else None,
         categories=_graph.Categories(
-            _graph.Pick(count=len(names) if mtl else 0), _classes.columns(names), "logits"
+            _graph.Pick(count=len(names) if mtl else 0), class_names.columns(names), "logits"
         ),
         task="face",
         mirror=True,

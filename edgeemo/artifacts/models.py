@@ -10,6 +10,7 @@ from pathlib import Path
 
 from edgeemo.artifacts import teachers_package
 from edgeemo.artifacts.card import Card
+from edgeemo.artifacts.tflite import TfliteFile, read_tflite
 from edgeemo.backends import BACKENDS
 from edgeemo.errors import BadArtifact, BadInput
 
@@ -83,11 +84,24 @@ def resolve(name_or_path: str | Path, backend: str | None = None) -> Path:
         BadArtifact: a path at which there is no file.
         MissingExtra: the model comes with edgeemo-teachers, which is not installed.
     """
+    return locate(name_or_path, backend)[0]
+
+
+def locate(name_or_path: str | Path, backend: str | None = None) -> tuple[Path, TfliteFile | None]:
+    """As `resolve`, and the file's content where it had to be read to choose it.
+
+    Args:
+        name_or_path: as for `resolve`.
+        backend: as for `resolve`.
+
+    Raises:
+        BadInput, BadArtifact, MissingExtra: as `resolve`.
+    """
     path = Path(name_or_path)
     if isinstance(name_or_path, Path) or path.suffix in BACKENDS.values() or len(path.parts) != 1:
         if not path.exists():
             raise BadArtifact(f"{path}: no such file")
-        return path
+        return path, None
     found: dict[str, list[Path]] = {}
     for file in _files():
         found.setdefault(file.stem, []).append(file)
@@ -102,7 +116,7 @@ def resolve(name_or_path: str | Path, backend: str | None = None) -> Path:
     )
 
 
-def _pick(files: list[Path], backend: str | None) -> Path:
+def _pick(files: list[Path], backend: str | None) -> tuple[Path, TfliteFile | None]:
     """The file for a backend; without one, for the first backend that is installed."""
     by_ending = {f.suffix: f for f in files}
     if backend is not None and backend in BACKENDS:
@@ -111,16 +125,20 @@ def _pick(files: list[Path], backend: str | None) -> Path:
             raise BadInput(
                 f"{files[0].stem} is not shipped for the backend {backend}, only {names}"
             )
-        return by_ending[BACKENDS[backend]]
+        return by_ending[BACKENDS[backend]], None
+    content = None
     for name, packages in PACKAGES.items():
         file = by_ending.get(BACKENDS.get(name, ""))
         if file is None or not any(map(find_spec, packages)):
             continue
-        # The engine is the choice for speech alone, as in open_backend.
-        if name != "c" or _model(file).card.task == "speech":
-            return file
+        if name == "c":
+            content = read_tflite(file)
+            # The engine is the choice for speech alone, as in open_backend.
+            if content.card.task != "speech":
+                continue
+        return file, content if file.suffix == ".tflite" else None
     # Nothing can run it: opening it tells which package is missing.
-    return files[0]
+    return files[0], None
 
 
 def _endings() -> tuple[str, ...]:
@@ -139,8 +157,6 @@ def _order(path: Path) -> tuple[bool, str]:
 
 def _model(path: Path) -> Model:
     if path.suffix == ".tflite":
-        from edgeemo.artifacts.tflite import read_tflite
-
         checked = read_tflite(path)
         return Model(path.stem, path, "tflite", checked.bytes, checked.card)
     from edgeemo.artifacts.onnx import read_onnx

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeemo.artifacts.card import Card
 from edgeemo.errors import BadArtifact, BadInput
+
+if TYPE_CHECKING:
+    from edgeemo.artifacts.tflite import TfliteFile
 
 BACKENDS: Mapping[str, str] = {"c": ".tflite", "onnx": ".onnx", "tflite": ".tflite"}
 """Name of each backend and the ending of the files that it runs."""
@@ -59,13 +62,14 @@ class StepModel(Protocol):
         """Forget all frames."""
 
 
-def open_backend(path: Path, backend: str | None = None) -> Backend:
+def open_backend(path: Path, backend: str | None = None, file: TfliteFile | None = None) -> Backend:
     """Load an artifact.
 
     Args:
         path: the file.
         backend: key of BACKENDS, or None to choose by the file: an int8 TFLite file of speech
             runs on `c` if it can.
+        file: of a TFLite file its content, where it was read before.
 
     Raises:
         BadArtifact: no such file, or it is truncated, foreign or hostile.
@@ -80,16 +84,16 @@ def open_backend(path: Path, backend: str | None = None) -> Backend:
         endings = known if backend is None else BACKENDS[backend]
         raise BadArtifact(f"{path}: expected a file that ends in {endings}")
     if path.suffix == ".tflite":
-        return _open_tflite(path, backend)
+        return _open_tflite(path, backend, file)
     from edgeemo.backends.onnx import OnnxBackend
 
     return OnnxBackend(path)
 
 
-def _open_tflite(path: Path, backend: str | None) -> Backend:
+def _open_tflite(path: Path, backend: str | None, file: TfliteFile | None) -> Backend:
     from edgeemo.artifacts.tflite import read_tflite
 
-    file = read_tflite(path)
+    file = file or read_tflite(path)
     if backend == "c" or (backend is None and file.card.task == "speech"):
         from edgeemo.artifacts.engine_compiler import CannotRun
         from edgeemo.backends.c import CBackend

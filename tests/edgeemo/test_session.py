@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -143,3 +144,21 @@ def test_unknown_names_and_backends(artifact: Path, tmp_path: Path) -> None:
     text.write_text("x")
     with pytest.raises(BadArtifact, match=r"ends in .*\.onnx"):
         edgeemo.load(text)
+
+
+@pytest.mark.parametrize("backend", [None, "c", "tflite"])
+def test_a_shipped_file_is_read_and_verified_once(
+    monkeypatch: pytest.MonkeyPatch, backend: str | None
+) -> None:
+    if backend == "tflite":
+        pytest.importorskip("ai_edge_litert")
+    opened: list[str] = []
+    read = Path.open
+
+    def counted(self: Path, *args: Any, **options: Any) -> Any:
+        opened.append(self.name)
+        return read(self, *args, **options)
+
+    monkeypatch.setattr(Path, "open", counted)
+    edgeemo.load("wav2small-stream", backend)
+    assert opened.count("wav2small-stream.tflite") == 1

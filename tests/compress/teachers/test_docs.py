@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from edgeemo import schema
-from edgeemo.compress.teachers import _classes, described, known_teachers
+from edgeemo.compress.teachers import class_names, described, known_teachers
 from edgeemo.errors import BadRecipe
 
 TEXT = (Path(__file__).parents[3] / "docs" / "teachers.md").read_text(encoding="utf-8")
@@ -43,5 +43,5 @@ def test_every_toml_block_is_read() -> None:
 
 
 def test_every_class_name_is_mentioned() -> None:
-    for name in [*_classes._ALIASES, *_classes.NO_CLASS]:
+    for name in [*class_names._ALIASES, *class_names.NO_CLASS]:
         assert re.search(rf"(?<![a-z]){re.escape(name)}(?![a-z])", TEXT.split("Class names")[1])
