@@ -6,8 +6,10 @@ import ast
 import doctest
 import importlib
 import inspect
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -142,6 +144,61 @@ def test_the_docstring_check_notices(tmp_path: Path, monkeypatch: pytest.MonkeyP
         '"""Head."""\nclass A:\n    """Doc."""\n    def b(self): ...\n    def _c(self): ...\n'
     )
     assert undocumented(path) == ["a.py:4 A.b"]
+
+
+# Folders and modules whose docstrings are held to this; others follow.
+DESCRIBED = (
+    *(f"edgeemo/{name}.py" for name in ("__init__", "session", "types", "features", "fusion")),
+    "edgeemo/renamed.py",
+    *(
+        f"edgeemo/{name}/"
+        for name in ("speech", "live", "faces", "devices", "evaluation", "backends")
+    ),
+)
+
+
+def functions(body: list[ast.stmt], prefix: str = "") -> Iterator[tuple[str, ast.FunctionDef]]:
+    """Public functions and methods, with the names of their classes."""
+    for node in body:
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_"):
+            if isinstance(node, ast.FunctionDef):
+                yield prefix + node.name, node
+            else:
+                yield from functions(node.body, f"{node.name}.")
+
+
+def not_described(path: Path) -> list[str]:
+    """Public functions without `Args:` for two or more arguments, or `Raises:` where they raise."""
+    faults = []
+    for name, node in functions(ast.parse(path.read_text()).body):
+        doc = ast.get_docstring(node) or ""
+        everything = (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)
+        arguments = [a for a in everything if a.arg not in ("self", "cls")]
+        raises = any(isinstance(n, ast.Raise) and n.exc is not None for n in ast.walk(node))
+        # "See Gate.push." and "As `find`.": one text for one contract.
+        if re.match(r"(See|As) `?\w|.*; see `", doc):
+            continue
+        missing = [len(arguments) >= 2 and "Args:" not in doc, raises and "Raises:" not in doc]
+        if any(missing):
+            faults.append(f"{path.relative_to(ROOT).as_posix()}:{node.lineno} {name}")
+    return faults
+
+
+def test_functions_tell_their_arguments_and_errors() -> None:
+    names = {path: path.relative_to(ROOT).as_posix() for path in public_files()}
+    files = [path for path, name in names.items() if name.startswith(DESCRIBED)]
+    assert len(files) > 30
+    assert [fault for path in files for fault in not_described(path)] == []
+
+
+def test_the_check_of_arguments_notices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "ROOT", tmp_path)
+    path = tmp_path / "a.py"
+    path.write_text(
+        'def a(x, y):\n    """Does."""\ndef b():\n    """Does."""\n    raise ValueError(1)\n'
+        'def c(x):\n    """Does."""\n'
+    )
+    assert not_described(path) == ["a.py:1 a", "a.py:3 b"]
 
 
 def test_types_are_announced() -> None:

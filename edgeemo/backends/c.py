@@ -5,6 +5,7 @@ The same C code as on a microcontroller, with the same bits. A causal model goes
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,8 @@ smaller blocks give the same bits."""
 class CBackend:
     """An int8 TFLite artifact in the C engine.
 
+    Threads that run it at once wait for each other; a step model belongs to one thread.
+
     Attributes:
         name: "c".
         card: the card of the file, checked.
@@ -44,7 +47,7 @@ class CBackend:
         self.card: Card = file.card
         self._path = path
         if self.card.hop:
-            raise CannotRun(f"{path}: a one-hop file; the c backend streams files for whole clips")
+            raise CannotRun(f"{path}: a step model; the c backend streams files for whole clips")
         try:
             self._graph: Graph = read_graph(file.model)
             self._blob: Blob = compile_graph(self._graph)
@@ -54,6 +57,7 @@ class CBackend:
             raise BadArtifact(f"{path}: {error}") from None
         self.streams: bool = self._blob.streamable
         self._names = self._output_slices()
+        self._lock = threading.Lock()
         self._whole = _Engine(self._blob, path, self._names, _BLOCK)
 
     def run(self, values: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
@@ -62,13 +66,14 @@ class CBackend:
         Raises:
             BadInput: fewer frames than the model needs for an estimate.
         """
-        engine = self._whole
-        if not self.streams and values.shape[1] != engine.block:
-            blob = compile_graph(self._graph, rows=values.shape[1])
-            engine = self._whole = _Engine(blob, self._path, self._names, values.shape[1])
-        engine.reset()
-        engine.push(values[0])
-        return engine.outputs()
+        with self._lock:
+            engine = self._whole
+            if not self.streams and values.shape[1] != engine.block:
+                blob = compile_graph(self._graph, rows=values.shape[1])
+                engine = self._whole = _Engine(blob, self._path, self._names, values.shape[1])
+            engine.reset()
+            engine.push(values[0])
+            return engine.outputs()
 
     def step_model(self) -> _Engine:
         """A state of its own; see `edgeemo.backends.StepModel`.
@@ -82,19 +87,19 @@ class CBackend:
 
     def _output_slices(self) -> dict[str, slice]:
         """Where each output of the card lies among the engine's values."""
-        at, found = 0, {}
+        at, slices = 0, {}
         for number in self._graph.outputs:
             tensor = self._graph.tensors[number]
-            found[tensor.name] = slice(at, at + tensor.shape[-1])
+            slices[tensor.name] = slice(at, at + tensor.shape[-1])
             at += tensor.shape[-1]
         for output in self.card.outputs:
-            place = found.get(output.name, slice(0, 0))
+            place = slices.get(output.name, slice(0, 0))
             if place.stop - place.start != len(output.labels):
                 raise BadArtifact(
-                    f"{self._path}: outputs {list(found)}; the card promises {output.name} with "
+                    f"{self._path}: outputs {list(slices)}; the card promises {output.name} with "
                     f"{len(output.labels)} values"
                 )
-        return {output.name: found[output.name] for output in self.card.outputs}
+        return {output.name: slices[output.name] for output in self.card.outputs}
 
 
 class _Engine:

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from edgeemo.artifacts.card import Card
 from edgeemo.artifacts.onnx import read_onnx
 from edgeemo.artifacts.reading import check_outputs
-from edgeemo.artifacts.step_model import MEAN, NEXT, STATE, TOKEN, ArtifactStepModel
-from edgeemo.errors import BadArtifact, BadInput, one_line, require
+from edgeemo.artifacts.step_model import MEAN, NEXT, STATE, TOKEN
+from edgeemo.backends.artifact import ArtifactBackend, Floats, States
+from edgeemo.errors import BadArtifact, one_line, require
 
 
-class OnnxBackend:
+class OnnxBackend(ArtifactBackend):
     """An ONNX artifact in onnxruntime.
 
     One thread: the models are so small that handing work to a second one costs more than it
     gives. The memory arena is off, because it keeps the memory of the longest clip for good.
-
-    Attributes:
-        name: "onnx".
-        card: the card of the file, checked.
-        streams: whether it is a one-hop file, `card.hop` above 0.
+    Several threads may run it at once.
     """
 
     name = "onnx"
@@ -37,51 +31,30 @@ class OnnxBackend:
             BadArtifact: truncated, foreign or hostile, or it does not do what its card says.
             MissingExtra: onnxruntime is not installed.
         """
-        checked = read_onnx(path)
-        self.card: Card = checked.card
-        self.streams = self.card.hop > 0
-        self._path = path
-        self._session = _start(checked.data, path)
+        file = read_onnx(path)
+        super().__init__(path, file.card)
+        self._session = _start(file.data, path)
         self._check_signature()
 
-    def run(self, values: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
-        """Outputs by name; see `edgeemo.backends.Backend`."""
-        if self.streams:
-            return self.step_model().of(values[0])
+    def _whole(self, values: Floats) -> dict[str, Floats]:
         return self._call({self.card.input: values}, [o.name for o in self.card.outputs])
 
-    def step_model(self) -> ArtifactStepModel:
-        """A state of its own; see `edgeemo.backends.StepModel`.
-
-        Raises:
-            BadInput: the file is for whole clips.
-        """
-        if not self.streams:
-            raise BadInput(
-                f"{self._path}: takes whole clips; `edgeemo export --hop` makes one-hop files"
-            )
+    def _initial(self) -> tuple[States, int]:
         shapes = {i.name: i.shape for i in self._session.get_inputs()}
         start = {n: np.zeros(s, np.float32) for n, s in shapes.items() if n.startswith(STATE)}
-        return ArtifactStepModel(
-            self._step, start, self.card.hop, (self.card.features.bands, shapes[MEAN][-1])
-        )
+        return start, shapes[MEAN][-1]
 
     def _step(
-        self,
-        features: NDArray[np.float32],
-        mean: NDArray[np.float32],
-        states: Mapping[str, NDArray[Any]],
-    ) -> tuple[dict[str, NDArray[np.float32]], Mapping[str, NDArray[Any]]]:
+        self, features: Floats, mean: Floats, states: States
+    ) -> tuple[dict[str, Floats], States]:
         after = {name.replace(STATE, NEXT): name for name in states}
         names = [*(o.name for o in self.card.outputs), TOKEN, *after]
-        found = self._call({self.card.input: features, MEAN: mean, **states}, names)
-        return found, {state: found.pop(name) for name, state in after.items()}
+        outputs = self._call({self.card.input: features, MEAN: mean, **states}, names)
+        return outputs, {state: outputs.pop(name) for name, state in after.items()}
 
-    def _call(
-        self, given: Mapping[str, NDArray[Any]], names: list[str]
-    ) -> dict[str, NDArray[np.float32]]:
+    def _call(self, inputs: States, names: list[str]) -> dict[str, Floats]:
         try:
-            arrays = self._session.run(names, dict(given))
+            arrays = self._session.run(names, dict(inputs))
         # onnxruntime's errors share no base class but Exception; the call runs nothing else.
         except Exception as error:
             raise BadArtifact(f"{self._path}: cannot be run: {one_line(error)}") from error

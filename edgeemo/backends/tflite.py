@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,22 +10,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeemo.artifacts.card import Card
 from edgeemo.artifacts.reading import check_outputs
-from edgeemo.artifacts.step_model import MEAN, NEXT, STATE, TOKEN, ArtifactStepModel
+from edgeemo.artifacts.step_model import MEAN, NEXT, STATE, TOKEN
 from edgeemo.artifacts.tflite import TfliteFile
-from edgeemo.errors import BadArtifact, BadInput, MissingExtra, one_line, require
+from edgeemo.backends.artifact import ArtifactBackend, Floats, States
+from edgeemo.errors import BadArtifact, MissingExtra, one_line, require
 
 
-class TfliteBackend:
+class TfliteBackend(ArtifactBackend):
     """A TFLite artifact in LiteRT.
 
-    A file is written for one length; the graph is resized when a clip has another.
-
-    Attributes:
-        name: "tflite".
-        card: the card of the file, checked.
-        streams: whether it is a one-hop file, `card.hop` above 0.
+    A file is written for one length; the graph is resized when a clip has another. Threads that
+    use it at once wait for each other: the runtime has one set of tensors.
     """
 
     name = "tflite"
@@ -42,61 +39,45 @@ class TfliteBackend:
             BadArtifact: LiteRT refuses it, or it does not do what its card says.
             MissingExtra: neither ai-edge-litert nor tflite-runtime is installed.
         """
-        self.card: Card = file.card
-        self.streams = self.card.hop > 0
-        self._path = path
+        super().__init__(path, file.card)
+        self._lock = threading.Lock()
         self._runner = _start(file.model, path, reference)
         self._inputs = {d["name"]: d for d in self._runner.get_input_details()}
         self._outputs = {d["name"]: d for d in self._runner.get_output_details()}
         self._check_signature()
 
-    def run(self, values: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
-        """Outputs by name; see `edgeemo.backends.Backend`."""
-        if self.streams:
-            return self.step_model().of(values[0])
-        picture = values if self.card.input == "image" else values[..., np.newaxis]
-        return self._invoke({self.card.input: picture}, [o.name for o in self.card.outputs])
+    def _whole(self, values: Floats) -> dict[str, Floats]:
+        tensor = values if self.card.input == "image" else values[..., np.newaxis]
+        with self._lock:
+            return self._invoke({self.card.input: tensor}, [o.name for o in self.card.outputs])
 
-    def step_model(self) -> ArtifactStepModel:
-        """A state of its own; see `edgeemo.backends.StepModel`.
-
-        Raises:
-            BadInput: the file is for whole clips.
-        """
-        if not self.streams:
-            raise BadInput(
-                f"{self._path}: takes whole clips; `edgeemo export --hop` makes one-hop files"
-            )
+    def _initial(self) -> tuple[States, int]:
         states = {n: d for n, d in self._inputs.items() if n.startswith(STATE)}
-        # Nothing has been heard: zeros, which an int8 tensor writes as its zero point.
+        # Before the first frame: zeros, which an int8 tensor writes as its zero point.
         start = {
             n: np.full(d["shape"], d["quantization"][1], d["dtype"]) for n, d in states.items()
         }
-        shape = self.card.features.bands, int(self._inputs[MEAN]["shape"][-1])
-        return ArtifactStepModel(self._step, start, self.card.hop, shape)
+        return start, int(self._inputs[MEAN]["shape"][-1])
 
     def _step(
-        self,
-        features: NDArray[np.float32],
-        mean: NDArray[np.float32],
-        states: Mapping[str, NDArray[Any]],
-    ) -> tuple[dict[str, NDArray[np.float32]], Mapping[str, NDArray[Any]]]:
-        for name, values in states.items():
-            self._runner.set_tensor(self._inputs[name]["index"], values)
+        self, features: Floats, mean: Floats, states: States
+    ) -> tuple[dict[str, Floats], States]:
         names = [*(o.name for o in self.card.outputs), TOKEN]
-        found = self._invoke({self.card.input: features[..., np.newaxis], MEAN: mean}, names)
-        after = {
-            name: self._runner.get_tensor(self._outputs[name.replace(STATE, NEXT)]["index"])
-            for name in states
-        }
-        return found, after
+        with self._lock:
+            for name, values in states.items():
+                self._runner.set_tensor(self._inputs[name]["index"], values)
+            inputs = {self.card.input: features[..., np.newaxis], MEAN: mean}
+            outputs = self._invoke(inputs, names)
+            after = {
+                name: self._runner.get_tensor(self._outputs[name.replace(STATE, NEXT)]["index"])
+                for name in states
+            }
+        return outputs, after
 
-    def _invoke(
-        self, given: Mapping[str, NDArray[np.float32]], names: list[str]
-    ) -> dict[str, NDArray[np.float32]]:
-        """Set inputs, run, and read outputs as floats."""
+    def _invoke(self, inputs: Mapping[str, Floats], names: list[str]) -> dict[str, Floats]:
+        """Set inputs, run, and read outputs as floats; the lock is held."""
         try:
-            for name, values in given.items():
+            for name, values in inputs.items():
                 detail = self._inputs[name]
                 if tuple(detail["shape"]) != values.shape:
                     self._runner.resize_tensor_input(detail["index"], values.shape)

@@ -56,7 +56,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Make the file."""
+    """Make the file.
+
+    Raises:
+        BadInput: clips or labels that cannot be used, or both sound files and --labels.
+    """
     from edgeemo.speech.profile import from_calm, from_labels
 
     if args.labels is not None:

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 HELP = (
     "Compare a model with labels: CCC of arousal, dominance, valence with annotators' means, UAR "
     "of the classes, over all clips and by speaker; of the classes also accuracy, recalls, the "
-    "divergence from the votes, and accuracy by group of people. Say of a figure whether the "
-    "model was trained on these people."
+    "divergence from the votes, and accuracy by group of people. Figures of people whom the model "
+    "was trained on are higher than those of unseen people."
 )
 
 _GROUPS = ("sex", "ethnicity", "age", "language")
@@ -52,7 +52,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Evaluate; 1 if a clip could not be used."""
+    """Evaluate; 1 if a clip could not be used.
+
+    Raises:
+        BadInput: an output of another kind, or a model of another task than the data.
+        BadData: no clip can be compared.
+    """
     from edgeemo.compress.data import open_dataset
 
     if args.plot is not None and args.plot.suffix != ".svg":
@@ -86,7 +91,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def judge(session: Session, data: DataSet) -> Iterator[Judged]:
-    """Estimates of all clips or pictures that can be used."""
+    """Estimates of all clips or pictures that can be used.
+
+    Args:
+        session: the model.
+        data: clips or pictures with labels.
+    """
     from edgeemo.compress.data import RATE
 
     for clip in data:

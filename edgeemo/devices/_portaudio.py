@@ -57,7 +57,13 @@ class Library(Protocol):
         ...
 
     def open(self, device: Input, channels: int, frames: int, take: Take) -> Capture:
-        """Begin to hear.
+        """Begin to record.
+
+        Args:
+            device: one of `inputs`.
+            channels: how many to take.
+            frames: samples of a channel in a block.
+            take: called with each block.
 
         Raises:
             DeviceLost: it is busy, gone, or refuses.

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from edgeemo.audio import read_blocks
 from edgeemo.devices._portaudio import Capture, Input, Library, open_library
 from edgeemo.errors import BadInput, DeviceLost, require
+from edgeemo.types import SAMPLE_RATE
 
-RATE = 16_000
+RATE = SAMPLE_RATE
 """Sample rate of all blocks, Hz."""
 
 BLOCK_SECONDS = 0.05

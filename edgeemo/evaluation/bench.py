@@ -202,7 +202,12 @@ def _values(session: Session) -> Values:
 
 
 def main(name: str, path: str) -> None:
-    """In the peer's own process: time it and print one JSON object."""
+    """In the peer's own process: time it and print one JSON object.
+
+    Args:
+        name: key of PEERS.
+        path: of the model.
+    """
     peer = PEERS[name]
     session = load(Path(path), peer.backend)
     run, values = peer.start(session), _values(session)

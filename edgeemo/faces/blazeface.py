@@ -94,6 +94,10 @@ class BlazeFace:
 
         Known faces are looked for where they were, new ones that are large in each frame, and
         smaller ones in every eighth.
+
+        Args:
+            image: uint8 [height, width, 3], RGB.
+            known: faces of the frame before.
         """
         pyramid = self._halves(image)
         large, *others = views(*pyramid[0].shape[1::-1])

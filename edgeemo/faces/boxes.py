@@ -33,7 +33,12 @@ class Face:
         return max(right - left, bottom - top)
 
     def moved(self, left: float, top: float) -> Face:
-        """The same face in a picture whose corner lies at (-left, -top)."""
+        """The same face in a picture whose corner lies elsewhere.
+
+        Args:
+            left: pixels that are added in front of each row.
+            top: rows that are added above.
+        """
         x0, y0, x1, y1 = self.box
         return replace(self, box=(x0 + left, y0 + top, x1 + left, y1 + top))
 
@@ -41,7 +46,13 @@ class Face:
 def as_square(
     box: tuple[float, ...], grow: float, lift: float
 ) -> tuple[float, float, float, float]:
-    """A square around a box: `grow` times its longer side, moved up by `lift` of that."""
+    """A square around a box.
+
+    Args:
+        box: left, top, right, bottom.
+        grow: its side, as a multiple of the box's longer side.
+        lift: how far it is moved up, as a share of the box's longer side.
+    """
     left, top, right, bottom = box
     side = max(right - left, bottom - top)
     x, y, half = (left + right) / 2, (top + bottom) / 2 - lift * side, grow * side / 2
@@ -49,7 +60,12 @@ def as_square(
 
 
 def overlap(a: Face, b: Face) -> float:
-    """Intersection over union of two boxes, 0..1."""
+    """Intersection over union of two boxes, 0..1.
+
+    Args:
+        a: one face.
+        b: another.
+    """
     shared = _shared(a, b)
     return shared / (_area(a) + _area(b) - shared)
 
@@ -64,12 +80,22 @@ def distinct(faces: Iterable[Face]) -> list[Face]:
 
 
 def is_among(face: Face, others: Iterable[Face]) -> bool:
-    """Whether one of the boxes shows the same face."""
+    """Whether one of the boxes shows the same face.
+
+    Args:
+        face: whose.
+        others: boxes to compare with.
+    """
     return any(_same(face, other) for other in others)
 
 
 def in_picture(faces: list[Face], image: Pixels) -> list[Face]:
-    """Those whose center lies in the picture: beyond it there is only what was filled in."""
+    """Those whose center lies in the picture: beyond it there is only what was filled in.
+
+    Args:
+        faces: that were found.
+        image: the picture.
+    """
     height, width = map(int, image.shape[:2])
 
     def inside(face: Face) -> bool:

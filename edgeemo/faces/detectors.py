@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Protocol
 
-from edgeemo.errors import BadInput
+from edgeemo.errors import BadInput, nearest
 from edgeemo.faces.boxes import Face
 from edgeemo.vision.images import Pixels, validate_image
 
@@ -71,9 +70,7 @@ def open_detector(name: str = DEFAULT) -> Detector:
         MissingExtra: its package is not installed.
     """
     if name not in DETECTORS:
-        near = get_close_matches(name, DETECTORS, 1, 0.4)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise BadInput(f"no detector {name!r}; {hint}there is: {', '.join(DETECTORS)}")
+        raise BadInput(f"no detector {name!r}; {nearest(name, DETECTORS, 'there is')}")
     return DETECTORS[name]()
 
 

@@ -42,7 +42,12 @@ class View(AbstractContextManager["View"], Protocol):
     """Something that shows what is found."""
 
     def show(self, state: State, item: Item) -> None:
-        """Take what is new; `state` knows it already."""
+        """Take what is new; `state` knows it already.
+
+        Args:
+            state: what is known, this item included.
+            item: a piece of sound, a picture or an estimate.
+        """
 
 
 @dataclass(frozen=True)

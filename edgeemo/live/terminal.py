@@ -56,7 +56,12 @@ class Terminal:
         self._live.stop()
 
     def show(self, state: State, item: Item) -> None:
-        """Draw at once what is an estimate, the rest when it is time."""
+        """Draw at once what is an estimate, the rest when it is time.
+
+        Args:
+            state: what is known, this item included.
+            item: a piece of sound, a picture or an estimate.
+        """
         now = time.perf_counter()
         if isinstance(item, Fused) or now - self._drawn >= REFRESH_SECONDS:
             self._drawn = now

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from edgeemo.devices.microphone import SoundFile
 from edgeemo.errors import BadInput
-from edgeemo.live.workers import RATE
+from edgeemo.types import SAMPLE_RATE
 from edgeemo.vision.video import is_video
 
 
@@ -79,7 +79,7 @@ def extract(video: Path, wav: Path) -> None:
         "-ac",
         "1",
         "-ar",
-        str(RATE),
+        str(SAMPLE_RATE),
         "-f",
         "wav",
         f"file:{wav}",

@@ -13,8 +13,7 @@ import numpy as np
 from edgeemo.errors import BadInput
 from edgeemo.fusion import Fused
 from edgeemo.live.state import Block, Item, State
-from edgeemo.live.workers import RATE
-from edgeemo.types import DIMENSIONS
+from edgeemo.types import DIMENSIONS, SAMPLE_RATE
 
 _HEAD = " time  arousal  dominance  valence  class            sides\n"
 SOUND, ESTIMATES = "sound.wav", "estimates.jsonl"
@@ -25,16 +24,20 @@ def row(state: State, estimate: Fused) -> dict[str, Any]:
     """One estimate as `edgeemo predict --json` writes it, and `speech`, `sides`, `box`.
 
     `path` is the file, or the device's name; `box` is there where a face was used.
+
+    Args:
+        state: knows the sources.
+        estimate: one of theirs.
     """
-    made: dict[str, Any] = {"path": state.sources.get("voice") or state.sources.get("face")}
-    made |= {name: _rounded(getattr(estimate, name)) for name in DIMENSIONS}
-    made["classes"] = {name: _rounded(value) for name, value in estimate.classes.items()}
+    values: dict[str, Any] = {"path": state.sources.get("voice") or state.sources.get("face")}
+    values |= {name: _rounded(getattr(estimate, name)) for name in DIMENSIONS}
+    values["classes"] = {name: _rounded(value) for name, value in estimate.classes.items()}
     for name in ("confidence", "start", "end"):
-        made[name] = _rounded(getattr(estimate, name))
-    made |= {"speech": estimate.speech, "sides": list(estimate.sides)}
+        values[name] = _rounded(getattr(estimate, name))
+    values |= {"speech": estimate.speech, "sides": list(estimate.sides)}
     if estimate.box is not None:
-        made["box"] = list(estimate.box)
-    return made
+        values["box"] = list(estimate.box)
+    return values
 
 
 class Lines:
@@ -53,7 +56,12 @@ class Lines:
         pass
 
     def show(self, state: State, item: Item) -> None:
-        """Write an estimate; other items have no line."""
+        """Write an estimate; other items have no line.
+
+        Args:
+            state: what is known, this item included.
+            item: a piece of sound, a picture or an estimate.
+        """
         if isinstance(item, Fused):
             line = (
                 json.dumps(row(state, item), ensure_ascii=False) if self._json else _columns(item)
@@ -96,7 +104,12 @@ class Recording:
             self._sound.close()
 
     def show(self, state: State, item: Item) -> None:
-        """Write a piece of sound or an estimate."""
+        """Write a piece of sound or an estimate.
+
+        Args:
+            state: what is known, this item included.
+            item: a piece of sound, a picture or an estimate.
+        """
         if isinstance(item, Block):
             scaled = np.clip(np.rint(item.samples * 32768), -32768, 32767).astype("<i2")
             self._wave().writeframes(scaled.tobytes())
@@ -109,7 +122,7 @@ class Recording:
             self._sound = wave.open(str(self._folder / SOUND), "wb")  # noqa: SIM115
             self._sound.setnchannels(1)
             self._sound.setsampwidth(2)
-            self._sound.setframerate(RATE)
+            self._sound.setframerate(SAMPLE_RATE)
         return self._sound
 
 

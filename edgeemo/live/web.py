@@ -74,7 +74,12 @@ class Board:
         self.closed = False
 
     def put(self, kind: str, payload: Payload) -> None:
-        """Replace the message of a kind; `payload` gives its text when a reader takes it."""
+        """Replace the message of a kind.
+
+        Args:
+            kind: of message: "level", "picture", "estimate" or "end".
+            payload: gives its text when a reader takes it.
+        """
         with self._changed:
             self._count += 1
             self._newest[kind] = (self._count, payload)
@@ -158,7 +163,12 @@ class Web:
         self._thread.join()
 
     def show(self, state: State, item: Item) -> None:
-        """Put up what is new."""
+        """Put up what is new.
+
+        Args:
+            state: what is known, this item included.
+            item: a piece of sound, a picture or an estimate.
+        """
         if isinstance(item, Picture):
             self._board.put("picture", partial(picture_message, item))
         elif isinstance(item, Block):

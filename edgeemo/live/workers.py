@@ -23,13 +23,11 @@ if TYPE_CHECKING:
 PICTURES_A_SECOND = 15.0
 """Faces are looked for in at most so many pictures a second; more would tell nothing new."""
 
-RATE = 16_000
-"""Of the sound that devices give, Hz."""
-
 FACE_SMOOTHING_SECONDS = 0.5
 """Time constant of a face's smoothing; the voice's is its stream's."""
 
-_LOYALTY = 1.3  # so much larger must another face be
+# Another face must have so much more area: detectors' boxes vary by a few percent of their side.
+_LOYALTY = 1.3
 _FASTER = 0.95  # of a picture's time: clocks of cameras jitter
 
 
@@ -112,6 +110,10 @@ def voice_events(source: SoundSource, stream: Stream) -> Iterator[Event]:
     """Sound and the estimates of a stream, in the order of time.
 
     Where the source lost sound the stream begins anew, and its time goes on.
+
+    Args:
+        source: entered; its blocks are at the stream's rate.
+        stream: nothing has been pushed yet.
     """
     begun, lost = 0.0, source.overruns
     for samples in source:
@@ -135,7 +137,12 @@ def _estimates(found: list[Emotion], begun: float, arrived: float) -> Iterator[E
 
 
 def face_events(source: PictureSource, faces: Faces) -> Iterator[Event]:
-    """Pictures with their faces, at most PICTURES_A_SECOND, the one that counts first."""
+    """Pictures with their faces, at most PICTURES_A_SECOND, the one that counts first.
+
+    Args:
+        source: entered.
+        faces: detector and model.
+    """
     follower, main = faces.follower(), MainFace()
     following = -1.0
     for seconds, image in source:

@@ -117,6 +117,10 @@ class SileroGate:
 def open_gate(gate: str | Gate | None, rate: int) -> Gate | None:
     """A gate by its name; an object or None is given back.
 
+    Args:
+        gate: key of GATES, a gate, or None.
+        rate: of the sound that it will take, Hz.
+
     Raises:
         BadInput: no gate of that name, or it does not take this rate.
         MissingExtra: the gate's package is not installed.
