@@ -49,21 +49,23 @@ static void dense(const edgeemo_dense *d, const void *patches, int32_t count, in
 }
 
 void edgeemo_depthwise_from(const edgeemo_depthwise *d, const int8_t *const *taps, int32_t from,
-                            int8_t *to)
+                            int32_t at, int8_t *to)
 {
     int32_t width = (d->channels + 3) / 4 * 4;
     for (int32_t c = from; c < d->channels; c++) {
         const int16_t *w = d->weights + 2 * c;
         int32_t acc = 0;
         for (int32_t t = 0; t < d->pairs; t++, w += 2 * width)
-            acc += w[0] * taps[2 * t][c] + w[1] * taps[2 * t + 1][c];
+            acc += w[0] * taps[2 * t][c + at] + w[1] * taps[2 * t + 1][c + at];
         to[c] = edgeemo_requantize(&d->requant, c, acc);
     }
 }
 
-static void depthwise(const edgeemo_depthwise *d, const int8_t *const *taps, int8_t *to)
+static void depthwise(const edgeemo_depthwise *d, const int8_t *const *taps,
+                      const edgeemo_strip *strip, int8_t *to)
 {
-    edgeemo_depthwise_from(d, taps, 0, to);
+    for (int32_t p = 0; p < strip->count; p++)
+        edgeemo_depthwise_from(d, taps, 0, p * strip->step, to + p * strip->to_step);
 }
 
 void edgeemo_add_portable(const edgeemo_sum *s, const int8_t *a, const int8_t *b, int32_t n,
@@ -90,42 +92,16 @@ void edgeemo_quantize_portable(const float *x, int32_t n, float a, float b, int8
     }
 }
 
-#if defined(EDGEEMO_HAVE_GROUPS)
-/* Where the weight of output o and input k lies in a blob. */
-static int32_t place_of(const edgeemo_dense *d, int32_t o, int32_t k)
-{
-    int32_t block = k / 16 * 16, width = d->inputs - block < 16 ? d->inputs - block : 16;
-    return o / 4 * 4 * d->inputs + 4 * block + o % 4 * width + k - block;
-}
-
-void edgeemo_make_groups(const edgeemo_dense *d, int32_t inputs, int32_t input_offset, void *to)
-{
-    static const int32_t order[EDGEEMO_GROUP] = {0, 1, 4, 5, 2, 3, 6, 7};
-    size_t bytes = edgeemo_group_bytes(d->inputs);
-    memset(to, 0, bytes * (size_t)((d->outputs + EDGEEMO_GROUP - 1) / EDGEEMO_GROUP));
-    for (int32_t o = 0; o < d->outputs; o++) {
-        int32_t i = o % EDGEEMO_GROUP, sum = 0;
-        edgeemo_group *g = (void *)((char *)to + bytes * (size_t)(o / EDGEEMO_GROUP));
-        for (int32_t k = 0; k < inputs; k++) {
-            int8_t weight = d->weights[place_of(d, o, k)];
-            g->weights[(k / 4 * EDGEEMO_GROUP + order[i]) * 4 + k % 4] = weight;
-            sum += weight;
-        }
-        /* Modulo 2^32, as the sums. */
-        uint32_t bias = (uint32_t)d->requant.channels[2 * o];
-        g->bias[i] = (int32_t)(bias - (uint32_t)(input_offset * sum));
-        g->multiplier[i] = d->requant.channels[2 * o + 1];
-    }
-}
-#endif
-
 const edgeemo_kernels edgeemo_kernels_portable = {
     "portable", 1,
-#if defined(EDGEEMO_HAVE_GROUPS)
+#if defined(EDGEEMO_HAVE_PREPARED)
     0, 0,
 #endif
     edgeemo_pack_int16, dense, depthwise, edgeemo_add_portable,
     edgeemo_accumulate_portable, edgeemo_quantize_portable,
+#if defined(EDGEEMO_HAVE_PREPARED)
+    NULL, NULL,
+#endif
 };
 
 const edgeemo_kernels *edgeemo_kernels_at(int32_t index)

@@ -9,9 +9,9 @@
 #include <stdint.h>
 
 /* Positions that a set of kernels may take at once, and inputs that are packed together. Machines
- * with memory to spare may also put weights in groups. */
+ * with memory to spare may also prepare constants of layers when a model is made. */
 #if UINTPTR_MAX > UINT32_MAX
-#define EDGEEMO_HAVE_GROUPS 1
+#define EDGEEMO_HAVE_PREPARED 1
 enum { EDGEEMO_MAX_POSITIONS = 24, EDGEEMO_UNIT = 1 };
 #else
 enum { EDGEEMO_MAX_POSITIONS = 2, EDGEEMO_UNIT = 4 };
@@ -19,6 +19,7 @@ enum { EDGEEMO_MAX_POSITIONS = 2, EDGEEMO_UNIT = 4 };
 
 /* Bounds that the checks of a blob hold: with them no sum below leaves 32 bits. */
 enum {
+    EDGEEMO_MAX_TAPS = 64,         /* of a depthwise kernel */
     EDGEEMO_MAX_INPUTS = 32767,    /* of a dot product: 2^15 * 2^7 * 2^7 is under 2^30 */
     EDGEEMO_MAX_BIAS = 1 << 30,    /* in size */
     EDGEEMO_MAX_SHIFT = 22,        /* zero << shift stays under 2^30 */
@@ -45,19 +46,6 @@ typedef struct edgeemo_dense {
     edgeemo_requant requant;
 } edgeemo_dense;
 
-enum { EDGEEMO_GROUP = 8 };
-
-/* Eight outputs as sets of kernels read them that have the weights put in order before. */
-typedef struct edgeemo_group {
-    int32_t bias[EDGEEMO_GROUP], multiplier[EDGEEMO_GROUP];
-    int8_t weights[]; /* [inputs / 4][eight outputs: 0 1 4 5 2 3 6 7][4] */
-} edgeemo_group;
-
-static inline size_t edgeemo_group_bytes(int32_t inputs)
-{
-    return sizeof(edgeemo_group) + (size_t)inputs * EDGEEMO_GROUP;
-}
-
 /* A sum over taps for each channel. Weights lie by pairs of taps; in a pair channel by channel, two
  * int16 each. What is missing to two taps or four channels is 0. */
 typedef struct edgeemo_depthwise {
@@ -65,7 +53,34 @@ typedef struct edgeemo_depthwise {
     int32_t pairs;
     int32_t channels;
     edgeemo_requant requant;
+#if defined(EDGEEMO_HAVE_PREPARED)
+    const void *prepared; /* as edgeemo_prepare_depthwise() made it, for sets that want it */
+#endif
 } edgeemo_depthwise;
+
+#if defined(EDGEEMO_HAVE_PREPARED)
+/* A convolution that reads its inputs where they lie: for each position `spans` runs of `length`
+ * values, behind which up to 3 more are read (and count for nothing). */
+typedef struct edgeemo_conv {
+    const void *prepared; /* as edgeemo_prepare_conv() made it */
+    int32_t spans, length;
+    int32_t outputs;
+    edgeemo_requant requant;
+} edgeemo_conv;
+
+/* Bytes behind a row that kernels may read beyond its end. */
+enum { EDGEEMO_OVERREAD = 32 };
+
+/* Outputs are taken by blocks of one to four groups of eight, channels of a depthwise layer by
+ * blocks of 32. */
+enum { EDGEEMO_GROUP = 8, EDGEEMO_BLOCK_CHANNELS = 32 };
+#endif
+
+/* `count` positions of a layer at equal distances: inputs of each lie `step` behind those of the
+ * last, outputs `to_step`. */
+typedef struct edgeemo_strip {
+    int32_t count, step, to_step;
+} edgeemo_strip;
 
 /* n inputs each of `count` positions; those of a position lie `step` behind those of the last. */
 typedef struct edgeemo_patch_span {
@@ -81,9 +96,9 @@ typedef struct edgeemo_sum {
 typedef struct edgeemo_kernels {
     const char *name;
     int32_t positions;    /* that dense() takes at once */
-#if defined(EDGEEMO_HAVE_GROUPS)
-    int32_t grouped;      /* 1: dense() reads groups, made by edgeemo_make_groups() */
-    int32_t input_offset; /* what pack() adds to inputs and the bias of a group makes good */
+#if defined(EDGEEMO_HAVE_PREPARED)
+    int32_t weight_bytes; /* of a prepared weight; 0: nothing is prepared, pack() and dense() work */
+    int32_t input_offset; /* what is added to inputs and made good by the prepared bias */
 #endif
 
     /* Put the inputs of a position and those behind it at place `at` of each; n and `at` are
@@ -92,13 +107,22 @@ typedef struct edgeemo_kernels {
                  void *patches);
     /* All outputs of `count` positions, 1..positions, that were packed. */
     void (*dense)(const edgeemo_dense *d, const void *patches, int32_t count, int8_t *const *to);
-    /* taps: 2 * pairs pointers to `channels` values each. */
-    void (*depthwise)(const edgeemo_depthwise *d, const int8_t *const *taps, int8_t *to);
+    /* All channels of a strip. taps: 2 * pairs pointers to `channels` values each, of its first
+     * position. */
+    void (*depthwise)(const edgeemo_depthwise *d, const int8_t *const *taps,
+                      const edgeemo_strip *strip, int8_t *to);
     void (*add)(const edgeemo_sum *s, const int8_t *a, const int8_t *b, int32_t n, int8_t *to);
     /* sums[i] += x[i] */
     void (*accumulate)(const int8_t *x, int32_t n, int32_t *sums);
     /* Float to int8: a * x + b, rounded, halves up. A NaN becomes -128. */
     void (*quantize)(const float *x, int32_t n, float a, float b, int8_t *to);
+#if defined(EDGEEMO_HAVE_PREPARED)
+    /* n values as words, and behind them room for 15 more. NULL if conv() reads bytes. */
+    void (*widen)(const int8_t *from, int32_t n, int16_t *to);
+    /* All outputs of `count` positions, 1..positions. from[s * EDGEEMO_MAX_POSITIONS + p]: span s
+     * of position p. NULL if weight_bytes is 0. */
+    void (*conv)(const edgeemo_conv *c, const void *const *from, int32_t count, int8_t *const *to);
+#endif
 } edgeemo_kernels;
 
 /* Bytes of the patches of all positions of a set of kernels. */
@@ -151,16 +175,64 @@ static inline int8_t edgeemo_requantize(const edgeemo_requant *r, int32_t o, int
     return edgeemo_clamp((high + r->rounding) >> r->shift, r->act_min, r->act_max);
 }
 
-/* Groups for all outputs; d->weights lie as in a blob, the first `inputs` of them count. */
-void edgeemo_make_groups(const edgeemo_dense *d, int32_t inputs, int32_t input_offset, void *to);
+#if defined(EDGEEMO_HAVE_PREPARED)
+/* Groups of a block; the last one may be empty in part. */
+static inline int32_t edgeemo_block_groups(int32_t outputs)
+{
+    int32_t groups = (outputs + EDGEEMO_GROUP - 1) / EDGEEMO_GROUP;
+    return groups % 4 == 0 && groups % 3 ? 4 : groups >= 3 ? 3 : groups;
+}
+
+/* Values of a span with what is read beyond it: four bytes at once, of weights and of inputs. */
+static inline int32_t edgeemo_padded(int32_t length, int32_t weight_bytes)
+{
+    int32_t together = 4 / weight_bytes;
+    return (length + together - 1) / together * together;
+}
+
+/* Bytes of a prepared block. */
+static inline size_t edgeemo_block_bytes(const edgeemo_conv *c, int32_t weight_bytes)
+{
+    size_t inputs = (size_t)c->spans * (size_t)edgeemo_padded(c->length, weight_bytes);
+    size_t outputs = (size_t)edgeemo_block_groups(c->outputs) * EDGEEMO_GROUP;
+    return outputs * (2 * sizeof(int32_t) + inputs * (size_t)weight_bytes);
+}
+
+static inline size_t edgeemo_channels_bytes(const edgeemo_depthwise *d, int32_t weight_bytes)
+{
+    size_t taps = (size_t)(d->pairs + 1) / 2 * 4;
+    return EDGEEMO_BLOCK_CHANNELS * (2 * sizeof(int32_t) + taps * (size_t)weight_bytes);
+}
+
+/* Channel where block `block` begins: the last block ends with the channels, if they fill one. */
+static inline int32_t edgeemo_first_channel(const edgeemo_depthwise *d, int32_t block)
+{
+    int32_t first = EDGEEMO_BLOCK_CHANNELS * block, last = d->channels - EDGEEMO_BLOCK_CHANNELS;
+    return last <= 0 ? 0 : first < last ? first : last;
+}
+
+/* Block by block: bias and multiplier [groups][8] each; weights [steps][groups][8 outputs] of four
+ * bytes: four inputs of one byte or two of two bytes. `from` has the weights of a blob. */
+size_t edgeemo_conv_bytes(const edgeemo_conv *c, int32_t weight_bytes);
+void edgeemo_prepare_conv(const edgeemo_kernels *k, const edgeemo_conv *c,
+                          const edgeemo_dense *from, void *to);
+
+/* Block by block of 32 channels: bias and multiplier [4][8] each, and for each four taps, with
+ * weights of one byte, [4][8 channels][4 taps]; for each two taps, with weights of two bytes,
+ * [4][8 channels][2 taps]. Vector j has the channels 16 * (i / 4) + 4 * j + i % 4, the order in
+ * which unpacking the halves of a register leaves them. */
+size_t edgeemo_depthwise_bytes(const edgeemo_depthwise *d, int32_t weight_bytes);
+void edgeemo_prepare_depthwise(const edgeemo_kernels *k, const edgeemo_depthwise *d, void *to);
+#endif
 
 /* What the sets of kernels share where they have nothing better. */
 void edgeemo_pack_int16(const edgeemo_dense *d, const edgeemo_patch_span *p, int32_t at,
                         int32_t position, void *patches);
 void edgeemo_pack_int8(const edgeemo_dense *d, const edgeemo_patch_span *p, int32_t at,
                        int32_t position, void *patches);
+/* Channels `from` on of the position that lies `at` behind the taps. */
 void edgeemo_depthwise_from(const edgeemo_depthwise *d, const int8_t *const *taps, int32_t from,
-                            int8_t *to);
+                            int32_t at, int8_t *to);
 void edgeemo_add_portable(const edgeemo_sum *s, const int8_t *a, const int8_t *b, int32_t n,
                           int8_t *to);
 void edgeemo_accumulate_portable(const int8_t *x, int32_t n, int32_t *sums);

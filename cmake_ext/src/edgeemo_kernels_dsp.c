@@ -185,7 +185,8 @@ static void dense(const edgeemo_dense *d, const void *patches, int32_t count, in
         two_by_two(&own, &own.requant, w, patches, o, to);
 }
 
-static void depthwise(const edgeemo_depthwise *d, const int8_t *const *taps, int8_t *to)
+static void depthwise_one(const edgeemo_depthwise *d, const int8_t *const *taps, int32_t at,
+                          int8_t *to)
 {
     const edgeemo_requant r = d->requant;
     int32_t channels = d->channels, width = (channels + 3) / 4 * 4, c = 0;
@@ -215,7 +216,7 @@ static void depthwise(const edgeemo_depthwise *d, const int8_t *const *taps, int
                              : [a0] "+r"(a0), [a1] "+r"(a1), [a2] "+r"(a2), [a3] "+r"(a3),
                                [tap] "+r"(tap), [a] "=&r"(a), [b] "=&r"(b), [e] "=&r"(e),
                                [f] "=&r"(f), [s] "=&r"(s), [t] "=&r"(t)
-                             : [c] "r"(c), [w] "r"(w)
+                             : [c] "r"(c + at), [w] "r"(w)
                              : "memory");
         a0 = requantize(&r, a0, bias[1]);
         a1 = requantize(&r, a1, bias[3]);
@@ -230,7 +231,14 @@ static void depthwise(const edgeemo_depthwise *d, const int8_t *const *taps, int
         to[c] = (int8_t)a0, to[c + 1] = (int8_t)a1;
         to[c + 2] = (int8_t)a2, to[c + 3] = (int8_t)a3;
     }
-    edgeemo_depthwise_from(d, taps, c, to);
+    edgeemo_depthwise_from(d, taps, c, at, to);
+}
+
+static void depthwise(const edgeemo_depthwise *d, const int8_t *const *taps,
+                      const edgeemo_strip *strip, int8_t *to)
+{
+    for (int32_t p = 0; p < strip->count; p++)
+        depthwise_one(d, taps, p * strip->step, to + p * strip->to_step);
 }
 
 static void add(const edgeemo_sum *s, const int8_t *a, const int8_t *b, int32_t n, int8_t *to)

@@ -95,7 +95,8 @@ static void dense(const edgeemo_dense *d, const void *patches, int32_t count, in
         dense_two(d, x, x + (d->inputs + 15) / 16 * 16, to);
 }
 
-static void depthwise(const edgeemo_depthwise *d, const int8_t *const *taps, int8_t *to)
+static void depthwise_one(const edgeemo_depthwise *d, const int8_t *const *taps, int32_t at,
+                          int8_t *to)
 {
     int32_t width = (d->channels + 3) / 4 * 4;
     for (int32_t c = 0; c < d->channels; c += 4) {
@@ -104,13 +105,20 @@ static void depthwise(const edgeemo_depthwise *d, const int8_t *const *taps, int
         int32x4_t acc = vdupq_n_s32(0);
         for (int32_t t = 0; t < d->pairs; t++, w += 2 * width) {
             int16x8_t pair = vldrhq_s16(w);
-            int32x4_t a = vldrbq_z_s32(taps[2 * t] + c, lanes);
-            int32x4_t b = vldrbq_z_s32(taps[2 * t + 1] + c, lanes);
+            int32x4_t a = vldrbq_z_s32(taps[2 * t] + at + c, lanes);
+            int32x4_t b = vldrbq_z_s32(taps[2 * t + 1] + at + c, lanes);
             acc = vaddq_s32(acc, vmulq_s32(a, vmovlbq_s16(pair)));
             acc = vaddq_s32(acc, vmulq_s32(b, vmovltq_s16(pair)));
         }
         vstrbq_p_s32(to + c, requantize(&d->requant, acc, c, lanes), lanes);
     }
+}
+
+static void depthwise(const edgeemo_depthwise *d, const int8_t *const *taps,
+                      const edgeemo_strip *strip, int8_t *to)
+{
+    for (int32_t p = 0; p < strip->count; p++)
+        depthwise_one(d, taps, p * strip->step, to + p * strip->to_step);
 }
 
 static void add(const edgeemo_sum *s, const int8_t *a, const int8_t *b, int32_t n, int8_t *to)

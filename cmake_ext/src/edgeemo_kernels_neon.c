@@ -84,7 +84,8 @@ static void dense(const edgeemo_dense *d, const void *patches, int32_t count, in
     }
 }
 
-static void depthwise(const edgeemo_depthwise *d, const int8_t *const *taps, int8_t *to)
+static void depthwise_one(const edgeemo_depthwise *d, const int8_t *const *taps, int32_t at,
+                          int8_t *to)
 {
     int32_t width = (d->channels + 3) / 4 * 4, c = 0;
     for (; c + 8 <= d->channels; c += 8) {
@@ -92,8 +93,8 @@ static void depthwise(const edgeemo_depthwise *d, const int8_t *const *taps, int
         int32x4_t low = vdupq_n_s32(0), high = low;
         for (int32_t t = 0; t < d->pairs; t++, w += 2 * width) {
             int16x8x2_t pair = vld2q_s16(w);
-            int16x8_t a = vmovl_s8(vld1_s8(taps[2 * t] + c));
-            int16x8_t b = vmovl_s8(vld1_s8(taps[2 * t + 1] + c));
+            int16x8_t a = vmovl_s8(vld1_s8(taps[2 * t] + at + c));
+            int16x8_t b = vmovl_s8(vld1_s8(taps[2 * t + 1] + at + c));
             low = vmlal_s16(low, vget_low_s16(a), vget_low_s16(pair.val[0]));
             low = vmlal_s16(low, vget_low_s16(b), vget_low_s16(pair.val[1]));
             high = vmlal_high_s16(high, a, pair.val[0]);
@@ -103,7 +104,14 @@ static void depthwise(const edgeemo_depthwise *d, const int8_t *const *taps, int
         store(to + c + 4, requantize(&d->requant, high, vld2q_s32(d->requant.channels + 2 * c + 8)),
               4);
     }
-    edgeemo_depthwise_from(d, taps, c, to);
+    edgeemo_depthwise_from(d, taps, c, at, to);
+}
+
+static void depthwise(const edgeemo_depthwise *d, const int8_t *const *taps,
+                      const edgeemo_strip *strip, int8_t *to)
+{
+    for (int32_t p = 0; p < strip->count; p++)
+        depthwise_one(d, taps, p * strip->step, to + p * strip->to_step);
 }
 
 static void add(const edgeemo_sum *s, const int8_t *a, const int8_t *b, int32_t n, int8_t *to)
@@ -136,7 +144,7 @@ static void accumulate(const int8_t *x, int32_t n, int32_t *sums)
 
 const edgeemo_kernels edgeemo_kernels_neon = {
     "neon", 8, 0, 0, edgeemo_pack_int8, dense, depthwise, add, accumulate,
-    edgeemo_quantize_portable,
+    edgeemo_quantize_portable, NULL, NULL,
 };
 
 #else

@@ -83,6 +83,16 @@ static void plan_rows(edgeemo_model *m, arena *a)
     }
 }
 
+static int32_t is_prepared(const edgeemo_model *m)
+{
+#if defined(EDGEEMO_HAVE_PREPARED)
+    return m->kernels->weight_bytes > 0;
+#else
+    (void)m;
+    return 0;
+#endif
+}
+
 static void plan_work(edgeemo_model *m, arena *a)
 {
     size_t patches = 0;
@@ -93,7 +103,7 @@ static void plan_work(edgeemo_model *m, arena *a)
             continue;
         int32_t taps = l->kernel_rows * l->kernel_columns;
         int32_t inputs = taps * m->tensors[l->input].channels;
-        if (l->kind == EDGEEMO_KIND_CONV) {
+        if (l->kind == EDGEEMO_KIND_CONV && !is_prepared(m)) {
             size_t want = edgeemo_patch_bytes(m->kernels, inputs);
             patches = want > patches ? want : patches;
             if (edgeemo_patch_span_length(m, l) % 4)
@@ -107,24 +117,49 @@ static void plan_work(edgeemo_model *m, arena *a)
     m->taps = arena_alloc(a, (uint64_t)pointers * sizeof(int8_t *));
 }
 
-#if defined(EDGEEMO_HAVE_GROUPS)
-static void plan_groups(edgeemo_model *m, arena *a)
+#if defined(EDGEEMO_HAVE_PREPARED)
+/* Words that the rows under a tile take at most. */
+static uint64_t wide_values(const edgeemo_model *m, const edgeemo_layer *l)
 {
-    if (!m->kernels->grouped)
+    const edgeemo_tensor *in = m->tensors + l->input;
+    int64_t row = (int64_t)(l->left + in->columns + l->right) * in->channels;
+    int64_t step = (int64_t)row_bytes(in) * l->stride_rows;
+    return (uint64_t)edgeemo_rows_together(m->tensors + l->output) * (uint64_t)l->kernel_rows
+           * (uint64_t)((row > step ? row : step) + EDGEEMO_WIDE_ROOM);
+}
+
+/* What a set of kernels wants to be made beforehand, and where it reads. */
+static void plan_prepared(edgeemo_model *m, arena *a)
+{
+    if (!is_prepared(m))
         return;
-    m->groups = arena_alloc(a, (uint64_t)m->head->layers * sizeof(void *));
+    int32_t bytes = m->kernels->weight_bytes, spans = 0;
+    uint64_t wide = 0;
+    arena_alloc(a, EDGEEMO_OVERREAD); /* behind the rows */
+    m->prepared = arena_alloc(a, (uint64_t)m->head->layers * sizeof(void *));
     for (int32_t i = 0; i < m->head->layers; i++) {
-        if (m->layers[i].kind != EDGEEMO_KIND_CONV)
-            continue;
         const edgeemo_layer *l = m->layers + i;
-        edgeemo_dense d = edgeemo_dense_of(m, l);
-        uint64_t count = (uint64_t)((d.outputs + EDGEEMO_GROUP - 1) / EDGEEMO_GROUP);
-        void *to = arena_alloc(a, count * edgeemo_group_bytes(d.inputs));
-        if (a->start) {
-            edgeemo_make_groups(&d, edgeemo_inputs(m, l), m->kernels->input_offset, to);
-            m->groups[i] = to;
+        void *to = NULL;
+        if (l->kind == EDGEEMO_KIND_CONV) {
+            const edgeemo_conv c = edgeemo_conv_of(m, l);
+            const edgeemo_dense d = edgeemo_dense_of(m, l);
+            uint64_t values = bytes > 1 ? wide_values(m, l) : 0;
+            wide = values > wide ? values : wide;
+            spans = larger(spans, c.spans);
+            to = arena_alloc(a, edgeemo_conv_bytes(&c, bytes));
+            if (a->start)
+                edgeemo_prepare_conv(m->kernels, &c, &d, to);
+        } else if (l->kind == EDGEEMO_KIND_DEPTHWISE) {
+            const edgeemo_depthwise d = edgeemo_depthwise_of(m, l);
+            to = arena_alloc(a, edgeemo_depthwise_bytes(&d, bytes));
+            if (a->start)
+                edgeemo_prepare_depthwise(m->kernels, &d, to);
         }
+        if (a->start)
+            m->prepared[i] = to;
     }
+    m->spans = arena_alloc(a, (uint64_t)spans * EDGEEMO_MAX_POSITIONS * sizeof(void *));
+    m->wide = arena_alloc(a, wide * sizeof(int16_t));
 }
 #endif
 
@@ -134,10 +169,10 @@ static size_t plan(edgeemo_model *m, arena *a)
     arena_alloc(a, sizeof(edgeemo_model));
     m->rows = arena_alloc(a, (uint64_t)m->head->tensors * sizeof(edgeemo_rows));
     plan_rows(m, a);
-    plan_work(m, a);
-#if defined(EDGEEMO_HAVE_GROUPS)
-    plan_groups(m, a);
+#if defined(EDGEEMO_HAVE_PREPARED)
+    plan_prepared(m, a);
 #endif
+    plan_work(m, a);
     return a->used <= (uint64_t)1 << 30 ? (size_t)a->used : 0;
 }
 

@@ -16,7 +16,6 @@ enum {
     EDGEEMO_MAX_LIST = 512,        /* tensors, layers */
     EDGEEMO_MAX_SIDE = 4096,       /* columns, channels, kernels, dilations, padding */
     EDGEEMO_MAX_ROW = 1 << 20,     /* values of a row with its padding */
-    EDGEEMO_MAX_TAPS = 64,         /* of a depthwise kernel */
     EDGEEMO_MAX_BLOCK = 65536,
     EDGEEMO_MAX_TERMS = 1 << 23,   /* of a mean: 2^23 * 2^8 fits in 32 bits */
     EDGEEMO_MAX_FRAMES = 1 << 30,
@@ -87,8 +86,10 @@ struct edgeemo_model {
     const edgeemo_kernels *kernels;
     edgeemo_rows *rows; /* one for each tensor */
     void *patches;      /* for the kernels */
-#if defined(EDGEEMO_HAVE_GROUPS)
-    void **groups;      /* weights of each layer in groups, if the kernels want them so */
+#if defined(EDGEEMO_HAVE_PREPARED)
+    void **prepared;    /* constants of each layer, if the kernels want them so */
+    const void **spans; /* where those of a convolution's positions begin */
+    int16_t *wide;      /* the rows under a kernel as words, if the kernels want them so */
 #endif
     int8_t *bytes;      /* one patch, where it is put together from uneven spans */
     const int8_t **taps;
@@ -136,11 +137,39 @@ static inline edgeemo_dense edgeemo_dense_of(const edgeemo_model *m, const edgee
                            m->tensors[l->output].channels, edgeemo_requant_of(m, l)};
 }
 
+static inline edgeemo_depthwise edgeemo_depthwise_of(const edgeemo_model *m,
+                                                     const edgeemo_layer *l)
+{
+    return (edgeemo_depthwise){.weights = (const void *)(m->blob + l->weights),
+                               .pairs = (l->kernel_rows * l->kernel_columns + 1) / 2,
+                               .channels = m->tensors[l->input].channels,
+                               .requant = edgeemo_requant_of(m, l)};
+}
+
 /* Values of a patch that lie side by side in a row. */
 static inline int32_t edgeemo_patch_span_length(const edgeemo_model *m, const edgeemo_layer *l)
 {
     return m->tensors[l->input].channels * (l->dilation_columns == 1 ? l->kernel_columns : 1);
 }
+
+#if defined(EDGEEMO_HAVE_PREPARED)
+static inline edgeemo_conv edgeemo_conv_of(const edgeemo_model *m, const edgeemo_layer *l)
+{
+    int32_t length = edgeemo_patch_span_length(m, l);
+    return (edgeemo_conv){NULL, edgeemo_inputs(m, l) / length, length,
+                          m->tensors[l->output].channels, edgeemo_requant_of(m, l)};
+}
+#endif
+
+#if defined(EDGEEMO_HAVE_PREPARED)
+/* Rows of the output that go together; a row of more positions than kernels take goes in parts. */
+static inline int32_t edgeemo_rows_together(const edgeemo_tensor *out)
+{
+    return out->columns < EDGEEMO_MAX_POSITIONS ? EDGEEMO_MAX_POSITIONS / out->columns : 1;
+}
+
+enum { EDGEEMO_WIDE_ROOM = 16 }; /* words that widening may write behind a row */
+#endif
 
 /* Positions of a kernel in a row. */
 static inline int32_t edgeemo_positions(const edgeemo_layer *l, const edgeemo_tensor *in)

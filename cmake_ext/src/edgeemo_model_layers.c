@@ -28,9 +28,9 @@ static void pack_columns(const edgeemo_model *m, const edgeemo_layer *l, const e
         span.n = d->inputs;
         m->kernels->pack(d, &span, 0, position, m->patches);
     }
-#if defined(EDGEEMO_HAVE_GROUPS)
-    if (at < d->inputs && !m->kernels->grouped) {
-        /* What a foolish file multiplies with more than 0; groups have 0 there. */
+#if defined(EDGEEMO_HAVE_PREPARED)
+    if (at < d->inputs) {
+        /* What a foolish file multiplies with more than 0. */
         static const int8_t zeros[4] = {0};
         span = (edgeemo_patch_span){zeros, d->inputs - at, 0, count};
         m->kernels->pack(d, &span, at, position, m->patches);
@@ -38,34 +38,122 @@ static void pack_columns(const edgeemo_model *m, const edgeemo_layer *l, const e
 #endif
 }
 
-/* The rows that a kernel sees for row i of its output, each at its first column that is read. */
-static void rows_of(const edgeemo_model *m, const edgeemo_layer *l, int32_t i, const int8_t **rows)
+/* The rows that a kernel sees for row i of its output, each at its first column that is read. Gives
+ * the number of rows, up to `last`, for which these and those of the output lie at equal distances:
+ * none of the rings ends among them. */
+static int32_t rows_of(const edgeemo_model *m, const edgeemo_layer *l, int32_t i, int32_t last,
+                       const int8_t **rows)
 {
     const edgeemo_tensor *t = m->tensors + l->input;
     int32_t skipped = (t->left - l->left) * t->channels;
-    const edgeemo_rows *in = m->rows + l->input;
+    const edgeemo_rows *in = m->rows + l->input, *out = m->rows + l->output;
+    int32_t count = out->capacity - i % out->capacity;
+    count = count < last - i ? count : last - i;
     int32_t at = i * l->stride_rows - l->top;
     at = (at < 0 ? at + in->capacity : at) % in->capacity;
     for (int32_t r = 0; r < l->kernel_rows; r++, at += l->dilation_rows) {
         if (at >= in->capacity)
             at -= in->capacity;
         rows[r] = in->data + at * in->row_bytes + skipped;
+        if (count > 1 && at + (count - 1) * l->stride_rows >= in->capacity)
+            count = (in->capacity - 1 - at) / l->stride_rows + 1;
     }
+    return count;
 }
+
+/* The positions of a row, `to_step` from one output to the next; or, if a row has but one, those of
+ * `rows` that lie at equal distances. */
+static edgeemo_strip strip_of(const edgeemo_model *m, const edgeemo_layer *l, int32_t positions,
+                              int32_t to_step, int32_t rows)
+{
+    if (positions > 1 || rows == 1)
+        return (edgeemo_strip){positions, l->stride_columns * m->tensors[l->input].channels,
+                               to_step};
+    return (edgeemo_strip){rows, l->stride_rows * m->rows[l->input].row_bytes,
+                           m->rows[l->output].row_bytes};
+}
+
+#if defined(EDGEEMO_HAVE_PREPARED)
+/* Positions that a set of kernels takes at once, collected from strips. */
+typedef struct tile {
+    edgeemo_conv conv;
+    int32_t count, reach; /* values of a row that a kernel sees */
+    int16_t *wide;        /* where the next row becomes words */
+    int8_t *to[EDGEEMO_MAX_POSITIONS];
+} tile;
+
+static void run_tile(const edgeemo_model *m, tile *t)
+{
+    if (t->count)
+        m->kernels->conv(&t->conv, m->spans, t->count, t->to);
+    t->count = 0;
+    t->wide = m->wide;
+}
+
+/* Add a strip that fits; m->taps: the rows under its first position. */
+static void add_strip(const edgeemo_model *m, const edgeemo_layer *l, const edgeemo_strip *strip,
+                      int8_t *to, tile *t)
+{
+    int32_t in_row = t->conv.spans / l->kernel_rows, bytes = m->kernels->widen ? 2 : 1;
+    int32_t to_next = l->dilation_columns * m->tensors[l->input].channels * bytes;
+    int32_t step = strip->step * bytes, n = (strip->count - 1) * strip->step + t->reach;
+    const void **spans = m->spans + t->count;
+    for (int32_t r = 0; r < l->kernel_rows; r++) {
+        const int8_t *from = m->taps[r];
+        if (m->kernels->widen) {
+            m->kernels->widen(from, n, t->wide);
+            from = (const void *)t->wide;
+            t->wide += n + EDGEEMO_WIDE_ROOM;
+        }
+        for (int32_t s = 0; s < in_row; s++, spans += EDGEEMO_MAX_POSITIONS, from += to_next)
+            for (int32_t p = 0; p < strip->count; p++)
+                spans[p] = from + p * step;
+    }
+    for (int32_t p = 0; p < strip->count; p++)
+        t->to[t->count++] = to + p * strip->to_step;
+}
+
+static void run_prepared(const edgeemo_model *m, const edgeemo_layer *l, int32_t first,
+                         int32_t last)
+{
+    const edgeemo_tensor *out = m->tensors + l->output;
+    tile t = {.conv = edgeemo_conv_of(m, l), .wide = m->wide};
+    t.conv.prepared = m->prepared[l - m->layers];
+    t.reach = edgeemo_span(l->kernel_columns, l->dilation_columns) * m->tensors[l->input].channels;
+    for (int32_t i = first, rows; i < last; i += rows) {
+        rows = rows_of(m, l, i, last, m->taps);
+        edgeemo_strip strip = strip_of(m, l, out->columns, out->channels, rows);
+        rows = out->columns == 1 ? rows : 1;
+        int8_t *to = edgeemo_row(m, l->output, i);
+        for (int32_t left = strip.count; left > 0; left -= strip.count) {
+            strip.count = left < EDGEEMO_MAX_POSITIONS ? left : EDGEEMO_MAX_POSITIONS;
+            if (t.count + strip.count > EDGEEMO_MAX_POSITIONS)
+                run_tile(m, &t);
+            add_strip(m, l, &strip, to, &t);
+            for (int32_t r = 0; r < l->kernel_rows; r++)
+                m->taps[r] += strip.count * strip.step;
+            to += strip.count * strip.to_step;
+        }
+    }
+    run_tile(m, &t);
+}
+#endif
 
 static void run_conv(const edgeemo_model *m, const edgeemo_layer *l, int32_t first, int32_t last)
 {
-    const edgeemo_tensor *out = m->tensors + l->output;
-    edgeemo_dense d = edgeemo_dense_of(m, l);
-#if defined(EDGEEMO_HAVE_GROUPS)
-    if (m->kernels->grouped)
-        d.weights = m->groups[l - m->layers];
+#if defined(EDGEEMO_HAVE_PREPARED)
+    if (m->kernels->weight_bytes) {
+        run_prepared(m, l, first, last);
+        return;
+    }
 #endif
+    const edgeemo_tensor *out = m->tensors + l->output;
+    const edgeemo_dense d = edgeemo_dense_of(m, l);
     int8_t *to[EDGEEMO_MAX_POSITIONS];
     int32_t count = 0, most = m->kernels->positions;
     int32_t uneven = edgeemo_patch_span_length(m, l) % EDGEEMO_UNIT;
     for (int32_t i = first; i < last; i++) {
-        rows_of(m, l, i, m->taps);
+        rows_of(m, l, i, i + 1, m->taps);
         int8_t *row = edgeemo_row(m, l->output, i);
         for (int32_t x = 0; x < out->columns;) {
             int32_t n = out->columns - x < most - count ? out->columns - x : most - count;
@@ -88,24 +176,21 @@ static void run_depthwise(const edgeemo_model *m, const edgeemo_layer *l, int32_
 {
     const edgeemo_tensor *in = m->tensors + l->input;
     int32_t taps = l->kernel_rows * l->kernel_columns, channels = in->channels;
-    int32_t positions = edgeemo_positions(l, in), step = l->stride_columns * channels;
-    const edgeemo_depthwise d = {(const void *)(m->blob + l->weights), (taps + 1) / 2, channels,
-                                 edgeemo_requant_of(m, l)};
+    int32_t positions = edgeemo_positions(l, in);
+    edgeemo_depthwise d = edgeemo_depthwise_of(m, l);
+#if defined(EDGEEMO_HAVE_PREPARED)
+    d.prepared = m->prepared ? m->prepared[l - m->layers] : NULL;
+#endif
     const int8_t **rows = m->taps + taps + 1; /* behind the taps; see patches of the plan */
-    for (int32_t i = first; i < last; i++) {
-        rows_of(m, l, i, rows);
+    for (int32_t i = first, count; i < last; i += positions == 1 ? count : 1) {
+        count = rows_of(m, l, i, last, rows);
         const int8_t **tap = m->taps;
         for (int32_t r = 0; r < l->kernel_rows; r++)
             for (int32_t k = 0; k < l->kernel_columns; k++)
                 *tap++ = rows[r] + k * l->dilation_columns * channels;
         *tap = tap[-1]; /* the missing half of the last pair; its weight is 0 */
-        int8_t *row = edgeemo_row(m, l->output, i);
-        m->kernels->depthwise(&d, m->taps, row);
-        for (int32_t x = 1; x < positions; x++) {
-            for (int32_t t = 0; t <= taps; t++)
-                m->taps[t] += step;
-            m->kernels->depthwise(&d, m->taps, row += channels);
-        }
+        const edgeemo_strip strip = strip_of(m, l, positions, channels, count);
+        m->kernels->depthwise(&d, m->taps, &strip, edgeemo_row(m, l->output, i));
     }
 }
 
@@ -238,7 +323,7 @@ static void run_pool(const edgeemo_model *m, const edgeemo_layer *l, int32_t fir
 {
     const edgeemo_tensor *out = m->tensors + l->output;
     for (int32_t i = first; i < last; i++) {
-        rows_of(m, l, i, m->taps);
+        rows_of(m, l, i, i + 1, m->taps);
         int8_t *row = edgeemo_row(m, l->output, i);
         for (int32_t x = 0; x < out->columns; x++)
             for (int32_t c = 0; c < out->channels; c++)

@@ -99,16 +99,15 @@ static void print_tables(const edgeemo_tables *t)
            t->quarters[0], t->quarters[1], t->quarters[2], t->quarters[3]);
 }
 
-/* Memory of the whole chain with a set of kernels that takes so many positions at once and has its
- * weights in groups, or not. */
-static void print_memory(const char *name, const edgeemo_speech_model *model, int32_t positions,
-                         int32_t grouped)
+/* Memory of the whole chain with a set of kernels that takes so many positions at once and prepares
+ * weights of so many bytes, or none. */
+static size_t memory_with(const edgeemo_speech_model *model, int32_t positions,
+                          int32_t weight_bytes)
 {
-    const edgeemo_kernels kernels = {.positions = positions, .grouped = grouped};
+    const edgeemo_kernels kernels = {.positions = positions, .weight_bytes = weight_bytes};
     size_t others =
         edgeemo_speech_size(model) - edgeemo_model_size(model->blob, model->blob_bytes, BLOCK);
-    size_t net = edgeemo_model_size_with(model->blob, model->blob_bytes, BLOCK, &kernels);
-    printf("#define %s %lu\n", name, (unsigned long)(others + net));
+    return others + edgeemo_model_size_with(model->blob, model->blob_bytes, BLOCK, &kernels);
 }
 
 static size_t read_file(const char *name, void *to, size_t room)
@@ -135,8 +134,10 @@ int main(int argc, char **argv)
     if (edgeemo_speech_size(&model) == 0)
         return 2;
     /* Cortex-M's kernels take two positions. */
-    print_memory("SMALL", &model, 2, 0);
-    print_memory("LARGE", &model, EDGEEMO_MAX_POSITIONS, 1);
+    printf("#define SMALL %lu\n", (unsigned long)memory_with(&model, 2, 0));
+    size_t plain = memory_with(&model, EDGEEMO_MAX_POSITIONS, 0);
+    size_t prepared = memory_with(&model, EDGEEMO_MAX_POSITIONS, 2);
+    printf("#define LARGE %lu\n", (unsigned long)(plain > prepared ? plain : prepared));
     printf("#define TABLES %lu\n", (unsigned long)edgeemo_tables_size(&spec));
     print_tables(tables);
     free(memory);
