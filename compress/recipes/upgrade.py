@@ -61,10 +61,7 @@ def upgrade(values: Mapping[str, Any], schema: int) -> dict[str, Any]:
     """
     version = values.get("schema")
     if isinstance(version, int) and not isinstance(version, bool) and version > schema:
-        raise BadRecipe(
-            f"$.schema: {version}, this edgeemo reads 1 to {schema}; "
-            "update with: pip install -U edgeemo"
-        )
+        raise BadRecipe(f"$.schema: {version}, this edgeemo reads 1 to {schema}; update edgeemo")
     made = _renamed(values, TABLES, "$", version)
     for name, table in made.items():
         if isinstance(table, Mapping):

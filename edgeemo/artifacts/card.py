@@ -320,7 +320,7 @@ def from_json(text: str | bytes, where: str = "card") -> Card:
         raise BadArtifact(
             f"{where}: card says schema {printable(repr(version), 20)}, "
             f"this edgeemo reads {SCHEMA}; "
-            "update with: pip install -U edgeemo"
+            "update edgeemo"
         )
     try:
         card = schema.read(Card, value, BadArtifact)
@@ -339,5 +339,5 @@ def _check_version(card: Card, where: str) -> None:
     if number(card.min_edgeemo) > number(__version__):
         raise BadArtifact(
             f"{where}: needs edgeemo {card.min_edgeemo} or later, this is {__version__}; "
-            "update with: pip install -U edgeemo"
+            "update edgeemo"
         )

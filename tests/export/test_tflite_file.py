@@ -92,7 +92,7 @@ def test_a_bomb_is_not_unpacked(data: bytes) -> None:
 
 def test_a_card_of_a_newer_schema(data: bytes) -> None:
     text = to_json(check(data).card).replace('"schema":1', '"schema":2')
-    with pytest.raises(BadArtifact, match=r"card says schema 2.*pip install -U edgeemo"):
+    with pytest.raises(BadArtifact, match=r"card says schema 2.*update edgeemo"):
         check(with_other_card(data, text.encode()))
 
 

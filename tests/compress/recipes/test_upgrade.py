@@ -51,10 +51,7 @@ def test_the_newest_of_schema_1_says_what_the_shipped_one_says(name: str) -> Non
             {"schema": 2, "distill": {"loss": {"tie": 1.0}}},
             r"\$\.distill\.loss\.tie: since schema 2 this key is 'class_consistency'",
         ),
-        (
-            {"schema": 3},
-            r"schema: 3, this edgeemo reads 1 to 2; update with: pip install -U edgeemo",
-        ),
+        ({"schema": 3}, r"schema: 3, this edgeemo reads 1 to 2; update edgeemo"),
     ],
 )
 def test_a_key_under_the_wrong_name_is_told(values: dict[str, object], message: str) -> None:

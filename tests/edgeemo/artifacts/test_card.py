@@ -46,7 +46,7 @@ def test_a_card_comes_back_as_it_went(card: Card) -> None:
         ("outputs.0.high", 0.0, r"outputs\[0\]: low"),
         ("outputs.1.labels", ["a", "a"], r"outputs\[1\]\.labels"),
         ("calibration.class_temperature", 0.0, "class_temperature"),
-        ("schema", 3, "schema 3, this edgeemo reads 1; update with: pip install -U edgeemo"),
+        ("schema", 3, "schema 3, this edgeemo reads 1; update edgeemo"),
         ("schema", True, "schema True"),
         ("min_edgeemo", "99.0.0", "needs edgeemo 99.0.0"),
         ("min_edgeemo", "next", r"\$\.min_edgeemo"),
