@@ -1,24 +1,33 @@
-"""Wheels, source archive and editable install, each in a fresh environment and an empty folder."""
+"""Every way to install edgeemo, each into a fresh environment, and used from an empty folder."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tarfile
 import zipfile
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
+import edgeemo
 from edgeemo.artifacts import models
+from edgeemo.artifacts.teachers_package import need
+from edgeemo.audio import read_audio
 
 ROOT = Path(__file__).resolve().parents[2]
+CLIP = need("speech/emodb_full/03a01Wa.flac")
+MEGABYTE = 1_000_000
+
+PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
+OFFLINE = ["--no-index", "--find-links"]  # and a folder
 
 pytestmark = pytest.mark.slow
 
@@ -71,7 +80,7 @@ def run(command: Sequence[str | Path], folder: Path) -> str:
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The files that git knows, links and all, as a fresh clone has them."""
+    """The files that git knows, as they are now, in a repository of one commit."""
     folder = tmp_path_factory.mktemp("tree") / "edgeemo"
     names = run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], ROOT)
     for name in filter(None, names.split("\0")):
@@ -80,15 +89,21 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
             continue  # deleted, and not yet committed so
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(source, target, follow_symlinks=False)
+    git = ["git", "-c", "user.name=test", "-c", "user.email=test@localhost"]
+    run([*git, "init", "--quiet"], folder)
+    run([*git, "add", "--all"], folder)
+    run([*git, "commit", "--quiet", "--no-gpg-sign", "--message", "Everything"], folder)
     return folder
 
 
 @pytest.fixture(scope="module")
-def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with numpy's wheel of the running version, so that it is fetched once."""
-    folder = tmp_path_factory.mktemp("wheels")
-    get = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder]
-    run([*get, f"numpy=={np.__version__}"], folder)
+def downloads(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what the tests install, each fetched once."""
+    folder = tmp_path_factory.mktemp("downloads")
+    # And what scikit-build-core asks for where the system has no cmake or ninja.
+    tools = [tool for tool in ("cmake", "ninja") if shutil.which(tool) is None]
+    get = [*PIP, "download", "--quiet", "--dest", folder, "--constraint", ROOT / "constraints.txt"]
+    run([*get, "numpy", "soundfile", "soxr", "scikit-build-core", *tools], folder)
     return folder
 
 
@@ -108,23 +123,36 @@ def sdist(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def wheel(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def teachers_sdist(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build("sdist", tree / "teachers", tmp_path_factory.mktemp("teachers"))
+
+
+@pytest.fixture(scope="module")
+def wheel(sdist: Path, downloads: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Built from the sdist: what the archive lacks, the wheel lacks."""
-    folder = tmp_path_factory.mktemp("wheel")
-    with tarfile.open(sdist) as archive:
-        archive.extractall(folder, filter="data")
-    (source,) = (path for path in folder.iterdir() if path.is_dir())
-    return build("wheel", source, folder)
+    return wheel_of(sdist, downloads, tmp_path_factory.mktemp("wheel"))
 
 
-def environment(folder: Path, wheels: Path, *arguments: str | Path) -> Path:
-    """A new environment with numpy and edgeemo alone; the path of its Python."""
+@pytest.fixture(scope="module")
+def teachers_wheel(
+    teachers_sdist: Path, downloads: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    return wheel_of(teachers_sdist, downloads, tmp_path_factory.mktemp("wheel"))
+
+
+def wheel_of(source: Path, downloads: Path, folder: Path) -> Path:
+    """The wheel of an archive, built in isolation, as pip does on a user's machine."""
+    run([*PIP, "wheel", "--quiet", "--no-deps", *OFFLINE, downloads, source], folder)
+    (wheel,) = folder.glob("*.whl")
+    return wheel
+
+
+def environment(folder: Path, downloads: Path, *arguments: str | Path) -> Path:
+    """A new environment with what the arguments make pip install; the path of its Python."""
     run([sys.executable, "-m", "venv", "--without-pip", folder / "env"], folder)
     python = folder / "env" / "bin" / "python"
-    pip = [sys.executable, "-m", "pip", "--python", python, "--disable-pip-version-check"]
-    run([*pip, "install", "--quiet", "--no-index", "--find-links", wheels, "numpy"], folder)
-    # With no index: whatever edgeemo needed beyond numpy would make this fail.
-    run([*pip, "install", "--quiet", "--no-index", "--find-links", wheels, *arguments], folder)
+    # With no index: whatever edgeemo needed beyond its downloads would make this fail.
+    run([*PIP, "--python", python, "install", "--quiet", *OFFLINE, downloads, *arguments], folder)
     return python
 
 
@@ -149,36 +177,126 @@ def check(python: Path, tmp_path: Path, home: Path | None = None) -> None:
     assert list(empty.iterdir()) == []
     if home is None:  # an editable install has the source folder on its path, with all in it
         assert seen["top"] == [False, False]
-        others = ("numpy", "edgeemo-", "_distutils", "distutils")
-        names = {p.name for p in site.iterdir() if not p.name.startswith(others)}
-        assert names == {"edgeemo"}
 
 
-def test_wheel(wheel: Path, wheels: Path, tmp_path: Path) -> None:
-    assert "-cp311-abi3-" in wheel.name
-    assert wheel.stat().st_size < 1_000_000
-    python = environment(tmp_path, wheels, wheel)
+def predict(python: Path, tmp_path: Path) -> None:
+    """What the shipped model says of a shipped clip, by the command, is what it says here."""
+    clip = shutil.copy(CLIP, tmp_path)
+    shown = run([python.parent / "edgeemo", "predict", "--json", Path(clip).name], tmp_path)
+    emotion = edgeemo.load("wav2small-stream", backend="c").predict(read_audio(CLIP))
+    dimensions = [json.loads(shown)[name] for name in ("arousal", "dominance", "valence")]
+    expected = [emotion.arousal, emotion.dominance, emotion.valence]
+    assert dimensions == pytest.approx(expected, abs=1e-4)
+    assert max(expected) - min(expected) > 0.5  # a model that says nothing would say the same
+
+
+def test_wheel_with_numpy_alone(wheel: Path, downloads: Path, tmp_path: Path) -> None:
+    python = environment(tmp_path, downloads, wheel)
     check(python, tmp_path)
+    site = next((tmp_path / "env" / "lib").glob("python3*/site-packages"))
+    others = ("numpy", "edgeemo-", "_distutils", "distutils")
+    names = {p.name for p in site.iterdir() if not p.name.startswith(others)}
+    assert names == {"edgeemo"}
     # A photo, which needs the other package: one line that tells how to install it.
     (tmp_path / "photo.jpg").write_bytes(b"not read")
     command = [python, "-m", "edgeemo", "predict", "photo.jpg"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert "with: pip install ./teachers" in done.stderr
+    # Sound, too: the command that the message gives works, though no index has edgeemo.
+    command = [python, "-m", "edgeemo", "predict", CLIP]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    said = re.search(r"pip install '(edgeemo\[audio\])'", done.stdout + done.stderr)
+    assert said
+    run([*PIP, "--python", python, "install", "--quiet", *OFFLINE, downloads, said[1]], tmp_path)
+    predict(python, tmp_path)
 
 
-def test_wheel_of_teachers(wheel: Path, tree: Path, wheels: Path, tmp_path: Path) -> None:
-    teachers = build("wheel", tree / "teachers", tmp_path)
-    assert teachers.name.endswith("-py3-none-any.whl")
-    python = environment(tmp_path, wheels, wheel, teachers)
+def test_wheel_and_teachers(
+    wheel: Path, teachers_wheel: Path, tree: Path, downloads: Path, tmp_path: Path
+) -> None:
+    """Both wheels come from their own source archives."""
+    assert teachers_wheel.name.endswith("-py3-none-any.whl")
+    python = environment(tmp_path, downloads, f"{wheel}[audio]", teachers_wheel)
     seen = teachers_seen(python, tree, tmp_path)
     assert "site-packages" in seen["home"]
     assert {"wav2small-stream", *models.WITH_TEACHERS} == set(seen["models"])
-    with zipfile.ZipFile(teachers) as archive:
+    with zipfile.ZipFile(teachers_wheel) as archive:
         (notice,) = (name for name in archive.namelist() if name.endswith("licenses/NOTICE"))
         assert archive.read(notice) == (tree / "NOTICE").read_bytes()
-    # Both are of one version, which is written once.
-    assert teachers.name.split("-")[1] == wheel.name.split("-")[1]
+    predict(python, tmp_path)
+
+
+def clone(tree: Path, folder: Path) -> str:
+    """As on Windows, where git makes no links."""
+    run(["git", "clone", "--quiet", "-c", "core.symlinks=false", tree.as_uri(), "clone"], folder)
+    return f"{folder / 'clone'}"
+
+
+def archive(tree: Path, folder: Path) -> str:
+    """As code hosts offer it. Python's zipfile makes no links either."""
+    zipped = folder / "edgeemo.zip"
+    command = ["git", "archive", "--format=zip", "--prefix=edgeemo-main/", "-o", zipped, "HEAD"]
+    run(command, tree)
+    with zipfile.ZipFile(zipped) as file:
+        file.extractall(folder)
+    return f"{folder / 'edgeemo-main'}"
+
+
+def address(tree: Path, folder: Path) -> str:
+    return f"git+{tree.as_uri()}"
+
+
+@pytest.mark.parametrize("source", [clone, archive, address])
+def test_from_source(source: Any, tree: Path, downloads: Path, tmp_path: Path) -> None:
+    python = environment(tmp_path, downloads, source(tree, tmp_path), "soundfile", "soxr")
+    check(python, tmp_path)
+    predict(python, tmp_path)
+
+
+@pytest.mark.parametrize("minor", [12, 13, 14])
+def test_one_wheel_for_later_pythons(
+    minor: int, wheel: Path, downloads: Path, tmp_path: Path
+) -> None:
+    other = interpreter(minor)
+    if other is None:
+        pytest.skip(f"hardware: there is no Python 3.{minor} on this machine")
+    run([other, "-m", "venv", "--without-pip", tmp_path / "env"], tmp_path)
+    python = tmp_path / "env" / "bin" / "python"
+    get = [*PIP, "download", "--quiet", "--no-deps", "--dest", tmp_path, "--only-binary", ":all:"]
+    run([*get, "--python-version", f"3.{minor}", f"numpy=={version('numpy')}"], tmp_path)
+    install = [*PIP, "--python", python, "install", "--quiet", *OFFLINE, tmp_path]
+    run([*install, wheel], tmp_path)
+    assert run([python, "-c", "import sys; print(sys.version_info[1])"], tmp_path) == f"{minor}\n"
+    check(python, tmp_path)
+
+
+def interpreter(minor: int) -> Path | None:
+    """A Python 3.minor of this machine: on the path, or one of pyenv's."""
+    name = f"python3.{minor}"
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    for found in [shutil.which(name), *pyenv.glob(f"3.{minor}.*/bin/{name}")]:
+        # pyenv puts something of that name on the path, too, that only says it is not chosen.
+        if found and subprocess.run([found, "-c", ""], capture_output=True).returncode == 0:
+            return Path(found)
+    return None
+
+
+def test_tools_have_no_complaint(
+    sdist: Path, wheel: Path, teachers_sdist: Path, teachers_wheel: Path, tmp_path: Path
+) -> None:
+    assert "-cp311-abi3-" in wheel.name
+    packages = [sdist, wheel, teachers_sdist, teachers_wheel]
+    run([sys.executable, "-m", "twine", "check", "--strict", *packages], tmp_path)
+    run([sys.executable, "-m", "check_wheel_contents", wheel, teachers_wheel], tmp_path)
+    run([sys.executable, "-m", "abi3audit", "--strict", wheel], tmp_path)
+
+
+def test_both_packages_are_of_one_version(sdist: Path, wheel: Path, teachers_wheel: Path) -> None:
+    versions = {
+        path.name.split("-")[1].removesuffix(".tar.gz") for path in (sdist, wheel, teachers_wheel)
+    }
+    assert versions == {edgeemo.__version__}
 
 
 def teachers_seen(python: Path, tree: Path, folder: Path) -> dict[str, Any]:
@@ -213,35 +331,30 @@ def test_wheel_holds_the_package_and_nothing_else(wheel: Path, tree: Path) -> No
     assert licences == {"LICENSE", "NOTICE"}
 
 
-def test_sdist_installs(sdist: Path, wheels: Path, tmp_path: Path) -> None:
-    """With build isolation, as on a user's machine; the build requirements come from the index."""
-    needs = tmp_path / "needs"
-    needs.mkdir()
-    get = [sys.executable, "-m", "pip", "download", "--quiet", "--dest", needs]
-    run([*get, "scikit-build-core", *ninja_and_cmake()], tmp_path)
-    python = environment(tmp_path, wheels, "--find-links", needs, sdist)
-    check(python, tmp_path)
+def test_sizes(sdist: Path, wheel: Path) -> None:
+    assert wheel.stat().st_size <= MEGABYTE
+    assert sdist.stat().st_size <= MEGABYTE
 
 
-def ninja_and_cmake() -> list[str]:
-    """What scikit-build-core asks for where the system has no cmake or ninja."""
-    return [tool for tool in ("cmake", "ninja") if shutil.which(tool) is None]
-
-
-def test_sdist_holds_what_is_needed(sdist: Path) -> None:
+def test_sdist_holds_what_is_needed(sdist: Path, tree: Path) -> None:
+    """No weights but those of the wheel, no corpora, no tests, and each file once."""
     with tarfile.open(sdist) as archive:
-        names = {name.split("/", 1)[1] for name in archive.getnames() if "/" in name}
-    for name in ("LICENSE", "NOTICE", "README.md", "pyproject.toml", "cmake_ext/include/edgeemo.h"):
-        assert name in names
-    assert not [name for name in names if name.startswith((".venv", "runs/", "build/", "dist/"))]
+        names = [member.name.split("/", 1)[1] for member in archive if member.isfile()]
+        assert all(member.isfile() or member.isdir() for member in archive)
+    assert len(names) == len(set(names))
+    files = {"CHANGELOG.md", "CITATION.cff", "LICENSE", "NOTICE", "README.md", "pyproject.toml"}
+    folders = ("cmake_ext", "compress", "edgeemo", "export")
+    known = run(["git", "ls-files", "-z", *folders], tree).split("\0")
+    files |= {name for name in known if name and not name.startswith("cmake_ext/fuzz/")}
+    assert set(names) == files | {"PKG-INFO"}
 
 
-def test_editable_install(tree: Path, wheels: Path, tmp_path: Path) -> None:
+def test_editable_install(tree: Path, downloads: Path, tmp_path: Path) -> None:
     """Imports come from the source tree: a new file is seen without installing again."""
     source = tmp_path / "source"
     shutil.copytree(tree, source, symlinks=True)
     both = [build("editable", folder, tmp_path) for folder in (source, source / "teachers")]
-    python = environment(tmp_path, wheels, *both)
+    python = environment(tmp_path, downloads, *both)
     check(python, tmp_path, source)
     seen = teachers_seen(python, tree, tmp_path)
     assert Path(seen["home"]) == source / "teachers" / "edgeemo_teachers"
