@@ -17,7 +17,9 @@ from edgeemo.errors import BadInput, require
 from edgeemo.features import log_mel
 from edgeemo.renamed import renamed
 from edgeemo.speech.samples import PIECE_SECONDS, as_float, validate_samples
+from edgeemo.speech.segments import only_speech
 from edgeemo.speech.smoothing import SMOOTHING, Smoothing
+from edgeemo.speech.vad import open_gate
 from edgeemo.types import SAMPLE_RATE, Emotion
 from edgeemo.vision.images import Box, ImageSpec, preprocess
 
@@ -50,12 +52,15 @@ class Session:
         rate: int | None = None,
         *,
         profile: SpeakerProfile | None = None,
+        gate: str | Gate | None = "energy",
         box: Box | None = None,
     ) -> Emotion:
         """One estimate for a clip of speech or for a face, by the model's task.
 
-        Sound of more than PIECE_SECONDS is cut into equal pieces whose estimates are averaged, and
-        a face is looked at as it is and mirrored.
+        Of sound only speech counts: where the gate finds pauses of more than
+        `edgeemo.speech.segments.PAUSE_SECONDS` they are left out. What is then longer than
+        PIECE_SECONDS is cut into equal pieces whose estimates are averaged. A face is looked at as
+        it is and mirrored.
 
         Args:
             values: speech: [n] mono; float in -1..1, or int16; at least
@@ -63,6 +68,9 @@ class Session:
             rate: of speech: sample rate in Hz, None for 16000. Another rate than the model's is
                 resampled (extra "audio").
             profile: of the person who speaks, made by `edgeemo calibrate`.
+            gate: of speech: tells where somebody speaks: "energy", "silero" (extra "live"), an
+                object of one's own (`edgeemo.speech.vad.Gate`), or None: the whole sound counts,
+                whatever is in it.
             box: of a face: left, top, right, bottom in pixels; None if the whole picture is the
                 face (`edgeemo.faces` finds faces in pictures).
 
@@ -71,6 +79,7 @@ class Session:
             them; `confidence` is the probability that `card.calibration.confidence` tells; for a
             model whose card has none, that of the likeliest class (0 without classes). Speech has
             `start` 0 and `end` the clip's length in seconds, a face its `box` in whole pixels.
+            Where the gate finds no speech, `speech` is False and there are no numbers.
 
         Raises:
             BadInput: wrong rank, dtype, rate or box, a sample that is not finite or far beyond
@@ -84,7 +93,7 @@ class Session:
             return self._face(values, box)
         if box is not None:
             raise BadInput(f"{self.card.name} takes speech; a box is for faces")
-        return self._speech(values, SAMPLE_RATE if rate is None else rate, profile)
+        return self._speech(values, SAMPLE_RATE if rate is None else rate, profile, gate)
 
     def _face(self, image: ArrayLike, box: Box | None) -> Emotion:
         face = preprocess(np.asarray(image), box, self.card.image)
@@ -96,7 +105,9 @@ class Session:
         left, top, right, bottom = (round(float(v)) for v in box)
         return replace(emotion, box=(left, top, right, bottom))
 
-    def _speech(self, samples: ArrayLike, rate: int, profile: SpeakerProfile | None) -> Emotion:
+    def _speech(
+        self, samples: ArrayLike, rate: int, profile: SpeakerProfile | None, gate: str | Gate | None
+    ) -> Emotion:
         spec = self.card.features
         clip = validate_samples(samples, rate)
         if profile is not None:
@@ -105,15 +116,22 @@ class Session:
         if rate != spec.sample_rate:
             clip = require("soxr", "audio").resample(clip, rate, spec.sample_rate)
         # Rounding: 0.5 s at 44.1 kHz must not fail for half a sample.
-        if len(clip) < round(self.card.window.min_seconds * spec.sample_rate):
+        least = round(self.card.window.min_seconds * spec.sample_rate)
+        if len(clip) < least:
             raise BadInput(
                 f"the clip has {seconds:.4g} s; {self.card.name} needs at least "
                 f"{self.card.window.min_seconds:g} s"
             )
+        opened = open_gate(gate, spec.sample_rate)
+        if opened is not None:
+            speech = only_speech(clip, spec.sample_rate, opened)
+            if not len(speech):
+                return Emotion(None, None, None, speech=False, end=seconds)
+            clip = speech if len(speech) >= least else clip
         pieces = np.array_split(clip, math.ceil(len(clip) / (PIECE_SECONDS * spec.sample_rate)))
         values = (self.model_input(piece) for piece in pieces)
-        found = self.aggregate(((self.backend.run(v), v) for v in values), profile)
-        return replace(found, end=seconds)
+        emotion = self.aggregate(((self.backend.run(v), v) for v in values), profile)
+        return replace(emotion, speech=None if opened is None else True, end=seconds)
 
     @renamed(baseline="profile", hop_seconds="stride_seconds", window_seconds="context_seconds")
     def stream(

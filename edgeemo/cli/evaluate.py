@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeemo.artifacts.models import DEFAULT, FACE_DEFAULT
+from edgeemo.cli._options import add_gate
 from edgeemo.errors import BadData, BadInput
 from edgeemo.evaluation import confusion
 from edgeemo.evaluation.confusion import Confusion
@@ -40,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model", metavar="M", help="name or file (default: the shipped one of the data's task)"
     )
+    add_gate(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object a measure")
     parser.add_argument("--csv", type=Path, metavar="F", help="write a line a clip to F")
     parser.add_argument("--plot", type=Path, metavar="F.svg", help="draw estimates over labels")
@@ -68,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
     session = load(args.model or (FACE_DEFAULT if data.task == "face" else DEFAULT))
     if session.card.task != data.task:
         raise BadInput(f"{args.path} is for models of {data.task}; {session.card.name} is not one")
-    rows = list(judge(session, data))
+    rows = list(judge(session, data, None if args.gate == "none" else args.gate))
     found, matrix = figures(rows), confusion.confusion(rows)
     if not found:
         raise BadData(
@@ -90,12 +92,13 @@ def run(args: argparse.Namespace) -> int:
     return int(skipped > 0)
 
 
-def judge(session: Session, data: DataSet) -> Iterator[Judged]:
+def judge(session: Session, data: DataSet, gate: str | None = "energy") -> Iterator[Judged]:
     """Estimates of all clips or pictures that can be used.
 
     Args:
         session: the model.
         data: clips or pictures with labels.
+        gate: of speech, as for `Session.predict`.
     """
     from edgeemo.compress.data import RATE
 
@@ -104,7 +107,9 @@ def judge(session: Session, data: DataSet) -> Iterator[Judged]:
             if clip.task == "face":
                 estimate = session.predict(clip.image(), box=clip.box)
             else:
-                estimate = session.predict(clip.samples(), RATE)
+                estimate = session.predict(clip.samples(), RATE, gate=gate)
+                if estimate.speech is False:
+                    raise BadInput("nobody speaks in it; --gate none takes it as it is")
         except BadInput as error:
             print(f"edgeemo: skipped {clip.id}: {error}", file=sys.stderr)
             continue

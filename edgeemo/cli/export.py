@@ -8,7 +8,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgeemo.cli.options import OldName
+from edgeemo.cli._options import OldName
 
 if TYPE_CHECKING:
     from edgeemo.export import ExportResult

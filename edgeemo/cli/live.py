@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from edgeemo.artifacts.models import DEFAULT
 from edgeemo.backends import BACKENDS
-from edgeemo.cli.options import add_profile
+from edgeemo.cli._options import add_profile
 from edgeemo.errors import EdgeemoError
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgeemo.artifacts.models import DEFAULT, FACE_DEFAULT
 from edgeemo.backends import BACKENDS
-from edgeemo.cli.options import add_profile
+from edgeemo.cli._options import add_profile
 from edgeemo.errors import BadInput
 from edgeemo.faces import DETECTORS, Faces
 from edgeemo.faces.detectors import DEFAULT as DETECTOR

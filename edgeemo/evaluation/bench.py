@@ -92,9 +92,9 @@ class Row:
 
 def _predict(session: Session) -> Run:
     def run(values: Values) -> list[float]:
-        found = session.predict(values)
-        dimensions = (found.arousal, found.dominance, found.valence)
-        return [v for v in dimensions if v is not None] + list(found.classes.values())
+        emotion = session.predict(values, gate=None)  # noise is no speech
+        dimensions = (emotion.arousal, emotion.dominance, emotion.valence)
+        return [v for v in dimensions if v is not None] + list(emotion.classes.values())
 
     return run
 

@@ -260,7 +260,8 @@ def _row(outputs: Mapping[str, NDArray[np.float32]], card: Card) -> NDArray[np.f
 
 
 def _whole(session: Session, samples: NDArray[np.float32]) -> Mapping[str, NDArray[np.float32]]:
-    session.predict(samples, session.card.features.sample_rate)  # refuses what cannot be used
+    rate = session.card.features.sample_rate
+    session.predict(samples, rate, gate=None)  # refuses what cannot be used
     outputs = session.backend.run(session.model_input(samples))
     return {name: value[0] for name, value in outputs.items()}
 

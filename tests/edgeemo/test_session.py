@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +113,81 @@ def test_samples_that_are_not_finite_are_named(artifact: Path, speech: Clip, val
 def test_silence_and_clipping_give_numbers(artifact: Path) -> None:
     session = edgeemo.load(artifact)
     for clip in (np.zeros(16000, np.float32), np.tile(np.float32([1, -1]), 8000)):
-        assert all(map(math.isfinite, values(session.predict(clip))))
+        assert all(map(math.isfinite, values(session.predict(clip, gate=None))))
+
+
+def nobody(seconds: float = 4.0) -> dict[str, NDArray[np.float32]]:
+    """Sound in which nobody speaks."""
+    rng, time = np.random.default_rng(0), np.arange(round(seconds * 16000)) / 16000
+    return {
+        "silence": 0 * time,
+        "room": rng.normal(0, 0.003, len(time)),
+        "noise": rng.normal(0, 0.1, len(time)),
+        "tone": 0.3 * np.sin(2 * np.pi * 440 * time),
+        "dither": rng.integers(-1, 2, len(time)) / 32768,
+    }
+
+
+@pytest.mark.parametrize("name", nobody())
+def test_where_nobody_speaks_there_are_no_numbers(artifact: Path, name: str) -> None:
+    session, clip = edgeemo.load(artifact), nobody()[name].astype(np.float32)
+    assert session.predict(clip) == edgeemo.Emotion(None, None, None, speech=False, end=4.0)
+    assert session.predict(clip, gate=None).speech is None
+    assert all(map(math.isfinite, values(session.predict(clip, gate=None))))
+
+
+def test_speech_alone_is_averaged(artifact: Path, speech: Clip) -> None:
+    """The same bits with the gate as without, and after any pause the same bits again."""
+    session, quiet = edgeemo.load(artifact), np.zeros(64000, np.float32)
+    plain = session.predict(speech, gate=None)
+    assert session.predict(speech) == replace(plain, speech=True)
+    with_pauses = [
+        session.predict(np.concatenate([speech, np.resize(quiet, n), speech, quiet]))
+        for n in (4 * 16000, 8 * 16000, 30 * 16000)
+    ]
+    assert len({e.arousal for e in with_pauses}) == 1
+    assert values(with_pauses[0]) == pytest.approx(values(plain), abs=0.05)
+    pulled = session.predict(np.concatenate([speech, np.resize(quiet, 30 * 16000)]), gate=None)
+    assert values(pulled) != pytest.approx(values(plain), abs=0.05)
+
+
+def test_a_gate_of_ones_own(artifact: Path, speech: Clip) -> None:
+    class Never:
+        block = 160
+
+        def push(self, samples: Clip) -> NDArray[np.bool_]:
+            return np.zeros(len(samples) // 160, np.bool_)
+
+        def reset(self) -> None:
+            """Nothing is kept."""
+
+    session = edgeemo.load(artifact)
+    assert session.predict(speech, gate=Never()).speech is False
+    with pytest.raises(BadInput, match="no gate 'loud'"):
+        session.predict(speech, gate="loud")
+
+
+def test_floats_in_units_of_16_bits_are_refused_or_told(
+    artifact: Path, speech: Clip, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A mean over channels of int16 is float64 in units of 1/32768."""
+    session = edgeemo.load(artifact)
+    stereo = np.round(np.stack([speech, speech], axis=1) * 32767).astype(np.int16)
+    with pytest.raises(BadInput, match=r"mono: samples\.mean\(axis=1\) / 32768$"):
+        session.predict(stereo)
+    with pytest.raises(BadInput, match=r"mono: samples\.mean\(axis=0\)$"):
+        session.predict(stereo.T.astype(np.float32) / 32768)
+    # The remedy of the message gives what the mono clip gives.
+    assert session.predict(stereo.mean(axis=1) / 32768) == session.predict(stereo[:, 0])
+    quiet = np.round(stereo / stereo.max() * 12).astype(np.int16)
+    with pytest.raises(BadInput, match=r"reach 12; .*divide 16-bit values by 32768"):
+        session.predict(quiet.mean(axis=1))
+    assert not caplog.records
+    session.predict(np.clip(speech / speech.max() * 1.05, -1.05, 1.05))
+    assert not caplog.records  # codecs go a little beyond
+    session.predict(speech / speech.max() * 2)
+    (record,) = caplog.records
+    assert "samples reach" in record.message and "beyond full scale" in record.message
 
 
 def test_repr_tells_what_goes_in_and_out(artifact: Path) -> None:

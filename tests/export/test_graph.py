@@ -127,7 +127,7 @@ import edgeemo
 session = edgeemo.load(sys.argv[1])
 held = np.load(sys.argv[2])
 clips = np.split(held["samples"], np.cumsum(held["sample_lengths"])[:-1])
-said = [session.predict(clip) for clip in clips[:8]]
+said = [session.predict(clip, gate=None) for clip in clips[:8]]
 np.save(sys.argv[3], [[e.arousal, e.dominance, e.valence] for e in said])
 """
 

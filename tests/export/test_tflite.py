@@ -191,7 +191,7 @@ def test_clips_of_any_length(streams: Streams, frames: np.ndarray) -> None:
             assert np.abs(got["adv"] - want["adv"]).max() < 0.4
     session = edgeemo.load(streams["tflite"].path, "tflite")
     assert "backend tflite" in repr(session)
-    assert session.predict(np.zeros(16000, np.float32)).arousal is not None
+    assert session.predict(np.zeros(16000, np.float32), gate=None).arousal is not None
 
 
 def test_an_operator_that_the_target_lacks_is_named(streams: Streams) -> None:

@@ -45,7 +45,7 @@ def test_a_student_computes_what_the_file_computes_and_can_be_trained(clips, row
     student = make_student("wav2small-stream", **OPTIONS).eval()
     load_pretrained(student, "wav2small-stream")
     before = estimates(student, clips)
-    said = [SHIPPED.predict(clip.samples()) for clip in clips]
+    said = [SHIPPED.predict(clip.samples(), gate=None) for clip in clips]
     theirs = np.array([[s.arousal, s.dominance, s.valence] for s in said])
     # The file rounds what flows between its layers, and clips the result to 0..1.
     assert np.abs(before.clip(0, 1) - theirs).mean() < 0.02

@@ -210,7 +210,7 @@ def test_a_file_must_do_what_its_card_says(artifact: Path, tmp_path: Path) -> No
     path = tmp_path / "m.onnx"
     path.write_bytes(sealed(onnx.load(artifact), outputs=(card.outputs[0], fewer)))
     with pytest.raises(BadArtifact, match=r"output probs has shape \(1, 8\)"):
-        edgeemo.load(path).predict(np.zeros(16000, np.float32))
+        edgeemo.load(path).predict(np.zeros(16000, np.float32), gate=None)
     refused(tmp_path, sealed(onnx.load(artifact), input="samples"), "the card promises")
     refused(tmp_path, sealed(onnx.load(artifact), outputs=card.outputs[1:]), "the card promises")
 
@@ -223,7 +223,7 @@ def test_weights_that_give_nan_are_refused(artifact: Path, tmp_path: Path) -> No
     path = tmp_path / "m.onnx"
     path.write_bytes(sealed(model))
     with pytest.raises(BadArtifact, match="not finite"):
-        edgeemo.load(path).predict(np.zeros(16000, np.float32))
+        edgeemo.load(path).predict(np.zeros(16000, np.float32), gate=None)
 
 
 FUZZ = """
@@ -255,7 +255,7 @@ for _ in range(250):
     path = folder / "fuzz.onnx"
     path.write_bytes(model.SerializeToString())
     try:
-        edgeemo.load(path).predict(clip)
+        edgeemo.load(path).predict(clip, gate=None)
         ran += 1
     except BadArtifact:
         refused += 1

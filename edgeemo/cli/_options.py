@@ -7,6 +7,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from edgeemo.speech.vad import GATES
+
 
 class OldName(argparse.Action):
     """An old name of an option: hidden from help, it works and says what the option is called now.
@@ -16,7 +18,8 @@ class OldName(argparse.Action):
     """
 
     def __init__(self, *args: Any, new: str, **options: Any) -> None:
-        super().__init__(*args, help=argparse.SUPPRESS, **options)
+        options["help"] = argparse.SUPPRESS
+        super().__init__(*args, **options)
         self._new = new
 
     def __call__(
@@ -38,4 +41,14 @@ def add_profile(parser: argparse._ActionsContainer) -> None:
     )
     parser.add_argument(
         "--baseline", dest="profile", default=argparse.SUPPRESS, action=OldName, new="--profile"
+    )
+
+
+def add_gate(parser: argparse._ActionsContainer) -> None:
+    """--gate, what tells where somebody speaks; "none" stands for None."""
+    parser.add_argument(
+        "--gate",
+        choices=(*GATES, "none"),
+        default=GATES[0],
+        help="what tells where somebody speaks; none: all sound counts (default: %(default)s)",
     )
