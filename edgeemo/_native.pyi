@@ -48,6 +48,13 @@ def first_bad_sample(samples: _Samples, /) -> int:
 def normalize_utterance(samples: _Samples, out: _Samples, /) -> int:
     """(samples - mean) / sqrt(variance + 1e-7), float32; returns a status, 0 if all is well."""
 
+def band_statistics(features: _Samples, bands: int, out: NDArray[Any], /) -> int:
+    """Of groups of neighbouring bands: mean, variance and mean change over time.
+
+    features is float32 [frames, bands], out float64 [3, groups] (edgeemo_batch.h says more).
+    Returns a status, 0 if all is well.
+    """
+
 @final
 class Gate:
     """Energy over an adaptive noise floor (edgeemo_gate.h). Not shared between threads."""

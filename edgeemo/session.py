@@ -194,13 +194,18 @@ class Session:
             outputs.append(output)
             if fitted is not None:
                 confidences.append(fitted.of(output, self._confidence_features(model_input)))
-        mean = {name: np.mean([o[name] for o in outputs], axis=0)[0] for name in outputs[0]}
+        one = len(outputs) == 1  # the usual case, whose mean is itself
+        mean = {
+            name: first[0] if one else np.mean([o[name] for o in outputs], axis=0)[0]
+            for name, first in outputs[0].items()
+        }
         if profile is not None:
             mean = profile.apply(mean, self.card)
         values: dict[str, dict[str, float]] = {}
         for spec in self.card.outputs:
-            clipped = np.clip(mean[spec.name].astype(float), spec.low, spec.high)
-            values[spec.name] = dict(zip(spec.labels, clipped.tolist(), strict=True))
+            raw = mean[spec.name].tolist()
+            clipped = [float(min(max(value, spec.low), spec.high)) for value in raw]
+            values[spec.name] = dict(zip(spec.labels, clipped, strict=True))
         dimensions, classes = values.get("adv", {}), values.get("probs", {})
         likeliest = max(classes.values(), default=0.0)
         confidence = float(np.mean(confidences)) if confidences else likeliest

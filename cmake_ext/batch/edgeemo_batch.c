@@ -1,4 +1,5 @@
-/* edgeemo_batch.c: whole clips, with four frames side by side or, on x86 with AVX2, eight. */
+/* edgeemo_batch.c: whole clips, with four frames side by side; on x86 with AVX2 eight, with
+ * AVX-512 sixteen. */
 #if defined __GNUC__ /* and clang: they have vector types */
 #define EDGEEMO_LANES 4
 #endif
@@ -7,22 +8,26 @@
 
 #include "edgeemo_batch.h"
 
-/* The widest, whatever this processor takes: edgeemo_batch_avx2.c. */
-enum { MOST_LANES = 8, ALIGNMENT = MOST_LANES * sizeof(float) };
+/* The widest, whatever this processor takes: edgeemo_batch_avx512.c. */
+enum { MOST_LANES = 16, ALIGNMENT = MOST_LANES * sizeof(float) };
+
+typedef void frames_of(const edgeemo_tables *t, const float *samples, int32_t count, float *frames,
+                       void *memory);
 
 #if defined __GNUC__ && defined __x86_64__
-void edgeemo_lanes8_frames(const edgeemo_tables *t, const float *samples, int32_t count,
-                           float *frames, void *memory);
+frames_of edgeemo_lanes8_frames, edgeemo_lanes16_frames;
 
-static int32_t has_avx2(void)
+static frames_of *frames_for(int32_t count)
 {
-    return __builtin_cpu_supports("avx2") != 0;
+    if (count > 8 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq"))
+        return edgeemo_lanes16_frames;
+    return __builtin_cpu_supports("avx2") ? edgeemo_lanes8_frames : edgeemo_lanes4_frames;
 }
 #else
-#define edgeemo_lanes8_frames edgeemo_lanes4_frames
-static int32_t has_avx2(void)
+static frames_of *frames_for(int32_t count)
 {
-    return 0;
+    (void)count;
+    return edgeemo_lanes4_frames;
 }
 #endif
 
@@ -48,9 +53,6 @@ int32_t edgeemo_batch(const edgeemo_frontend *fe, const float *samples, int32_t 
         return EDGEEMO_ERR_MEMORY;
     if (edgeemo_first_bad_sample(samples, n) >= 0)
         return EDGEEMO_ERR_VALUE;
-    if (has_avx2())
-        edgeemo_lanes8_frames(t, samples, count, frames, work);
-    else
-        edgeemo_lanes4_frames(t, samples, count, frames, work);
+    frames_for(count)(t, samples, count, frames, work);
     return count;
 }

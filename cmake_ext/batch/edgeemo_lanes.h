@@ -7,10 +7,45 @@
 #define edgeemo_spectrum EDGEEMO_NAME(spectrum)
 #define edgeemo_mel EDGEEMO_NAME(mel)
 #define edgeemo_log EDGEEMO_NAME(log)
+#include <string.h>
+
 #include "../src/edgeemo_fft.c"
 #include "../src/edgeemo_mel.c"
 
 enum { LANES = sizeof(real) / sizeof(float) };
+
+#ifdef EDGEEMO_LANES
+typedef float four __attribute__((vector_size(16)));
+#ifdef __clang__
+#define SHUFFLE(x, y, ...) __builtin_shufflevector(x, y, __VA_ARGS__)
+#else
+typedef int32_t four_lanes __attribute__((vector_size(16)));
+#define SHUFFLE(x, y, ...) __builtin_shuffle(x, y, (four_lanes){__VA_ARGS__})
+#endif
+
+static inline four load_four(const float *from)
+{
+    four x;
+    memcpy(&x, from, sizeof x);
+    return x;
+}
+
+/* Values j to j + 3 of all lanes, by squares of four lanes that are transposed. Not by vectors of
+ * all lanes: compilers put those together in memory, and wait for it. */
+static void four_values(const float *const *from, int32_t j, real *frame)
+{
+    for (int32_t lane = 0; lane < LANES; lane += 4) {
+        four a = load_four(from[lane] + j), b = load_four(from[lane + 1] + j);
+        four c = load_four(from[lane + 2] + j), d = load_four(from[lane + 3] + j);
+        four ab = SHUFFLE(a, b, 0, 4, 1, 5), cd = SHUFFLE(c, d, 0, 4, 1, 5);
+        four ef = SHUFFLE(a, b, 2, 6, 3, 7), gh = SHUFFLE(c, d, 2, 6, 3, 7);
+        four columns[4] = {SHUFFLE(ab, cd, 0, 1, 4, 5), SHUFFLE(ab, cd, 2, 3, 6, 7),
+                           SHUFFLE(ef, gh, 0, 1, 4, 5), SHUFFLE(ef, gh, 2, 3, 6, 7)};
+        for (int32_t i = 0; i < 4; i++)
+            memcpy((float *)&frame[j + i] + lane, &columns[i], sizeof columns[i]);
+    }
+}
+#endif
 
 /* Value j of the frames from `first` on, a lane each; behind `last` the last one again. */
 static void side_by_side(const edgeemo_tables *t, const float *samples, int32_t first,
@@ -21,7 +56,12 @@ static void side_by_side(const edgeemo_tables *t, const float *samples, int32_t 
         int32_t k = first + lane < last ? first + lane : last;
         from[lane] = samples + (size_t)k * (size_t)t->hop;
     }
-    for (int32_t j = 0; j < t->win_length; j++) {
+    int32_t j = 0;
+#ifdef EDGEEMO_LANES
+    for (; j + 4 <= t->win_length; j += 4)
+        four_values(from, j, frame);
+#endif
+    for (; j < t->win_length; j++) {
         union {
             real value;
             float lane[LANES];

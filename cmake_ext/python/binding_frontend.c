@@ -167,6 +167,35 @@ static PyObject *normalize_utterance(PyObject *module, PyObject *arguments)
     return PyLong_FromLong(status);
 }
 
+static PyObject *band_statistics(PyObject *module, PyObject *arguments)
+{
+    (void)module;
+    PyObject *from, *to;
+    Py_buffer features, out;
+    int bands;
+    if (!PyArg_ParseTuple(arguments, "OiO:band_statistics", &from, &bands, &to)
+        || edgeemo_borrow(from, &features, "f", 0))
+        return NULL;
+    if (edgeemo_borrow(to, &out, "d", 1)) {
+        PyBuffer_Release(&features);
+        return NULL;
+    }
+    int32_t groups = edgeemo_items(&out) / 3, status = EDGEEMO_ERR_ARG;
+    int32_t frames = bands > 0 ? edgeemo_items(&features) / bands : 0;
+    double *work = PyMem_Malloc((size_t)(frames + 1) * (size_t)(groups + 1) * sizeof(double));
+    if (work) {
+        Py_BEGIN_ALLOW_THREADS
+        status = edgeemo_band_statistics(features.buf, frames, bands, groups, work, out.buf);
+        Py_END_ALLOW_THREADS
+    }
+    PyBuffer_Release(&out);
+    PyBuffer_Release(&features);
+    if (!work)
+        return PyErr_NoMemory();
+    PyMem_Free(work);
+    return PyLong_FromLong(status);
+}
+
 /* ---- Frontend ---- */
 
 typedef struct frontend_object {
@@ -273,10 +302,10 @@ static PyObject *frontend_whole(PyObject *object, PyObject *arguments)
     }
     int32_t n = edgeemo_items(&samples), frames = EDGEEMO_ERR_ARG;
     size_t bytes = edgeemo_batch_size(self->fe);
-    char *block = PyMem_Malloc(bytes + 32);
+    char *block = PyMem_Malloc(bytes + 64);
     int32_t count = n < self->window ? 0 : 1 + (n - self->window) / self->hop;
     if (block && count == edgeemo_items(&out) / self->bands) {
-        void *aligned = block + (32 - (uintptr_t)block % 32);
+        void *aligned = block + (64 - (uintptr_t)block % 64);
         Py_BEGIN_ALLOW_THREADS
         frames = edgeemo_batch(self->fe, samples.buf, n, out.buf, aligned, bytes);
         Py_END_ALLOW_THREADS
@@ -340,6 +369,9 @@ static PyMethodDef functions[] = {
      "Index of the first float32 sample that a push refuses, or -1."},
     {"normalize_utterance", normalize_utterance, METH_VARARGS,
      "normalize_utterance(samples, out): the prenorm; returns a status."},
+    {"band_statistics", band_statistics, METH_VARARGS,
+     "band_statistics(features, bands, out): means, variances and mean changes of groups of bands "
+     "over time; returns a status."},
     {NULL, NULL, 0, NULL},
 };
 

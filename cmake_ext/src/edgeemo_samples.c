@@ -19,10 +19,10 @@ static uint32_t bad(const float *sample)
 int32_t edgeemo_first_bad_sample(const float *samples, int32_t n)
 {
     int32_t i = 0;
-    for (; i < n - 7; i += 8) { /* eight at once, most are good */
-        const float *s = samples + i;
-        uint32_t any = bad(s) | bad(s + 1) | bad(s + 2) | bad(s + 3);
-        any |= bad(s + 4) | bad(s + 5) | bad(s + 6) | bad(s + 7);
+    for (; i < n - 63; i += 64) { /* no way out in between: compilers make vectors of it */
+        uint32_t any = 0;
+        for (int32_t k = 0; k < 64; k++)
+            any |= bad(samples + i + k);
         if (any >> 31)
             break;
     }

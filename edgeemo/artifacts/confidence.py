@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeemo.errors import BadArtifact
+from edgeemo import _native
+from edgeemo.errors import BadArtifact, BadInput
 
 GROUPS = 8
 """Bands are joined to so many groups of neighbours."""
@@ -110,15 +111,14 @@ def describe(
         the level), the deviation over time, and the mean change from frame to frame; the
         logarithm of the number of frames.
     """
-    frames = np.stack(
-        [part.mean(1) for part in np.array_split(features, GROUPS, axis=1)], axis=1
-    ).astype(np.float64)  # [frames, GROUPS]
-    mean = frames.mean(0)
+    mean, variance, change = statistics = np.empty((3, GROUPS))
+    given = np.ascontiguousarray(features, np.float32)
+    if _native.band_statistics(given, given.shape[1], statistics) < 0:
+        raise BadInput(f"features of the shape {given.shape}; expected frames of {GROUPS} bands")
     level = mean.mean()
-    change = np.abs(np.diff(frames, axis=0)).mean(0) if len(frames) > 1 else np.zeros(GROUPS)
     said = [outputs[name][0].astype(np.float64) for name in sorted(outputs)]
     return np.concatenate(
-        [*said, [level], mean - level, frames.std(0), change, [np.log(len(frames))]]
+        [*said, [level], mean - level, np.sqrt(variance), change, [np.log(len(given))]]
     )
 
 

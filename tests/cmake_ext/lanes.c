@@ -1,4 +1,4 @@
-/* lanes.c: four frames side by side, which a processor with AVX2 never takes by itself.
+/* lanes.c: frames side by side, also by fewer than this processor would take by itself.
  *
  * Reads `spec` and `clip` as stages.c does; exits with 0 if the frames are those of a stream, to
  * the bit, for all the clip and for clips of 1 to 5 frames. */
@@ -11,18 +11,36 @@
 enum { CLIP = 8001, FRAMES = 20000 };
 static float clip[CLIP], want[FRAMES], got[FRAMES];
 static double block[4000];
-static float work[30000] __attribute__((aligned(32)));
+static float work[60000] __attribute__((aligned(64)));
 
-void edgeemo_lanes4_frames(const edgeemo_tables *t, const float *samples, int32_t count,
-                           float *frames, void *memory);
+typedef void frames_of(const edgeemo_tables *t, const float *samples, int32_t count, float *frames,
+                       void *memory);
+frames_of edgeemo_lanes4_frames;
+#ifdef __x86_64__
+frames_of edgeemo_lanes8_frames, edgeemo_lanes16_frames;
+#endif
 
-static int32_t differ(edgeemo_frontend *fe, int32_t n, int32_t bands)
+/* Those that this processor has; NULL behind the last. */
+static frames_of *width(int32_t i)
+{
+    if (i == 0)
+        return edgeemo_lanes4_frames;
+#ifdef __x86_64__
+    if (i == 1 && __builtin_cpu_supports("avx2"))
+        return edgeemo_lanes8_frames;
+    if (i == 2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq"))
+        return edgeemo_lanes16_frames;
+#endif
+    return NULL;
+}
+
+static int32_t differ(frames_of *frames, edgeemo_frontend *fe, int32_t n, int32_t bands)
 {
     int32_t taken, room = edgeemo_frontend_frames(fe, n);
     if (room * bands > FRAMES)
         return 1;
     memset(got, 0xff, sizeof got);
-    edgeemo_lanes4_frames(fe->tables, clip, room, got, work);
+    frames(fe->tables, clip, room, got, work);
     int32_t made = edgeemo_frontend_push(fe, clip, n, want, room, &taken);
     edgeemo_frontend_reset(fe);
     return made != room || memcmp(got, want, (size_t)(room * bands) * sizeof *got) != 0;
@@ -38,8 +56,12 @@ int main(void)
     if (edgeemo_frontend_init(&fe, block, sizeof block, &spec) != EDGEEMO_OK
         || edgeemo_batch_size(fe) > sizeof work)
         return 3;
-    for (int32_t frames = 1; frames <= 5; frames++)
-        if (differ(fe, spec.window + (frames - 1) * spec.hop, spec.bands))
-            return 4;
-    return differ(fe, n, spec.bands) ? 5 : 0;
+    for (int32_t i = 0; width(i); i++) {
+        for (int32_t frames = 1; frames <= 5; frames++)
+            if (differ(width(i), fe, spec.window + (frames - 1) * spec.hop, spec.bands))
+                return 4 + 2 * i;
+        if (differ(width(i), fe, n, spec.bands))
+            return 5 + 2 * i;
+    }
+    return 0;
 }

@@ -19,7 +19,7 @@ from edgeemo.compress.evaluation.confidence import (
     reliability,
     with_negatives,
 )
-from edgeemo.errors import BadArtifact
+from edgeemo.errors import BadArtifact, BadInput
 
 
 @pytest.fixture(scope="module")
@@ -73,3 +73,21 @@ def test_near_means_all_three() -> None:
     labels = np.full((3, 3), 0.5)
     moved = labels + np.array([[0.14, -0.14, 0], [0, 0, 0.16], [0, 0, 0]])
     assert is_near(moved, labels).tolist() == [True, False, True]
+
+
+@pytest.mark.parametrize("frames", [1, 2, 300])
+@pytest.mark.parametrize("bands", [8, 13, 40])
+def test_statistics_are_those_of_numpy(frames: int, bands: int) -> None:
+    features = np.random.default_rng(bands).normal(-6, 3, (frames, bands)).astype(np.float32)
+    parts = np.array_split(features, 8, axis=1)
+    groups = np.stack([part.mean(1) for part in parts], axis=1).astype(np.float64)
+    changes = np.abs(np.diff(groups, axis=0)).mean(0) if frames > 1 else np.zeros(8)
+    mean = groups.mean(0)
+    level = mean.mean()
+    want = [[level], mean - level, groups.std(0), changes, [np.log(frames)]]
+    assert (describe({}, features) == np.concatenate(want)).all()
+
+
+def test_too_few_bands_are_refused() -> None:
+    with pytest.raises(BadInput, match="8 bands"):
+        describe({}, np.zeros((5, 7), np.float32))
