@@ -36,7 +36,7 @@ from edgeemo.artifacts.tflite import read_tflite
 from edgeemo.artifacts.tflite_graph import read_graph
 from edgeemo.audio import read_audio
 from edgeemo.backends.engine import Model, model_kernels
-from edgeemo.errors import BadArtifact
+from edgeemo.errors import BadArtifact, require
 from edgeemo.features import log_mel
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -90,8 +90,7 @@ def windows(
 
 
 def onnx_session(path: Path) -> Any:
-    import onnxruntime
-
+    onnxruntime = require("onnxruntime", "onnx")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])

@@ -14,10 +14,11 @@ A message names the value, what would be right, and the remedy, in one line.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterable
 from difflib import get_close_matches
 from types import ModuleType
+
+from edgeemo import privacy
 
 _LONGEST = 4000
 
@@ -65,7 +66,7 @@ class DeviceLost(EdgeemoError):
 
 
 def require(module: str, extra: str) -> ModuleType:
-    """Import an optional package.
+    """Import an optional package, its telemetry switched off before (`edgeemo.privacy`).
 
     Args:
         module: import name, for example "soundfile".
@@ -75,10 +76,13 @@ def require(module: str, extra: str) -> ModuleType:
         The imported module.
 
     Raises:
-        MissingExtra: the package is not installed; the message has the pip command.
+        MissingExtra: the package is not installed, or this version of it would report its use; the
+            message has the pip command.
     """
     try:
-        return importlib.import_module(module)
+        return privacy.quiet_import(module)
+    except privacy.Sends as error:
+        raise MissingExtra(str(error)) from None
     except ModuleNotFoundError as error:
         # Only the package itself counts as missing: a broken one must show its own error.
         if error.name is not None and error.name.split(".")[0] != module.split(".")[0]:

@@ -28,8 +28,6 @@ def load_nncf() -> Any:
     Raises:
         MissingExtra: it is not installed.
     """
-    # NNCF reports its use over the network unless it believes to run in a test system.
-    os.environ["NNCF_CI"] = "1"
     nncf = require("nncf", "export")
     nncf.set_log_level(logging.ERROR)
     # Its kernels are C++ that it compiles on first use, for a minute or more, where a compiler is.

@@ -217,15 +217,13 @@ def _build_wavlm(config: Any, hidden_dim: int, first: int) -> Any:
 
 def _build_whisper(config: Any, hidden_dim: int) -> Any:
     torch = require("torch", "train")
-    require("transformers", "teachers")
-    from transformers.models.whisper.modeling_whisper import WhisperEncoder
-
+    whisper = require("transformers.models.whisper.modeling_whisper", "teachers")
     heads = _heads(config.d_model, hidden_dim)
 
     class Backbone(torch.nn.Module):  # type: ignore[misc, name-defined]
         def __init__(self) -> None:
             super().__init__()
-            self.encoder = WhisperEncoder(config)
+            self.encoder = whisper.WhisperEncoder(config)
 
     class Model(heads):  # type: ignore[misc, valid-type]
         def __init__(self) -> None:
