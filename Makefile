@@ -22,7 +22,7 @@ $(shell $(BIN)/python -c 'import sys, edgeemo._native; sys.exit(sys.prefix != "$
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint bench clean
+.PHONY: help install demo test lint docs bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
@@ -55,6 +55,10 @@ lint: $(STAMP) ## ruff and mypy --strict
 	@$(BIN)/python -m ruff check .
 	@$(BIN)/python -m ruff format --check .
 	@$(BIN)/python -m mypy
+
+docs: $(STAMP) ## the pages as a site under build/site: guides, reference, model cards
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+	@echo "open build/site/index.html"
 
 bench: $(STAMP) ## benchmarks, one file a question; JSON under benchmarks/results/
 	@for file in benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
