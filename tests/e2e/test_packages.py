@@ -28,6 +28,7 @@ MEGABYTE = 1_000_000
 
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
 OFFLINE = ["--no-index", "--find-links"]  # and a folder
+INSTALL = ["install", "--quiet", "--no-compile", *OFFLINE]  # compiling all of numpy takes seconds
 
 pytestmark = pytest.mark.slow
 
@@ -152,7 +153,7 @@ def environment(folder: Path, downloads: Path, *arguments: str | Path) -> Path:
     run([sys.executable, "-m", "venv", "--without-pip", folder / "env"], folder)
     python = folder / "env" / "bin" / "python"
     # With no index: whatever edgeemo needed beyond its downloads would make this fail.
-    run([*PIP, "--python", python, "install", "--quiet", *OFFLINE, downloads, *arguments], folder)
+    run([*PIP, "--python", python, *INSTALL, downloads, *arguments], folder)
     return python
 
 
@@ -208,7 +209,7 @@ def test_wheel_with_numpy_alone(wheel: Path, downloads: Path, tmp_path: Path) ->
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     said = re.search(r"pip install '(edgeemo\[audio\])'", done.stdout + done.stderr)
     assert said
-    run([*PIP, "--python", python, "install", "--quiet", *OFFLINE, downloads, said[1]], tmp_path)
+    run([*PIP, "--python", python, *INSTALL, downloads, said[1]], tmp_path)
     predict(python, tmp_path)
 
 
@@ -265,7 +266,7 @@ def test_one_wheel_for_later_pythons(
     python = tmp_path / "env" / "bin" / "python"
     get = [*PIP, "download", "--quiet", "--no-deps", "--dest", tmp_path, "--only-binary", ":all:"]
     run([*get, "--python-version", f"3.{minor}", f"numpy=={version('numpy')}"], tmp_path)
-    install = [*PIP, "--python", python, "install", "--quiet", *OFFLINE, tmp_path]
+    install = [*PIP, "--python", python, *INSTALL, tmp_path]
     run([*install, wheel], tmp_path)
     assert run([python, "-c", "import sys; print(sys.version_info[1])"], tmp_path) == f"{minor}\n"
     check(python, tmp_path)
