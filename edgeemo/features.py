@@ -197,7 +197,7 @@ class LogMel:
     """Features of a stream: push samples in any blocks, get the frames that they complete.
 
     The frames are bit for bit those of `log_mel` on the whole, however the samples are cut.
-    One object belongs to one thread at a time; another thread gets a RuntimeError.
+    One object belongs to one thread at a time; another thread gets BadInput.
 
     Example:
         >>> import numpy as np
@@ -244,8 +244,12 @@ class LogMel:
             BadInput: as in `log_mel`; the stream is then as before the call.
         """
         block = _checked(samples, self._spec, rate)
-        out = np.empty((self._native.frames(len(block)), self._spec.bands), np.float32)
-        if self._native.push(block, out) < 0:
+        try:
+            out = np.empty((self._native.frames(len(block)), self._spec.bands), np.float32)
+            status = self._native.push(block, out)
+        except RuntimeError as error:  # another thread is inside
+            raise BadInput(str(error)) from None
+        if status < 0:
             raise _bad_sample(block)
         return out
 

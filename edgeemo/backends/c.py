@@ -120,12 +120,16 @@ class _Engine:
         """Take frames, [n, bands].
 
         Raises:
-            BadInput: frames of another width, or days of sound without a reset.
+            BadInput: frames of another width, days of sound without a reset, or another thread is
+                inside.
         """
         rows = np.ascontiguousarray(features, np.float32)
         if rows.size != len(rows) * self._row:
             raise BadInput(f"frames of the shape {rows.shape}; expected [n, {self._row}]")
-        status = self._model.push(rows)
+        try:
+            status = self._model.push(rows)
+        except RuntimeError as error:  # another thread is inside
+            raise BadInput(str(error)) from None
         if status < 0:
             raise BadInput(_native.model_status_text(status))
 

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from edgeemo.errors import BadInput, require
 from edgeemo.speech.context import Context, open_context
-from edgeemo.speech.samples import PIECE_SECONDS, as_float, validate_rate, validate_samples
+from edgeemo.speech.samples import PIECE_SECONDS, as_float, log, validate_rate, validate_samples
 from edgeemo.speech.smoothing import Smoother, Smoothing
 from edgeemo.speech.vad import Gate, SpeechShare, open_gate
 from edgeemo.types import Emotion
@@ -26,14 +26,22 @@ if TYPE_CHECKING:
 FIRST_SECONDS = 1.0
 """The first estimate comes after so much sound; until the window is full it grows."""
 
+LONGEST_GAP = 60.0
+"""Seconds of lost sound that `Stream.gap` takes at most."""
+
+CONCEALED_SECONDS = 0.04
+"""So much of a gap is filled with sound: with 1 % of 20 ms packets lost, arousal errs by .005 to
+.008 in place of .008 to .011 with zeros alone; more sound gains nothing (benchmarks/gaps.py)."""
+
 
 class Stream:
     """Sound in, estimates out; made by `Session.stream`.
 
-    **What is promised.** Each estimate, before smoothing, equals `session.predict` on exactly the
-    samples from `start` to `end`, bit for bit, however the sound is cut into blocks. `start` and
-    `end` are seconds since the first sample (after the last reset). At another rate than the
-    model's the sound is resampled as one stream, and the samples are those of the resampled sound.
+    **What is promised.** Each estimate, before smoothing, equals `session.predict(..., gate=None)`
+    on exactly the samples from `start` to `end`, bit for bit, however the sound is cut into blocks.
+    `start` and `end` are seconds since the first sample (after the last reset). At another rate
+    than the model's the sound is resampled as one stream, and the samples are those of the
+    resampled sound.
 
     **Which window.** An estimate ends at each multiple of the stride, from `FIRST_SECONDS` on. A
     backend that runs whole windows looks at the last `context_seconds`. A backend that goes on
@@ -41,13 +49,17 @@ class Stream:
     its states run, begun half a window apart, and the older one speaks until it is a whole window
     old. Its estimates look at the last half to whole window; `start` says at how much.
 
-    **When to reset.** At a gap: lost samples, another device, another speaker whom you know of.
-    Not in silence, and not from time to time: nothing drifts, and memory does not grow. A reset
-    forgets sound, noise floor and smoothing, and time begins at 0 again; what follows is bit for
-    bit what a new stream gives.
+    **Lost sound.** `gap` keeps the clock and all state: time goes on as if the sound had come.
 
-    After `close` nothing comes: every method but `close` raises BadInput. A stream belongs to one
-    thread at a time; a second one that comes in between gets BadInput, and nothing is changed.
+    **When to reset.** At another device, another speaker whom you know of, or a gap of more than
+    `LONGEST_GAP`. Not in silence, and not from time to time: nothing drifts, and memory does not
+    grow. A reset forgets sound, noise floor and smoothing; what follows is bit for bit what a new
+    stream gives, with times from 0, or from where the caller says.
+
+    **Errors and threads.** Input that is refused changes nothing. After any other exception, of a
+    gate or Ctrl-C, it is not known how much of the block was taken: the stream refuses until
+    `reset`. After `close` every method but `close` raises BadInput. A stream belongs to one thread
+    at a time; a second one that comes in between gets BadInput, and nothing is changed.
     """
 
     def __init__(
@@ -67,6 +79,7 @@ class Stream:
         if not 0 <= abstain <= 1:
             raise BadInput(f"abstain is {abstain!r}; expected a confidence, 0 to 1")
         self._rate, self._model_rate = rate, spec.sample_rate
+        self._concealed = round(CONCEALED_SECONDS * rate)
         self._stride = _frames("stride_seconds", stride_seconds, session)
         window = _frames("context_seconds", context_seconds, session)
         least = max(session.card.window.min_seconds, min(FIRST_SECONDS, context_seconds))
@@ -81,11 +94,15 @@ class Stream:
         self._speech = None if opened is None else SpeechShare(opened, window + self._stride)
         self._smoother = None if smoothing is None else Smoother(smoothing)
         self._lock = threading.Lock()
-        self._closed = False
+        self._closed = self._broken = False
+        self._origin = 0.0  # time of the first sample
         self._begin()
 
     def _begin(self) -> None:
         self._seen = self._last_end = 0  # samples taken; samples up to the last estimate
+        self._warned = False
+        self._tail = np.zeros(0, np.float32)  # the last sound, at the stream's rate
+        self._missing = 0  # samples of the gap since then
         self._resample: Any = None
         if self._rate != self._model_rate:
             soxr = require("soxr", "audio")
@@ -95,8 +112,8 @@ class Stream:
 
     @property
     def seconds(self) -> float:
-        """Sound taken since the first sample, in seconds."""
-        return self._seen / self._model_rate
+        """Time of the last sample: sound taken since the first one, in seconds."""
+        return self._origin + self._seen / self._model_rate
 
     def push(self, samples: ArrayLike) -> list[Emotion]:
         """Take sound, give the estimates that it completes.
@@ -111,15 +128,49 @@ class Stream:
 
         Raises:
             BadInput: as `Session.predict`; the stream is then as before the call. Or the stream
-                is closed, or another thread is inside.
+                is closed or was left by an exception, or another thread is inside.
         """
         with self._alone():
-            block = as_float(validate_samples(samples, self._rate))
+            block = as_float(validate_samples(samples, self._rate, self._warn))
             if self._profile is not None:
                 block = self._profile.level(block)
-            if self._resample is not None:
-                block = self._resample.resample_chunk(block)
-            return list(self._take(block))
+            with self._all_or_broken():
+                self._missing = 0
+                self._tail = np.concatenate([self._tail, block])[-self._concealed :]
+                return list(self._take(self._resampled(block)))
+
+    def gap(self, seconds: float) -> list[Emotion]:
+        """Let time pass without sound: packets that were lost, a device that was too slow.
+
+        The last CONCEALED_SECONDS, backwards, and then zeros stand for the sound; the gate keeps
+        its noise floor, and nobody speaks there. That is closer to the sound than a reset, for gaps
+        of 20 ms to 3 s (benchmarks/gaps.py).
+
+        Args:
+            seconds: how much is missing, 0 to LONGEST_GAP.
+
+        Returns:
+            As `push`.
+
+        Raises:
+            BadInput: another length. Or as `push`.
+        """
+        if not 0 <= seconds <= LONGEST_GAP:  # also refuses NaN
+            raise BadInput(
+                f"a gap of {seconds!r} s; expected 0 to {LONGEST_GAP:g}; after a longer one: "
+                "stream.reset(stream.seconds + gap)"
+            )
+        with self._alone(), self._all_or_broken():
+            found: list[Emotion] = []
+            left = round(seconds * self._rate)
+            while left:  # a second at a time: memory stays small
+                block = np.zeros(min(left, self._rate), np.float32)
+                concealed = self._tail[::-1][self._missing : self._missing + len(block)]
+                block[: len(concealed)] = concealed
+                self._missing += len(block)
+                left -= len(block)
+                found += self._take(self._resampled(block), lost=True)
+            return found
 
     def flush(self) -> list[Emotion]:
         """End the sound: the estimate of what came after the last one, and a reset.
@@ -129,9 +180,9 @@ class Stream:
             estimate, or less than the model's shortest clip in all.
 
         Raises:
-            BadInput: the stream is closed, or another thread is inside.
+            BadInput: the stream is closed or was left by an exception, or another thread is inside.
         """
-        with self._alone():
+        with self._alone(), self._all_or_broken():
             found: list[Emotion] = []
             if self._resample is not None:
                 rest = self._resample.resample_chunk(np.zeros(0, np.float32), last=True)
@@ -142,17 +193,28 @@ class Stream:
             self._forget()
             return found
 
-    def reset(self) -> None:
+    def reset(self, seconds: float = 0.0) -> None:
         """Forget everything; what follows is bit-identical to a new stream.
 
+        Args:
+            seconds: the time of the next sample; `reset(stream.seconds)` lets the clock go on, as
+                `edgeemo.Fusion` needs it.
+
         Raises:
-            BadInput: the stream is closed, or another thread is inside.
+            BadInput: not a finite time, the stream is closed, or another thread is inside.
         """
-        with self._alone():
+        if not math.isfinite(seconds):
+            raise BadInput(f"seconds is {seconds!r}; expected a finite time")
+        with self._alone(broken=True):
             self._forget()
+            self._origin = float(seconds)
+            self._broken = False
 
     def close(self) -> None:
-        """End for good; more than once is allowed. Estimates not taken yet are dropped."""
+        """End for good; more than once is allowed, from any thread.
+
+        A push that another thread is in ends as usual and gives its estimates.
+        """
         self._closed = True
 
     def __enter__(self) -> Stream:
@@ -166,15 +228,34 @@ class Stream:
         return f"Stream({self._session.card.name}, {self._rate} Hz, {state})"
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
+    def _alone(self, broken: bool = False) -> Iterator[None]:
+        """One thread, and a stream that is open and, unless `broken`, whole."""
         if not self._lock.acquire(blocking=False):
             raise BadInput("the stream is in use by another thread; give each thread its own")
         try:
             if self._closed:
                 raise BadInput("the stream is closed; make another with session.stream()")
+            if self._broken and not broken:
+                raise BadInput("an exception left the stream in mid-block; reset() begins anew")
             yield
         finally:
             self._lock.release()
+
+    @contextmanager
+    def _all_or_broken(self) -> Iterator[None]:
+        """What ends here by an exception has changed nobody knows how much."""
+        self._broken = True
+        yield
+        self._broken = False
+
+    def _warn(self, text: str) -> None:
+        """Once a stream: blocks come fifty times a second."""
+        if not self._warned:
+            self._warned = True
+            log.warning("%s", text)
+
+    def _resampled(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
+        return block if self._resample is None else self._resample.resample_chunk(block)
 
     def _forget(self) -> None:
         self._context.reset()
@@ -182,16 +263,22 @@ class Stream:
             self._speech.reset()
         if self._smoother is not None:
             self._smoother.reset()
+        self._origin = 0.0
         self._begin()
 
-    def _take(self, block: NDArray[np.float32]) -> Iterator[Emotion]:
-        """Cut the block where estimates end, so that a long block needs no more memory."""
+    def _take(self, block: NDArray[np.float32], lost: bool = False) -> Iterator[Emotion]:
+        """Cut the block where estimates end, so that a long block needs no more memory.
+
+        Args:
+            block: at the model's rate.
+            lost: it stands for sound that did not come.
+        """
         while len(block):
             end = max(self._least, (self._seen // self._stride + 1) * self._stride)
             part, block = block[: end - self._seen], block[end - self._seen :]
             self._context.push(part)
             if self._speech is not None:
-                self._speech.push(part)
+                (self._speech.skip(len(part)) if lost else self._speech.push(part))
             self._seen += len(part)
             if self._seen == end:
                 yield self._emit()
@@ -199,14 +286,16 @@ class Stream:
     def _emit(self) -> Emotion:
         end = self._last_end = self._seen
         start = self._context.start(end)
-        rate = self._model_rate
+        times = {
+            "start": self._origin + start / self._model_rate,
+            "end": self._origin + end / self._model_rate,
+        }
         speech = None if self._speech is None else self._speech.spoken(start, end)
         if speech is False:
-            raw = Emotion(None, None, None, speech=False, start=start / rate, end=end / rate)
+            raw = Emotion(None, None, None, speech=False, **times)
         else:
-            outputs, values = self._context.run(end)
-            found = self._session.aggregate([(outputs, values)], self._profile)
-            raw = replace(found, speech=speech, start=start / rate, end=end / rate)
+            emotion = self._session.aggregate([self._context.run(end)], self._profile)
+            raw = replace(emotion, speech=speech, **times)
         if raw.confidence < self._abstain:
             raw = replace(
                 raw, arousal=None, dominance=None, valence=None, classes={}, expression=None

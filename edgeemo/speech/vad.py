@@ -55,10 +55,15 @@ class EnergyGate:
         """See Gate.push; samples are float32 in -1..1, finite.
 
         Raises:
-            BadInput: a sample is not finite; the gate is then as before.
+            BadInput: a sample is not finite, or another thread is inside; the gate is then as
+                before.
         """
         answers = np.empty(self._native.blocks(len(samples)), np.uint8)
-        if self._native.push(np.ascontiguousarray(samples, np.float32), answers) < 0:
+        try:
+            status = self._native.push(np.ascontiguousarray(samples, np.float32), answers)
+        except RuntimeError as error:  # another thread is inside
+            raise BadInput(str(error)) from None
+        if status < 0:
             raise BadInput("energy gate: a sample is not finite; expected -1..1")
         return answers.astype(np.bool_)
 
@@ -143,11 +148,34 @@ class SpeechShare:
     def __init__(self, gate: Gate, longest: int) -> None:
         self._gate = gate
         self._answers = np.zeros(longest // gate.block + 2, np.bool_)
-        self._count = 0
+        self._begin()
+
+    def _begin(self) -> None:
+        self._count = self._filled = 0  # blocks; samples of the one that is under way
+        self._tail = np.zeros(self._gate.block, np.float32)  # the last block's worth of samples
 
     def push(self, samples: NDArray[np.float32]) -> None:
         """Take samples."""
-        new = self._gate.push(samples)
+        block = self._gate.block
+        self._answer(self._gate.push(samples))
+        self._filled = (self._filled + len(samples)) % block
+        self._tail = np.concatenate([self._tail, samples[-block:]])[-block:]
+
+    def skip(self, n: int) -> None:
+        """Take n samples of which nothing is known: nobody speaks in them.
+
+        The gate does not see them: zeros would be its noise floor, and the room's noise speech
+        after them. Of blocks that are known in part the rest is sound that came last.
+        """
+        block = self._gate.block
+        first = min(n, -self._filled % block)
+        whole, rest = divmod(n - first, block)
+        self._answer(self._gate.push(np.resize(self._tail, first)))
+        self._answer(np.zeros(whole, np.bool_))
+        self._answer(self._gate.push(np.resize(self._tail, rest)))
+        self._filled = (self._filled + n) % block
+
+    def _answer(self, new: NDArray[np.bool_]) -> None:
         self._count += len(new)
         new = new[-len(self._answers) :]
         self._answers[np.arange(self._count - len(new), self._count) % len(self._answers)] = new
@@ -166,4 +194,4 @@ class SpeechShare:
     def reset(self) -> None:
         """Forget all samples."""
         self._gate.reset()
-        self._count = 0
+        self._begin()

@@ -304,7 +304,7 @@ def test_two_threads_cannot_share_a_stream_but_may_have_one_each() -> None:
         try:
             for _ in range(5):
                 shared.push(clip)
-        except RuntimeError as error:
+        except BadInput as error:
             refused.append(str(error))
 
     def own() -> None:
