@@ -10,8 +10,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeemo.devices._quiet import quiet
 from edgeemo.errors import DeviceLost, require
+from edgeemo.quiet import quiet
 
 Take = Callable[[NDArray[np.float32], bool], None]
 """Called by PortAudio's thread with [frames, channels], and whether sound was lost before it."""

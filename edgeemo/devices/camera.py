@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeemo.devices._quiet import quiet
 from edgeemo.errors import BadInput, DeviceLost, require
+from edgeemo.quiet import quiet
 
 Image = NDArray[np.uint8]
 """RGB, [height, width, 3]."""

@@ -1,7 +1,7 @@
 """What leaves the device, and what is left on it: the system calls of each command.
 
-Each command runs as a stranger runs it: no CI, an empty home, nothing in the environment that tells a
-package to be quiet. onnxruntime is silent where CI is set, so a test that keeps CI shows nothing.
+Each command runs as a stranger runs it: no CI, an empty home, nothing in the environment that tells
+a package to be quiet. onnxruntime is silent where CI is set, so a test that keeps CI shows nothing.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 
 VIDEO = Path(__file__).parents[1] / "data" / "faces"
 CI = ("CI", "GITHUB_ACTIONS", "TF_BUILD", "JENKINS_URL", "DO_NOT_TRACK", "DISABLE_TELEMETRY")
-OPENED = re.compile(r'\b(?:openat|open|creat)\((?P<how>.*)\) = \d+<(?P<path>[^>]*)>')
+OPENED = re.compile(r"\b(?:openat|open|creat)\((?P<how>.*)\) = \d+<(?P<path>[^>]*)>")
 WRITES = re.compile(r"O_WRONLY|O_RDWR|O_CREAT|creat\(")
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import shutil
 import struct
+import subprocess
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +15,7 @@ import pytest
 import soundfile
 
 from edgeemo.artifacts.teachers_package import need
-from edgeemo.audio import read_audio
+from edgeemo.audio import SoundReader, read_audio
 from edgeemo.errors import BadInput
 
 SPEECH = need("speech")
@@ -49,11 +53,6 @@ def test_each_format(
         speech = speech[: len(got)]
     assert len(got) == len(speech)
     assert np.max(np.abs(got - speech)) <= most
-
-
-def test_channels_are_averaged(tmp_path: Path, speech: np.ndarray) -> None:
-    soundfile.write(tmp_path / "two.wav", np.stack([speech, 0 * speech], 1), 16000, subtype="FLOAT")
-    assert np.array_equal(read_audio(tmp_path / "two.wav"), speech / 2)
 
 
 @pytest.mark.parametrize("rate", [8000, 22050, 44100, 48000])
@@ -111,6 +110,10 @@ def test_missing_file_and_folder(tmp_path: Path) -> None:
     for path in (tmp_path / "none.wav", tmp_path):
         with pytest.raises(BadInput, match="no such file"):
             read_audio(path)
+    # A name that no file can have.
+    for name in ("a\0b", "x" * 300):
+        with pytest.raises(BadInput, match="cannot be read"):
+            read_audio(tmp_path / name)
 
 
 @pytest.mark.parametrize("field", ["rate", "channels"])
@@ -125,6 +128,178 @@ def test_an_absurd_header_is_refused(tmp_path: Path, field: str) -> None:
     (tmp_path / "bad.wav").write_bytes(data)
     with pytest.raises(BadInput, match=r"bad\.wav"):
         read_audio(tmp_path / "bad.wav")
+
+
+def run(command: str, folder: Path) -> None:
+    """A line of shell with ffmpeg or sox in it."""
+    for tool in ("ffmpeg", "sox"):
+        if shutil.which(tool) is None:
+            pytest.skip(f"{tool} is not installed; .ci/run installs it")
+    subprocess.run(command, shell=True, check=True, cwd=folder, stderr=subprocess.DEVNULL)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twenty seconds of speech in many forms, as pipes and phones write them."""
+    folder = tmp_path_factory.mktemp("forms")
+    clip, rate = soundfile.read(CLIP)
+    soundfile.write(folder / "s.wav", np.tile(clip, 11), rate)
+    for ending in ("mp3", "flac", "ogg", "opus", "aiff", "au", "caf", "w64", "m4a", "webm"):
+        run(f"ffmpeg -v error -i s.wav s.{ending}", folder)
+    for ending in ("mka", "wma", "aac"):
+        run(f"ffmpeg -v error -i s.wav s.{ending}", folder)
+    run("ffmpeg -v error -i s.wav -movflags faststart fast.m4a", folder)
+    run("ffmpeg -v error -i s.wav -c:a libmp3lame -q:a 5 -f mp3 - | cat > pipe.mp3", folder)
+    run("ffmpeg -v error -i s.wav -c:a flac -f flac - | cat > pipe.flac", folder)
+    run("ffmpeg -v error -i s.wav -f wav - | cat > pipe.wav", folder)
+    run("sox s.wav -t wav - | cat > sox.wav", folder)
+    head = bytearray((folder / "s.wav").read_bytes())
+    at = head.index(b"data") + 4
+    head[at : at + 4] = bytes(4)  # a writer that was killed before it knew the length
+    (folder / "zero.wav").write_bytes(head)
+    return folder
+
+
+def whole(path: Path) -> tuple[np.ndarray, list[str]]:
+    reader = SoundReader(path)
+    return np.concatenate([*reader]), reader.notices
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "s.wav",
+        "s.mp3",
+        "s.flac",
+        "s.ogg",
+        "s.opus",
+        "s.aiff",
+        "s.au",
+        "s.caf",
+        "s.w64",
+        "s.m4a",
+        "s.webm",
+        "s.mka",
+        "s.wma",
+        "s.aac",
+        "fast.m4a",
+        "pipe.mp3",
+        "pipe.flac",
+        "pipe.wav",
+        "sox.wav",
+    ],
+)
+def test_every_form_is_read_to_its_end_without_a_word(made: Path, name: str) -> None:
+    samples, notices = whole(made / name)
+    # Codecs add at most a few blocks at the ends.
+    assert len(samples) == pytest.approx(soundfile.info(made / "s.wav").frames, abs=0.15 * 16000)
+    assert notices == []
+
+
+def test_a_length_of_zero_is_no_length(made: Path) -> None:
+    samples, notices = whole(made / "zero.wav")
+    assert len(samples) == soundfile.info(made / "s.wav").frames
+    assert len(notices) == 1 and "damaged after 0.00 s" in notices[0]
+
+
+@pytest.mark.parametrize("ending", ["mp3", "flac", "wav"])
+def test_pieces_are_what_reading_in_one_go_gives(tmp_path: Path, ending: str) -> None:
+    """The decoder of MP3 is reset by a seek; silence up to a border of the reader shows it."""
+    clip, rate = soundfile.read(CLIP, dtype="float32")
+    silence = np.zeros((1 << 18) - len(clip), np.float32)
+    soundfile.write(tmp_path / f"a.{ending}", np.concatenate([clip, silence, clip]), rate)
+    want, _ = soundfile.read(tmp_path / f"a.{ending}", dtype="float32")
+    got, notices = whole(tmp_path / f"a.{ending}")
+    assert got.shape == want.shape and notices == []
+    assert np.max(np.abs(got - want)) <= 1e-6
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "s.wav",
+        "s.mp3",
+        "s.flac",
+        "s.ogg",
+        "s.opus",
+        "s.aiff",
+        "s.au",
+        "s.caf",
+        "s.w64",
+        "fast.m4a",
+        "pipe.mp3",
+    ],
+)
+def test_a_lost_half_is_told_for_every_form(made: Path, tmp_path: Path, name: str) -> None:
+    data = (made / name).read_bytes()
+    (tmp_path / name).write_bytes(data[: len(data) // 2 + 7])
+    samples, notices = whole(tmp_path / name)
+    full = soundfile.info(made / "s.wav").frames
+    assert len(samples) == pytest.approx(full / 2, rel=0.15)
+    assert "cut" in notices[-1] and len(notices) <= 2
+
+
+def test_what_cannot_be_decoded_without_its_end_says_so(made: Path, tmp_path: Path) -> None:
+    data = (made / "s.m4a").read_bytes()  # its table of contents is at the end
+    (tmp_path / "half.m4a").write_bytes(data[: len(data) // 2])
+    with pytest.raises(BadInput, match="cut or damaged, copy it again"):
+        read_audio(tmp_path / "half.m4a")
+
+
+@pytest.mark.parametrize("name", ["s.mp3", "s.flac", "s.ogg", "s.opus", "pipe.mp3"])
+def test_damage_is_skipped_with_a_word(made: Path, tmp_path: Path, name: str) -> None:
+    data = bytearray((made / name).read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 900] = np.random.default_rng(1).bytes(900)
+    (tmp_path / name).write_bytes(data)
+    samples, notices = whole(tmp_path / name)
+    full = soundfile.info(made / "s.wav").frames
+    assert full - 2.5 * 16000 < len(samples) <= full + 2000
+    assert "damaged" in notices[0]
+
+
+@pytest.mark.parametrize("name", ["s.wav", "s.mp3", "s.m4a"])
+def test_a_reader_keeps_stderr_clean(made: Path, name: str, capfd: pytest.CaptureFixture) -> None:
+    data = (made / name).read_bytes()
+    (made / f"cut-{name}").write_bytes(data[: 3 * len(data) // 4])
+    for path in (made / name, made / f"cut-{name}"):
+        with contextlib.suppress(BadInput):
+            whole(path)
+    assert capfd.readouterr().err == ""
+
+
+def test_without_ffmpeg_a_container_has_one_true_line(
+    made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(BadInput) as caught:
+        read_audio(made / "s.m4a")
+    text = str(caught.value)
+    assert "s.m4a: is an MPEG-4 file" in text and "ffmpeg -i" in text and "\n" not in text
+
+
+def test_notices_of_read_audio_go_to_the_log(
+    made: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "t.wav").write_bytes((made / "s.wav").read_bytes()[:64_000])
+    read_audio(tmp_path / "t.wav")
+    assert "are missing" in caplog.text and "t.wav" in caplog.text
+
+
+def test_a_long_sound_is_read_in_little_memory(tmp_path: Path) -> None:
+    """Two hours, past the limit of `read_audio`, which says what takes any length."""
+    seconds, rate = 7200, 8000
+    with soundfile.SoundFile(tmp_path / "long.flac", "w", rate, 1) as file:
+        noise = (np.random.default_rng(0).normal(0, 0.01, rate * 60) * 32768).astype(np.int16)
+        for _ in range(seconds // 60):
+            file.write(noise)
+    tracemalloc.start()
+    reader = SoundReader(tmp_path / "long.flac")
+    assert sum(map(len, reader)) == seconds * 16000
+    assert tracemalloc.get_traced_memory()[1] < 40e6
+    tracemalloc.stop()
+    with pytest.raises(BadInput, match="--windows"):
+        read_audio(tmp_path / "long.flac")
 
 
 @pytest.mark.parametrize("seed", range(30))

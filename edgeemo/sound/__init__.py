@@ -1,0 +1,1 @@
+"""Sound files to blocks of samples: what a file is, who decodes it, which channels count."""

@@ -1,0 +1,120 @@
+"""What a file is, told by its first bytes, and what reads it or what to do with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+HEAD = 512
+"""First bytes that `kind_of` wants."""
+
+SOUND_SUFFIXES = (
+    *(".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".aifc", ".au", ".snd"),
+    *(".caf", ".w64", ".rf64", ".m4a", ".m4b", ".aac", ".wma", ".amr", ".mka", ".mp2"),
+)
+"""Endings of sound files, in small letters."""
+
+UNREAD_SUFFIXES = (
+    *(".heic", ".heif", ".avif", ".tif", ".tiff", ".gif", ".jp2", ".svg", ".psd", ".ico", ".dng"),
+    *(".ape", ".wv", ".mpc", ".tta", ".dsf", ".dff", ".ra", ".mid", ".midi", ".m3u", ".m3u8"),
+    *(".rm", ".rmvb", ".vob", ".mxf", ".swf", ".asx", ".pls", ".mts", ".m2ts"),
+)
+"""Endings of pictures, sound and video that nothing here reads, in small letters."""
+
+_AS_SOUND = "convert it first: ffmpeg -i FILE -ar 16000 -ac 1 OUT.wav"
+_AS_PICTURE = "save it as PNG or JPEG first"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a file is.
+
+    Attributes:
+        name: with its article, for messages.
+        reader: "libsndfile" for sound that it knows, "ffmpeg" for containers, "" for what is no
+            sound.
+        remedy: what the user can do where nothing reads it.
+    """
+
+    name: str
+    reader: Literal["libsndfile", "ffmpeg", ""]
+    remedy: str = _AS_SOUND
+
+
+UNKNOWN = Kind("of no known kind", "libsndfile", "expected WAV, FLAC, OGG or MP3")
+
+# First bytes, from the first of the file on.
+_STARTS: tuple[tuple[bytes, Kind], ...] = (
+    (b"RIFX", Kind("a WAV file", "libsndfile")),
+    (b"RF64", Kind("a WAV file", "libsndfile")),
+    (b"riff\x2e\x91\xcf\x11", Kind("a Wave64 file", "libsndfile")),
+    (b"fLaC", Kind("a FLAC file", "libsndfile")),
+    (b"OggS", Kind("an Ogg file", "libsndfile")),
+    (b"ID3", Kind("an MP3 file", "libsndfile")),
+    (b"FORM", Kind("an AIFF file", "libsndfile")),
+    (b".snd", Kind("an AU file", "libsndfile")),
+    (b"caff", Kind("a CAF file", "libsndfile")),
+    (b"#!AMR", Kind("an AMR file", "ffmpeg")),
+    (b"\x1a\x45\xdf\xa3", Kind("a Matroska or WebM file", "ffmpeg")),
+    (b"FLV\x01", Kind("a Flash video", "ffmpeg")),
+    (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", Kind("a Windows Media file", "ffmpeg")),
+    (b"\0\0\1\xba", Kind("an MPEG video", "ffmpeg")),
+    (b"\0\0\1\xb3", Kind("an MPEG video", "ffmpeg")),
+    (b"II*\0", Kind("a TIFF picture", "", _AS_PICTURE)),
+    (b"MM\0*", Kind("a TIFF picture", "", _AS_PICTURE)),
+    (b"GIF8", Kind("a GIF picture", "", _AS_PICTURE)),
+    (b"\0\0\0\x0cjP  ", Kind("a JPEG 2000 picture", "", _AS_PICTURE)),
+    (b"\xff\x4f\xff\x51", Kind("a JPEG 2000 picture", "", _AS_PICTURE)),
+    (b"\xff\xd8\xff", Kind("a JPEG picture", "", "give it to a model of faces")),
+    (b"\x89PNG", Kind("a PNG picture", "", "give it to a model of faces")),
+    (b"BM", Kind("a BMP picture", "", "give it to a model of faces")),
+    (b"8BPS", Kind("a Photoshop picture", "", _AS_PICTURE)),
+    (b"%PDF", Kind("a PDF document", "", "give a sound file")),
+    (b"PK\x03\x04", Kind("a ZIP archive", "", "unpack it first")),
+    (b"\x1f\x8b", Kind("a gzip archive", "", "unpack it first")),
+    (b"MThd", Kind("a MIDI file, which holds notes and no sound", "", "render it to WAV first")),
+    (b"MAC ", Kind("a Monkey's Audio file", "")),
+    (b"wvpk", Kind("a WavPack file", "")),
+    (b".RMF", Kind("a RealMedia file", "")),
+    (b"#EXTM3U", Kind("a playlist", "", "give the files that it names")),
+    (b"ffconcat", Kind("a playlist", "", "give the files that it names")),
+)
+
+_BRANDS: dict[bytes, Kind] = {
+    b"heic": Kind("a HEIC picture", "", _AS_PICTURE),
+    b"heix": Kind("a HEIC picture", "", _AS_PICTURE),
+    b"mif1": Kind("a HEIF picture", "", _AS_PICTURE),
+    b"avif": Kind("an AVIF picture", "", _AS_PICTURE),
+}
+_MPEG4 = Kind("an MPEG-4 file", "ffmpeg")
+_RIFFS: dict[bytes, Kind] = {
+    b"WAVE": Kind("a WAV file", "libsndfile"),
+    b"AVI ": Kind("an AVI video", "ffmpeg"),
+    b"WEBP": Kind("a WebP picture", "", "give it to a model of faces"),
+}
+
+
+def kind_of(head: bytes) -> Kind:
+    """What a file is that begins so.
+
+    Args:
+        head: its first HEAD bytes, or all of them.
+    """
+    if not head:
+        return Kind("an empty file", "", "copy it again")
+    if head[:4] == b"RIFF":
+        return _RIFFS.get(head[8:12], UNKNOWN)
+    if head[4:8] == b"ftyp":
+        return _BRANDS.get(head[8:12], _MPEG4)
+    for start, kind in _STARTS:
+        if head.startswith(start):
+            return kind
+    if head[4:8] in (b"moov", b"mdat", b"wide", b"free", b"skip"):
+        return _MPEG4
+    if len(head) > 188 and head[0] == head[188] == 0x47:
+        return Kind("an MPEG transport stream", "ffmpeg")
+    if len(head) > 2 and head[0] == 0xFF and head[1] & 0xF6 == 0xF0:
+        return Kind("an AAC file", "ffmpeg")
+    if len(head) > 2 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0:
+        return Kind("an MP3 file", "libsndfile")
+    return UNKNOWN

@@ -1,0 +1,211 @@
+"""Sound through libsndfile: WAV, FLAC, Ogg (Vorbis, Opus), MP3, AIFF, AU, CAF, W64 and more."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import nullcontext
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeemo.errors import BadInput, one_line, require
+from edgeemo.quiet import quiet
+
+_BLOCK = 1 << 18  # values (frames times channels) read at once
+_ENDLESS = 1 << 40  # bytes that libsndfile is told a file has
+_MOST_FRAMES = 1 << 36  # 50 days at 16 kHz; what promises more knows nothing
+_STREAMED = 0x7FF00000  # bytes; writers into a pipe put at least this into a WAV's head
+_WIDTHS = {"PCM_U8": 1, "PCM_S8": 1, "ULAW": 1, "ALAW": 1, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4}
+_TAIL = 1 << 16
+
+
+class _Endless(io.RawIOBase):
+    """A file that seems to have no end, so that libsndfile believes its head and not its size.
+
+    libsndfile takes an MP3's length from its size where the file does not tell it, and stops there;
+    and it cuts what a WAV promises down to the size, so that nobody hears of a lost end. What is
+    sought from the end (an ID3v1 tag) is found all the same. An Ogg file keeps its size: libsndfile
+    looks for its last page there, and would look for long.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.size = file.seek(0, io.SEEK_END)
+        file.seek(0)
+        self._end = self.size if file.read(4) == b"OggS" else _ENDLESS
+        self.at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self.at, io.SEEK_END: self._end}[whence]
+        self.at = base + offset
+        return self.at
+
+    def tell(self) -> int:
+        return self.at
+
+    def readinto(self, buffer: Any) -> int:
+        from_end = self.at - (self._end - self.size)
+        at = from_end if from_end >= 0 else self.at
+        if at >= self.size:
+            return 0
+        self._file.seek(at)
+        count = self._file.readinto(buffer)  # type: ignore[attr-defined]
+        self.at += count
+        return int(count)
+
+
+class SndfileDecoder:
+    """A file, decoded from its first to its last sample.
+
+    Attributes:
+        rate: Hz.
+        channels: of the file.
+        promised: frames that its head promises; None if it does not say.
+        notices: what was wrong on the way.
+        broken: whether a part of the file remains that could not be decoded.
+        cut: whether a file that promises no length ends in the middle.
+    """
+
+    def __init__(self, file: BinaryIO, name: str) -> None:
+        """Open it.
+
+        Raises:
+            BadInput: not sound that libsndfile knows.
+            MissingExtra: soundfile is not installed (extra "audio").
+        """
+        self._sf = require("soundfile", "audio")
+        self._name, self._source = name, file
+        self._file = _Endless(file)
+        self.notices: list[str] = []
+        self.broken = self.cut = False
+        try:
+            with quiet():  # libmpg123 writes what it thinks of a file to stderr
+                self._sound = _open(self._sf, self._file)
+        except (self._sf.SoundFileError, RuntimeError, TypeError, OSError) as error:
+            raise BadInput(f"{name}: cannot be read as sound ({_why(error)})") from None
+        self.rate, self.channels = int(self._sound.samplerate), int(self._sound.channels)
+        self._mp3 = self._sound.format in ("MP3", "MPEG")
+        self.promised = self._promise()
+        most = max(1, _BLOCK // self.channels)
+        # A short file needs no long block; one frame more than promised shows that it has ended.
+        self._frames = most if self.promised is None else min(most, max(1024, self.promised + 1))
+
+    def _promise(self) -> int | None:
+        frames = int(self._sound.frames)
+        size = frames * self.channels * _WIDTHS.get(self._sound.subtype, 2)
+        unknown = frames >= _MOST_FRAMES or size >= _STREAMED > self._file.size
+        return None if unknown else frames
+
+    def blocks(self) -> Iterator[NDArray[np.float32]]:
+        """Float32 [n, channels], n > 0, until the end or the first thing that is not decoded."""
+        count, going = 0, True
+        while going:
+            block, going = self._read()
+            count += len(block)
+            if len(block):
+                yield block
+        if count == 0 and self.promised == 0:  # a writer that never came back to tell the length
+            self.broken, self.promised = True, None
+        short = self.promised is not None and count < self.promised
+        if self._mp3 and self._file.at < self._file.size - 4096:  # a tag may remain
+            self.broken = True
+        self.cut = not short and _cut(self._source, self._file.size)
+
+    def _read(self) -> tuple[NDArray[np.float32], bool]:
+        """The next block, and whether another may follow."""
+        # soundfile drops what came before an error; NaN marks what was not written.
+        block = np.full((self._frames, self.channels), np.nan, np.float32)
+        try:
+            with quiet() if self._mp3 else nullcontext():
+                read = self._sound.read(out=block)
+        except (self._sf.SoundFileError, RuntimeError, OSError):
+            # At the very end it is a file that was cut, which the count of frames tells.
+            self.broken = self._file.at < self._file.size
+            missing = np.isnan(block).any(axis=1)
+            return block[: int(np.argmax(missing)) if missing.any() else len(block)], False
+        return read, len(read) > 0
+
+    def close(self) -> None:
+        """Let go of the decoder; the file stays open."""
+        self._sound.close()
+
+
+def _open(sf: Any, file: _Endless) -> Any:
+    class Forward(sf.SoundFile):  # type: ignore[misc]
+        """Never seeks: soundfile would after each block, and that resets the decoder of MP3."""
+
+        def seekable(self) -> bool:
+            return False
+
+    return Forward(file)
+
+
+def _why(error: BaseException) -> str:
+    text = one_line(error)
+    return (text.partition(">: ")[2] or text.partition(": ")[2] or text).rstrip(".") or "no reason"
+
+
+def _cut(file: BinaryIO, size: int) -> bool:
+    """Whether a file that promises no length ends in the middle: an Ogg or an MP3."""
+    file.seek(max(0, size - 2 * _TAIL))
+    tail = file.read()
+    file.seek(0)
+    head = file.read(24)
+    if head[:4] == b"riff":  # Wave64: its size is all that tells
+        return int.from_bytes(head[16:24], "little") > size
+    if head[:4] == b"OggS":
+        return not _ogg_ends(tail)
+    if head[:3] == b"ID3" or (head[:1] == b"\xff" and head[1:2] >= b"\xe0"):
+        return _mp3_is_cut(tail)
+    return False
+
+
+def _ogg_ends(tail: bytes) -> bool:
+    """Whether the last page is whole and says that it is the last."""
+    at = tail.rfind(b"OggS")
+    if at < 0 or len(tail) < at + 27:
+        return False
+    count = tail[at + 26]
+    table = tail[at + 27 : at + 27 + count]
+    whole = len(table) == count and len(tail) >= at + 27 + count + sum(table)
+    return whole and bool(tail[at + 5] & 4)
+
+
+_KBPS = {
+    3: (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),  # MPEG-1, layer III
+    2: (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),  # MPEG-2 and 2.5
+}
+_HZ = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}
+
+
+def _frame_bytes(head: bytes) -> int:
+    """Bytes of the layer III frame that begins so; 0 if none does."""
+    if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE6 != 0xE2:
+        return 0
+    version, rate, kbps = head[1] >> 3 & 3, head[2] >> 2 & 3, head[2] >> 4
+    if version == 1 or rate == 3 or not 0 < kbps < 15:
+        return 0
+    samples = 144 if version == 3 else 72
+    bits = _KBPS[3 if version == 3 else 2][kbps] * 1000
+    return samples * bits // _HZ[version][rate] + (head[2] >> 1 & 1)
+
+
+def _mp3_is_cut(tail: bytes) -> bool:
+    """Whether the chain of frames in the tail ends within a frame (a tag may follow the last)."""
+    for start in range(min(len(tail), 8192)):
+        at, frames = start, 0
+        while size := _frame_bytes(tail[at : at + 4]):
+            at, frames = at + size, frames + 1
+            if at > len(tail):
+                break
+        if frames >= 4:
+            return at > len(tail)
+    return False

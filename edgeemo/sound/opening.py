@@ -1,0 +1,77 @@
+"""A path, standard input or an open file as one binary file that can seek."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import stat
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from edgeemo.errors import BadInput
+
+STDIN = "-"
+"""The name that stands for standard input."""
+
+
+def open_binary(
+    source: str | Path | BinaryIO, name: str, stack: ExitStack, *, what: str = "sound"
+) -> BinaryIO:
+    """Open a file for reading, from its beginning.
+
+    What cannot seek (a pipe, a FIFO, standard input) is copied into a file without a name, which
+    the system removes when it is closed.
+
+    Args:
+        source: a path; STDIN; or a binary file, which is left open.
+        name: for messages.
+        stack: closes what was opened.
+        what: the file is expected to be, for messages.
+
+    Raises:
+        BadInput: no such file, a folder, or no rights to read it.
+    """
+    if not isinstance(source, (str, Path)):
+        return _seekable(source, stack)
+    if str(source) == STDIN:
+        return _copy(sys.stdin.buffer, stack)
+    try:
+        mode = os.stat(source).st_mode  # noqa: PTH116  # takes names that do not decode
+        if stat.S_ISDIR(mode):
+            raise BadInput(f"{name}: a folder, no such file; give the path of a {what} file")
+        file: BinaryIO = stack.enter_context(open(source, "rb"))  # noqa: PTH123, SIM115
+        return file if stat.S_ISREG(mode) else _copy(file, stack)
+    except FileNotFoundError:
+        raise BadInput(f"{name}: no such file; give the path of a {what} file") from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        reason = getattr(error, "strerror", None) or str(error)
+        raise BadInput(f"{name}: cannot be read ({reason})") from None
+
+
+def with_descriptor(file: BinaryIO, stack: ExitStack) -> BinaryIO:
+    """The same bytes as a file of the system, for other programs: itself, or a copy."""
+    try:
+        file.fileno()
+    except (OSError, AttributeError, io.UnsupportedOperation):
+        file.seek(0)
+        return _copy(file, stack)
+    return file
+
+
+def _seekable(file: Any, stack: ExitStack) -> BinaryIO:
+    try:
+        file.seek(0)
+    except (OSError, AttributeError, io.UnsupportedOperation):
+        return _copy(file, stack)
+    return cast(BinaryIO, file)
+
+
+def _copy(file: Any, stack: ExitStack) -> BinaryIO:
+    copy = stack.enter_context(tempfile.TemporaryFile(prefix="edgeemo-"))  # noqa: SIM115
+    shutil.copyfileobj(file, copy, 1 << 20)
+    copy.seek(0)
+    return cast(BinaryIO, copy)

@@ -1,0 +1,75 @@
+"""Standard input, pipes, FIFOs and names that do not decode: all are read, and none is kept."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgeemo.audio import read_audio
+from edgeemo.errors import BadInput
+
+
+def test_standard_input(speech_files: list[Path], tmp_path: Path) -> None:
+    code = (
+        "import numpy as np; from edgeemo.audio import read_audio; np.save('out', read_audio('-'))"
+    )
+    data = speech_files[0].read_bytes()
+    subprocess.run([sys.executable, "-c", code], input=data, check=True, cwd=tmp_path)
+    assert np.array_equal(np.load(tmp_path / "out.npy"), read_audio(speech_files[0]))
+
+
+def test_a_fifo(speech_files: list[Path], tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    data = speech_files[0].read_bytes()
+    writer = threading.Thread(target=lambda: (tmp_path / "pipe").write_bytes(data))
+    writer.start()
+    assert np.array_equal(read_audio(tmp_path / "pipe"), read_audio(speech_files[0]))
+    writer.join()
+
+
+def test_a_stream_that_cannot_seek(speech_files: list[Path]) -> None:
+    class Pipe(io.BytesIO):
+        def seek(self, *where: int) -> int:
+            raise io.UnsupportedOperation
+
+    data = speech_files[0].read_bytes()
+    assert np.array_equal(read_audio(Pipe(data)), read_audio(speech_files[0]))
+
+
+@pytest.mark.parametrize("name", [b"a\xff\xfe.wav", b"-v.wav", b"a\x1b[31m\n.wav", b"%03d.wav"])
+def test_any_name_is_read(speech_files: list[Path], tmp_path: Path, name: bytes) -> None:
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name))
+    shutil.copy(speech_files[0], path)
+    assert np.array_equal(read_audio(path), read_audio(speech_files[0]))
+
+
+def test_a_container_in_memory_and_under_any_name(speech_files: list[Path], tmp_path: Path) -> None:
+    if shutil.which("ffmpeg") is None:
+        pytest.skip("ffmpeg is not installed; .ci/run installs it")
+    made = ["ffmpeg", "-v", "error", "-i", str(speech_files[0]), str(tmp_path / "a.m4a")]
+    subprocess.run(made, check=True)
+    want = read_audio(tmp_path / "a.m4a")
+    strange = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff:%d.m4a"))
+    shutil.copy(tmp_path / "a.m4a", strange)
+    assert np.array_equal(read_audio(strange), want)
+    assert np.array_equal(read_audio(io.BytesIO((tmp_path / "a.m4a").read_bytes())), want)
+
+
+def test_no_rights_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As root every file can be read, so the refusal is the system's own, given by hand."""
+    (tmp_path / "a.wav").write_bytes(b"RIFF")
+
+    def refuse(*_: object) -> io.BytesIO:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("builtins.open", refuse)
+    with pytest.raises(BadInput, match=r"a\.wav: cannot be read \(Permission denied\)"):
+        read_audio(tmp_path / "a.wav")
