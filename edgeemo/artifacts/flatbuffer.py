@@ -26,7 +26,7 @@ _TABLES: dict[str, dict[int, str]] = {
     "OperatorCode": {0: "1", 2: "4", 3: "4"},
     "SubGraph": {0: "[Tensor]", 1: "[4]", 2: "[4]", 3: "[Operator]", 4: "text", 5: "4"},
     "Tensor": {0: "[4]", 1: "1", 2: "4", 3: "text", 4: "Quantization", 5: "1", 7: "[4]", 8: "1"},
-    "Quantization": {0: "[4]", 1: "[4]", 2: "[4]", 3: "[8]", 4: "1", 6: "4"},
+    "Quantization": {2: "[4]", 3: "[8]", 4: "1", 6: "4"},
     "Operator": {
         0: "4",
         1: "[4]",

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from edgeemo.artifacts.card import MAX_BYTES as MAX_CARD
 from edgeemo.artifacts.card import Card, from_json
-from edgeemo.artifacts.tflite_check import check_model
+from edgeemo.artifacts.tflite_graph import read_graph
+from edgeemo.artifacts.tflite_operators import check_operators
 from edgeemo.errors import BadArtifact
 from edgeemo.loading import read_bytes
 
@@ -70,7 +71,7 @@ def check(data: bytes) -> TfliteFile:
     card = from_json(card_bytes)
     if digest(model) != card.digest:
         raise BadArtifact("the content does not fit the digest in its card; the file is damaged")
-    check_model(model)
+    check_operators(read_graph(model), card)
     return TfliteFile(model, card, len(data))
 
 

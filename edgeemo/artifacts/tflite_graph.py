@@ -33,6 +33,7 @@ _POOL = (
     ("activation", 5, "<b", 0),
 )
 _ACTIVATION = (("activation", 0, "<b", 0),)
+_KEPT = (("keep_dimensions", 0, "<B", 0),)
 _OPTIONS: Mapping[str, tuple[tuple[str, int, str, int], ...]] = {
     "CONV_2D": (
         *_CONV,
@@ -42,17 +43,34 @@ _OPTIONS: Mapping[str, tuple[tuple[str, int, str, int], ...]] = {
     ),
     "DEPTHWISE_CONV_2D": (
         *_CONV,
+        ("multiplier", 3, "<i", 0),
         ("activation", 4, "<b", 0),
         ("dilation_columns", 5, "<i", 1),
         ("dilation_rows", 6, "<i", 1),
     ),
     "AVERAGE_POOL_2D": _POOL,
     "MAX_POOL_2D": _POOL,
-    "FULLY_CONNECTED": _ACTIVATION,
+    "FULLY_CONNECTED": (
+        *_ACTIVATION,
+        ("weights_format", 1, "<b", 0),
+        ("keep_dimensions", 2, "<B", 0),
+    ),
     "ADD": _ACTIVATION,
     "SUB": _ACTIVATION,
     "MUL": _ACTIVATION,
     "SOFTMAX": (("beta", 0, "<f", 0),),
+    "CONCATENATION": (("axis", 0, "<i", 0), ("activation", 1, "<b", 0)),
+    "MEAN": _KEPT,
+    "SUM": _KEPT,
+    "BATCH_MATMUL": (("adjoint_x", 0, "<B", 0), ("adjoint_y", 1, "<B", 0)),
+    "STRIDED_SLICE": (
+        ("begin_mask", 0, "<i", 0),
+        ("end_mask", 1, "<i", 0),
+        ("ellipsis_mask", 2, "<i", 0),
+        ("new_axis_mask", 3, "<i", 0),
+        ("shrink_axis_mask", 4, "<i", 0),
+        ("offset", 5, "<B", 0),
+    ),
 }
 
 NONE, RELU, RELU_N1_TO_1, RELU6 = range(4)
@@ -68,7 +86,7 @@ class Tensor:
 
     Attributes:
         shape: as the file has it; a model may be run with another number of rows.
-        dtype: "int8", "int32", "int64" or "float32".
+        dtype: "int8", "int16", "int32", "int64" or "float32".
         data: the constant, or None if an operator or the caller makes the tensor.
         scales: [1] or one for each channel of `axis`; empty if not quantized.
         zeros: zero points, as many as scales.
