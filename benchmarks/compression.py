@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from edgeemo.compress.stages.compression import prune_and_quantize
 
 from edgeemo.backends import open_backend
 from edgeemo.compress.data import shipped_speech
@@ -39,7 +40,6 @@ from edgeemo.compress.recipes import (
     StudentConfig,
 )
 from edgeemo.compress.run import Run
-from edgeemo.compress.stages.compression import prune_and_quantize
 from edgeemo.compress.teachers import load_teacher
 from edgeemo.compress.train.loop import fit
 from edgeemo.evaluation.metrics import ccc

@@ -271,14 +271,20 @@ class Run:
                 )
         return {name: (pair[0], pair[1]) for name, pair in found.items()}
 
-    def write_ranges(self, ranges: Mapping[str, tuple[float, float]]) -> None:
-        """Keep learned ranges for export."""
-        write_text(self.folder / "ranges.json", _json({k: list(v) for k, v in ranges.items()}))
-
     def finish(self, facts: RunSummary) -> None:
         """Write the facts, and remember this run as the last one of its folder's folder."""
         write_text(self.folder / "run.json", _json(schema.write(facts)))
         write_text(self.folder.parent / _POINTER, self.folder.name + "\n")
+
+
+def write_ranges(folder: Path, ranges: Mapping[str, tuple[float, float]]) -> None:
+    """Keep learned ranges for export.
+
+    Args:
+        folder: of the run.
+        ranges: smallest and largest value of an activation, by the student's own names.
+    """
+    write_text(folder / "ranges.json", _json({k: list(v) for k, v in ranges.items()}))
 
 
 def last_run(runs: Path = RUNS) -> Run:

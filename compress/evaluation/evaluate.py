@@ -97,7 +97,7 @@ def top_class(votes: NDArray[np.float32]) -> NDArray[np.int64]:
 def level_baseline(
     train: LabelledDataset, test: LabelledDataset, human: bool = False
 ) -> dict[str, float]:
-    """CCC of a line through the mean level alone: what any net must beat.
+    """CCC of `level_estimates`: what any net must beat.
 
     Args:
         train: the line is fitted on these rows.
@@ -107,14 +107,29 @@ def level_baseline(
     Returns:
         By dimension and "mean"; empty where there is nothing to fit or to judge.
     """
-    x, y = (r.human_dimensions if human else r.dimensions for r in (train, test))
-    known = np.isfinite(x).all(1) & np.isfinite(train.level)
-    if known.sum() < 3:
+    guess = level_estimates(train, test, human)
+    if guess is None:
         return {}
+    return ccc_by_dimension(guess, test.human_dimensions if human else test.dimensions)
+
+
+def level_estimates(
+    train: LabelledDataset, test: LabelledDataset, human: bool = False
+) -> NDArray[np.float64] | None:
+    """Dimensions by a line through the mean level alone: [N, 3], or None with nothing to fit.
+
+    Args:
+        train: the line is fitted on these rows.
+        test: N rows to estimate.
+        human: fitted to annotators' means in place of the teacher's.
+    """
+    targets = train.human_dimensions if human else train.dimensions
+    known = np.isfinite(targets).all(1) & np.isfinite(train.level)
+    if known.sum() < 3:
+        return None
     level = np.stack([train.level[known], np.ones(known.sum())], axis=1).astype(np.float64)
-    line, *_ = np.linalg.lstsq(level, x[known].astype(np.float64), rcond=None)
-    guess = np.nan_to_num(test.level)[:, None] * line[0] + line[1]
-    return ccc_by_dimension(guess, y)
+    line, *_ = np.linalg.lstsq(level, targets[known].astype(np.float64), rcond=None)
+    return np.asarray(np.nan_to_num(test.level)[:, None] * line[0] + line[1])
 
 
 def inter_rater_ccc(rows: LabelledDataset) -> dict[str, float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,6 +18,9 @@ from ..data.clips import Clip
 from ..data.intervals import interval
 
 Floats = NDArray[np.float32]
+
+Progress = Callable[[str, int, int], None]
+"""Called with (what, done, total), while rows are labelled or trained on."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,7 +29,7 @@ from ..data import augment
 from ..data.clips import Clip
 from ..recipes import Recipe
 from ..teachers.base import Teacher, TeacherOutput, check_teacher, concatenate
-from .dataset import Floats, LabelledDataset, Ragged, human_labels
+from .dataset import Floats, LabelledDataset, Progress, Ragged, human_labels
 from .shards import Shards, sha_of
 
 LOG = logging.getLogger("edgeemo")
@@ -41,10 +41,9 @@ SHARD = 256
 """Rows of a shard: what a killed process loses at most."""
 
 _PROBE = 16
-_SHORTEST_FRAMES = 8
 
-Progress = Callable[[str, int, int], None]
-"""Called with (what, done, total)."""
+MIN_FRAMES = 8
+"""Frames that a clip must have: two tokens of the default student, so that there is a mean."""
 
 
 @dataclass(frozen=True)
@@ -216,7 +215,7 @@ class Labeller:
     def _hear(self, job: Job, spec: FeatureSpec) -> _Prepared:
         samples, used = self._copy(job)
         features = log_mel(samples, spec)
-        if len(features) < _SHORTEST_FRAMES:
+        if len(features) < MIN_FRAMES:
             raise BadInput(f"{len(samples)} samples are too short")
         plain = features if spec == SPECS["logmel40"] else log_mel(samples)
         level = float(plain.mean()) if len(plain) else float("nan")

@@ -36,6 +36,11 @@ class DataConfig:
         check_range("data.test", self.test, 0, 0.8)
         check_range("data.valid + data.test", self.valid + self.test, 0, 0.9)
 
+    @property
+    def shares(self) -> tuple[float, float, float]:
+        """Of train, valid and test."""
+        return 1 - self.valid - self.test, self.valid, self.test
+
 
 @dataclass(frozen=True)
 class TeacherConfig:

@@ -1,13 +1,14 @@
-"""Heads for a student whose trunk is held still.
+"""Heads for a student whose backbone is frozen.
 
-A trunk that learned the teacher's features from everybody knows more voices than the few people
-who were rated; training it on with their ratings makes it forget (measured: docs/design.md). So the
-ratings teach only what lies behind the embedding, as they do in the built-in teacher.
+A backbone that learned the teacher's features from everybody knows more voices than the few
+annotated speakers; training it on with their annotations makes it forget (measured:
+docs/design.md). So annotations train only the layers behind the embedding, as in the built-in
+teacher.
 
-They teach it by a detour. A small network soon knows few ratings by heart; an ensemble of wide
-ones with much dropout does not, but no student has room for it. So the ensemble learns the
-ratings and the student's heads learn the ensemble, not only at the clips but between and around
-them, where there are as many examples as one likes (measured: docs/design.md).
+They do so by a detour. A small network soon overfits few annotations; an ensemble of wide ones with
+much dropout does not, but no student has room for it. So the ensemble learns the annotations and
+the student's heads learn the ensemble, not only at the clips but between and around them, where
+there are as many examples as one likes (measured: docs/design.md).
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from __future__ import annotations
 import copy
 import itertools
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -23,74 +23,61 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edgeemo.errors import BadRecipe
 from edgeemo.types import DIMENSIONS
 
 from ..labels.dataset import LabelledDataset
 from ..recipes import HeadsConfig
 from ..students.base import Student
 from ..teachers.heads import Heads, HeadsSettings, fit_heads
-from ..train.batches import Batches
 from ..train.loop import cosine_warmup
+from .base import Splits, Training
+from .embedding import embedded
+
+# Chosen by hand so that neither loss drowns the other: at the start the squared error is about .03
+# (dimensions spread by .15 to .2) and the divergence about 1.
+DIMENSIONS_WEIGHT, CLASSES_WEIGHT = 30.0, 0.3
+
+WARMUP = 0.1
+"""Share of the steps in which the rate climbs, as in distillation's default."""
 
 
-def select_embedding_channels(
-    student: Student, rows: LabelledDataset, part: HeadsConfig
-) -> Student:
-    """The student with `part.embedding` channels of its embedding; itself if that is 0.
-
-    Channels go one at a time: each time the one whose loss costs least of the teacher's embedding,
-    as a linear map of the channels that are left rebuilds it.
+def run(student: Student, data: Splits, config: HeadsConfig, training: Training) -> Student:
+    """Train new heads on a frozen backbone.
 
     Args:
         student: trained; it is not changed.
-        rows: with the teacher's embedding.
-        part: how many channels, and the width of the heads.
+        data: labelled rows. Where nobody annotated a clip, the teacher's dimensions take the place
+            of annotations, and where nobody voted, its classes take the place of votes.
+        config: how.
+        training: what the stages share; its recipe's seed draws everything.
+
+    Returns:
+        A copy with its heads trained, in evaluation mode.
 
     Raises:
-        BadRecipe: more channels than there are, or its embedding has no channels
-            that could be taken out.
+        BadData: no row has annotations or classes.
     """
-    if not part.embedding:
-        return student
-    ours = embeddings(student, rows).astype(np.float64)
-    if part.embedding > ours.shape[1]:
-        raise BadRecipe(
-            f"$.heads.embedding: {part.embedding}; {student.name} has {ours.shape[1]} channels"
-        )
-    assert rows.embedding is not None
-    theirs = rows.embedding.astype(np.float64)
-    x = ours - ours.mean(0)
-    y = (theirs - theirs.mean(0)) / (theirs.std(0) + 1e-4)
-    gram = x.T @ x + 1e-6 * np.trace(x.T @ x) / x.shape[1] * np.eye(x.shape[1])
-    cross = x.T @ y
-    kept = list(range(x.shape[1]))
-    while len(kept) > part.embedding:
-        inverse = np.linalg.inv(gram[np.ix_(kept, kept)])
-        # What a least-squares fit loses without channel i: |weights of i|^2 / inverse[i, i].
-        cost = ((inverse @ cross[kept]) ** 2).sum(1) / np.diag(inverse)
-        kept.pop(int(cost.argmin()))
-    return student.with_channels(kept, part.hidden).eval()
+    return with_heads(student, embedded(student, data.train), config, training.recipe.seed)
 
 
 def with_heads(
     student: Student,
     rows: LabelledDataset,
-    part: HeadsConfig,
+    config: HeadsConfig,
     seed: int,
     *,
     wide: HeadsSettings | None = None,
 ) -> Student:
-    """The same trunk with new heads.
+    """The same backbone with new heads.
 
     Args:
         student: trained; it is not changed.
-        rows: what embedded() gave for this student. Where nobody rated a clip, the teacher's
-            dimensions take the place of ratings, and where nobody voted, its classes take the
+        rows: what embedded() gave for this student. Where nobody annotated a clip, the teacher's
+            dimensions take the place of annotations, and where nobody voted, its classes take the
             place of votes.
-        part: how.
+        config: steps, batches, rate and noise of the student's heads.
         seed: of every random choice.
-        wide: the ensemble that learns the ratings; None has the settings of the teacher's heads.
+        wide: the ensemble that learns the annotations; None is that of the teacher's heads.
 
     Returns:
         A copy with its heads trained, in evaluation mode.
@@ -100,12 +87,12 @@ def with_heads(
     ensemble = fit_heads(
         taught, wide or HeadsSettings(), seed, labels_are_text_independent=by_teacher
     )
-    made.take_heads(*_learned(made, ensemble, taught, part, seed))
+    made.take_heads(*_learned(made, ensemble, taught, config, seed))
     return made
 
 
 def _learned(
-    student: Student, ensemble: Heads, rows: LabelledDataset, part: HeadsConfig, seed: int
+    student: Student, ensemble: Heads, rows: LabelledDataset, config: HeadsConfig, seed: int
 ) -> tuple[list[Tensor], list[Tensor]]:
     """Weights [out, in] and biases [out] of heads that say what the ensemble says."""
     assert rows.embedding is not None
@@ -119,11 +106,11 @@ def _learned(
         outputs = student.adv.out_features + student.classes.out_features
         layers = [nn.Linear(i, o) for i, o in itertools.pairwise([*widths, outputs])]
         net = nn.Sequential(*(m for layer in layers for m in (layer, nn.ReLU())))[:-1]
-        optimizer = torch.optim.AdamW(net.parameters(), lr=part.lr, weight_decay=0.0)
-        for step in range(part.steps):
-            optimizer.param_groups[0]["lr"] = part.lr * cosine_warmup(step, part.steps, 0.1)
-            points = _mixup_points(x, kinds, part, rng)
-            points += part.noise / ensemble.inverse_sd * torch.randn_like(points)
+        optimizer = torch.optim.AdamW(net.parameters(), lr=config.lr, weight_decay=0.0)
+        for step in range(config.steps):
+            optimizer.param_groups[0]["lr"] = config.lr * cosine_warmup(step, config.steps, WARMUP)
+            points = _mixup_points(x, kinds, config, rng)
+            points += config.noise / ensemble.inverse_sd * torch.randn_like(points)
             with torch.no_grad():
                 wanted = ensemble(points)
             said = net((points - ensemble.mean) * ensemble.inverse_sd)
@@ -139,10 +126,10 @@ def _learned(
 
 
 def _mixup_points(
-    x: Tensor, kinds: list[NDArray[np.int64]], part: HeadsConfig, rng: np.random.Generator
+    x: Tensor, kinds: list[NDArray[np.int64]], config: HeadsConfig, rng: np.random.Generator
 ) -> Tensor:
     """Points on the way from a row to another one; as many of each kind of row."""
-    count = -(-part.batch // len(kinds))
+    count = -(-config.batch // len(kinds))
     first = x[np.concatenate([rng.choice(kind, count) for kind in kinds])]
     other = x[rng.choice(len(x), len(first))]
     way = torch.rand(len(first), 1)
@@ -150,30 +137,10 @@ def _mixup_points(
 
 
 def _disagreement(outputs: Tensor, dimensions: Tensor, probs: Tensor) -> Tensor:
-    """Squared error of the dimensions, and divergence of the classes, of comparable size."""
+    """Squared error of the dimensions, and divergence of the classes."""
     ours, logits = outputs.split([len(DIMENSIONS), probs.shape[1]], dim=1)
-    return 30 * F.mse_loss(ours, dimensions) + 0.3 * F.kl_div(
-        logits.log_softmax(1), probs, reduction="batchmean"
-    )
-
-
-def embedded(student: Student, rows: LabelledDataset) -> LabelledDataset:
-    """The rows with the student's own embedding in place of the teacher's."""
-    return replace(rows, embedding=embeddings(student, rows))
-
-
-def embeddings(student: Student, rows: LabelledDataset) -> NDArray[Any]:
-    """The student's own embedding of each row, float16 [N, E]."""
-    batches = Batches(rows)
-    found: list[NDArray[Any]] = []
-    order = batches.lengths.argsort(stable=True)
-    with torch.inference_mode():
-        for part in order.split(128):
-            batch = batches.batch(part)
-            found.append(student(batch.features, batch.lengths).embedding.half().numpy())
-    out = np.concatenate(found)
-    out[order.numpy()] = out.copy()
-    return out
+    kl = F.kl_div(logits.log_softmax(1), probs, reduction="batchmean")
+    return DIMENSIONS_WEIGHT * F.mse_loss(ours, dimensions) + CLASSES_WEIGHT * kl
 
 
 def _taught(rows: LabelledDataset) -> tuple[LabelledDataset, bool]:

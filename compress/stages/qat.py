@@ -1,4 +1,4 @@
-"""Quantization-aware training: a student trains with the rounding of its int8 file in it.
+"""Quantization-aware training: a student is trained with the rounding of its int8 file in it.
 
 NNCF puts a quantizer before each layer. What those of the activations learn is written down by the
 student's own names (`edgeemo.compress.students.activations`), so that every format can take it.
@@ -9,39 +9,66 @@ writers.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_weights
+from torch import Tensor
 
 from edgeemo.errors import BadData, BadRecipe
 
+from ..recipes import QatConfig
 from ..students.activations import activations
 from ..students.base import Student
 from ._nncf import load_nncf, plain_state, quiet
+from .base import Ranges, Splits, Training, compression_loss, sample_inputs
+from .batchnorm import batchnorm_pairs, fold_batchnorm
+from .prune import mask_weights
 
 LEVEL = 64
 """Weights are rounded to -64..64 steps: the grid of the ONNX writer. The 8-bit one of TFLite is
 finer."""
 
-_CONVS = (nn.Conv1d, nn.Conv2d)
-_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 
-Ranges = dict[str, tuple[float, float]]
-"""Smallest and largest value of an activation, by its name."""
-
-
-class Finished(NamedTuple):
+class Unwrapped(NamedTuple):
     """What comes out: the student with its new weights, and the ranges that belong to them."""
 
     student: Student
     ranges: Ranges
 
 
-def quantized(student: Student, clips: Sequence[Tensor]) -> Student:
+def run(student: Student, data: Splits, config: QatConfig, training: Training) -> Student:
+    """Train a student on with quantizers in it.
+
+    Args:
+        student: trained; it is not changed. Where the recipe prunes weights, its smallest weights
+            are 0 and stay so.
+        data: labelled rows; first ranges are read from some of `data.train`.
+        config: of the training.
+        training: what the stages share; the epochs are recorded, and the learned ranges.
+
+    Returns:
+        The student with its new weights and without quantizers, in evaluation mode.
+
+    Raises:
+        BadRecipe: the student does other things to a batch of padded clips than to a whole clip.
+        BadData: a range became empty or is not finite: the learning rate is too high.
+        MissingExtra: NNCF is not installed.
+    """
+    inputs, pruning = sample_inputs(data.train), training.recipe.prune
+    start = student
+    if pruning is not None and pruning.kind == "weights":
+        start = mask_weights(student, pruning, inputs, fold=True)
+    loss = compression_loss(training.recipe)
+    start = with_quantizers(start, inputs)
+    fitted = training.fit("qat", start, data.train, data.valid, config, loss)
+    training.record("qat", fitted)
+    plain, training.ranges = without_quantizers(fitted.student, student, inputs[0])
+    return plain
+
+
+def with_quantizers(student: Student, clips: Sequence[Tensor]) -> Student:
     """A copy of a student that rounds as its int8 file will, to be trained.
 
     Batch norm is folded into the convolutions, as the writers do it.
@@ -68,7 +95,7 @@ def quantized(student: Student, clips: Sequence[Tensor]) -> Student:
     )
     with quiet():
         made: Student = nncf.quantize(
-            folded(student, clips[0]),
+            fold_batchnorm(student, clips[0]),
             nncf.Dataset(list(clips)),
             subset_size=len(clips),
             preset=nncf.QuantizationPreset.MIXED,
@@ -86,11 +113,11 @@ def quantized(student: Student, clips: Sequence[Tensor]) -> Student:
     return made
 
 
-def finished(trained: Student, student: Student, clip: Tensor) -> Finished:
+def without_quantizers(trained: Student, student: Student, clip: Tensor) -> Unwrapped:
     """Take weights and ranges out of a student that has been trained with rounding.
 
     Args:
-        trained: from `quantized`, then trained.
+        trained: from `with_quantizers`, then trained.
         student: what that was made from; it is not changed.
         clip: an input, to find out which activation each range belongs to.
 
@@ -109,56 +136,7 @@ def finished(trained: Student, student: Student, clip: Tensor) -> Finished:
         if name is None:
             raise BadRecipe(f"{student.name}: a quantizer stands where no activation has a name")
         found[name] = low, high
-    return Finished(plain, found)
-
-
-def folded(student: Student, clip: Tensor) -> Student:
-    """A copy with each batch norm inside the convolution before it."""
-    made = copy.deepcopy(student).cpu().eval()
-    modules = dict(made.named_modules())
-    for conv_name, norm_name in norms(student, clip):
-        conv, norm = modules[conv_name], modules[norm_name]
-        assert isinstance(conv, _CONVS)
-        assert isinstance(norm, _NORMS)
-        assert norm.running_mean is not None
-        assert norm.running_var is not None
-        conv.weight, conv.bias = fuse_conv_bn_weights(
-            conv.weight,
-            conv.bias,
-            norm.running_mean,
-            norm.running_var,
-            norm.eps,
-            norm.weight,
-            norm.bias,
-        )
-        parent, _, own = norm_name.rpartition(".")
-        setattr(modules[parent], own, nn.Identity())
-    return made
-
-
-def norms(student: Student, clip: Tensor) -> list[tuple[str, str]]:
-    """Names of convolutions and of the batch norms that read them."""
-    maker: dict[int, str] = {}
-    pairs: list[tuple[str, str]] = []
-    kept: list[Tensor] = []  # a tensor that is gone could leave its id to another
-
-    def watch(name: str) -> Callable[[nn.Module, tuple[Any, ...], Any], None]:
-        def hook(module: nn.Module, given: tuple[Any, ...], result: Any) -> None:
-            if isinstance(module, _CONVS):
-                maker[id(result)] = name
-                kept.append(result)
-            elif id(given[0]) in maker:
-                pairs.append((maker[id(given[0])], name))
-
-        return hook
-
-    probe = copy.deepcopy(student).cpu().eval()
-    for name, module in probe.named_modules():
-        if isinstance(module, (*_CONVS, *_NORMS)):
-            module.register_forward_hook(watch(name))
-    with torch.no_grad():
-        probe(clip, None)
-    return pairs
+    return Unwrapped(plain, found)
 
 
 def _unfolded(trained: Student, student: Student, clip: Tensor) -> Student:
@@ -167,7 +145,7 @@ def _unfolded(trained: Student, student: Student, clip: Tensor) -> Student:
     state = dict(plain.state_dict())
     weights = plain_state(trained)
     state |= {k: v.cpu() for k, v in weights.items() if k in state}
-    for conv, norm in norms(student, clip):
+    for conv, norm in batchnorm_pairs(student, clip):
         eps: Any = plain.get_submodule(norm).eps
         state[f"{norm}.weight"] = torch.ones_like(state[f"{norm}.weight"])
         state[f"{norm}.running_mean"] = torch.zeros_like(state[f"{norm}.running_mean"])

@@ -25,7 +25,7 @@ from edgeemo.files import replacing, write_text
 from .. import distributed
 from ..evaluation.evaluate import Metrics, evaluate, predict
 from ..evaluation.metrics import flat
-from ..labels.dataset import LabelledDataset
+from ..labels.dataset import LabelledDataset, Progress
 from ..recipes import Recipe, dump_recipe
 from ..students.base import Student, load_student, save_student
 from .batches import Batches
@@ -33,9 +33,6 @@ from .distillation_loss import Objective
 from .onnx_weights import recalibrate_batchnorm
 
 LOG = logging.getLogger("edgeemo")
-
-Progress = Callable[[str, int, int], None]
-"""Called with (what, done, total)."""
 
 
 @dataclass(frozen=True)

@@ -133,8 +133,8 @@ def test_learned_ranges_reach_both_formats(sounds: list[np.ndarray]) -> None:
     student = fresh("wav2small-stream", sounds)
     clips = clips_of(student, sounds)
     tensors = [torch.from_numpy(c) for c in clips]
-    made = qat.quantized(student, tensors[:2])
-    plain, learned = qat.finished(made, student, tensors[0])
+    made = qat.with_quantizers(student, tensors[:2])
+    plain, learned = qat.without_quantizers(made, student, tensors[0])
     odd = 0.1234567
     wide = [n for n, (low, high) in learned.items() if "relu" in n and high > odd]
     assert len(wide) >= 5

@@ -1,4 +1,4 @@
-"""The stage in which a student goes on with those who were rated."""
+"""The stage in which a student is fine-tuned on annotated clips."""
 
 from dataclasses import replace
 
@@ -12,12 +12,9 @@ from edgeemo.compress.labels.labeller import Labeller
 from edgeemo.compress.pipeline import distill
 from edgeemo.compress.recipes import AugmentConfig, DataConfig, FinetuneConfig
 from edgeemo.compress.run import Run
-from edgeemo.compress.stages import finetune
-from edgeemo.compress.stages.finetune import (
-    drop_extra_copies,
-    finetune_on_annotated,
-    num_augmented_copies,
-)
+from edgeemo.compress.stages import base, finetune
+from edgeemo.compress.stages.base import Splits, Training
+from edgeemo.compress.stages.finetune import drop_extra_copies, num_augmented_copies
 from edgeemo.compress.students import make_student
 from edgeemo.compress.train.loop import fit
 from edgeemo.features import SPECS
@@ -27,7 +24,7 @@ PART = FinetuneConfig(copies=5, epochs=3, lr=2e-2)
 
 @pytest.fixture(scope="module")
 def clips(some_clips):
-    """A third of the people were rated."""
+    """A third of the speakers are annotated."""
     people = sorted({clip.speaker for clip in some_clips})[::3]
     return [
         replace(c, dimensions=(0.4, 0.5, 0.6)) if c.speaker in people else c for c in some_clips
@@ -47,7 +44,11 @@ def rows(tmp_path_factory, how, clips, ear):
     )
 
 
-def test_rated_clips_have_more_copies(rows, how, clips):
+def tuned(student, rows, how):
+    return finetune.run(student, Splits(rows, rows, rows), how.finetune, Training(how))
+
+
+def test_annotated_clips_have_more_copies(rows, how, clips):
     counts = {clip.id: int((rows.column("id") == clip.id).sum()) for clip in clips}
     assert counts == {clip.id: 2 if clip.dimensions is None else 5 for clip in clips}
     usual = drop_extra_copies(rows, how)
@@ -55,10 +56,10 @@ def test_rated_clips_have_more_copies(rows, how, clips):
     assert num_augmented_copies(clips, replace(how, finetune=None)) == [2] * len(clips)
 
 
-def test_a_student_learns_the_teachers_dimensions_of_those_who_were_rated(rows, how):
+def test_a_student_learns_the_teachers_dimensions_of_annotated_clips(rows, how):
     student = make_student("probe")
     before = {name: value.clone() for name, value in student.state_dict().items()}
-    made = finetune_on_annotated(student, rows, rows, how)
+    made = tuned(student, rows, how)
     assert all(torch.equal(v, before[k]) for k, v in student.state_dict().items())
     known = np.array([clip.dimensions is not None for clip in rows.clips])
 
@@ -68,25 +69,24 @@ def test_a_student_learns_the_teachers_dimensions_of_those_who_were_rated(rows, 
     assert error(made) < 0.5 * error(student)
 
 
-def test_as_many_rows_of_others_are_heard(rows, how, monkeypatch):
+def test_as_many_examples_of_others_are_trained_on(rows, how, monkeypatch):
     heard = []
 
     def watched(student, train, *args, **settings):
         heard.append(train)
         return fit(student, train, *args, **settings)
 
-    monkeypatch.setattr(finetune, "fit", watched)
-    finetune_on_annotated(make_student("probe"), rows, rows, how)
+    monkeypatch.setattr(base, "fit", watched)
+    tuned(make_student("probe"), rows, how)
     known = np.array([clip.dimensions is not None for clip in heard[0].clips])
     assert known.sum() == sum(clip.dimensions is not None for clip in rows.clips)
     assert (~known).sum() == min(known.sum(), len(rows) - known.sum())
 
 
-def test_nothing_is_done_without_the_table_or_without_ratings(rows, how):
+def test_nothing_is_done_without_annotations(rows, how):
     student = make_student("probe")
-    assert finetune_on_annotated(student, rows, rows, replace(how, finetune=None)) is student
     none = rows.take(np.array([clip.dimensions is None for clip in rows.clips]))
-    assert finetune_on_annotated(student, none, none, how) is student
+    assert tuned(student, none, how) is student
 
 
 def test_a_run_that_was_cut_in_this_stage_goes_on(tmp_path, how, clips, ear):
@@ -104,7 +104,7 @@ def test_a_run_that_was_cut_in_this_stage_goes_on(tmp_path, how, clips, ear):
 
     with pytest.raises(KeyboardInterrupt):
         distill(cut, data, ear(), progress=stop)
-    assert (cut.folder / "rated" / "checkpoints" / "last.pt").exists()
+    assert (cut.folder / "finetune" / "checkpoints" / "last.pt").exists()
     distill(cut, data, ear())
     ours, theirs = cut.student().state_dict(), whole.student().state_dict()
     assert all(torch.equal(value, theirs[name]) for name, value in ours.items())

@@ -1,0 +1,99 @@
+"""Students for groups of speakers on one backbone, for cross-validation and shipped students.
+
+The stages `distill` and `embedding` learn a teacher's features and classes from speakers whom
+nobody annotated on the dimensions, so their result may be shared by all folds. The other stages run
+once for each group of speakers, with the labels of a teacher that was trained on no other group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from .labels.dataset import LabelledDataset
+from .pipeline import STAGES, new_student, run_stages
+from .recipes import Recipe
+from .stages.base import Splits, Training
+from .stages.finetune import drop_extra_copies
+from .students.base import Student, load_student, save_student
+from .teachers.heads import Heads, HeadsSettings, fit_heads
+
+SHARED = ("distill", "embedding")
+"""Stages that all folds share."""
+
+Relabel = Callable[[LabelledDataset], LabelledDataset]
+
+
+@dataclass(frozen=True)
+class Folds:
+    """Students of one recipe for groups of speakers.
+
+    Attributes:
+        copies: all examples, with the copies that the recipe asks for, and the embedding of the
+            teacher's backbone.
+        recipe: of the students.
+        folder: the shared stages are kept here, so an interrupted one goes on.
+        corpus: the one whose speakers are annotated on the dimensions and dealt out to folds.
+        valid: groups that choose the epoch; nobody's score counts them.
+    """
+
+    copies: LabelledDataset
+    recipe: Recipe
+    folder: Path
+    corpus: str
+    valid: tuple[str, ...]
+
+    @cached_property
+    def examples(self) -> LabelledDataset:
+        """What all stages but fine-tuning are trained on."""
+        return drop_extra_copies(self.copies, self.recipe)
+
+    @cached_property
+    def groups(self) -> set[str]:
+        """All groups of speakers."""
+        return set(self.examples.column("group"))
+
+    @cached_property
+    def annotated(self) -> list[str]:
+        """Groups of the corpus that is dealt out, sorted."""
+        corpus = self.examples.column("corpus") == self.corpus
+        return sorted(set(self.examples.column("group")[corpus]))
+
+    def backbone(self) -> Student:
+        """The student after the shared stages; trained at the first call."""
+        path = self.folder / "backbone.pt"
+        if not path.exists():
+            groups = self.groups - set(self.annotated) - set(self.valid)
+            # A teacher that was trained on nobody who is dealt out; it knows classes alone.
+            heads = fit_heads(self.examples.of_groups(groups), HeadsSettings(), self.recipe.seed)
+            splits = self._splits(groups, lambda rows: rows.with_probs(heads.apply_to(rows).probs))
+            training = Training(self.recipe, self.folder / "backbone")
+            save_student(run_stages(new_student(self.recipe), splits, training, SHARED), path)
+        return load_student(path)
+
+    def student(self, groups: Collection[str], teacher: Heads, seed: int) -> Student:
+        """The backbone with the stages that follow the shared ones.
+
+        Args:
+            groups: of speakers that it is trained on; nobody else's examples are used but those of
+                `valid`.
+            teacher: whose dimensions and classes it learns.
+            seed: of every random choice in these stages.
+        """
+        training = Training(replace(self.recipe, seed=seed))
+        own = [name for name in STAGES if name not in SHARED]
+        return run_stages(self.backbone(), self._splits(groups, teacher.apply_to), training, own)
+
+    def _splits(self, groups: Collection[str], relabel: Relabel) -> Splits:
+        """The examples of `groups`, and of `valid`, with a teacher's labels."""
+        valid = relabel(self.examples.of_groups(self.valid, augmented=False))
+        return Splits(
+            train=relabel(self.examples.of_groups(groups)),
+            valid=valid,
+            test=valid.take(np.arange(0)),
+            finetune=relabel(self.copies.of_groups(groups)),
+        )

@@ -1,0 +1,223 @@
+"""What export and people need of a trained student: card facts, parity set, report."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from edgeemo.artifacts.card import Calibration, Metric, ReceptiveField, Source
+from edgeemo.features import log_mel
+from edgeemo.types import DIMENSIONS
+from edgeemo.vision.images import ImageSpec, normalize
+
+from . import distributed
+from .data import augment
+from .data.clips import Clip, DataSet
+from .evaluation.confidence import FittedConfidence, learn_confidence
+from .evaluation.evaluate import (
+    Metrics,
+    Predictions,
+    evaluate,
+    inter_rater_ccc,
+    level_baseline,
+    predict,
+)
+from .evaluation.metrics import fit_temperature, softmax
+from .evaluation.report import write_report
+from .labels.dataset import LabelledDataset
+from .labels.labeller import MIN_FRAMES
+from .recipes import Recipe
+from .run import SCHEMA, ParityBatch, Run, RunSummary, weights_licence
+from .stages.base import Splits
+from .students.base import Student
+from .students.cost import macs_per_second, parameters
+from .teachers.base import Teacher
+
+PARITY = 200
+"""Held-out clips that a run keeps for parity."""
+
+MIN_LABELS = 20
+"""Clips from which a temperature is fitted; one number needs few, and fewer say little."""
+
+
+def complete(
+    run: Run,
+    data: DataSet,
+    teacher: Teacher,
+    student: Student,
+    splits: Splits,
+    best_epoch: int = 0,
+    metrics: tuple[Metric, ...] | None = None,
+    confidence: FittedConfidence | None = None,
+    *,
+    report: bool = True,
+) -> RunSummary:
+    """Write what export and people need of a trained student: facts, parity set, report.
+
+    Args:
+        run: the folder; the student is in it already.
+        data: what it learned from.
+        teacher: who labelled it.
+        student: trained.
+        splits: the rows that it was trained on, and those of unseen speakers.
+        best_epoch: whose weights were kept.
+        metrics: for the card; None measures on the test split, and fits a confidence on the valid
+            split, whose people must then be new to the student.
+        confidence: for the card, beside `metrics`.
+        report: write report.html and its plots too.
+    """
+    facts = _facts(run, data, teacher, student, splits, best_epoch)
+    temperature = facts.calibration.class_temperature
+    if metrics is not None:
+        facts = replace(facts, metrics=metrics)
+    else:
+        confidence = learn_confidence(
+            student, splits.valid, temperature, run.recipe.data.clip_seconds, run.recipe.seed
+        )
+    if confidence is not None:
+        calibration = replace(facts.calibration, confidence=confidence.confidence)
+        facts = replace(facts, calibration=calibration)
+    if distributed.rank() == 0:
+        run.write_held(_held(student, splits, run.recipe, temperature))
+        if report:
+            points = () if confidence is None else confidence.points
+            write_report(run, facts, student, splits.train, splits.valid, splits.test, points)
+        run.finish(facts)
+    distributed.barrier()
+    return facts
+
+
+def _facts(
+    run: Run, data: DataSet, teacher: Teacher, student: Student, splits: Splits, best_epoch: int
+) -> RunSummary:
+    recipe = run.recipe
+    temperature, on = _temperature(student, splits.valid)
+    sources = tuple(Source(name, licence) for name, licence in data.licences.items())
+    teachers = (Source(teacher.name, teacher.licence),)
+    said = predict(student, splits.test) if len(splits.test) else None
+    counts = {
+        name: len({clip.id for clip in getattr(splits, name).clips})
+        for name in ("train", "valid", "test")
+    }
+    return RunSummary(
+        schema=SCHEMA,
+        name=re.sub(r"[^a-z0-9.-]+", "-", recipe.name.lower()).strip("-.")[:64] or "student",
+        task=recipe.task,
+        student=recipe.student.name,
+        options=dict(student.options),
+        spec=student.spec,
+        window=_window(student),
+        teachers=teachers,
+        data=sources,
+        licence=weights_licence(sources, teachers),
+        metrics=() if said is None else tuple(_metrics(said, splits, data.name)),
+        ceiling=inter_rater_ccc(splits.test) if len(splits.test) else {},
+        calibration=Calibration(temperature, on),
+        parameters=parameters(student),
+        macs_per_second=round(macs_per_second(student)),
+        best_epoch=best_epoch,
+        seed=recipe.seed,
+        clips=counts,
+        skipped=sum(p.skipped for p in (splits.train, splits.valid, splits.test)),
+    )
+
+
+def _window(student: Student) -> ReceptiveField:
+    """What a token sees and the shortest clip; a picture has no time."""
+    spec = student.spec
+    if isinstance(spec, ImageSpec):
+        return ReceptiveField(receptive_seconds=0.0, min_seconds=0.0)
+    return ReceptiveField(
+        receptive_seconds=spec.seconds(student.receptive),
+        min_seconds=spec.seconds(max(student.stride, MIN_FRAMES)),
+    )
+
+
+def _temperature(student: Student, valid: LabelledDataset) -> tuple[float, str]:
+    """Fitted to annotators where there are enough, else to the teacher's classes."""
+    said = predict(student, valid)
+    for target, name in ((valid.votes, "votes"), (valid.probs, "teacher's classes")):
+        known = int(np.isfinite(target).all(1).sum())
+        if known >= MIN_LABELS:
+            people = len({clip.speaker for clip in valid.clips})
+            return fit_temperature(said.logits, target), f"{name}, {known} clips of {people} people"
+    return 1.0, ""
+
+
+def _metrics(said: Predictions, splits: Splits, name: str) -> list[Metric]:
+    test = splits.test
+    people = len({clip.speaker for clip in test.clips})
+    where = f"{name}: {len(test)} clips of {people} people whom the student had not heard"
+    if isinstance(test.spec, ImageSpec):
+        where = f"{name}: {len(test)} faces that the student had not seen"
+    figures: Metrics = evaluate(said, test)
+    ceiling = inter_rater_ccc(test)
+    out = []
+    for human, measure in ((False, "ccc against the teacher"), (True, "ccc against annotators")):
+        found = figures.get("human", {}).get("ccc", {}) if human else figures.get("ccc", {})
+        level = level_baseline(splits.train, test, human)
+        out += [
+            Metric(
+                where,
+                measure,
+                d,
+                round(found[d], 4),
+                baseline=_round(level.get(d)),
+                human_ceiling=_round(ceiling.get(d)) if human else None,
+            )
+            for d in DIMENSIONS
+            if d in found
+        ]
+    for key, measure in (
+        ("uar", "unweighted average recall"),
+        ("accuracy", "accuracy on the class most voted for"),
+        ("votes_kl", "Kullback-Leibler divergence from the votes"),
+    ):
+        if key in figures:
+            out.append(Metric(where, measure, "classes", round(figures[key], 4)))
+    return out
+
+
+def _round(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
+
+
+def _held(student: Student, splits: Splits, recipe: Recipe, temperature: float) -> ParityBatch:
+    """Test clips first, valid ones after, spread over each part, with exact features."""
+    found: list[tuple[Clip, np.ndarray, np.ndarray, LabelledDataset, int]] = []
+    for rows in (splits.test, splits.valid):
+        step = max(1, len(rows) // max(1, PARITY - len(found)))
+        for i in range(0, len(rows), step):
+            if len(found) < PARITY:
+                samples, features = _inputs(rows, i, recipe)
+                found.append((rows.clips[i], samples, features, rows, i))
+    dimensions, probs = [], []
+    student = student.cpu().eval()
+    with torch.inference_mode():
+        for _, _, features, _, _ in found:
+            said = student(torch.from_numpy(features)[None], None)
+            dimensions.append(said.dimensions[0].numpy())  # [D]
+            probs.append(softmax(said.logits[0].double().numpy() / temperature))
+    return ParityBatch(
+        ids=tuple(clip.id for clip, *_ in found),
+        samples=tuple(samples for _, samples, *_ in found),
+        features=tuple(features for _, _, features, *_ in found),
+        dimensions=np.stack(dimensions),
+        probs=np.stack(probs).astype(np.float32),
+        teacher_dimensions=np.stack([rows.dimensions[i] for *_, rows, i in found]),
+        teacher_probs=np.stack([rows.probs[i] for *_, rows, i in found]),
+        human_dimensions=np.stack([rows.human_dimensions[i] for *_, rows, i in found]),
+    )
+
+
+def _inputs(rows: LabelledDataset, i: int, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
+    """Samples (none for a face) and exact features of a row."""
+    spec = rows.spec
+    if isinstance(spec, ImageSpec):
+        face = rows.features[i].reshape(spec.size, spec.size, spec.channels)
+        return np.zeros(0, np.float32), normalize(face, spec)
+    samples = augment.crop(rows.clips[i].samples(), recipe.data.clip_seconds, None)
+    return samples, log_mel(samples, spec)

@@ -1,0 +1,95 @@
+"""Students for groups of speakers on one backbone."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from edgeemo.compress import folds as folds_module
+from edgeemo.compress.evaluation.evaluate import predict
+from edgeemo.compress.folds import Folds
+from edgeemo.compress.labels.labeller import Labeller
+from edgeemo.compress.recipes import (
+    AugmentConfig,
+    DistillConfig,
+    FinetuneConfig,
+    HeadsConfig,
+    StudentConfig,
+)
+from edgeemo.compress.stages.finetune import num_augmented_copies
+from edgeemo.compress.teachers.heads import HeadsSettings, fit_heads
+from edgeemo.features import SPECS
+
+CORPUS = "cremad"
+SMALL = HeadsSettings(members=2, hidden=32, steps=40)
+
+
+@pytest.fixture(scope="module")
+def folds(tmp_path_factory, recipe, some_clips, ear):
+    """Speakers of one corpus are annotated; another corpus chooses the epoch."""
+    rng = np.random.default_rng(1)
+    clips = [
+        replace(c, dimensions=tuple(rng.uniform(0.2, 0.8, 3))) if c.corpus == CORPUS else c
+        for c in some_clips
+    ]
+    config = replace(
+        recipe,
+        student=StudentConfig(
+            "wav2small-stream", options={"width": 16, "pooled": 16, "hidden": 16}
+        ),
+        distill=DistillConfig(epochs=1, batch=32, lr=1e-2, loss={"embedding": 1, "kl": 0.5}),
+        augment=AugmentConfig(copies=2, mixup_p=0.3),
+        finetune=FinetuneConfig(copies=3, epochs=1),
+        heads=HeadsConfig(embedding=12, hidden=8, steps=40, batch=32),
+    )
+    out = tmp_path_factory.mktemp("folds")
+    labeller = Labeller(ear(), SPECS["logmel40"], config, out / "labels")
+    copies = labeller.label(clips, num_augmented_copies(clips, config))
+    others = sorted({c.group for c in clips if c.corpus != CORPUS})
+    return Folds(copies, config, out, CORPUS, tuple(others[:2]))
+
+
+def test_the_backbone_is_trained_on_nobody_who_is_annotated_or_chooses_the_epoch(
+    folds, monkeypatch
+):
+    trained_on = []
+    real = folds_module.run_stages
+
+    def watched(student, data, training, names):
+        trained_on.append((data, names))
+        return real(student, data, training, names)
+
+    monkeypatch.setattr(folds_module, "run_stages", watched)
+    folds.backbone()
+    ((data, names),) = trained_on
+    groups = set(data.train.column("group")) | set(data.train.partner) - {""}
+    assert groups and groups.isdisjoint([*folds.annotated, *folds.valid])
+    assert set(data.valid.column("group")) == set(folds.valid) and set(data.valid.copy) == {0}
+    assert names == folds_module.SHARED
+    folds.backbone()
+    assert len(trained_on) == 1  # kept
+
+
+def test_a_folds_student_depends_on_its_own_speakers_alone(folds):
+    """With labels of everybody else replaced by nonsense, the student stays the same."""
+    held = set(folds.annotated[:2])
+    groups = folds.groups - held - set(folds.valid)
+    teacher = fit_heads(folds.examples.of_groups(groups), SMALL, 3)
+    student = folds.student(groups, teacher, seed=3)
+    wrong = folds.copies.column("group")
+    wrong = np.array([g in held for g in wrong]) | np.isin(folds.copies.partner, list(held))
+    spoiled = replace(
+        folds.copies,
+        human_dimensions=np.where(wrong[:, None], 0.9, folds.copies.human_dimensions).astype(
+            np.float32
+        ),
+        embedding=np.where(wrong[:, None], 0, folds.copies.embedding).astype(np.float16),
+    )
+    again = replace(folds, copies=spoiled).student(groups, teacher, seed=3)
+    state = again.state_dict()
+    assert all(torch.equal(v, state[k]) for k, v in student.state_dict().items())
+    assert np.isfinite(predict(student, folds.examples).dimensions).all()
+    assert student.options["pooled"] == 12
+    other = folds.student(groups, teacher, seed=4).state_dict()
+    assert not torch.equal(other["adv.weight"], state["adv.weight"])
