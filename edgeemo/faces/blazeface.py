@@ -1,7 +1,8 @@
 """BlazeFace, short range, on LiteRT: anchors, decoding and the search for small faces are here.
 
-The network (edgeemo/faces/face_detection_short_range.tflite) is MediaPipe's, Apache-2.0. It was
-made for 128 x 128 pixels, but it is convolutions alone, so it takes any multiple of 16. One look at
+The network is MediaPipe's, Apache-2.0, and lies in the package edgeemo-teachers with the models of
+faces, because it is a fifth of what edgeemo's wheel may have. It was made for 128 x 128 pixels, but
+it is convolutions alone, so it takes any multiple of 16. One look at
 the whole picture finds all faces of 17 of its pixels or more; coarser looks, which cost next to
 nothing, find those that are too large for it. A find that is not certain, or coarse, is looked at
 once more in the middle of a square of its own.
@@ -16,18 +17,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeemo.artifacts import teachers_package
 from edgeemo.errors import require
 from edgeemo.faces.boxes import Face, as_square, distinct, in_picture, is_among
 from edgeemo.vision.images import Pixels, validate_image
 
-FILE = Path(__file__).parent / "face_detection_short_range.tflite"
-"""The network."""
+FILE = "detectors/face_detection_short_range.tflite"
+"""The network, in the package edgeemo-teachers."""
 
 SMALLEST = 40.0
 """Pixels: smaller faces are not looked for in a picture. In pictures with more than 2000 pixels on
@@ -168,7 +169,7 @@ class _Network:
 
     def __init__(self, width: int, height: int) -> None:
         litert = require("ai_edge_litert.interpreter", "vision")
-        self._net = litert.Interpreter(model_path=str(FILE), num_threads=1)
+        self._net = litert.Interpreter(model_path=str(teachers_package.need(FILE)), num_threads=1)
         self._input = self._net.get_input_details()[0]["index"]
         self._net.resize_tensor_input(self._input, [1, height, width, 3])
         self._net.allocate_tensors()

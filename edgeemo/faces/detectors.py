@@ -67,7 +67,7 @@ def open_detector(name: str = DEFAULT) -> Detector:
 
     Raises:
         BadInput: no detector of that name; the message lists the nearest.
-        MissingExtra: its package is not installed.
+        MissingExtra: its package, or edgeemo-teachers with its network, is not installed.
     """
     if name not in DETECTORS:
         raise BadInput(f"no detector {name!r}; {nearest(name, DETECTORS, 'there is')}")

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from edgeemo.artifacts import teachers_package
 from edgeemo.errors import require
 from edgeemo.faces.blazeface import FILE, GROW, LIFT, SURE
 from edgeemo.faces.boxes import Face, as_square, distinct
@@ -32,7 +33,7 @@ class MediaPipe:
         vision = tasks.vision
         self._detector: Any = vision.FaceDetector.create_from_options(
             vision.FaceDetectorOptions(
-                base_options=tasks.BaseOptions(model_asset_path=str(FILE)),
+                base_options=tasks.BaseOptions(model_asset_path=str(teachers_package.need(FILE))),
                 min_detection_confidence=SURE,
             )
         )
