@@ -37,15 +37,16 @@ class Folds:
             teacher's backbone.
         recipe: of the students.
         folder: the shared stages are kept here, so an interrupted one goes on.
-        corpus: the one whose speakers are annotated on the dimensions and dealt out to folds.
-        valid: groups that choose the epoch; nobody's score counts them.
+        corpus: the one whose speakers are annotated on the dimensions and dealt out to folds; of
+            the research corpora that is EmoTale.
+        valid: groups that choose the epoch and are never scored.
     """
 
     copies: LabelledDataset
     recipe: Recipe
     folder: Path
-    corpus: str
-    valid: tuple[str, ...]
+    corpus: str = "emotale"
+    valid: tuple[str, ...] = ("ravdess/01", "ravdess/02")
 
     @cached_property
     def examples(self) -> LabelledDataset:

@@ -108,7 +108,7 @@ def with_quantizers(student: Student, clips: Sequence[Tensor]) -> Student:
         # A step of the optimizer must be small beside the range, and a softmax over time spans a
         # hundredth of what a layer spans.
         for parameter in quantizer.parameters():
-            parameter.pace = float(quantizer.input_range.detach().abs())
+            parameter.lr_scale = float(quantizer.input_range.detach().abs())
     _check_masks(made, clips[0])
     return made
 

@@ -21,7 +21,7 @@ from edgeemo.compress.stages.finetune import num_augmented_copies
 from edgeemo.compress.teachers.heads import HeadsSettings, fit_heads
 from edgeemo.features import SPECS
 
-CORPUS = "cremad"
+CORPUS = "emodb_full"
 SMALL = HeadsSettings(members=2, hidden=32, steps=40)
 
 

@@ -27,6 +27,8 @@ from edgeemo.compress.stages.channels import choose_channels, remove_channels, w
 from edgeemo.compress.students import load_student, make_student, save_student, student_names
 from edgeemo.compress.students.activations import activations
 from edgeemo.compress.students.cost import macs, parameters
+from edgeemo.compress.train.batches import Batches
+from edgeemo.compress.train.loop import _start
 from edgeemo.errors import BadArtifact, BadRecipe
 from edgeemo.features import FeatureSpec, log_mel
 from tests.settled import settled
@@ -155,6 +157,15 @@ def test_padding_is_as_nothing_in_a_batch_that_rounds(rounded):
             assert torch.allclose(
                 made(short, lengths).dimensions, made(clips[0]).dimensions, atol=0.02
             )
+
+
+def test_each_learned_range_has_steps_of_its_own_size(rounded, rows, recipe):
+    """Where the loop does not find them, ranges are learned at the rate of the weights."""
+    student, clips, made = rounded
+    groups = _start(copy.deepcopy(made), Batches(rows), recipe).optimizer.param_groups
+    _, ranges = qat.without_quantizers(made, student, clips[0])
+    # The smallest value and the span of each.
+    assert sum("lr_scale" in group for group in groups) == 2 * len(ranges)
 
 
 def test_what_was_learned_comes_out(rounded):
