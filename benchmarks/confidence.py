@@ -20,7 +20,7 @@ import numpy as np
 from _heldout import FOLDS, Rated, heldout, outputs
 
 from edgeemo.artifacts.confidence import Confidence, describe
-from edgeemo.compress.data.augment import add_at_snr, coloured_noise
+from edgeemo.compress.data.augment import add_at_snr, colored_noise
 from edgeemo.compress.evaluation.confidence import (
     FittedConfidence,
     far_field,
@@ -51,7 +51,7 @@ class Row:
 def rows_of(clip: Rated, rng: np.random.Generator) -> list[Row]:
     """A clip as recorded and in three worse ways."""
     x = clip.samples()
-    noise = coloured_noise(len(x), float(rng.choice([0.0, 1.0, 2.0])), rng)
+    noise = colored_noise(len(x), float(rng.choice([0.0, 1.0, 2.0])), rng)
     made = {
         "as recorded": x,
         "noise, 10 dB": add_at_snr(x, noise, 10),

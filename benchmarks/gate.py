@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from edgeemo.audio import read_audio
-from edgeemo.compress.data.augment import coloured_noise
+from edgeemo.compress.data.augment import colored_noise
 from edgeemo.compress.evaluation.confidence import music
 from edgeemo.files import write_text
 from edgeemo.speech.vad import GATES, Gate, open_gate
@@ -57,7 +57,7 @@ def on_speech(gate: Gate, clips: list[Sound], snr: float | None) -> dict[str, fl
         speech, pause = truth(clean)
         sound = np.concatenate([np.zeros(LEAD, np.float32), clean])
         if snr is not None:
-            noise = coloured_noise(len(sound), 1.0, rng)
+            noise = colored_noise(len(sound), 1.0, rng)
             sound = sound + noise * (np.std(clean) / np.std(noise) * 10 ** (-snr / 20))
         said = answers(gate, sound)[LEAD // STEP :][: len(speech)]
         missed.append(~said[speech[: len(said)]])
@@ -84,9 +84,9 @@ def main() -> None:
     voices = clips(args.data / "speech" / "vocal", args.clips)
     rng = np.random.default_rng(4)
     makers: dict[str, Callable[[], Sound]] = {
-        "white noise": lambda: coloured_noise(6 * RATE, 0.0, rng),
-        "pink noise": lambda: coloured_noise(6 * RATE, 1.0, rng),
-        "brown noise": lambda: coloured_noise(6 * RATE, 2.0, rng),
+        "white noise": lambda: colored_noise(6 * RATE, 0.0, rng),
+        "pink noise": lambda: colored_noise(6 * RATE, 1.0, rng),
+        "brown noise": lambda: colored_noise(6 * RATE, 2.0, rng),
         "music (made here)": lambda: music(6 * RATE, rng),
     }
     others = {name: [_at(-30, make()) for _ in range(4)] for name, make in makers.items()}

@@ -42,9 +42,9 @@ from edgeemo.compress.labels.dataset import LabelledDataset
 from edgeemo.compress.labels.labeller import Labeller
 from edgeemo.compress.recipes import Recipe, load_recipe
 from edgeemo.compress.stages.finetune import num_augmented_copies
-from edgeemo.compress.teachers.builtin import FILE, LONGEST_SECONDS, TrunkTeacher
+from edgeemo.compress.teachers.builtin import FILE, LONGEST_SECONDS, BuiltinTeacher
 from edgeemo.compress.teachers.heads import Heads, HeadsSettings, fit_heads
-from edgeemo.compress.teachers.whisper_trunk import WhisperTrunk, read_ctranslate2
+from edgeemo.compress.teachers.whisper_encoder import WhisperEncoder, read_ctranslate2
 from edgeemo.features import LOGMEL40, WHISPER80, FeatureSpec, log_mel
 from edgeemo.files import write_bytes
 from edgeemo.types import CLASSES, DIMENSIONS
@@ -65,7 +65,7 @@ class TrunkModel(nn.Module):
     mean: Tensor
     directions: Tensor
 
-    def __init__(self, trunk: WhisperTrunk) -> None:
+    def __init__(self, trunk: WhisperEncoder) -> None:
         super().__init__()
         self.trunk = trunk
         self.register_buffer("mean", torch.zeros(trunk.width))
@@ -106,7 +106,7 @@ class TeacherModel(nn.Module):
 
 def make_trunk(whisper: Path) -> TrunkModel:
     """The trunk of a CTranslate2 file of Whisper tiny.en, directions learned on shipped speech."""
-    model = TrunkModel(WhisperTrunk(read_ctranslate2(whisper))).eval()
+    model = TrunkModel(WhisperEncoder(read_ctranslate2(whisper))).eval()
     longest = int(LONGEST_SECONDS * WHISPER80.sample_rate)
     model.learn_directions([clip.samples()[:longest] for clip in shipped_speech().clips])
     return model
@@ -122,10 +122,10 @@ def graph(model: nn.Module, names: list[str]) -> Any:
     return made
 
 
-def trunk_teacher(model: TrunkModel) -> TrunkTeacher:
+def trunk_teacher(model: TrunkModel) -> BuiltinTeacher:
     """A teacher of features alone: what heads are trained on."""
     data = graph(model, ["embedding", "tokens"]).SerializeToString(deterministic=True)
-    return TrunkTeacher(data, "whisper-trunk", _WHISPER.licence)
+    return BuiltinTeacher(data, "whisper-trunk", _WHISPER.licence)
 
 
 def teacher_file(

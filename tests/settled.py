@@ -15,7 +15,7 @@ def settled(student: Student, clips: Sequence[Tensor]) -> Student:
     """The student, in evaluation mode; clips: what it takes, each with the batch axis."""
     if isinstance(student.spec, FeatureSpec):
         frames = torch.cat([clip[0] for clip in clips])
-        student.normalise_from(frames.mean(0), frames.std(0))
+        student.normalize_from(frames.mean(0), frames.std(0))
     with torch.no_grad():
         student.train()
         for clip in clips:

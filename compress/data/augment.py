@@ -1,6 +1,6 @@
-"""Changes of sound that a student must live with, drawn from a generator: numpy, deterministic.
+"""Augmentation of sound, drawn from a generator: numpy, deterministic.
 
-The teacher hears and labels the changed sound, so a change may be strong enough to change how the
+The teacher labels the changed sound, so a change may be strong enough to change how the
 voice is perceived.
 """
 
@@ -12,26 +12,30 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
+from edgeemo.types import SAMPLE_RATE
+
 from ..recipes import AugmentConfig
 
-RATE = 16000
 Sound = NDArray[np.float32]
+
+_MAX_GAIN = 30.0
+"""A second clip is made at most this many times as loud: beyond lies its recording noise."""
 
 
 def augment(
-    samples: Sound, rng: np.random.Generator, part: AugmentConfig, other: Callable[[], Sound]
+    samples: Sound, rng: np.random.Generator, config: AugmentConfig, other: Callable[[], Sound]
 ) -> tuple[Sound, str]:
     """One changed copy of a clip.
 
     Args:
         samples: float32 [n], 16 kHz.
         rng: the only source of chance; the same state gives the same copy.
-        part: probabilities and ranges.
+        config: probabilities and ranges.
         other: gives a second clip; called at most once.
 
     Returns:
         float32 samples, finite, peak at most 1, and how the second clip was used: "" (not at
-        all), "babble" (behind the voice) or "mixup" (it is heard as much: labels by humans of the
+        all), "babble" (behind the voice) or "mixup" (it is as loud: the annotators' labels of the
         first clip no longer hold).
     """
     # All chances are drawn first, so that one probability does not shift the others.
@@ -40,48 +44,77 @@ def augment(
     )
     used = ""
     x = samples
-    if chance["speed"] < part.speed_p:
-        x = change_speed(x, rng.uniform(*part.speed))
-    if chance["mixup"] < part.mixup_p:
-        x, used = mix(x, other(), rng.uniform(0.1, part.mixup_share)), "mixup"
-    if chance["reverb"] < part.reverb_p:
-        x = reverberate(x, rng.uniform(*part.rt60), rng)
-    if chance["noise"] < part.noise_p:
-        if chance["babble"] < part.babble_p and not used:
+    if chance["speed"] < config.speed_p:
+        x = change_speed(x, rng.uniform(*config.speed))
+    if chance["mixup"] < config.mixup_p:
+        x, used = mix(x, other(), rng.uniform(0.1, config.mixup_share)), "mixup"
+    if chance["reverb"] < config.reverb_p:
+        x = reverberate(x, rng.uniform(*config.rt60), rng)
+    if chance["noise"] < config.noise_p:
+        if chance["babble"] < config.babble_p and not used:
             noise, used = fit_length(other(), len(x)), "babble"
         else:
-            noise = coloured_noise(len(x), rng.choice([0.0, 1.0, 2.0]), rng)
-        x = add_at_snr(x, noise, rng.uniform(*part.snr_db))
-    if chance["band"] < part.band_p:
-        x = limit_band(x, rng.uniform(*part.low_hz), rng.uniform(*part.high_hz))
-    x = x * np.float32(10 ** (rng.uniform(-part.gain_db, part.gain_db) / 20))
+            noise = colored_noise(len(x), rng.choice([0.0, 1.0, 2.0]), rng)
+        x = add_at_snr(x, noise, rng.uniform(*config.snr_db))
+    if chance["band"] < config.band_p:
+        x = limit_band(x, rng.uniform(*config.low_hz), rng.uniform(*config.high_hz))
+    x = x * np.float32(10 ** (rng.uniform(-config.gain_db, config.gain_db) / 20))
     peak = float(np.max(np.abs(x), initial=0))
     return (x / np.float32(max(1.0, peak))).astype(np.float32), used
 
 
 def change_speed(x: Sound, factor: float) -> Sound:
-    """Play `factor` times as fast; pitch goes along, as on tape."""
+    """Play faster or slower; pitch goes along, as on tape.
+
+    Args:
+        x: float32 [n].
+        factor: above 0; 2 plays twice as fast.
+
+    Returns:
+        About n / factor samples.
+    """
     # Rates as whole numbers keep soxr's phase arithmetic exact.
-    return np.asarray(soxr.resample(x, round(RATE * factor), RATE), np.float32)
+    return np.asarray(soxr.resample(x, round(SAMPLE_RATE * factor), SAMPLE_RATE), np.float32)
 
 
 def mix(x: Sound, other: Sound, share: float) -> Sound:
-    """Sum with another clip brought to the same level; `share` 0..1 is the other's."""
+    """Sum with another clip that is brought to the same level.
+
+    Args:
+        x: float32 [n].
+        other: float32, of any length; tiled or cut to n.
+        share: 0..1, of the other in the sum.
+    """
     other = fit_length(other, len(x))
     level = _rms(x) / max(_rms(other), 1e-5)
-    return ((1 - share) * x + share * min(level, 30.0) * other).astype(np.float32)
+    return ((1 - share) * x + share * min(level, _MAX_GAIN) * other).astype(np.float32)
 
 
-def coloured_noise(n: int, slope: float, rng: np.random.Generator) -> Sound:
-    """Noise whose power falls with frequency to the power `slope`: 0 white, 1 pink, 2 brown."""
+def colored_noise(n: int, slope: float, rng: np.random.Generator) -> Sound:
+    """Noise whose power falls with frequency.
+
+    Args:
+        n: samples.
+        slope: power goes as frequency to the power -slope: 0 white, 1 pink, 2 brown.
+        rng: the only source of chance.
+
+    Returns:
+        float32 [n], of no particular level.
+    """
     spectrum = np.fft.rfft(rng.standard_normal(n))
     # Flat below 20 Hz: brown noise would else be one slow wave.
-    frequency = np.maximum(np.fft.rfftfreq(n, 1 / RATE), 20.0)
+    frequency = np.maximum(np.fft.rfftfreq(n, 1 / SAMPLE_RATE), 20.0)
     return np.fft.irfft(spectrum * frequency ** (-slope / 2), n).astype(np.float32)
 
 
 def add_at_snr(x: Sound, noise: Sound, snr_db: float) -> Sound:
-    """Add `noise` [n] at a ratio of powers over the whole clip, in dB."""
+    """Add noise.
+
+    Args:
+        x: float32 [n].
+        noise: float32 [n].
+        snr_db: ratio of their powers over the whole clip, dB.
+    """
     gain = _rms(x) / max(_rms(noise), 1e-9) * 10 ** (-snr_db / 20)
     return (x + np.float32(gain) * noise).astype(np.float32)
 
@@ -97,10 +130,10 @@ def reverberate(x: Sound, rt60: float, rng: np.random.Generator) -> Sound:
     Returns:
         float32 [n], with the level of x.
     """
-    n = int(rt60 * RATE)
-    time = np.arange(n) / RATE
+    n = int(rt60 * SAMPLE_RATE)
+    time = np.arange(n) / SAMPLE_RATE
     tail = rng.standard_normal(n) * np.exp(-np.log(1000) * time / rt60)
-    tail[: int(0.002 * RATE)] = 0  # the first wall is some tens of centimetres further
+    tail[: int(0.002 * SAMPLE_RATE)] = 0  # the first wall is some tens of centimetres further
     tail *= 10 ** (-rng.uniform(-3, 12) / 20) / max(float(np.sqrt(np.sum(tail**2))), 1e-9)
     tail[0] = 1.0
     size = 1 << (len(x) + n - 1).bit_length()
@@ -109,21 +142,38 @@ def reverberate(x: Sound, rt60: float, rng: np.random.Generator) -> Sound:
 
 
 def limit_band(x: Sound, low_hz: float, high_hz: float) -> Sound:
-    """Telephone-like band: slopes of 12 dB an octave below `low_hz` and 24 above `high_hz`."""
-    f = np.fft.rfftfreq(len(x), 1 / RATE)
+    """Telephone-like band: magnitudes of Butterworth filters, without their phase.
+
+    Args:
+        x: float32 [n].
+        low_hz: lower edge; 12 dB an octave below it (second order).
+        high_hz: upper edge; 24 dB an octave above it (fourth order).
+    """
+    f = np.fft.rfftfreq(len(x), 1 / SAMPLE_RATE)
     with np.errstate(divide="ignore"):
         gain = 1 / np.sqrt(1 + (low_hz / f) ** 4) / np.sqrt(1 + (f / high_hz) ** 8)
     return np.fft.irfft(np.fft.rfft(x) * gain, len(x)).astype(np.float32)
 
 
 def fit_length(x: Sound, n: int) -> Sound:
-    """Repeat or cut to n samples."""
+    """Tile or cut a sound.
+
+    Args:
+        x: float32, of any length above 0.
+        n: wanted samples.
+    """
     return np.resize(x, n)
 
 
 def crop(x: Sound, seconds: float, rng: np.random.Generator | None) -> Sound:
-    """At most `seconds` of sound: from a random place, or from the start without a generator."""
-    n = int(seconds * RATE)
+    """A stretch of a sound.
+
+    Args:
+        x: float32, 16 kHz.
+        seconds: the most that is kept.
+        rng: chooses the place; None takes the start.
+    """
+    n = int(seconds * SAMPLE_RATE)
     if len(x) <= n:
         return x
     start = 0 if rng is None else int(rng.integers(len(x) - n + 1))

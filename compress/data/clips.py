@@ -16,12 +16,9 @@ from numpy.typing import NDArray
 
 from edgeemo.audio import read_audio
 from edgeemo.errors import BadData, BadInput
-from edgeemo.types import CLASSES
+from edgeemo.types import CLASSES, SAMPLE_RATE
 from edgeemo.vision.images import Pixels
 from edgeemo.vision.pictures import read_picture
-
-RATE = 16000
-"""Sampling rate of every clip in Hz."""
 
 LOG = logging.getLogger("edgeemo")
 
@@ -45,7 +42,11 @@ class Span:
     size: int | None = None
 
     def read(self) -> bytes:
-        """The bytes; BadInput if the file is gone, shorter than promised, or absurdly large."""
+        """The bytes.
+
+        Raises:
+            BadInput: the file is gone, shorter than promised, or larger than 2 GiB.
+        """
         try:
             with self.path.open("rb") as file:
                 file.seek(self.offset)
@@ -80,27 +81,27 @@ class Clip:
     Attributes:
         id: relative path with "/", unique in its data set.
         corpus: name of the corpus.
-        speaker: "corpus/name" of who speaks or is seen; the same person has the same name in every
-            copy of a corpus. Where nobody knows, each picture counts as a person of its own.
+        speaker: "corpus/name" of who speaks, or whose face it is; the same person has the same name
+            in every copy of a corpus. A picture of nobody known counts as a person of its own.
         span: where the encoded sound or picture lies.
         task: "speech" or "face".
         box: of the face: left, top, right, bottom in pixels; None if the picture is the face.
-        part: where those who made the corpus put it: "train", "valid", "test", or "" (nowhere).
+        split: where the makers of the corpus put it: "train", "valid", "test", or "" (nowhere).
         sex: "F" or "M".
         language: ISO 639-1 code.
         text_id: which sentence was spoken.
         emotion: the category given to the clip (in acted corpora: the one acted), one of CLASSES
             or a further word of `emotions.WORDS` such as "calm" or "boredom".
-        dimensions: mean arousal, dominance, valence of human raters, each 0..1, or NaN for one that
-            nobody rated.
-        dimensions_sd: population standard deviation between the raters, the same order and unit.
+        dimensions: mean arousal, dominance, valence of annotators, each 0..1, or NaN for one that
+            nobody annotated.
+        dimensions_sd: population standard deviation between annotators, the same order and unit.
         votes: share of the votes by class name, summing to 1 over CLASSES, classes without a vote
             left out. Without single votes the category counts as one; None if none names a class.
         other: share 0..1 of the votes which name no class ("boredom", "other"); `votes` is what the
-            rest of the raters said, so 1 - other is a fair weight for it.
+            rest of the annotators chose, so 1 - other is a fair weight for it.
         seconds: length as the labels say, not measured.
         licence: of the sound.
-        group: clips of one group never lie in two parts of a split; default the speaker.
+        group: clips of one group never lie in two splits; default the speaker.
         tags: whatever else the labels say, as text by column name.
     """
 
@@ -122,7 +123,7 @@ class Clip:
     tags: Mapping[str, str] = field(default_factory=dict, hash=False)
     task: Literal["speech", "face"] = "speech"
     box: tuple[float, float, float, float] | None = None
-    part: str = ""
+    split: str = ""
 
     def __post_init__(self) -> None:
         """Fill `group`, and refuse votes that are no distribution over CLASSES."""
@@ -140,8 +141,8 @@ class Clip:
             BadInput: the sound is missing, broken, empty, too long or not finite.
         """
         if isinstance(self.span, Span) and self.span.size is None and self.span.offset == 0:
-            return read_audio(self.span.path, RATE)
-        return read_audio(io.BytesIO(self.span.read()), RATE, name=self.id)
+            return read_audio(self.span.path, SAMPLE_RATE)
+        return read_audio(io.BytesIO(self.span.read()), SAMPLE_RATE, name=self.id)
 
     def image(self) -> Pixels:
         """Decode the picture: uint8 [height, width, 3], RGB, upright.
@@ -209,10 +210,10 @@ class DataSet:
     @property
     def licences(self) -> Mapping[str, str]:
         """Licence by corpus, for a model's card."""
-        found: dict[str, set[str]] = {}
+        licences: dict[str, set[str]] = {}
         for clip in self.clips:
-            found.setdefault(clip.corpus, set()).add(clip.licence)
-        return {corpus: "; ".join(sorted(found[corpus])) for corpus in sorted(found)}
+            licences.setdefault(clip.corpus, set()).add(clip.licence)
+        return {corpus: "; ".join(sorted(licences[corpus])) for corpus in sorted(licences)}
 
 
 def readable(clips: Iterable[Clip]) -> Iterator[tuple[Clip, NDArray[np.float32]]]:
@@ -232,9 +233,14 @@ def readable(clips: Iterable[Clip]) -> Iterator[tuple[Clip, NDArray[np.float32]]
 
 
 def shard_of(items: Sequence[T], rank: int, world: int) -> Sequence[T]:
-    """The part of `items` that process `rank` of `world` (torchrun) takes.
+    """The shard of `items` that process `rank` of `world` (torchrun) takes.
 
-    Every item is in exactly one part; parts differ by at most one item in length.
+    Every item is in exactly one shard; shards differ by at most one item in length.
+
+    Args:
+        items: of any kind.
+        rank: number of the process, from 0.
+        world: number of processes.
 
     Raises:
         BadInput: `rank` is not in 0..world-1.

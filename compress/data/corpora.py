@@ -43,7 +43,12 @@ class NamedCorpus:
     join: Callable[[Path, Clips], Clips] = lambda folder, clips: clips
 
     def clip(self, file: Path, id: str) -> Clip | None:
-        """One file as a clip, or None if its name is not of this corpus."""
+        """One file as a clip, or None if its name is not of this corpus.
+
+        Args:
+            file: of sound.
+            id: of the clip.
+        """
         match = self.stem.fullmatch(file.stem)
         if match is None:
             return None
@@ -76,6 +81,13 @@ def read_named_corpus(folder: Path, files: Iterable[Path]) -> list[Clip] | None:
     """Clips of a folder in which every file is named as one of `CORPORA`, else None.
 
     Copies of a corpus often hold every file twice, in nested folders; the first is taken.
+
+    Args:
+        folder: of the corpus; label files are looked for in it, below it and beside it.
+        files: of sound, in the folder or below it.
+
+    Raises:
+        BadData: a label file is wrong; the message has file and line.
     """
     # Some corpora come as MP3 beside WAV.
     files = sorted(files, key=lambda file: (file.suffix.lower() not in (".wav", ".flac"), file))
@@ -96,7 +108,7 @@ def read_named_corpus(folder: Path, files: Iterable[Path]) -> list[Clip] | None:
 
 
 def _join_emotale(folder: Path, clips: Clips) -> Clips:
-    """annotations.csv: three raters' dimensions (1..5 by halves) and category for each file."""
+    """annotations.csv: three annotators' dimensions (1..5 by halves) and category for each file."""
     path = _find(folder, "annotations.csv")
     if path is None:
         LOG.warning("%s: no annotations.csv, so no ratings; fetch it from EmoTale's page", folder)
@@ -167,7 +179,7 @@ def _join_cremad(folder: Path, clips: Clips) -> Clips:
 
 
 def _voice_votes(path: Path) -> dict[str, dict[str, float]]:
-    """Votes by word of those who only heard the clip, by stem."""
+    """Votes by word of annotators who listened without the picture, by stem."""
     codes = {code: _CREMAD[emotion] for emotion, code in zip(_CREMAD, "ADFHNS", strict=True)}
     found: dict[str, dict[str, float]] = {}
     for row in read_table(path, ["", *codes, "fileName"]):

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class CorpusInfo:
-    """Facts about one corpus.
+    """What is known of one corpus.
 
     Attributes:
         licence: of the sound.
         people: name under which its speakers are counted, where another corpus has the same people.
-        one_group: its few speakers never lie in two parts of a split.
+        one_group: its few speakers never lie in two splits.
         same: speakers who are, or may be, one person: name to the name used instead.
     """
 
@@ -60,8 +60,13 @@ def licence_of(corpus: str) -> str:
 
 
 def speaker_and_group(corpus: str, name: str) -> tuple[str, str]:
-    """Full name of a speaker ("corpus/name") and the group that no split may cut."""
-    facts = KNOWN.get(corpus, _UNKNOWN)
-    people = facts.people or corpus
-    speaker = f"{people}/{facts.same.get(name, name)}"
-    return speaker, people if facts.one_group else speaker
+    """Full name of a speaker ("corpus/name") and the group that no split may cut.
+
+    Args:
+        corpus: name of the corpus.
+        name: of the speaker in it.
+    """
+    info = KNOWN.get(corpus, _UNKNOWN)
+    people = info.people or corpus
+    speaker = f"{people}/{info.same.get(name, name)}"
+    return speaker, people if info.one_group else speaker

@@ -27,7 +27,7 @@ def open_dataset(path: str | Path) -> DataSet:
       - a folder with `labels.csv` (see `labels`);
       - tar shards in WebDataset's layout: one file, or a folder of them (see `shards`);
       - MSP-Podcast and IEMOCAP, by their label files;
-      - FER+, FER2013, AffectNet, RAF-DB, and folders of faces called by expressions (see `faces`);
+      - FER+, FER2013, AffectNet, RAF-DB, and folders of faces named by expression (see `faces`);
       - RAVDESS, CREMA-D, Emo-DB, EmoTale, nEMO, TESS, by the names of their files (see `corpora`);
       - a folder whose subfolders are such data sets: their union, ids "corpus/...";
       - a plain folder of sound files, without labels: the folder a file lies in is its speaker;

@@ -67,7 +67,7 @@ def find_summaries(folder: Path) -> list[Path]:
 
 
 def read_iemocap(folder: Path) -> Iterator[Clip]:
-    """Clips of all sessions. Both speakers of a session are one group, for each hears the other.
+    """Clips of all sessions. Both speakers of a session are one group: each is in both recordings.
 
     Attributes go from 1..5 to 0..1 as (x - 1) / 4 and into the order arousal, dominance, valence.
 
@@ -129,7 +129,7 @@ def _clip(folder: Path, session: str, dialog: str, utterance: _Utterance) -> Cli
     id = f"{session}/sentences/wav/{dialog}/{utterance.name}.wav"
     votes, other = share_votes(utterance.votes or [(utterance.emotion, 1.0)])
     mean, ratings = utterance.mean, utterance.ratings
-    rated = all(name in ratings for name in ("act", "dom", "val"))
+    annotated = all(name in ratings for name in ("act", "dom", "val"))
     return Clip(
         id=id,
         corpus=CORPUS,
@@ -140,7 +140,7 @@ def _clip(folder: Path, session: str, dialog: str, utterance: _Utterance) -> Cli
         emotion=utterance.emotion,
         dimensions=(_unit(mean["act"]), _unit(mean["dom"]), _unit(mean["val"])),
         dimensions_sd=(_sd(ratings["act"]), _sd(ratings["dom"]), _sd(ratings["val"]))
-        if rated
+        if annotated
         else None,
         votes=votes,
         other=other,

@@ -1,4 +1,4 @@
-"""Where raters put arousal, dominance and valence of a category: weak supervision.
+"""Where annotators put arousal, dominance and valence of a category: weak supervision.
 
 A category says little about the dimensions, and words exaggerate, so this gives intervals for
 hinge losses and for sanity checks of a teacher. Never use the middle as a target.
@@ -16,7 +16,7 @@ Interval = tuple[tuple[float, float], tuple[float, float], tuple[float, float]]
 
 
 class Expected(NamedTuple):
-    """Centre and half width by dimension (arousal, dominance, valence; 0..1), and their source."""
+    """Center and half width by dimension (arousal, dominance, valence; 0..1), and their source."""
 
     center: Triple
     half: Triple

@@ -2,8 +2,8 @@
 
 Columns: `path` and `speaker` must be there. Understood beside them are `sex`,
 `language`, `text_id`, `emotion`, `seconds`, `licence`, `group`; `arousal`, `dominance`, `valence`
-(means of raters, 0..1, all three or none) and `<dimension>_sd`; votes as numbers in
-`votes_<class>` (or `voice_<class>`), or as one word a rater in `r1_emotion`, `r2_emotion`, ...
+(means of annotators, 0..1, all three or none) and `<dimension>_sd`; votes as numbers in
+`votes_<class>` (or `voice_<class>`), or as one word an annotator in `r1_emotion`, `r2_emotion`, ...
 Every other column is kept as text in `Clip.tags`.
 """
 
@@ -23,10 +23,10 @@ from .emotions import WORDS, share_votes
 from .tables import Row, read_table, relative_path
 
 REQUIRED = ("path", "speaker")
-_ADV_SD = tuple(f"{name}_sd" for name in DIMENSIONS)
+_DIMENSIONS_SD = tuple(f"{name}_sd" for name in DIMENSIONS)
 _KNOWN = frozenset(
     {"sex", "language", "text_id", "emotion", "seconds", "licence", "group"}.union(
-        REQUIRED, DIMENSIONS, _ADV_SD
+        REQUIRED, DIMENSIONS, _DIMENSIONS_SD
     )
 )
 _VOTES = re.compile(r"(?:votes|voice)_(.+)")
@@ -42,7 +42,7 @@ def read_labels(folder: Path, corpus: str) -> Iterator[Clip]:
 
     Args:
         folder: where `labels.csv` lies.
-        corpus: name of the corpus; some are known (`known.KNOWN`) and bring their licence.
+        corpus: name of the corpus; some are known (`corpus_info.KNOWN`) and bring their licence.
 
     Raises:
         BadData: a column is missing or misspelt; a number, a word or a path is wrong; a path comes
@@ -63,10 +63,20 @@ def read_labels(folder: Path, corpus: str) -> Iterator[Clip]:
 
 
 def clip_of_row(row: Row, id: str, corpus: str, span: Span) -> Clip:
-    """One row of labels as a clip (shards have the same columns as JSON)."""
+    """One row of labels as a clip (shards have the same columns as JSON).
+
+    Args:
+        row: columns of `labels.csv`.
+        id: of the clip.
+        corpus: name of the corpus.
+        span: where its sound is.
+
+    Raises:
+        BadData: no speaker, or a value that is not understood; the message has file and line.
+    """
     name = row.text("speaker")
     if name is None:
-        raise row.fault("speaker is empty; expected a name, for people must not lie in two parts")
+        raise row.fault("speaker is empty; expected a name, for people must not lie in two splits")
     speaker, group = speaker_and_group(corpus, name)
     sex = row.text("sex")
     if sex not in (None, "F", "M"):
@@ -84,7 +94,7 @@ def clip_of_row(row: Row, id: str, corpus: str, span: Span) -> Clip:
         text_id=row.text("text_id"),
         emotion=emotion,
         dimensions=_triple(row, DIMENSIONS),
-        dimensions_sd=_triple(row, _ADV_SD),
+        dimensions_sd=_triple(row, _DIMENSIONS_SD),
         votes=votes,
         other=other,
         seconds=row.number("seconds", 0, _LONGEST),
@@ -128,7 +138,7 @@ def _triple(row: Row, columns: tuple[str, ...]) -> tuple[float, float, float] | 
 def _check_columns(file: Path, row: Row) -> None:
     """A misspelt column would be taken as a tag, and its labels silently lost."""
     for column in row.values:
-        # r1_arousal, r2_arousal, ...: single raters, kept as tags.
+        # r1_arousal, r2_arousal, ...: single annotators, kept as tags.
         if column in _KNOWN or _is_vote(column) or re.match(r"r\d+_", column):
             continue
         match = _VOTES.fullmatch(column)

@@ -47,6 +47,10 @@ def read_shards(shards: list[Path], corpus: str) -> Iterator[Clip]:
 
     A sample without labels, or whose labels name no speaker, counts as a speaker of its own.
 
+    Args:
+        shards: tar files, of `find_shards`.
+        corpus: name of the corpus.
+
     Raises:
         BadData: a shard is broken, cut off or compressed; a member is a link, a device, has an
             unsafe name or an absurd size; labels are wrong. The message names shard and member.

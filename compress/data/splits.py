@@ -1,4 +1,4 @@
-"""Parts of a data set that share no speaker."""
+"""Splits of a data set (train, valid, test; folds) that share no speaker."""
 
 from __future__ import annotations
 
@@ -13,47 +13,49 @@ from .clips import Clip
 def split_by_speaker(
     clips: Iterable[Clip], seed: int, shares: Sequence[float] = (0.8, 0.1, 0.1)
 ) -> tuple[list[Clip], ...]:
-    """Cut clips into parts (train, valid, test) so that no group lies in two.
+    """Divide clips into splits (train, valid, test) so that no group lies in two.
 
-    Each corpus is spread over the parts as its shares allow; what a corpus of few speakers cannot
-    give to a part, the next corpus gives. The order of `clips` does not matter.
+    Each corpus is spread over the splits as its shares allow; what a corpus of few speakers cannot
+    give to a split, the next corpus gives. The order of `clips` does not matter.
 
     Args:
         clips: any.
         seed: which of the possible splits.
-        shares: wanted share of the clips for each part, 0 or more, summing to 1.
+        shares: wanted share of the clips for each split, 0 or more, summing to 1.
 
     Returns:
-        One list of clips for each share, in the order of their ids; a part with a share above 0
+        One list of clips for each share, in the order of their ids; a split with a share above 0
         has at least one group.
 
     Raises:
-        BadInput: shares are negative or do not sum to 1, or there are fewer groups than parts.
+        BadInput: shares are negative or do not sum to 1, or there are fewer groups than splits.
     """
     if any(share < 0 for share in shares) or abs(sum(shares) - 1) > 1e-6:
         raise BadInput(f"shares {tuple(shares)}; expected numbers of 0 or more that sum to 1")
     corpora = _corpora(clips, seed)
-    wanted = [part for part, share in enumerate(shares) if share > 0]
+    wanted = [split for split, share in enumerate(shares) if share > 0]
     groups = [group for corpus in corpora for group in corpus]
     if len(groups) < len(wanted):
         raise BadInput(
-            f"{len(groups)} speakers for {len(wanted)} parts; give clips of more speakers, "
+            f"{len(groups)} speakers for {len(wanted)} splits; give clips of more speakers, "
             "or labels that tell the speakers apart"
         )
     missing = [0.0] * len(shares)
-    parts: list[list[list[Clip]]] = [[] for _ in shares]
+    splits: list[list[list[Clip]]] = [[] for _ in shares]
     for corpus in corpora:
         total = sum(map(len, corpus))
         missing = [m + share * total for m, share in zip(missing, shares, strict=True)]
         for group in corpus:
-            part = max(wanted, key=lambda p: missing[p])
-            missing[part] -= len(group)
-            parts[part].append(group)
-    for part in wanted:
-        if not parts[part]:
-            richest = max(parts, key=len)
-            parts[part].append(richest.pop(min(range(len(richest)), key=lambda i: len(richest[i]))))
-    return tuple(_flat(part) for part in parts)
+            split = max(wanted, key=lambda s: missing[s])
+            missing[split] -= len(group)
+            splits[split].append(group)
+    for split in wanted:
+        if not splits[split]:
+            richest = max(splits, key=len)
+            splits[split].append(
+                richest.pop(min(range(len(richest)), key=lambda i: len(richest[i])))
+            )
+    return tuple(_flat(groups) for groups in splits)
 
 
 def split_as_published(
@@ -61,10 +63,10 @@ def split_as_published(
 ) -> tuple[list[Clip], list[Clip], list[Clip]]:
     """Train, valid and test; what the makers of a corpus put aside stays aside.
 
-    Their "test", or their "valid" where there is no test, is the test part; of a group that is in
-    several parts the test keeps none that another part has, and one clip of what is left. The
+    Their "test", or their "valid" where there is no test, is the test split; of a group that is in
+    several splits the test keeps none that another split has, and one clip of what is left. The
     share for valid is then taken from the rest, unless they made a "valid" too. A corpus without
-    parts is split by group.
+    splits is split by group.
 
     Args:
         clips: any.
@@ -74,16 +76,16 @@ def split_as_published(
     Raises:
         BadInput: as split_by_speaker.
     """
-    named = {clip.part for clip in clips}
-    held = next((part for part in ("test", "valid") if part in named), "")
-    if not held or named == {held}:
+    named = {clip.split for clip in clips}
+    held_out = next((split for split in ("test", "valid") if split in named), "")
+    if not held_out or named == {held_out}:
         train, valid, test = split_by_speaker(clips, seed, shares)
         return train, valid, test
-    rest = [clip for clip in clips if clip.part != held]
-    test = _unseen_groups((clip for clip in clips if clip.part == held), rest)
-    if held == "test" and "valid" in named:
-        train = [clip for clip in rest if clip.part != "valid"]
-        return train, _unseen_groups((c for c in rest if c.part == "valid"), train), test
+    rest = [clip for clip in clips if clip.split != held_out]
+    test = _unseen_groups((clip for clip in clips if clip.split == held_out), rest)
+    if held_out == "test" and "valid" in named:
+        train = [clip for clip in rest if clip.split != "valid"]
+        return train, _unseen_groups((c for c in rest if c.split == "valid"), train), test
     train, valid = split_by_speaker(rest, seed, (1 - shares[1], shares[1]))
     return train, valid, test
 
@@ -91,12 +93,12 @@ def split_as_published(
 def _unseen_groups(clips: Iterable[Clip], known: Iterable[Clip]) -> list[Clip]:
     """One clip of each group that is not among the known."""
     seen = {clip.group for clip in known}
-    found = []
+    unseen = []
     for clip in clips:
         if clip.group not in seen:
             seen.add(clip.group)
-            found.append(clip)
-    return found
+            unseen.append(clip)
+    return unseen
 
 
 def speaker_folds(clips: Iterable[Clip], k: int, seed: int) -> list[tuple[list[Clip], list[Clip]]]:

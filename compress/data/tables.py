@@ -33,14 +33,33 @@ class Row:
         return self.values.get(column, "").strip() or None
 
     def number(self, column: str, low: float, high: float) -> float | None:
-        """The value as a finite number in low..high; None if it is empty or missing."""
+        """The value as a number; None if it is empty or missing.
+
+        Args:
+            column: its name.
+            low: smallest number that is allowed.
+            high: largest number that is allowed.
+
+        Raises:
+            BadData: not a finite number in low..high.
+        """
         text = self.text(column)
         if text is None:
             return None
         return self.as_number(text, column, low, high)
 
     def as_number(self, text: str, column: str, low: float, high: float) -> float:
-        """`text` as a finite number in low..high."""
+        """A text as a number.
+
+        Args:
+            text: to read.
+            column: for the message.
+            low: smallest number that is allowed.
+            high: largest number that is allowed.
+
+        Raises:
+            BadData: not a finite number in low..high.
+        """
         try:
             value = float(text)
         except ValueError:
@@ -50,7 +69,11 @@ class Row:
         return value
 
     def word(self, column: str) -> str | None:
-        """The value as a word of `emotions.WORDS`; None if it is empty or missing."""
+        """The value as a word of `emotions.WORDS`; None if it is empty or missing.
+
+        Raises:
+            BadData: another word.
+        """
         text = self.text(column)
         if text is None:
             return None

@@ -1,4 +1,4 @@
-"""What a student says of labelled rows, and how well that agrees with teacher and humans."""
+"""Predictions of a student, and how well they agree with teacher and annotators."""
 
 from __future__ import annotations
 
@@ -23,35 +23,50 @@ Metrics = dict[str, Any]
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a student says: dimensions float64 [N, 3] (NaN: it does not), logits float64 [N, 8]."""
+    """Outputs of a student for N rows.
+
+    Attributes:
+        dimensions: float64 [N, 3]; NaN in the column of one that it does not have.
+        logits: float64 [N, 8].
+    """
 
     dimensions: NDArray[np.float64]
     logits: NDArray[np.float64]
 
 
 def predict(student: Student, rows: LabelledDataset | Batches, batch: int = 64) -> Predictions:
-    """Run a student over rows, in evaluation mode, and give it back in the mode it was in."""
+    """Run a student over rows, in evaluation mode, and leave it in the mode it was in.
+
+    Args:
+        student: on any device.
+        rows: inputs.
+        batch: rows of a batch.
+    """
     device = str(next(student.parameters()).device)
-    held = rows if isinstance(rows, Batches) else Batches(rows, device)
+    batches = rows if isinstance(rows, Batches) else Batches(rows, device)
     # Sorted by length there is hardly any padding; the results go back to their rows.
-    order = held.lengths.cpu().argsort(stable=True)
-    dimensions = np.full((len(held), len(DIMENSIONS)), np.nan)
+    order = batches.lengths.cpu().argsort(stable=True)
+    dimensions = np.full((len(batches), len(DIMENSIONS)), np.nan)
     columns = [DIMENSIONS.index(name) for name in student.dimensions]
-    logits = np.zeros((len(held), len(CLASSES)))
+    logits = np.zeros((len(batches), len(CLASSES)))
     training = student.training
     student.eval()
     with torch.inference_mode():
-        for part in torch.split(order, batch):
-            found = held.batch(part)
-            said = student(found.features, found.lengths)
-            dimensions[part.numpy()[:, None], columns] = said.dimensions.double().cpu().numpy()
-            logits[part.numpy()] = said.logits.double().cpu().numpy()
+        for chunk in torch.split(order, batch):
+            inputs = batches.batch(chunk)
+            output = student(inputs.features, inputs.lengths)
+            dimensions[chunk.numpy()[:, None], columns] = output.dimensions.double().cpu().numpy()
+            logits[chunk.numpy()] = output.logits.double().cpu().numpy()
     student.train(training)
     return Predictions(dimensions, logits)
 
 
-def evaluate(said: Predictions, rows: LabelledDataset) -> Metrics:
-    """Figures of one part.
+def evaluate(predictions: Predictions, rows: LabelledDataset) -> Metrics:
+    """Metrics of one split.
+
+    Args:
+        predictions: of `rows`.
+        rows: N labelled rows.
 
     Returns:
         Nested by name: "ccc" (arousal, dominance, valence, mean) against the teacher, "mse",
@@ -60,17 +75,17 @@ def evaluate(said: Predictions, rows: LabelledDataset) -> Metrics:
         "calibration_error"; what has no reference is absent.
     """
     out: Metrics = {}
-    both = np.isfinite(said.dimensions) & np.isfinite(rows.dimensions)
-    taught = both[:, both.any(0)].all(1) & both.any()
-    if taught.sum() > 1:
-        x, y = said.dimensions[taught], rows.dimensions[taught].astype(np.float64)
+    both = np.isfinite(predictions.dimensions) & np.isfinite(rows.dimensions)
+    labelled = both[:, both.any(0)].all(1) & both.any()
+    if labelled.sum() > 1:
+        x, y = predictions.dimensions[labelled], rows.dimensions[labelled].astype(np.float64)
         out["ccc"] = ccc_by_dimension(x, y)
         out["mse"] = float(np.nanmean((x - y) ** 2))
         out["spread"] = std_ratio(x, y)
-    human = ccc_by_dimension(said.dimensions, rows.human_dimensions)
+    human = ccc_by_dimension(predictions.dimensions, rows.human_dimensions)
     if human:
         out["human"] = {"ccc": human}
-    probs = softmax(said.logits)
+    probs = softmax(predictions.logits)
     known = np.isfinite(rows.probs).all(1)
     if known.any():
         out["kl"] = kl_divergence(rows.probs[known], probs[known])
@@ -133,13 +148,13 @@ def level_estimates(
 
 
 def inter_rater_ccc(rows: LabelledDataset) -> dict[str, float]:
-    """CCC of one rater against the mean of the others, mean over the raters.
+    """CCC of one annotator against the mean of the others, mean over the annotators.
 
     Ratings are read from the clips' tags "r1_arousal" and so on; each clip counts once. Scales
-    do not matter as long as raters share one: CCC is the same after any common shift and scale.
+    do not matter as long as annotators share one: CCC is the same after any common shift and scale.
 
     Returns:
-        By dimension and "mean"; empty where fewer than 3 clips have two raters.
+        By dimension and "mean"; empty where fewer than 3 clips have two annotators.
     """
     clips = list({clip.id: clip for clip in rows.clips}.values())
     pattern = re.compile(r"r(\d+)_(" + "|".join(DIMENSIONS) + ")")
@@ -157,12 +172,12 @@ def inter_rater_ccc(rows: LabelledDataset) -> dict[str, float]:
 
 
 def by_group(
-    said: Predictions, rows: LabelledDataset, name: str, least: int = 8
+    predictions: Predictions, rows: LabelledDataset, name: str, least: int = 8
 ) -> dict[str, Metrics]:
     """`evaluate` within each value of a clip's attribute, for example "speaker" or "sex".
 
     Args:
-        said: of `rows`.
+        predictions: of `rows`.
         rows: the rows.
         name: attribute of Clip.
         least: groups of fewer rows are left out: a CCC over a handful says nothing.
@@ -175,8 +190,8 @@ def by_group(
     for value in sorted({str(v) for v in column if v is not None}):
         picked = np.array([v is not None and str(v) == value for v in column])
         if picked.sum() >= least:
-            part = Predictions(said.dimensions[picked], said.logits[picked])
-            out[value] = {"clips": int(picked.sum())} | evaluate(part, rows.take(picked))
+            group = Predictions(predictions.dimensions[picked], predictions.logits[picked])
+            out[value] = {"clips": int(picked.sum())} | evaluate(group, rows.take(picked))
     return out
 
 

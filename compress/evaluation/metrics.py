@@ -1,4 +1,4 @@
-"""Figures of merit of a whole set: by dimension, by class, and how sure the classes may be."""
+"""Metrics of a whole split: by dimension, by class, and the calibration of the classes."""
 
 from __future__ import annotations
 
@@ -35,6 +35,10 @@ def std_ratio(estimate: ArrayLike, reference: ArrayLike) -> dict[str, float]:
     """Standard deviation of the estimates over that of the reference, by dimension.
 
     A tiny student shrinks towards the mean; 1 is no shrinking.
+
+    Args:
+        estimate: [N, 3], arousal, dominance, valence.
+        reference: [N, 3]; a dimension with a NaN in either is absent.
     """
     x, y = np.asarray(estimate, np.float64), np.asarray(reference, np.float64)
     known = np.atleast_1d(np.isfinite(x).all(axis=0) & np.isfinite(y).all(axis=0))
@@ -56,7 +60,7 @@ def fit_temperature(logits: ArrayLike, target: ArrayLike) -> float:
         target: [N, classes], distributions; rows with NaN are left out.
 
     Returns:
-        The minimiser of the cross entropy in 0.25..8, to 1 %; 1 when nothing is labelled.
+        The minimizer of the cross entropy in 0.25..8, to 1 %; 1 when nothing is labelled.
 
     Source: Guo et al., On Calibration of Modern Neural Networks, ICML 2017.
     """
@@ -70,7 +74,15 @@ def fit_temperature(logits: ArrayLike, target: ArrayLike) -> float:
 
 
 def calibration_error(confidence: ArrayLike, right: ArrayLike, bins: int = 10) -> float:
-    """Expected calibration error: mean gap between confidence and share right, over bins."""
+    """Expected calibration error: mean gap between confidence and accuracy, over bins.
+
+    Args:
+        confidence: [N], 0..1.
+        right: [N], whether the class was right.
+        bins: of equal width; each weighs as many rows as it has.
+
+    Source: Guo et al., On Calibration of Modern Neural Networks, ICML 2017.
+    """
     c, r = np.asarray(confidence, np.float64), np.asarray(right, np.float64)
     which = np.minimum((c * bins).astype(int), bins - 1)
     gaps = [
@@ -81,7 +93,12 @@ def calibration_error(confidence: ArrayLike, right: ArrayLike, bins: int = 10) -
 
 
 def flat(values: Mapping[str, object], prefix: str = "") -> dict[str, float]:
-    """Nested figures as one level: {"valid": {"ccc": ...}} becomes {"valid.ccc": ...}."""
+    """Nested metrics as one level: {"valid": {"ccc": ...}} becomes {"valid.ccc": ...}.
+
+    Args:
+        values: by name, or tables of such.
+        prefix: of all names.
+    """
     out: dict[str, float] = {}
     for key, value in values.items():
         if isinstance(value, Mapping):

@@ -60,15 +60,15 @@ class Ragged:
 class LabelledDataset:
     """N labelled rows; a row is one copy of a clip.
 
-    Unknown numbers are NaN. Labels by humans are NaN on mixtures of two clips, which no human
-    has heard.
+    Unknown numbers are NaN. Annotators' labels are NaN on mixtures of two clips: nobody has
+    annotated these.
 
     Attributes:
         spec: of `features`.
         clips: object [N], the Clip of each row.
         copy: int [N], 0 is the clip as it is.
-        partner: str [N], group of the second clip that is heard in the row, or "". Such a row
-            belongs to both groups where people must be kept apart.
+        partner: str [N], group of the second clip that is mixed into the row, or "". Such a row
+            belongs to both groups wherever data is split by speaker.
         features: log-mel of each row, float16; or the face that `edgeemo.vision.images.crop_face`
             gives, uint8 [size, size * channels].
         level: float32 [N], mean of the row's logmel40: how loud it is, natural log; NaN for faces.
@@ -80,7 +80,7 @@ class LabelledDataset:
         human_dimensions: float32 [N, 3], means of annotators.
         votes: float32 [N, 8], shares of annotators.
         votes_weight: float32 [N], share of the annotators that `votes` speaks for.
-        intervals: float32 [N, 3, 2], where listeners put the clip's category.
+        intervals: float32 [N, 3, 2], where annotators put the clip's category.
         skipped: clips that could not be read or were too short.
     """
 
@@ -134,19 +134,26 @@ class LabelledDataset:
         return replace(self, **changed)
 
     def of_groups(self, groups: Collection[str], *, augmented: bool = True) -> LabelledDataset:
-        """Rows in which only people of `groups` are heard.
+        """Rows in which only people of `groups` speak or are seen.
 
         Args:
             groups: values of Clip.group.
-            augmented: with the changed copies; without, copy 0 alone (for valid and test).
+            augmented: with the augmented copies; without, copy 0 alone (for valid and test).
         """
-        wanted = set(groups)
-        keep = np.array([g in wanted for g in self.column("group")], bool)
-        keep &= np.array([p == "" or p in wanted for p in self.partner], bool)
+        chosen = set(groups)
+        keep = np.array([g in chosen for g in self.column("group")], bool)
+        keep &= np.array([p == "" or p in chosen for p in self.partner], bool)
         return self.take(keep if augmented else keep & (self.copy == 0))
 
     def with_dimensions(self, dimensions: Floats) -> LabelledDataset:
-        """The same rows with other targets [N, 3], for example by a teacher of one fold."""
+        """The same rows with other dimensions, for example by a teacher of one fold.
+
+        Args:
+            dimensions: [N, 3].
+
+        Raises:
+            BadInput: another shape.
+        """
         dimensions = np.asarray(dimensions, np.float32)
         if dimensions.shape != self.dimensions.shape:
             raise BadInput(
@@ -156,7 +163,14 @@ class LabelledDataset:
         return replace(self, dimensions=dimensions)
 
     def with_probs(self, probs: Floats) -> LabelledDataset:
-        """The same rows with other class targets [N, 8]."""
+        """The same rows with other class probabilities.
+
+        Args:
+            probs: [N, 8].
+
+        Raises:
+            BadInput: another shape.
+        """
         probs = np.asarray(probs, np.float32)
         if probs.shape != self.probs.shape:
             raise BadInput(f"probs of shape {list(probs.shape)}; expected {list(self.probs.shape)}")
@@ -164,11 +178,11 @@ class LabelledDataset:
 
 
 def human_labels(clips: NDArray[np.object_], mixed: NDArray[np.bool_]) -> dict[str, Floats]:
-    """What annotators said of each clip, as arrays by name of LabelledDataset's attributes.
+    """Annotators' labels of each clip, as arrays by name of LabelledDataset's attributes.
 
     Args:
         clips: object [N].
-        mixed: [N], rows where a second clip is heard as much; they get NaN.
+        mixed: [N], rows into which a second clip is mixed; they get NaN.
     """
     n = len(clips)
     out = {

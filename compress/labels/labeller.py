@@ -1,7 +1,7 @@
-"""Pseudo-labels: a teacher hears or sees each copy of each clip once; the rest is reading.
+"""Pseudo-labels: a teacher labels each copy of each clip once; the rest is reading.
 
-A row's address is the sha256 of all it depends on, so rows are found again by any run
-(label_shards.py), and an interrupted labelling goes on where it was.
+A row's cache key is the sha256 of all it depends on, so rows are found again by any run (cache.py),
+and an interrupted labelling goes on where it was.
 """
 
 from __future__ import annotations
@@ -29,18 +29,19 @@ from ..data import augment
 from ..data.clips import Clip
 from ..recipes import Recipe
 from ..teachers.base import Teacher, TeacherOutput, check_teacher, concatenate
+from .cache import LabelCache, sha_of
 from .dataset import Floats, LabelledDataset, Progress, Ragged, human_labels
-from .shards import Shards, sha_of
 
 LOG = logging.getLogger("edgeemo")
 
 VERSION = 1
-"""Part of every address. Raise it when the same settings would give other rows."""
+"""Part of every cache key. Raise it when the same settings would give other rows."""
 
 SHARD = 256
 """Rows of a shard: what a killed process loses at most."""
 
 _PROBE = 16
+"""Clips on which a teacher is checked before all are labelled."""
 
 MIN_FRAMES = 8
 """Frames that a clip must have: two tokens of the default student, so that there is a mean."""
@@ -48,31 +49,39 @@ MIN_FRAMES = 8
 
 @dataclass(frozen=True)
 class Job:
-    """One row to be made: a copy of a clip, with the second clip that it may need."""
+    """One row to be labelled: a copy of a clip, with the second clip that may be mixed in."""
 
     clip: Clip
     digest: str
     copy: int
     partner: Clip | None
-    address: str
+    cache_key: str
 
 
 @dataclass(frozen=True)
 class _Prepared:
-    """What the teacher gets (samples, or the picture of a face), and what the student will."""
+    """Inputs of one row: the teacher's (samples, or the picture of a face) and the student's.
+
+    Attributes:
+        job: the row.
+        teacher_input: float32 [n], or uint8 [height, width, 3].
+        features: the student's.
+        level: mean of the log-mel, NaN for faces.
+        mixed_by: "", "babble" or "mixup"; see `augment`.
+    """
 
     job: Job
-    given: Any
+    teacher_input: Any
     features: NDArray[Any]
     level: float
-    used: str
+    mixed_by: str
 
 
 class Labeller:
-    """Makes and finds the rows of one teacher, spec and recipe.
+    """Labels clips by one teacher for one spec and recipe, or finds them labelled.
 
     Args:
-        teacher: hears the clips.
+        teacher: labels the clips.
         spec: of the features that are kept beside the labels.
         recipe: augmentation, clip length, token rate, seed.
         cache: folder of the shards; made if it is missing.
@@ -88,12 +97,12 @@ class Labeller:
         progress: Progress | None = None,
     ) -> None:
         self.teacher, self.spec, self.recipe = teacher, spec, recipe
-        # A folder each for what never mixes keeps the list of addresses short.
-        key = sha_of([teacher.digest, schema.write(spec)])[:16]
+        # A folder for each teacher and spec keeps the list of keys short.
+        folder = sha_of([teacher.digest, schema.write(spec)])[:16]
         face = isinstance(spec, ImageSpec)
         self._width = spec.size * spec.channels if isinstance(spec, ImageSpec) else spec.bands
         self._dtype: type[Any] = np.uint8 if face else np.float16
-        self.shards = Shards(cache / key)
+        self.cache = LabelCache(cache / folder)
         self.progress = progress or (lambda what, done, total: None)
 
     def label(
@@ -121,34 +130,34 @@ class Labeller:
         """
         counts = [copies] * len(clips) if isinstance(copies, int) else copies
         jobs = list(self._jobs(clips, counts, clips if partners is None else partners))
-        have = self.shards.addresses()
-        missing = [job for job in jobs if job.address not in have]
+        labelled_keys = self.cache.cache_keys()
+        missing = [job for job in jobs if job.cache_key not in labelled_keys]
         if missing:
             self._probe(missing)
-            self._make(missing)
+            self._label_all(missing)
             distributed.barrier()
-        rows = self.shards.read({job.address for job in jobs})
-        labelled = self._labelled([job for job in jobs if job.address in rows], rows, len(jobs))
-        check_teacher(_as_output(labelled), self.teacher.name)
-        return labelled
+        rows = self.cache.read({job.cache_key for job in jobs})
+        dataset = self._dataset([job for job in jobs if job.cache_key in rows], rows, len(jobs))
+        check_teacher(_as_output(dataset), self.teacher.name)
+        return dataset
 
     def _jobs(
         self, clips: Sequence[Clip], copies: Sequence[int], partners: Sequence[Clip]
     ) -> Iterator[Job]:
-        part = self.recipe.augment
+        config = self.recipe.augment
         mixes = max(copies, default=1) > 1 and (
-            part.mixup_p > 0 or part.noise_p * part.babble_p > 0
+            config.mixup_p > 0 or config.noise_p * config.babble_p > 0
         )
         ring = sorted(_digests(partners)) if mixes else []
         for (digest, clip), count in zip(_digests(clips), copies, strict=True):
             for copy in range(count):
-                found = self._partner(digest, copy, clip, ring) if copy and mixes else None
+                partner = self._partner(digest, copy, clip, ring) if copy and mixes else None
                 yield Job(
                     clip,
                     digest,
                     copy,
-                    found and found[1],
-                    self._address(digest, copy, found and found[0]),
+                    partner and partner[1],
+                    self._cache_key(digest, copy, partner and partner[0]),
                 )
 
     def _partner(
@@ -160,33 +169,33 @@ class Labeller:
         """
         start = bisect_left(ring, sha_of([self.recipe.seed, digest, copy]), key=lambda r: r[0])
         for step in range(len(ring)):
-            found = ring[(start + step) % len(ring)]
-            if found[1].group != clip.group:
-                return found
+            candidate = ring[(start + step) % len(ring)]
+            if candidate[1].group != clip.group:
+                return candidate
         return None
 
-    def _address(self, digest: str, copy: int, partner: str | None) -> str:
-        what: list[Any] = [VERSION, digest, self.recipe.data.clip_seconds, self.teacher.digest]
-        what += [self.recipe.teacher.tokens_per_second, schema.write(self.spec), copy]
+    def _cache_key(self, digest: str, copy: int, partner: str | None) -> str:
+        parts: list[Any] = [VERSION, digest, self.recipe.data.clip_seconds, self.teacher.digest]
+        parts += [self.recipe.teacher.tokens_per_second, schema.write(self.spec), copy]
         if copy:
             # How many copies are made says nothing about one of them.
             settings = schema.write(self.recipe.augment) | {"copies": 0}
-            what += [self.recipe.seed, partner, settings]
-        return sha_of(what)
+            parts += [self.recipe.seed, partner, settings]
+        return sha_of(parts)
 
     def _probe(self, jobs: Sequence[Job]) -> None:
-        """Refuse a teacher that says the same of everything before hours are spent."""
+        """Refuse a teacher that labels everything alike before hours are spent."""
         step = max(1, len(jobs) // _PROBE)
         ready = [p for job in jobs[::step][:_PROBE] if (p := self._prepare(job)) is not None]
         if len(ready) > 1 and len({p.job.digest for p in ready}) > 1:
-            said, _ = self._run_teacher(ready)
-            if said is not None and len(said) > 1:
-                check_teacher(said, self.teacher.name)
+            output, _ = self._run_teacher(ready)
+            if output is not None and len(output) > 1:
+                check_teacher(output, self.teacher.name)
 
-    def _make(self, jobs: Sequence[Job]) -> None:
+    def _label_all(self, jobs: Sequence[Job]) -> None:
         shards = [jobs[i : i + SHARD] for i in range(0, len(jobs), SHARD)]
         mine = shards[distributed.rank() :: distributed.world()]
-        # While the teacher hears one shard, the next is decoded, changed and turned into
+        # While the teacher runs on one shard, the next is decoded, augmented and turned into
         # features: decoder, FFTs and front end all leave the interpreter free.
         with ThreadPoolExecutor(1) as pool:
             ahead = pool.submit(self._prepare_all, mine[0]) if mine else None
@@ -195,9 +204,9 @@ class Labeller:
                 ready = ahead.result()
                 if i + 1 < len(mine):
                     ahead = pool.submit(self._prepare_all, mine[i + 1])
-                said, ready = self._run_teacher(ready) if ready else (None, ready)
-                if said is not None:
-                    self._write(ready, said)
+                output, ready = self._run_teacher(ready) if ready else (None, ready)
+                if output is not None:
+                    self._write(ready, output)
                 self.progress("labelling", sum(map(len, mine[: i + 1])), sum(map(len, mine)))
 
     def _prepare_all(self, jobs: Sequence[Job]) -> list[_Prepared]:
@@ -206,20 +215,20 @@ class Labeller:
     def _prepare(self, job: Job) -> _Prepared | None:
         try:
             if isinstance(self.spec, ImageSpec):
-                return _look(job, self.spec)
-            return self._hear(job, self.spec)
+                return _prepare_image(job, self.spec)
+            return self._prepare_audio(job, self.spec)
         except BadInput as error:
             LOG.warning("skipped %s, copy %d: %s", job.clip.id, job.copy, error)
             return None
 
-    def _hear(self, job: Job, spec: FeatureSpec) -> _Prepared:
-        samples, used = self._copy(job)
+    def _prepare_audio(self, job: Job, spec: FeatureSpec) -> _Prepared:
+        samples, mixed_by = self._copy(job)
         features = log_mel(samples, spec)
         if len(features) < MIN_FRAMES:
             raise BadInput(f"{len(samples)} samples are too short")
         plain = features if spec == SPECS["logmel40"] else log_mel(samples)
         level = float(plain.mean()) if len(plain) else float("nan")
-        return _Prepared(job, samples, features.astype(np.float16), level, used)
+        return _Prepared(job, samples, features.astype(np.float16), level, mixed_by)
 
     def _copy(self, job: Job) -> tuple[Floats, str]:
         seconds = self.recipe.data.clip_seconds
@@ -227,93 +236,103 @@ class Labeller:
         if job.copy == 0:
             return augment.crop(samples, seconds, None), ""
         rng = np.random.default_rng(int(sha_of([self.recipe.seed, job.digest, job.copy, "x"]), 16))
-        part, partner = self.recipe.augment, job.partner
+        config, partner = self.recipe.augment, job.partner
         if partner is None:  # nobody else speaks in this data set
-            part, partner = replace(part, mixup_p=0.0, babble_p=0.0), job.clip
+            config, partner = replace(config, mixup_p=0.0, babble_p=0.0), job.clip
         # Longer than needed first: playing faster shortens.
-        samples = augment.crop(samples, seconds * part.speed[1], rng)
-        changed, used = augment.augment(samples, rng, part, partner.samples)
-        return augment.crop(changed, seconds, rng), used
+        samples = augment.crop(samples, seconds * config.speed[1], rng)
+        augmented, mixed_by = augment.augment(samples, rng, config, partner.samples)
+        return augment.crop(augmented, seconds, rng), mixed_by
 
     def _run_teacher(self, ready: list[_Prepared]) -> tuple[TeacherOutput | None, list[_Prepared]]:
-        """The teacher's answer, and the clips that it is about."""
+        """The teacher's output, and the rows that it is of."""
         try:
-            return self.teacher.label([p.given for p in ready]), ready
+            return self.teacher.label([p.teacher_input for p in ready]), ready
         except BadInput:
             # One clip that the teacher cannot take (too short) must not cost the shard.
-            said, heard = [], []
+            outputs, labelled = [], []
             for p in ready:
                 try:
-                    said.append(self.teacher.label([p.given]))
-                    heard.append(p)
+                    outputs.append(self.teacher.label([p.teacher_input]))
+                    labelled.append(p)
                 except BadInput as error:
                     LOG.warning("skipped %s, copy %d: %s", p.job.clip.id, p.job.copy, error)
-            return (concatenate(said) if said else None), heard
+            return (concatenate(outputs) if outputs else None), labelled
 
-    def _write(self, ready: list[_Prepared], said: TeacherOutput) -> None:
+    def _write(self, ready: list[_Prepared], output: TeacherOutput) -> None:
         n = len(ready)
-        tokens = self._tokens(said)
+        tokens = self._tokens(output)
         columns: dict[str, Any] = {
-            "address": [p.job.address for p in ready],
+            "address": [p.job.cache_key for p in ready],
             "clip": [p.job.clip.id for p in ready],
-            "partner": [p.job.partner.group if p.used and p.job.partner else "" for p in ready],
-            "mixed": [p.used == "mixup" for p in ready],
+            "partner": [p.job.partner.group if p.mixed_by and p.job.partner else "" for p in ready],
+            "mixed": [p.mixed_by == "mixup" for p in ready],
             "level": np.array([p.level for p in ready], np.float32),
             "features": [p.features.tobytes() for p in ready],
-            "adv": _floats(said.dimensions, n, len(DIMENSIONS)),
-            "probs": _floats(said.probs, n, len(CLASSES)),
+            "adv": _floats(output.dimensions, n, len(DIMENSIONS)),
+            "probs": _floats(output.probs, n, len(CLASSES)),
             "embedding": [
-                b"" if said.embedding is None else said.embedding[i].astype(np.float16).tobytes()
+                b""
+                if output.embedding is None
+                else output.embedding[i].astype(np.float16).tobytes()
                 for i in range(n)
             ],
             "tokens": [b""] * n if tokens is None else [t.tobytes() for t in tokens],
             "width": [0] * n if tokens is None else [t.shape[1] for t in tokens],
-            "rate": [self._rate(said)] * n,
+            "rate": [self._rate(output)] * n,
         }
-        self.shards.write(columns)
+        self.cache.write(columns)
 
-    def _rate(self, said: TeacherOutput) -> float:
+    def _rate(self, output: TeacherOutput) -> float:
         wanted = self.recipe.teacher.tokens_per_second
-        return min(wanted, said.tokens_per_second) if said.tokens is not None else 0.0
+        return min(wanted, output.tokens_per_second) if output.tokens is not None else 0.0
 
-    def _tokens(self, said: TeacherOutput) -> list[NDArray[np.float16]] | None:
-        rate = self._rate(said)
-        if said.tokens is None or rate == 0:
+    def _tokens(self, output: TeacherOutput) -> list[NDArray[np.float16]] | None:
+        rate = self._rate(output)
+        if output.tokens is None or rate == 0:
             return None
-        return [downsample_tokens(t, said.tokens_per_second / rate) for t in said.tokens]
+        return [downsample_tokens(t, output.tokens_per_second / rate) for t in output.tokens]
 
-    def _labelled(
+    def _dataset(
         self, jobs: Sequence[Job], rows: dict[str, dict[str, Any]], asked: int
     ) -> LabelledDataset:
         if len(jobs) < 2:
             raise BadData(f"{len(jobs)} of {asked} clips could be labelled; see the warnings above")
-        found = [rows[job.address] for job in jobs]
+        ordered = [rows[job.cache_key] for job in jobs]
         clips = np.empty(len(jobs), dtype=object)
         clips[:] = [job.clip for job in jobs]
-        mixed = np.array([row["mixed"] for row in found], bool)
-        tokens = [_halves(row["tokens"], row["width"]) for row in found if row["width"]]
-        embedding = [np.frombuffer(row["embedding"], np.float16) for row in found]
+        mixed = np.array([row["mixed"] for row in ordered], bool)
+        tokens = [_halves(row["tokens"], row["width"]) for row in ordered if row["width"]]
+        embedding = [np.frombuffer(row["embedding"], np.float16) for row in ordered]
         return LabelledDataset(
             spec=self.spec,
             clips=clips,
             copy=np.array([job.copy for job in jobs], np.int64),
-            partner=np.array([row["partner"] for row in found], dtype=str),
+            partner=np.array([row["partner"] for row in ordered], dtype=str),
             features=Ragged.of(
-                [_halves(row["features"], self._width, self._dtype) for row in found]
+                [_halves(row["features"], self._width, self._dtype) for row in ordered]
             ),
-            level=np.array([row["level"] for row in found], np.float32),
-            dimensions=np.array([row["adv"] for row in found], np.float32),
-            probs=np.array([row["probs"] for row in found], np.float32),
+            level=np.array([row["level"] for row in ordered], np.float32),
+            dimensions=np.array([row["adv"] for row in ordered], np.float32),
+            probs=np.array([row["probs"] for row in ordered], np.float32),
             embedding=np.stack(embedding) if embedding[0].size else None,
             tokens=Ragged.of(tokens) if tokens else None,
-            token_rate=float(found[0]["rate"]),
+            token_rate=float(ordered[0]["rate"]),
             skipped=asked - len(jobs),
             **human_labels(clips, mixed),
         )
 
 
 def downsample_tokens(tokens: NDArray[np.float16], ratio: float) -> NDArray[np.float16]:
-    """Means of `ratio` tokens (1 or more, any real number): float16 [max(1, T / ratio), K]."""
+    """Tokens at a lower rate, each the mean of those that it stands for.
+
+    Args:
+        tokens: float16 [T, K].
+        ratio: old tokens in a new one, any real number; at 1 or below nothing changes.
+
+    Returns:
+        float16 [max(1, T / ratio), K].
+    """
     if ratio <= 1:
         return tokens
     n = max(1, int(len(tokens) / ratio + 1e-9))
@@ -325,14 +344,14 @@ def downsample_tokens(tokens: NDArray[np.float16], ratio: float) -> NDArray[np.f
 
 def _digests(clips: Sequence[Clip]) -> list[tuple[str, Clip]]:
     """Digest and clip of those that can be read."""
-    found = []
+    pairs = []
     for clip in clips:
         try:
-            found.append((clip.digest(), clip))
+            pairs.append((clip.digest(), clip))
         except BadInput:
-            # Asked for again under an address of its own, so that it is reported once and counted.
-            found.append((sha_of(["unreadable", clip.id]), clip))
-    return found
+            # It gets a key of its own, so that reading it is tried, reported once and counted.
+            pairs.append((sha_of(["unreadable", clip.id]), clip))
+    return pairs
 
 
 def _as_output(labelled: LabelledDataset) -> TeacherOutput:
@@ -355,7 +374,7 @@ def _halves(data: bytes, width: int, dtype: type[Any] = np.float16) -> NDArray[A
     return np.frombuffer(data, dtype).reshape(-1, width)
 
 
-def _look(job: Job, spec: ImageSpec) -> _Prepared:
+def _prepare_image(job: Job, spec: ImageSpec) -> _Prepared:
     """A face as it is; changes of pictures are cheap and made anew at each step of training."""
     image = job.clip.image()
     face = crop_face(image, job.clip.box, spec)

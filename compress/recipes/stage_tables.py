@@ -13,10 +13,10 @@ from .checks import check_losses, check_range
 
 @dataclass(frozen=True)
 class FinetuneConfig:
-    """How the student goes on with those who were rated (compress/stages/finetune.py).
+    """How the student is fine-tuned on annotated clips (compress/stages/finetune.py).
 
     Attributes:
-        copies: of each rated clip, made as `augment` says; as many rows of others are heard.
+        copies: of each annotated clip, made as `augment` says; as many rows of others are added.
         epochs: with the weights of `loss`.
         lr: peak of that training.
         loss: weights by name, see LOSSES.
@@ -38,7 +38,7 @@ class FinetuneConfig:
 
 @dataclass(frozen=True)
 class HeadsConfig:
-    """How a student gets its heads, on an embedding that is held still (compress/stages/heads.py).
+    """How a student gets its heads, on the embedding of a frozen backbone (stages/heads.py).
 
     Attributes:
         embedding: channels of the embedding that are kept, those from which the teacher's is best

@@ -17,7 +17,7 @@ SCHEMA = 2
 
 @dataclass(frozen=True)
 class DataConfig:
-    """What is heard or seen.
+    """Clips and splits.
 
     Attributes:
         clip_seconds: longer clips are cut, shorter ones are masked.
@@ -44,7 +44,7 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class TeacherConfig:
-    """Who labels.
+    """The teacher.
 
     Attributes:
         name: a name, path or TOML that load_teacher knows.
@@ -61,7 +61,7 @@ class TeacherConfig:
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """How copies of a clip are changed before the teacher hears them. Each `*_p` is a probability.
+    """How copies of a clip are augmented for the teacher to label. Each `*_p` is a probability.
 
     Attributes:
         copies: copies of each training clip; copy 0 is the clip as it is.
@@ -121,9 +121,9 @@ class ImageAugmentConfig:
         shift: largest move, as a share of the side.
         light: largest change of exposure and contrast (natural log) and, a third of it, brightness.
         side: largest light from one side, as a share of white.
-        tint: largest change of each colour against the others (natural log), with 3 channels.
+        tint: largest change of each color against the others (natural log), with 3 channels.
         blur_p, noise_p: blur over 3 pixels; noise of up to 5 % of white.
-        erase_p, erase_share: a grey rectangle, and its longest side as a share of the picture's.
+        erase_p, erase_share: a gray rectangle, and its longest side as a share of the picture's.
         mixup_p: pictures of a batch are mixed in pairs, and what people and teacher said of them.
     """
 
@@ -154,7 +154,7 @@ class ImageAugmentConfig:
 
 @dataclass(frozen=True)
 class StudentConfig:
-    """Who learns.
+    """The student.
 
     Attributes:
         name: a registered student.
@@ -174,7 +174,7 @@ class StudentConfig:
 
 @dataclass(frozen=True)
 class DistillConfig:
-    """How it learns.
+    """The training.
 
     Attributes:
         pretrain: epochs with the weights of `pretrain_loss`, before `epochs` with those of `loss`.
@@ -254,10 +254,10 @@ class Recipe:
     """A run, completely. Every random choice derives from `seed`.
 
     Attributes:
-        finetune: after training, go on for a while with those whose speech was rated; without the
-            table, or where nobody was, there is no such stage.
-        heads: then replace the student's heads by ones trained on its embedding, which
-            is held still; without the table the heads stay as they came out of training.
+        finetune: after distillation, fine-tune on annotated clips; without the table, or where
+            there are none, there is no such stage.
+        heads: then replace the student's heads by ones trained on its frozen backbone; without
+            the table the heads stay as they came out of training.
         prune: then take channels or weights away; without the table all stay.
         qat: at last train with the rounding of int8; without the table only export rounds.
     """

@@ -50,19 +50,19 @@ class _Recorder(TorchFunctionMode):
 
     def hooks(self) -> list[Any]:
         """Follow which module is running."""
-        made: list[Any] = []
+        handles: list[Any] = []
         for name, module in self.student.named_modules():
-            made.append(
+            handles.append(
                 module.register_forward_pre_hook(
                     lambda module, given, name=name: self.inside.append(name)
                 )
             )
-            made.append(
+            handles.append(
                 module.register_forward_hook(
                     lambda module, given, result: self.inside.pop() and None
                 )
             )
-        return made
+        return handles
 
     def __torch_function__(
         self,

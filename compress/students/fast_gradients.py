@@ -27,12 +27,12 @@ class OneChannelConv(nn.Conv2d):
 
     def __init__(
         self,
-        outside: int,
+        out_channels: int,
         kernel: tuple[int, int],
         stride: tuple[int, int],
         padding: tuple[int, int],
     ) -> None:
-        super().__init__(1, outside, kernel, stride, padding, bias=False)
+        super().__init__(1, out_channels, kernel, stride, padding, bias=False)
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         if _plain() or input.requires_grad:

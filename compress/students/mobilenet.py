@@ -53,8 +53,8 @@ class Conv(nn.Module):
 
     def __init__(
         self,
-        inside: int,
-        outside: int,
+        in_channels: int,
+        out_channels: int,
         kernel: int = 1,
         stride: int = 1,
         groups: int = 1,
@@ -65,15 +65,27 @@ class Conv(nn.Module):
         self.ahead: tuple[int, int, int, int] | None = None  # padding made before the convolution
         half = kernel // 2
         self.conv: nn.Conv2d
-        if inside == 1:
-            self.conv = OneChannelConv(outside, (kernel, kernel), (stride, stride), (half, half))
+        if in_channels == 1:
+            self.conv = OneChannelConv(
+                out_channels, (kernel, kernel), (stride, stride), (half, half)
+            )
         else:
-            self.conv = nn.Conv2d(inside, outside, kernel, stride, half, groups=groups, bias=False)
-        self.norm = nn.BatchNorm2d(outside)
+            self.conv = nn.Conv2d(
+                in_channels, out_channels, kernel, stride, half, groups=groups, bias=False
+            )
+        self.norm = nn.BatchNorm2d(out_channels)
         self.act = act or nn.Identity()
 
     def forward(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """The layer's result, and how much of each row is clip."""
+        """The layer's result, and how much of each row is clip.
+
+        Args:
+            x: [B, in, T, bands].
+            lengths: [B], int64, frames of each clip; None: every clip fills its row.
+
+        Returns:
+            [B, out, T', bands'], and the new lengths.
+        """
         # A kernel of one frame cannot see the padding beside a clip.
         x = _masked(x, lengths) if self.kernel > 1 else x
         x = F.pad(x, self.ahead) if self.ahead else x
@@ -98,8 +110,8 @@ class Block(nn.Module):
     """Inverted bottleneck: wide inside, narrow between blocks, a shortcut where shapes allow.
 
     Args:
-        inside: channels that come in.
-        outside: channels that go out.
+        in_channels: channels that come in.
+        out_channels: channels that go out.
         wide: channels between.
         start: kernel of a depthwise convolution before the widening, 0 for none.
         middle: kernel of the one after it, 0 for none.
@@ -110,8 +122,8 @@ class Block(nn.Module):
 
     def __init__(
         self,
-        inside: int,
-        outside: int,
+        in_channels: int,
+        out_channels: int,
         wide: int,
         start: int,
         middle: int,
@@ -122,19 +134,29 @@ class Block(nn.Module):
         super().__init__()
         layers: list[nn.Module] = []
         if start:
-            layers.append(Conv(inside, inside, start, 1 if middle else stride, inside))
-        if wide != inside:
-            layers.append(Conv(inside, wide, act=act))
+            layers.append(
+                Conv(in_channels, in_channels, start, 1 if middle else stride, in_channels)
+            )
+        if wide != in_channels:
+            layers.append(Conv(in_channels, wide, act=act))
         if middle:
             layers.append(Conv(wide, wide, middle, stride, wide, act=act))
         if squeeze:
             layers.append(_Squeeze(wide))
-        layers.append(Conv(wide, outside))
+        layers.append(Conv(wide, out_channels))
         self.layers = nn.ModuleList(layers)
-        self.shortcut = stride == 1 and inside == outside
+        self.shortcut = stride == 1 and in_channels == out_channels
 
     def forward(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """The block's result, and how much of each row is clip."""
+        """The block's result, and how much of each row is clip.
+
+        Args:
+            x: [B, in, T, bands].
+            lengths: [B], int64, frames of each clip; None: every clip fills its row.
+
+        Returns:
+            [B, out, T', bands'], and the new lengths.
+        """
         y = x
         for layer in self.layers:
             if isinstance(layer, _Squeeze):
@@ -165,7 +187,7 @@ class _MobileNet(Student):
         self.register_buffer("mean", torch.zeros(self.spec.bands))
         self.register_buffer("sd", torch.ones(self.spec.bands))
 
-    def normalise_from(self, mean: Tensor, sd: Tensor) -> None:
+    def normalize_from(self, mean: Tensor, sd: Tensor) -> None:
         """See Student.normalise_from."""
         self.mean.copy_(mean)
         self.sd.copy_(sd)
@@ -224,17 +246,26 @@ _V3_SMALL = (
 
 
 def v3_small(channels: int, width: float, paper: bool) -> tuple[list[nn.Module], int]:
-    """Layers of MobileNetV3-small for a picture of `channels`, and the channels they give."""
+    """Layers of MobileNetV3-small.
+
+    Args:
+        channels: of the picture.
+        width: factor on all channels.
+        paper: with the paper's activations in place of ReLU6.
+
+    Returns:
+        The layers, and the channels that the last one gives.
+    """
     relu = nn.ReLU() if paper else nn.ReLU6()
     swish = nn.Hardswish() if paper else nn.ReLU6()
-    inside = round8(16 * max(1.0, width))
-    layers: list[nn.Module] = [Conv(channels, inside, 3, 2, act=swish)]
+    in_channels = round8(16 * max(1.0, width))
+    layers: list[nn.Module] = [Conv(channels, in_channels, 3, 2, act=swish)]
     for kernel, wide, out, squeeze, swishes, stride in _V3_SMALL:
-        outside = round8(out * width)
+        out_channels = round8(out * width)
         layers.append(
             Block(
-                inside,
-                outside,
+                in_channels,
+                out_channels,
                 round8(wide * width),
                 0,
                 kernel,
@@ -243,9 +274,9 @@ def v3_small(channels: int, width: float, paper: bool) -> tuple[list[nn.Module],
                 swish if swishes else relu,
             )
         )
-        inside = outside
+        in_channels = out_channels
     last = round8(576 * width)
-    layers.append(Conv(inside, last, act=swish))
+    layers.append(Conv(in_channels, last, act=swish))
     return layers, last
 
 
@@ -282,7 +313,16 @@ _V4_SMALL = (
 
 
 def v4_small(channels: int, width: float, paper: bool) -> tuple[list[nn.Module], int]:
-    """Layers of MobileNetV4-conv-small for a picture of `channels`, and what they give."""
+    """Layers of MobileNetV4-conv-small.
+
+    Args:
+        channels: of the picture.
+        width: factor on all channels.
+        paper: with the paper's activations in place of ReLU6.
+
+    Returns:
+        The layers, and the channels that the last one gives.
+    """
     act = nn.ReLU() if paper else nn.ReLU6()
 
     def c(wanted: float) -> int:
@@ -296,13 +336,13 @@ def v4_small(channels: int, width: float, paper: bool) -> tuple[list[nn.Module],
         Conv(c(32), c(96), 3, 2, act=act),
         Conv(c(96), c(64), act=act),
     ]
-    inside = c(64)
+    in_channels = c(64)
     for start, middle, factor, out, stride in _V4_SMALL:
-        wide = round8(inside * factor)
-        layers.append(Block(inside, c(out), wide, start, middle, stride, False, act))
-        inside = c(out)
+        wide = round8(in_channels * factor)
+        layers.append(Block(in_channels, c(out), wide, start, middle, stride, False, act))
+        in_channels = c(out)
     last = round8(960 * width)
-    layers.append(Conv(inside, last, act=act))
+    layers.append(Conv(in_channels, last, act=act))
     return layers, last
 
 

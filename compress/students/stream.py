@@ -39,8 +39,8 @@ class _Conv(nn.Module):
 
     def __init__(
         self,
-        inside: int,
-        outside: int,
+        in_channels: int,
+        out_channels: int,
         kernel: tuple[int, int],
         *,
         stride: tuple[int, int] = (1, 1),
@@ -51,15 +51,22 @@ class _Conv(nn.Module):
         super().__init__()
         padding = (0, kernel[1] // 2)
         self.conv: nn.Conv2d
-        if inside == 1:
-            self.conv = OneChannelConv(outside, kernel, stride, padding)
-        elif groups == inside and kernel[1] == 1:
-            self.conv = TemporalDepthwise(inside, kernel[0], dilation)
+        if in_channels == 1:
+            self.conv = OneChannelConv(out_channels, kernel, stride, padding)
+        elif groups == in_channels and kernel[1] == 1:
+            self.conv = TemporalDepthwise(in_channels, kernel[0], dilation)
         else:
             self.conv = nn.Conv2d(
-                inside, outside, kernel, stride, padding, (dilation, 1), groups, bias=False
+                in_channels,
+                out_channels,
+                kernel,
+                stride,
+                padding,
+                (dilation, 1),
+                groups,
+                bias=False,
             )
-        self.norm = nn.BatchNorm2d(outside)
+        self.norm = nn.BatchNorm2d(out_channels)
         self.relu = relu
         # All zeros that a step needs lie before the first frame, none behind the last.
         self.past = (kernel[0] - 1) * dilation + 1 - stride[0]
@@ -122,7 +129,7 @@ class Wav2SmallStream(Student):
         # Targets lie about the middle of 0..1, and the heads begin there.
         nn.init.constant_(self.adv.bias, 0.5)
 
-    def normalise_from(self, mean: Tensor, sd: Tensor) -> None:
+    def normalize_from(self, mean: Tensor, sd: Tensor) -> None:
         """See Student.normalise_from."""
         self.mean.copy_(mean)
         self.inverse_sd.copy_(1 / sd.clamp(min=1e-3))
@@ -135,14 +142,14 @@ class Wav2SmallStream(Student):
     @torch.no_grad()
     def with_channels(self, channels: Sequence[int], hidden: int) -> Wav2SmallStream:
         """See Student.with_channels."""
-        made = Wav2SmallStream(**{**self.options, "pooled": len(channels), "hidden": hidden})
-        ours, theirs = self.state_dict(), made.state_dict()
+        narrow = Wav2SmallStream(**{**self.options, "pooled": len(channels), "hidden": hidden})
+        ours, theirs = self.state_dict(), narrow.state_dict()
         for name, value in ours.items():
             if name.startswith("widen.") and value.ndim:
                 theirs[name].copy_(value[list(channels)])
             elif not name.startswith(("hidden.", "adv.", "classes.")):
                 theirs[name].copy_(value)
-        return made
+        return narrow
 
     def forward(self, features: Tensor, lengths: Tensor | None = None) -> StudentOutput:
         """See Student.forward."""
@@ -156,8 +163,10 @@ class Wav2SmallStream(Student):
             # Causal layers need no mask: what lies behind a clip's end cannot reach into it.
             inside = time_mask(lengths // self.stride, x.shape[2])[:, None, :, None]
             embedding = (x * inside).sum((2, 3)) / inside.sum((2, 3)).clamp(min=1)
-        kept = F.dropout(embedding, DROP, self.training)
-        heard = F.dropout(F.relu(self.hidden(kept)), DROP, self.training)
+        dropped = F.dropout(embedding, DROP, self.training)
+        hidden = F.dropout(F.relu(self.hidden(dropped)), DROP, self.training)
         tokens = x.squeeze(3).transpose(1, 2)
         token_lengths = lengths // self.stride
-        return StudentOutput(self.adv(heard), self.classes(heard), embedding, tokens, token_lengths)
+        return StudentOutput(
+            self.adv(hidden), self.classes(hidden), embedding, tokens, token_lengths
+        )

@@ -16,7 +16,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeemo.errors import BadArtifact, BadInput, require
+from edgeemo.errors import BadArtifact, BadInput, one_line, require
 from edgeemo.types import DIMENSIONS
 from edgeemo.vision.images import ImageSpec, Pixels, preprocess
 
@@ -109,7 +109,7 @@ class GraphTeacher:
         categories: how to read classes; None for a model without.
         embedding: the output that is one vector a clip; None for a model without.
         task: "speech" or "face".
-        mirror: a face is seen as it is and mirrored, and the two answers are averaged.
+        mirror: a face is run as it is and mirrored, and the two outputs are averaged.
     """
 
     name: str
@@ -127,10 +127,10 @@ class GraphTeacher:
     def label(self, clips: Sequence[Floats] | Sequence[Pixels]) -> TeacherOutput:
         """See `Teacher.label`."""
         if self.task == "face":
-            return concatenate([self._see(face) for face in check_faces(clips)])
+            return concatenate([self._label_face(face) for face in check_faces(clips)])
         return label_in_batches(check_clips(clips, self.shortest), self._run, 0.0)
 
-    def _see(self, face: Pixels) -> TeacherOutput:
+    def _label_face(self, face: Pixels) -> TeacherOutput:
         one = self._run([face])
         return mean_of([one, self._run([face[:, ::-1]])]) if self.mirror else one
 
@@ -191,7 +191,7 @@ def order_of(
 
 
 def mean_of(outputs: Sequence[TeacherOutput]) -> TeacherOutput:
-    """The mean of what was said of the same clips in several ways."""
+    """The mean of several outputs for the same clips."""
 
     def mean(name: str) -> Any:
         given = [getattr(o, name) for o in outputs]
@@ -247,7 +247,7 @@ class _OnnxGraph:
             )
         except Exception as error:  # onnxruntime's classes share no public root
             raise BadArtifact(
-                f"{path}: truncated, foreign or not supported ({_first_line(error)})"
+                f"{path}: truncated, foreign or not supported ({one_line(error)})"
             ) from None
         inputs = [value.name for value in self._session.get_inputs()]
         if not input_name and len(inputs) != 1:
@@ -264,7 +264,7 @@ class _OnnxGraph:
         except Exception as error:
             raise BadArtifact(
                 f"{self._path}: does not take an input of shape {list(value.shape)} "
-                f"({_first_line(error)})"
+                f"({one_line(error)})"
             ) from None
 
 
@@ -277,7 +277,7 @@ class _TorchScriptGraph:
                 warnings.simplefilter("ignore", DeprecationWarning)
                 self._model = torch.jit.load(path, map_location=device).eval()
         except Exception as error:
-            raise BadArtifact(f"{path}: truncated or foreign ({_first_line(error)})") from None
+            raise BadArtifact(f"{path}: truncated or foreign ({one_line(error)})") from None
         self._path, self._device = path, device
         self.names: Sequence[str] = []
 
@@ -285,19 +285,19 @@ class _TorchScriptGraph:
         torch = require("torch", "train")
         try:
             with torch.inference_mode():
-                made = self._model(torch.from_numpy(value).to(self._device))
+                outputs = self._model(torch.from_numpy(value).to(self._device))
         except Exception as error:
             raise BadArtifact(
                 f"{self._path}: does not take an input of shape {list(value.shape)} "
-                f"({_first_line(error)})"
+                f"({one_line(error)})"
             ) from None
-        if isinstance(made, Mapping):
-            self.names = list(made)
-            made = tuple(made.values())
-        parts = made if isinstance(made, (tuple, list)) else (made,)
-        if not all(isinstance(part, torch.Tensor) for part in parts):
+        if isinstance(outputs, Mapping):
+            self.names = list(outputs)
+            outputs = tuple(outputs.values())
+        tensors = outputs if isinstance(outputs, (tuple, list)) else (outputs,)
+        if not all(isinstance(tensor, torch.Tensor) for tensor in tensors):
             raise BadArtifact(f"{self._path}: gives something that is no tensor")
-        return [part.float().cpu().numpy() for part in parts]
+        return [tensor.float().cpu().numpy() for tensor in tensors]
 
 
 def scaler(kind: str, mean: float, std: float, epsilon: float) -> Callable[[Floats], Floats]:
@@ -311,8 +311,8 @@ def scaler(kind: str, mean: float, std: float, epsilon: float) -> Callable[[Floa
 
 def _standard(value: Floats, mean: float, epsilon: float) -> Floats:
     wide = value.astype(np.float64) - mean
-    made: Floats = (wide / math.sqrt(float(np.mean(wide**2)) + epsilon)).astype(np.float32)
-    return made
+    scaled: Floats = (wide / math.sqrt(float(np.mean(wide**2)) + epsilon)).astype(np.float32)
+    return scaled
 
 
 def _same(value: Floats) -> Floats:
@@ -324,8 +324,3 @@ def _providers(device: str) -> list[Any]:
         return ["CPUExecutionProvider"]
     index = device.partition(":")[2] or "0"
     return [("CUDAExecutionProvider", {"device_id": index}), "CPUExecutionProvider"]
-
-
-def _first_line(error: Exception) -> str:
-    text = str(error).strip().splitlines()
-    return (text[0] if text else type(error).__name__)[:160]

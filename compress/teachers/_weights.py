@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgeemo import files
-from edgeemo.errors import BadArtifact, require
+from edgeemo.errors import BadArtifact, one_line, require
 from edgeemo.loading import parse_json
 
 if TYPE_CHECKING:
@@ -175,9 +175,9 @@ def _read_pt(path: Path) -> dict[str, Any]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch names no class: EOFError, KeyError, RuntimeError, ...
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise BadArtifact(
-            f"{path}: truncated, foreign, or more than tensors ({reason:.120}); download it again"
+            f"{path}: truncated, foreign, or more than tensors ({one_line(error)}); "
+            "download it again"
         ) from None
     if not isinstance(state, dict) or not all(isinstance(name, str) for name in state):
         raise BadArtifact(f"{path}: expected tensors by name, got {type(state).__name__}")

@@ -13,8 +13,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from edgeemo.errors import BadArtifact, require
-from edgeemo.types import DIMENSIONS
+from edgeemo.errors import BadArtifact, one_line, require
+from edgeemo.types import DIMENSIONS, SAMPLE_RATE
 
 from . import _wave, _weights
 from .base import Floats, Teacher
@@ -47,6 +47,10 @@ _ENCODER = (
 
 def load(folder: Path, device: str = "cpu") -> Teacher:
     """Load the teacher from its folder: config.json, preprocessor_config.json and weights.
+
+    Args:
+        folder: of the teacher, as published.
+        device: "cpu", "cuda" or "cuda:N".
 
     Raises:
         BadArtifact: a file is missing, truncated or foreign, or asks for what is not built here.
@@ -84,7 +88,7 @@ def _config(values: dict[str, Any], folder: Path) -> Any:
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise BadArtifact(f"{folder}/config.json: {error}") from None
     except Exception as error:  # huggingface_hub's strict dataclasses have errors of their own
-        raise BadArtifact(f"{folder}/config.json: {str(error).splitlines()[0]:.160}") from None
+        raise BadArtifact(f"{folder}/config.json: {one_line(error)}") from None
     if not (0 < config.hidden_size <= 8192 and 0 < config.num_hidden_layers <= 96):
         raise BadArtifact(
             f"{folder}/config.json: hidden_size {config.hidden_size}, "
@@ -113,9 +117,10 @@ def output_order(labels: list[str]) -> list[int]:
 
 def _normalization(folder: Path) -> Any:
     values = _weights.read_json(folder, "preprocessor_config.json")
-    if values.get("sampling_rate", 16_000) != 16_000:
+    if values.get("sampling_rate", SAMPLE_RATE) != SAMPLE_RATE:
         raise BadArtifact(
-            f"{folder}/preprocessor_config.json: sampling_rate {values['sampling_rate']}, not 16000"
+            f"{folder}/preprocessor_config.json: sampling_rate {values['sampling_rate']}, "
+            f"not {SAMPLE_RATE}"
         )
     return _wave.unit_variance if values.get("do_normalize", True) else _unchanged
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from edgeemo.errors import BadArtifact, require
+from edgeemo.errors import BadArtifact, one_line, require
 from edgeemo.types import DIMENSIONS
 
 from . import _graph, _weights, audeering
@@ -28,6 +28,10 @@ _LOGITS, _HIDDEN = "logits", "hidden_states"
 
 def load(folder: Path, device: str = "cpu") -> Teacher:
     """Load the teacher from a folder with model.yaml and the ONNX file that it names.
+
+    Args:
+        folder: of the teacher, as published.
+        device: "cpu", "cuda" or "cuda:N".
 
     Raises:
         BadArtifact: a file is missing, truncated or foreign, the YAML wants a transform or a file
@@ -64,7 +68,7 @@ def _object(path: Path) -> dict[str, Any]:
         # safe_load knows plain values only: a tag that names a class is an error.
         value = yaml.safe_load(_weights.read_text(path))
     except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise BadArtifact(f"{path}: not plain YAML ({str(error).splitlines()[0]:.120})") from None
+        raise BadArtifact(f"{path}: not plain YAML ({one_line(error)})") from None
     keys = list(value) if isinstance(value, dict) else []
     if len(keys) != 1 or str(keys[0]).partition("==")[0] != _MODEL:
         raise BadArtifact(f"{path}: expected one object {_MODEL}, got {str(keys)[:120]}")

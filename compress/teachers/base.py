@@ -16,12 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeemo.errors import BadData, BadInput
-from edgeemo.types import CLASSES, DIMENSIONS
+from edgeemo.types import CLASSES, DIMENSIONS, SAMPLE_RATE
 from edgeemo.vision.images import Pixels, validate_image
 
 Floats = NDArray[np.float32]
 
-RATE = 16_000
 """Samples per second of every clip given to a teacher."""
 
 LONGEST_SECONDS = 600.0
@@ -232,7 +231,7 @@ def label_in_batches(
     batches: list[list[int]] = []
     for index in order:
         # Sorted by length: this clip is the longest so far and sets the padded length.
-        if batches and (len(batches[-1]) + 1) * len(clips[index]) <= seconds * RATE:
+        if batches and (len(batches[-1]) + 1) * len(clips[index]) <= seconds * SAMPLE_RATE:
             batches[-1].append(index)
         else:
             batches.append([index])
@@ -260,7 +259,12 @@ def concatenate(parts: Sequence[TeacherOutput]) -> TeacherOutput:
 
 
 def take(output: TeacherOutput, rows: Sequence[int] | NDArray[Any]) -> TeacherOutput:
-    """The given rows of an output, in the given order."""
+    """Chosen rows of an output.
+
+    Args:
+        output: of N clips.
+        rows: numbers of rows, 0 to N - 1, in the wanted order.
+    """
     index = np.asarray(rows, dtype=np.intp)
     return TeacherOutput(
         dimensions=None if output.dimensions is None else output.dimensions[index],
@@ -279,8 +283,8 @@ def _clip_fault(clip: Any, shortest: int) -> str:
         return f"expected mono samples of shape [n], got shape {list(clip.shape)}"
     if len(clip) < shortest:
         return f"{len(clip)} samples; this teacher needs {shortest} or more at 16 kHz"
-    if len(clip) > LONGEST_SECONDS * RATE:
-        return f"{len(clip) / RATE:.0f} s; cut clips to {LONGEST_SECONDS:.0f} s at most"
+    if len(clip) > LONGEST_SECONDS * SAMPLE_RATE:
+        return f"{len(clip) / SAMPLE_RATE:.0f} s; cut clips to {LONGEST_SECONDS:.0f} s at most"
     if not np.isfinite(clip).all():
         at = int(np.argmin(np.isfinite(clip)))
         return f"sample {at} is {clip[at]}; expected finite samples"

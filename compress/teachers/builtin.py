@@ -1,7 +1,7 @@
 """The built-in teacher: the first layers of Whisper tiny.en with heads for emotion, in one file.
 
 It needs no download and no torch: an ONNX file of some 6 MB that onnxruntime runs. How it was
-made is in export/builtin_teacher.py; what it reaches on people it has not heard is on its card.
+made is in export/builtin_teacher.py; what it reaches on unseen speakers is on its card.
 """
 
 from __future__ import annotations
@@ -18,23 +18,26 @@ from edgeemo.artifacts import teachers_package
 from edgeemo.artifacts.onnx import read_onnx
 from edgeemo.errors import require
 from edgeemo.features import WHISPER80, log_mel
+from edgeemo.types import SAMPLE_RATE
 
-from .base import RATE, Floats, TeacherOutput, check_clips, label_in_batches
+from .base import Floats, TeacherOutput, check_clips, label_in_batches
 
 FILE = "zoo/teacher.onnx"
 """Inside the package edgeemo-teachers."""
 
 TOKENS_PER_SECOND = 50.0
+"""Whisper's encoder halves the 100 frames a second of its log-mel."""
 LONGEST_SECONDS = 29.0
 """Whisper's table of positions ends at 30 s."""
 
 _SHORTEST = WHISPER80.window + 3 * WHISPER80.hop
+"""Samples of four frames: two tokens, so that there is a mean over time."""
 
 _OUTPUTS = {"dimensions": "adv", "probs": "probs", "embedding": "embedding"}
 """Fields of TeacherOutput and the file's outputs."""
 
 
-class TrunkTeacher:
+class BuiltinTeacher:
     """An ONNX file that takes log-mel "whisper80" and gives some of a teacher's outputs.
 
     Args:
@@ -53,24 +56,24 @@ class TrunkTeacher:
         self._names = [output.name for output in self._session.get_outputs()]
 
     def label(self, clips: Sequence[Floats]) -> TeacherOutput:
-        """See Teacher.label. Clips of more than 29 s are heard in equal pieces and averaged."""
+        """See Teacher.label. Clips over 29 s run in equal pieces, and outputs are averaged."""
         return label_in_batches(check_clips(clips, _SHORTEST), self._run, 0.0)
 
     def _run(self, clips: list[Floats]) -> TeacherOutput:
         (clip,) = clips
-        pieces = np.array_split(clip, math.ceil(len(clip) / (LONGEST_SECONDS * RATE)))
-        heard = [self._session.run(None, {"features": log_mel(p, WHISPER80)[None]}) for p in pieces]
-        found = {name: [h[i][0] for h in heard] for i, name in enumerate(self._names)}
+        pieces = np.array_split(clip, math.ceil(len(clip) / (LONGEST_SECONDS * SAMPLE_RATE)))
+        runs = [self._session.run(None, {"features": log_mel(p, WHISPER80)[None]}) for p in pieces]
+        outputs = {name: [run[i][0] for run in runs] for i, name in enumerate(self._names)}
         rows: dict[str, Any] = {
-            field: np.mean([found[name]], axis=1, dtype=np.float32)
+            field: np.mean([outputs[name]], axis=1, dtype=np.float32)
             for field, name in _OUTPUTS.items()
-            if name in found
+            if name in outputs
         }
-        tokens = np.concatenate(found["tokens"]).astype(np.float16)
+        tokens = np.concatenate(outputs["tokens"]).astype(np.float16)
         return TeacherOutput(**rows, tokens=(tokens,), tokens_per_second=TOKENS_PER_SECOND)
 
 
-def load(device: str = "cpu") -> TrunkTeacher:
+def load(device: str = "cpu") -> BuiltinTeacher:
     """The shipped teacher. It runs on the processor, whatever `device` says: it is small.
 
     Raises:
@@ -78,7 +81,7 @@ def load(device: str = "cpu") -> TrunkTeacher:
         MissingExtra: edgeemo-teachers or onnxruntime is not installed.
     """
     found = read_onnx(teachers_package.need(FILE))
-    return TrunkTeacher(found.data, "builtin", found.card.licence)
+    return BuiltinTeacher(found.data, "builtin", found.card.licence)
 
 
 def _processors() -> int:

@@ -1,7 +1,7 @@
 """The built-in teacher of faces: the mean of three networks that learned the votes of FER+.
 
 The recipes face-teacher-identity and face-teacher made two of them, a student is the third, and
-`edgeemo.export.averaged` joined them. It sees each face as it is and mirrored.
+`edgeemo.export.averaged` joined them. It runs on each face as it is and mirrored.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ A teacher of faces has [image] in place of [input], and [adv] needs no dominance
     std = [0.229, 0.224, 0.225]
     mirror = true                     # the mean of the face and its mirror image
     [adv]
-    first = 8                         # the numbers of the output behind the eighth
+    first = 8                         # the numbers of the output after the eighth
     order = ["valence", "arousal"]
     low = -1.0
 
@@ -57,11 +57,11 @@ import numpy as np
 from edgeemo import schema
 from edgeemo.errors import BadArtifact, BadInput, BadRecipe
 from edgeemo.loading import parse_toml
-from edgeemo.types import DIMENSIONS
+from edgeemo.types import DIMENSIONS, SAMPLE_RATE
 from edgeemo.vision.images import ImageSpec, Pixels
 
 from . import _graph, _weights, class_names
-from .base import RATE, Floats, Teacher
+from .base import Floats, Teacher
 from .ensemble import Ensemble
 
 T = TypeVar("T")
@@ -126,8 +126,8 @@ class ImageTable:
 
 
 @dataclass(frozen=True)
-class AdvTable:
-    """Arousal, dominance, valence: which output, in which order ("-" skips), on which scale.
+class DimensionsTable:
+    """[adv], arousal, dominance, valence: which output, in which order ("-" skips), on which scale.
 
     `first` is where they begin in an output that holds more.
     """
@@ -177,7 +177,7 @@ class ModelFile:
     model: str
     input: InputTable | None = None
     image: ImageTable | None = None
-    adv: AdvTable | None = None
+    adv: DimensionsTable | None = None
     classes: ClassesTable | None = None
     embedding: EmbeddingTable | None = None
 
@@ -206,6 +206,10 @@ class EnsembleFile:
 
 def load(path: Path, device: str = "cpu") -> Teacher:
     """Load what a TOML file, or the teacher.toml of a folder, describes.
+
+    Args:
+        path: of the TOML file or the folder.
+        device: "cpu", "cuda" or "cuda:N".
 
     Raises:
         BadRecipe: the TOML has an unknown key, a wrong type or an impossible value.
@@ -237,12 +241,12 @@ def _model(file: ModelFile, text: str, path: Path, device: str) -> Teacher:
     if file.adv is None and file.classes is None:
         raise BadRecipe(f"{path}: neither [adv] nor [classes]; a teacher gives at least one")
     if file.image is not None and file.input is not None:
-        raise BadRecipe(f"{path}: [input] and [image]; a teacher listens or looks, not both")
-    heard, seen = file.input or InputTable(), file.image
+        raise BadRecipe(f"{path}: [input] and [image]; a teacher takes speech or faces, not both")
+    speech, face = file.input or InputTable(), file.image
     try:
-        dimensions = _dimensions(file.adv, face=seen is not None)
+        dimensions = _dimensions(file.adv, face=face is not None)
         categories = _categories(file.classes)
-        prepare = _preparation(heard) if seen is None else _face_preparation(seen)
+        prepare = _preparation(speech) if face is None else _face_preparation(face)
     except (BadRecipe, BadArtifact, BadInput) as error:
         raise BadRecipe(f"{path}: {error}") from None
     model = _weights.confined(path.parent, file.model)
@@ -250,26 +254,26 @@ def _model(file: ModelFile, text: str, path: Path, device: str) -> Teacher:
         name=file.name,
         licence=file.licence,
         digest=_weights.digest([model], ["described", text]),
-        graph=_graph.open_graph(model, file.kind, device, (seen or heard).name),
+        graph=_graph.open_graph(model, file.kind, device, (face or speech).name),
         prepare=prepare,
-        shortest=heard.shortest,
+        shortest=speech.shortest,
         dimensions=dimensions,
         categories=categories,
         embedding=None if file.embedding is None else _pick(file.embedding),
-        task="speech" if seen is None else "face",
-        mirror=seen is not None and seen.mirror,
+        task="speech" if face is None else "face",
+        mirror=face is not None and face.mirror,
     )
 
 
-def _pick(table: AdvTable | ClassesTable | EmbeddingTable) -> _graph.Pick:
+def _pick(table: DimensionsTable | ClassesTable | EmbeddingTable) -> _graph.Pick:
     if isinstance(table, EmbeddingTable):
         return _graph.Pick(table.output, table.index)
-    count = len(table.order if isinstance(table, AdvTable) else table.names)
+    count = len(table.order if isinstance(table, DimensionsTable) else table.names)
     # Without `first` the output must hold just these numbers; that is checked when it is read.
     return _graph.Pick(table.output, table.index, table.first, count if table.first else 0)
 
 
-def _dimensions(table: AdvTable | None, face: bool) -> _graph.Dimensions | None:
+def _dimensions(table: DimensionsTable | None, face: bool) -> _graph.Dimensions | None:
     if table is None:
         return None
     # Teachers of faces know no dominance, save for a few.
@@ -306,9 +310,9 @@ def _preparation(table: InputTable) -> Callable[[Floats], Floats]:
         )
 
     def prepare(clip: Floats) -> Floats:
-        features = scale(log_mel(clip, spec, RATE))
-        turned = features.T if table.layout == "bands-frames" else features
-        return np.ascontiguousarray(turned)[None]
+        features = scale(log_mel(clip, spec, SAMPLE_RATE))
+        ordered = features.T if table.layout == "bands-frames" else features
+        return np.ascontiguousarray(ordered)[None]
 
     return prepare
 

@@ -42,6 +42,10 @@ _EPSILON = 1e-5  # of the layer norm over the clip in FunASR's code
 def load(folder: Path, device: str = "cpu") -> Teacher:
     """Load the teacher from a folder with model.onnx or model.ts.
 
+    Args:
+        folder: of the exported model.
+        device: "cpu", "cuda" or "cuda:N".
+
     Raises:
         BadArtifact: no file, or a truncated or foreign one.
         MissingExtra: onnxruntime or torch is not installed.

@@ -1,8 +1,8 @@
-"""Heads on a frozen trunk: several small networks that share a batch and are averaged.
+"""Heads on a frozen backbone: several small networks that share a batch and are averaged.
 
-One vector a clip goes in (the mean of the trunk's tokens over time), arousal, dominance, valence
+One vector a clip goes in (the mean of the backbone's tokens over time), arousal, dominance, valence
 and class probabilities come out. Both are learned together: the emotion categories of all corpora
-keep the hidden layers from learning the few speakers who were rated on the three dimensions.
+keep the hidden layers from learning the few speakers whose dimensions were annotated.
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ from ..data import Clip
 from ..labels.dataset import LabelledDataset
 from ..train import losses
 from ..train.loop import cosine_warmup
-from .whisper_trunk import Rounded
+from .whisper_encoder import Rounded
+
+_WARMUP = 0.3
+"""Share of the steps in which the rate climbs. A choice for short trainings; not tuned."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class HeadsSettings:
         hidden: width of each hidden layer.
         layers: hidden layers.
         steps: of AdamW.
-        rated, others: rows of a batch with ratings of the dimensions, and with classes alone.
+        annotated, others: rows of a batch with annotated dimensions, and with classes alone.
         lr, weight_decay: peak rate (warm-up, then a cosine) and decay.
         drop_input, drop_hidden: dropout.
         noise: standard deviation of noise on the standardized input.
@@ -48,7 +51,7 @@ class HeadsSettings:
     hidden: int = 256
     layers: int = 2
     steps: int = 450
-    rated: int = 64
+    annotated: int = 64
     others: int = 128
     lr: float = 1e-3
     weight_decay: float = 0.05
@@ -66,22 +69,22 @@ class Heads(nn.Module):
 
     Args:
         width: of the embedding.
-        part: members, layers and hidden width; dropout.
+        config: members, layers and hidden width; dropout.
     """
 
     mean: Tensor
     inverse_sd: Tensor
 
-    def __init__(self, width: int, part: HeadsSettings) -> None:
+    def __init__(self, width: int, config: HeadsSettings) -> None:
         super().__init__()
-        self.part = part
-        sizes = (width, *[part.hidden] * part.layers, len(DIMENSIONS) + len(CLASSES))
+        self.config = config
+        sizes = (width, *[config.hidden] * config.layers, len(DIMENSIONS) + len(CLASSES))
         pairs = list(itertools.pairwise(sizes))
         self.weights = nn.ModuleList(
-            _Weight(torch.empty(part.members, i, o).uniform_(-1, 1) * i**-0.5) for i, o in pairs
+            _Weight(torch.empty(config.members, i, o).uniform_(-1, 1) * i**-0.5) for i, o in pairs
         )
         self.biases = nn.ParameterList(
-            nn.Parameter(torch.zeros(part.members, 1, o)) for _, o in pairs
+            nn.Parameter(torch.zeros(config.members, 1, o)) for _, o in pairs
         )
         self.register_buffer("mean", torch.zeros(width))
         self.register_buffer("inverse_sd", torch.ones(width))
@@ -94,15 +97,15 @@ class Heads(nn.Module):
         Args:
             embedding: [members, N, width], a batch for each member.
         """
-        part = self.part
+        config = self.config
         x = (embedding - self.mean) * self.inverse_sd
         if self.training:
-            x = F.dropout(x + part.noise * torch.randn_like(x), part.drop_input)
+            x = F.dropout(x + config.noise * torch.randn_like(x), config.drop_input)
         last = len(self.weights) - 1
         for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             x = x @ weight() + bias
             if i < last:
-                x = F.dropout(F.gelu(x), part.drop_hidden, self.training)
+                x = F.dropout(F.gelu(x), config.drop_hidden, self.training)
         return x
 
     def forward(self, embedding: Tensor) -> tuple[Tensor, Tensor]:
@@ -114,7 +117,7 @@ class Heads(nn.Module):
         Returns:
             A, D, V [N, 3], about 0..1; class probabilities [N, 8].
         """
-        each = self.outputs(embedding[None].expand(self.part.members, -1, -1))
+        each = self.outputs(embedding[None].expand(self.config.members, -1, -1))
         dimensions, logits = each.split([len(DIMENSIONS), len(CLASSES)], dim=2)
         return dimensions.mean(0), logits.softmax(2).mean(0)
 
@@ -143,7 +146,7 @@ class _Weight(nn.Module):
 
 def fit_heads(
     rows: LabelledDataset,
-    part: HeadsSettings,
+    config: HeadsSettings,
     seed: int = 1,
     *,
     labels_are_text_independent: bool = False,
@@ -151,43 +154,47 @@ def fit_heads(
     """Train heads.
 
     Args:
-        rows: labelled by the trunk, so that they have embeddings; those with ratings teach the
-            dimensions (nobody does where there are none), those with votes (see text_independent)
-            the classes.
-        part: all settings.
+        rows: labelled by the backbone, so that they have embeddings; those with annotated
+            dimensions teach these (nothing does where there are none), those with votes (see
+            text_independent) the classes.
+        config: all settings.
         seed: of first weights, batches, noise and dropout.
-        labels_are_text_independent: the votes are of somebody whom words did not mislead, so
+        labels_are_text_independent: the votes are by annotators whom words did not mislead, so
             each counts.
 
     Returns:
         The heads in evaluation mode.
 
     Raises:
-        BadData: no row has ratings of the dimensions or votes.
+        BadData: no row has annotated dimensions or votes.
     """
-    rated = np.flatnonzero(~np.isnan(rows.human_dimensions).any(1))
+    annotated = np.flatnonzero(~np.isnan(rows.human_dimensions).any(1))
     free = (
         np.ones(len(rows), bool)
         if labels_are_text_independent
         else text_independent(list(rows.clips))
     )
     voted = np.flatnonzero(~np.isnan(rows.votes).any(1) & free)
-    others = np.setdiff1d(voted, rated)
-    if not len(rated) and not len(others):
-        raise BadData("no clip has ratings of the dimensions or votes; heads need some")
+    others = np.setdiff1d(voted, annotated)
+    if not len(annotated) and not len(others):
+        raise BadData("no clip has annotated dimensions or votes; heads need some")
     inputs = torch.from_numpy(_embedding(rows).astype(np.float32))
     targets = _Targets.of(rows, free)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        heads = Heads(inputs.shape[1], part).train()
+        heads = Heads(inputs.shape[1], config).train()
         heads.mean.copy_(inputs.mean(0))
         heads.inverse_sd.copy_(1 / (inputs.std(0) + 1e-6))
-        optimizer = torch.optim.AdamW(heads.parameters(), part.lr, weight_decay=part.weight_decay)
+        optimizer = torch.optim.AdamW(
+            heads.parameters(), config.lr, weight_decay=config.weight_decay
+        )
         rng = np.random.default_rng(seed)
-        for step in range(part.steps):
-            optimizer.param_groups[0]["lr"] = part.lr * cosine_warmup(step, part.steps, 0.3)
-            picked = np.stack([_pick(rng, rated, others, part) for _ in range(part.members)])
-            loss = _loss(heads.outputs(inputs[picked]), targets, picked, part)
+        for step in range(config.steps):
+            optimizer.param_groups[0]["lr"] = config.lr * cosine_warmup(step, config.steps, _WARMUP)
+            picked = np.stack(
+                [_pick(rng, annotated, others, config) for _ in range(config.members)]
+            )
+            loss = _loss(heads.outputs(inputs[picked]), targets, picked, config)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -221,36 +228,36 @@ class _Targets:
 
 def _pick(
     rng: np.random.Generator,
-    rated: NDArray[np.int64],
+    annotated: NDArray[np.int64],
     others: NDArray[np.int64],
-    part: HeadsSettings,
+    config: HeadsSettings,
 ) -> NDArray[np.int64]:
-    if not len(rated):
-        return rng.choice(others, part.rated + part.others)
-    first = rng.choice(rated, part.rated, replace=len(rated) < part.rated)
+    if not len(annotated):
+        return rng.choice(others, config.annotated + config.others)
+    first = rng.choice(annotated, config.annotated, replace=len(annotated) < config.annotated)
     if not len(others):
         return first
-    return np.concatenate([first, rng.choice(others, part.others)])
+    return np.concatenate([first, rng.choice(others, config.others)])
 
 
 def _loss(
-    outputs: Tensor, targets: _Targets, picked: NDArray[np.int64], part: HeadsSettings
+    outputs: Tensor, targets: _Targets, picked: NDArray[np.int64], config: HeadsSettings
 ) -> Tensor:
     total = outputs.new_zeros(())
     # CCC is a figure of a batch, so each member is judged on its own.
     for output, rows in zip(outputs, picked, strict=True):
         dimensions, logits = output.split([len(DIMENSIONS), len(CLASSES)], dim=1)
-        human = targets.dimensions[rows[: part.rated]]
-        votes = targets.votes[rows] * (1 - part.smoothing) + part.smoothing / len(CLASSES)
+        human = targets.dimensions[rows[: config.annotated]]
+        votes = targets.votes[rows] * (1 - config.smoothing) + config.smoothing / len(CLASSES)
         if not human.isnan().any():
-            first = dimensions[: part.rated]
-            total = total + part.ccc * losses.ccc_loss(first, human)
-            total = total + part.mse * F.mse_loss(first, human)
-        total = total + part.classes * losses.votes_loss(logits, votes, targets.weight[rows])
+            first = dimensions[: config.annotated]
+            total = total + config.ccc * losses.ccc_loss(first, human)
+            total = total + config.mse * F.mse_loss(first, human)
+        total = total + config.classes * losses.votes_loss(logits, votes, targets.weight[rows])
     return total
 
 
 def _embedding(rows: LabelledDataset) -> NDArray[np.float16]:
     if rows.embedding is None:
-        raise BadData("these rows have no embedding; label them with the trunk")
+        raise BadData("these rows have no embedding; label them with the backbone")
     return rows.embedding

@@ -15,7 +15,7 @@ from edgeemo.vision.images import ImageSpec
 from . import _graph, _weights, class_names
 
 NAME = "hsemotion"
-LICENCE = "Apache-2.0 code; weights taught with AffectNet, research only"
+LICENCE = "Apache-2.0 code; weights trained on AffectNet, research only"
 
 STEMS = ("enet_b", "mbf_", "mobilevit_", "ddamfnet")
 """How the published files' names begin."""
@@ -29,6 +29,10 @@ _HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
 def load(folder: Path, device: str = "cpu") -> _graph.GraphTeacher:
     """Load the one ONNX file of a folder.
+
+    Args:
+        folder: of that file.
+        device: "cpu", "cuda" or "cuda:N".
 
     Raises:
         BadArtifact: no such file or several, or a file that is truncated or foreign.

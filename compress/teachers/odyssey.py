@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeemo.errors import BadArtifact, require
+from edgeemo.types import SAMPLE_RATE
 
 from . import _wave, _weights
 from .base import Teacher
@@ -34,6 +35,10 @@ STD_OFFSET = 1e-6
 
 def load(folder: Path, device: str = "cpu") -> Teacher:
     """Load the teacher from its folder: config.json and weights.
+
+    Args:
+        folder: of the teacher, as published.
+        device: "cpu", "cuda" or "cuda:N".
 
     Raises:
         BadArtifact: a file is missing, truncated or foreign, or asks for what is not built here.
@@ -79,8 +84,8 @@ def _settings(values: dict[str, Any], folder: Path) -> _Settings:
             f"{where}: num_classes {values['num_classes']!r}; this adapter reads the model with "
             "three attributes, not the one with categories"
         )
-    if values.get("sampling_rate", 16_000) != 16_000:
-        raise BadArtifact(f"{where}: sampling_rate {values['sampling_rate']!r}, not 16000")
+    if values.get("sampling_rate", SAMPLE_RATE) != SAMPLE_RATE:
+        raise BadArtifact(f"{where}: sampling_rate {values['sampling_rate']!r}, not {SAMPLE_RATE}")
     layers = values.get("classifier_hidden_layers", 1)
     if not isinstance(layers, int) or not 1 <= layers <= 8:
         raise BadArtifact(f"{where}: classifier_hidden_layers {layers!r}; expected 1 to 8")

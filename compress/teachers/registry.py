@@ -11,11 +11,10 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import cast
 
-from edgeemo.errors import BadArtifact, BadInput, require
+from edgeemo.errors import BadArtifact, BadInput, nearest, require
 
 from . import _weights, audeering, audonnx, described, emotion2vec, hsemotion, odyssey, voxprofile
 from .base import Teacher
@@ -50,15 +49,15 @@ class TeacherInfo:
 _TEACHERS: dict[str, TeacherInfo] = {}
 
 
-def register_teacher(known: TeacherInfo) -> None:
+def register_teacher(info: TeacherInfo) -> None:
     """Add a teacher to the names that `load_teacher` takes.
 
     Raises:
         BadInput: the name is taken.
     """
-    if known.name in _TEACHERS:
-        raise BadInput(f"teacher {known.name!r} is registered already; choose another name")
-    _TEACHERS[known.name] = known
+    if info.name in _TEACHERS:
+        raise BadInput(f"teacher {info.name!r} is registered already; choose another name")
+    _TEACHERS[info.name] = info
 
 
 def known_teachers() -> Mapping[str, TeacherInfo]:
@@ -98,7 +97,7 @@ def load_teacher(source: str | Path, device: str = "cpu") -> Teacher:
     if path.suffix == ".toml" and path.is_file():
         return described.load(path, device)
     if path.is_dir():
-        return recognise(path)(path, device)
+        return recognize(path)(path, device)
     if path.is_file():
         raise BadInput(
             f"{path}: a model file alone does not say what its outputs mean; "
@@ -107,7 +106,7 @@ def load_teacher(source: str | Path, device: str = "cpu") -> Teacher:
     raise BadInput(_not_found(str(source)))
 
 
-def recognise(folder: Path) -> Loader:
+def recognize(folder: Path) -> Loader:
     """Which adapter reads a folder.
 
     Raises:
@@ -154,15 +153,15 @@ def check_device(device: str) -> None:
             raise BadInput(f"device {device!r}: torch sees {count} CUDA devices; use device='cpu'")
 
 
-def _load_known(known: TeacherInfo, device: str) -> Teacher:
-    folder = teachers_folder() / known.name
-    if known.fetch and not folder.is_dir():
+def _load_known(info: TeacherInfo, device: str) -> Teacher:
+    folder = teachers_folder() / info.name
+    if info.fetch and not folder.is_dir():
         raise BadInput(
-            f"teacher {known.name}: no folder {folder}; nothing is fetched automatically. Download "
-            f"it with: {known.fetch.format(folder=folder)}  Licence of the weights: "
-            f"{known.licence}. Or set {FOLDER_VARIABLE}, or give its path"
+            f"teacher {info.name}: no folder {folder}; nothing is fetched automatically. Download "
+            f"it with: {info.fetch.format(folder=folder)}  Licence of the weights: "
+            f"{info.licence}. Or set {FOLDER_VARIABLE}, or give its path"
         )
-    return known.loader(folder, device)
+    return info.loader(folder, device)
 
 
 def _load_builtin(_folder: Path, device: str) -> Teacher:
@@ -176,16 +175,15 @@ def _load_builtin_face(_folder: Path, device: str) -> Teacher:
     return cast(Teacher, builtin_face.load(device))
 
 
-def _load_votes(_folder: Path, _device: str) -> Teacher:
-    votes = importlib.import_module("edgeemo.compress.teachers.votes")
-    return cast(Teacher, votes.LabelsOnly())
+def _load_labels_only(_folder: Path, _device: str) -> Teacher:
+    labels_only = importlib.import_module("edgeemo.compress.teachers.labels_only")
+    return cast(Teacher, labels_only.LabelsOnly())
 
 
 def _not_found(source: str) -> str:
-    near = get_close_matches(source, _TEACHERS, 1)
-    hint = f"did you mean {near[0]!r}?" if near else "known teachers: " + ", ".join(_TEACHERS)
     return (
-        f"teacher {source!r} is neither a known name nor a folder nor a TOML file; {hint}"
+        f"teacher {source!r} is neither a known name nor a folder nor a TOML file; "
+        f"{nearest(source, _TEACHERS, 'known teachers')}"
         " (nothing is fetched automatically: docs/teachers.md has the download commands)"
     )
 
@@ -213,8 +211,8 @@ for _known in (
     ),
     TeacherInfo(
         name="none-face",
-        loader=_load_votes,
-        licence="no weights: students learn from people's votes alone",
+        loader=_load_labels_only,
+        licence="no weights: students learn from annotators' votes alone",
         fetch="",
         order="nothing",
         scale="-",

@@ -24,9 +24,10 @@ from typing import Any, cast
 import numpy as np
 
 from edgeemo.errors import BadArtifact, require
+from edgeemo.types import SAMPLE_RATE
 
 from . import _wave, _weights
-from .base import RATE, Floats, Teacher, TeacherOutput, check_clips, label_in_batches
+from .base import Floats, Teacher, TeacherOutput, check_clips, label_in_batches
 
 WAVLM, WHISPER = "voxprofile-wavlm", "voxprofile-whisper"
 LICENCE = "OpenRAIL; its card says no commercial use"
@@ -40,6 +41,10 @@ _UNUSED = ("gender_layer.", "emotion_layer.", "detailed_out_layer.", "backbone_m
 
 def load_wavlm(folder: Path, device: str = "cpu") -> Teacher:
     """Load the WavLM teacher from its folder: config.json and weights.
+
+    Args:
+        folder: of the teacher, as published.
+        device: "cpu", "cuda" or "cuda:N".
 
     Raises:
         BadArtifact: a file is missing, truncated or foreign, or asks for what is not built here.
@@ -69,6 +74,10 @@ def load_wavlm(folder: Path, device: str = "cpu") -> Teacher:
 
 def load_whisper(folder: Path, device: str = "cpu") -> Teacher:
     """Load the Whisper teacher from its folder: config.json and weights.
+
+    Args:
+        folder: of the teacher, as published.
+        device: "cpu", "cuda" or "cuda:N".
 
     Raises:
         BadArtifact: a file is missing, truncated or foreign, or asks for what is not built here.
@@ -112,11 +121,11 @@ class WhisperTeacher:
     licence: str = LICENCE
 
     def label(self, clips: Sequence[Floats]) -> TeacherOutput:
-        """See `Teacher.label`; of clips over 15 s the first 15 s are heard."""
+        """See `Teacher.label`; of clips over 15 s the first 15 s are used."""
         # One frame needs 160 samples; Whisper's own padding reflects 200 samples at the ends.
         checked = check_clips(clips, shortest=400)
-        heard = [clip[: WHISPER_SECONDS * RATE] for clip in checked]
-        return label_in_batches(heard, self._run, 2 * _wave.BATCH_SECONDS)
+        cut = [clip[: WHISPER_SECONDS * SAMPLE_RATE] for clip in checked]
+        return label_in_batches(cut, self._run, 2 * _wave.BATCH_SECONDS)
 
     def _run(self, clips: list[Floats]) -> TeacherOutput:
         torch = require("torch", "train")
@@ -183,8 +192,8 @@ def _log_mel(bands: int) -> Any:
     )
 
     def log_mel(clips: list[Floats]) -> Floats:
-        made = extractor(clips, sampling_rate=RATE, return_tensors="np")
-        return np.asarray(made["input_features"], dtype=np.float32)
+        extracted = extractor(clips, sampling_rate=SAMPLE_RATE, return_tensors="np")
+        return np.asarray(extracted["input_features"], dtype=np.float32)
 
     return log_mel
 

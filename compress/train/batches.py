@@ -1,4 +1,4 @@
-"""Labelled rows as batches of tensors: order, padding, and mild changes of the features."""
+"""Labelled rows as batches of tensors: order, padding, SpecAugment, augmentation of pictures."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ POOL = 4
 """Batches that are sorted by length together: less padding, and still mixed corpora."""
 
 _ENOUGH = 2000
-"""Rows from which mean and spread of features and tokens are taken."""
+"""Rows from which mean and standard deviation of features and tokens are taken."""
+
+_MIN_SD = 1e-4
+"""Added to the standard deviations of the embedding: channels that hardly vary stay small."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ class Batches:
         self.token_rate = rows.token_rate
         self._features = _Block(rows.features, device)
         self._tokens = None if rows.tokens is None else _Block(rows.tokens, device)
-        self._plain = {
+        self._targets = {
             name: torch.from_numpy(getattr(rows, name)).to(device)
             for name in (
                 "dimensions",
@@ -77,8 +80,8 @@ class Batches:
         self.mean, self.sd = self._features.moments()
         self._embedding: Tensor | None = None
         if rows.embedding is not None:
-            held = torch.from_numpy(rows.embedding.astype(np.float32)).to(device)
-            self._embedding = (held - held.mean(0)) / (held.std(0) + 1e-4)
+            embedding = torch.from_numpy(rows.embedding.astype(np.float32)).to(device)
+            self._embedding = (embedding - embedding.mean(0)) / (embedding.std(0) + _MIN_SD)
         if self._tokens is not None:
             self._token_mean, self._token_sd = self._tokens.moments()
 
@@ -93,10 +96,15 @@ class Batches:
     @property
     def votes(self) -> Tensor:
         """[N, 8], all rows' votes."""
-        return self._plain["votes"]
+        return self._targets["votes"]
 
     def order(self, batch: int, generator: torch.Generator) -> list[Tensor]:
-        """Row numbers of each batch of an epoch: every row once, sizes equal within one."""
+        """Row numbers of each batch of an epoch: every row once, sizes equal within one.
+
+        Args:
+            batch: rows of a batch.
+            generator: of the random numbers, on the CPU.
+        """
         shuffled = torch.randperm(len(self), generator=generator)
         lengths = self._features.lengths.cpu()
         sorted_pools = [
@@ -108,24 +116,30 @@ class Batches:
     def batch(
         self,
         rows: Tensor,
-        how: SpecAugmentConfig | ImageAugmentConfig | None = None,
+        augmentation: SpecAugmentConfig | ImageAugmentConfig | None = None,
         generator: torch.Generator | None = None,
     ) -> Batch:
-        """Assemble rows; with `how` (for faces ImageAugmentConfig) and a generator, changed."""
+        """Assemble rows, augmented where a table and a generator are given.
+
+        Args:
+            rows: [B], numbers of rows.
+            augmentation: ImageAugmentConfig for faces, SpecAugmentConfig for speech.
+            generator: of the random numbers, on the CPU.
+        """
         rows = rows.to(self.device)
         if isinstance(self.spec, ImageSpec):
-            look = how if isinstance(how, ImageAugmentConfig) else None
-            return self._faces(rows, self.spec, look, generator)
-        regular = how if isinstance(how, SpecAugmentConfig) else None
+            image_config = augmentation if isinstance(augmentation, ImageAugmentConfig) else None
+            return self._faces(rows, self.spec, image_config, generator)
+        config = augmentation if isinstance(augmentation, SpecAugmentConfig) else None
         lengths = self._features.lengths[rows]
         start = torch.zeros_like(lengths)
-        if regular is not None and generator is not None and regular.crop < 1:
+        if config is not None and generator is not None and config.crop < 1:
             share = torch.rand(2, len(rows), generator=generator).to(self.device)
-            kept = (lengths * (regular.crop + (1 - regular.crop) * share[0])).long().clamp(min=1)
-            start, lengths = ((lengths - kept + 1) * share[1]).long(), kept
+            cropped = (lengths * (config.crop + (1 - config.crop) * share[0])).long().clamp(min=1)
+            start, lengths = ((lengths - cropped + 1) * share[1]).long(), cropped
         features = self._features.gather(rows, start, lengths)
-        if regular is not None and generator is not None:
-            features = self._change(features, lengths, regular, generator)
+        if config is not None and generator is not None:
+            features = self._spec_augment(features, lengths, config, generator)
         tokens, token_lengths = self._cut_tokens(rows, start, lengths)
         return self._assemble(rows, features, lengths, tokens, token_lengths)
 
@@ -143,26 +157,26 @@ class Batches:
             embedding=None if self._embedding is None else self._embedding[rows],
             tokens=tokens,
             token_lengths=token_lengths,
-            **{name: held[rows] for name, held in self._plain.items()},
+            **{name: values[rows] for name, values in self._targets.items()},
         )
 
     def _faces(
         self,
         rows: Tensor,
         spec: ImageSpec,
-        look: ImageAugmentConfig | None,
+        config: ImageAugmentConfig | None,
         generator: torch.Generator | None,
     ) -> Batch:
         lengths = self._features.lengths[rows]
         flat = self._features.gather(rows, torch.zeros_like(lengths), lengths)
         faces = flat.view(len(rows), spec.size, spec.size, spec.channels)
-        if look is None or generator is None:
+        if config is None or generator is None:
             faces = image_augment.normalize(faces, spec)
             return self._assemble(rows, faces, lengths, None, torch.zeros_like(lengths))
-        faces = image_augment.change(faces, spec, look, generator)
+        faces = image_augment.augment_images(faces, spec, config, generator)
         batch = self._assemble(rows, faces, lengths, None, torch.zeros_like(lengths))
         mixes = torch.rand(2, generator=generator)
-        return _mixed(batch, float(mixes[1]) / 2) if float(mixes[0]) < look.mixup_p else batch
+        return _mix_pairs(batch, float(mixes[1]) / 2) if float(mixes[0]) < config.mixup_p else batch
 
     def _cut_tokens(
         self, rows: Tensor, start: Tensor, lengths: Tensor
@@ -177,21 +191,21 @@ class Batches:
         tokens = self._tokens.gather(rows, first, count)
         return (tokens - self._token_mean) / self._token_sd, count
 
-    def _change(
-        self, x: Tensor, lengths: Tensor, regular: SpecAugmentConfig, generator: torch.Generator
+    def _spec_augment(
+        self, x: Tensor, lengths: Tensor, config: SpecAugmentConfig, generator: torch.Generator
     ) -> Tensor:
         mask = time_mask(lengths, x.shape[1])[..., None]
         assert isinstance(self.spec, FeatureSpec)
-        if regular.gain_db > 0 and self.spec.prenorm == "none":
-            shift = (2 * torch.rand(len(x), generator=generator) - 1) * regular.gain_db
+        if config.gain_db > 0 and self.spec.prenorm == "none":
+            shift = (2 * torch.rand(len(x), generator=generator) - 1) * config.gain_db
             x = x + (shift * decibel(self.spec)).to(x.device)[:, None, None]
-        for _ in range(regular.time_masks):
-            hole = _holes(lengths, x.shape[1], regular.time_share, generator)
-            x = torch.where(hole[:, :, None], self.mean, x)
+        for _ in range(config.time_masks):
+            masked = _masks(lengths, x.shape[1], config.time_share, generator)
+            x = torch.where(masked[:, :, None], self.mean, x)
         bands = torch.full_like(lengths, x.shape[2])
-        for _ in range(regular.band_masks):
-            hole = _holes(bands, x.shape[2], regular.band_share, generator)
-            x = torch.where(hole[:, None, :], self.mean, x)
+        for _ in range(config.band_masks):
+            masked = _masks(bands, x.shape[2], config.band_share, generator)
+            x = torch.where(masked[:, None, :], self.mean, x)
         return x * mask
 
 
@@ -211,8 +225,8 @@ class _Block:
         step = torch.arange(longest, device=rows.device)[None]
         index = (self.starts[rows] + start)[:, None] + step
         inside = step < lengths[:, None]
-        found = self.values.index_select(0, torch.where(inside, index, 0).reshape(-1)).float()
-        return found.view(len(rows), longest, -1) * inside[..., None]
+        gathered = self.values.index_select(0, torch.where(inside, index, 0).reshape(-1)).float()
+        return gathered.view(len(rows), longest, -1) * inside[..., None]
 
     def moments(self) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation [K] over rows spread evenly through the block."""
@@ -223,15 +237,17 @@ class _Block:
                 self.starts[::step].tolist(), self.lengths[::step].tolist(), strict=True
             )
         ]
-        held = torch.cat(picked).float()
-        return held.mean(0), held.std(0).clamp(min=1e-3)
+        values = torch.cat(picked).float()
+        return values.mean(0), values.std(0).clamp(min=1e-3)
 
 
-def _mixed(batch: Batch, share: float) -> Batch:
-    """Each row with `share` of the row that stands opposite, and of what was said about it.
+def _mix_pairs(batch: Batch, share: float) -> Batch:
+    """Mixup: each row with `share` of the row at the other end of the batch, and of its targets.
 
-    Nobody has seen the mixture, but votes and probabilities of both are what a net should say.
-    Where one of the two has no votes, the mixture has none.
+    Where one of the two has no votes, the mixture has none; annotated dimensions and intervals of
+    a mixture are not known.
+
+    Source: H. Zhang et al., mixup: Beyond empirical risk minimization, arXiv 1710.09412.
     """
 
     def mix(x: Tensor) -> Tensor:
@@ -256,7 +272,7 @@ def decibel(spec: FeatureSpec) -> float:
     return unit if spec.spectrum == "power" else unit / 2
 
 
-def _holes(lengths: Tensor, size: int, share: float, generator: torch.Generator) -> Tensor:
+def _masks(lengths: Tensor, size: int, share: float, generator: torch.Generator) -> Tensor:
     """[B, size] bool: one stretch of at most `share` of each length, at a random place."""
     draw = torch.rand(2, len(lengths), generator=generator).to(lengths.device)
     width = draw[0] * share * lengths

@@ -20,6 +20,9 @@ from .batches import Batch, Batches
 _PROJECTION_INIT_ROWS = 2048
 """Rows from which the first projections are computed."""
 
+_RIDGE = 1e-4
+"""Share of the mean variance that is added to each channel's."""
+
 
 class _LeastSquares:
     """The linear map from x to y, in double precision, from batches of rows."""
@@ -34,7 +37,7 @@ class _LeastSquares:
 
     def write(self, layer: nn.Linear) -> None:
         """Into a layer; a little ridge keeps channels that are alike from huge weights."""
-        ridge = 1e-4 * self.xx.diagonal().mean() * torch.eye(len(self.xx)).to(self.xx)
+        ridge = _RIDGE * self.xx.diagonal().mean() * torch.eye(len(self.xx)).to(self.xx)
         solved = torch.linalg.solve(self.xx + ridge, self.xy)
         layer.weight.copy_(solved[:-1].T)
         layer.bias.copy_(solved[-1])
@@ -46,15 +49,15 @@ class Objective(nn.Module):
     Args:
         student: only asked for the widths of what it gives.
         rows: the training rows; says what the teacher gives.
-        part: temperatures and lags; loss weights come with each call.
+        config: temperature and lag; loss weights come with each call.
     """
 
     penalty: Tensor
     centers: Tensor
 
-    def __init__(self, student: Student, rows: Batches, part: DistillConfig) -> None:
+    def __init__(self, student: Student, rows: Batches, config: DistillConfig) -> None:
         super().__init__()
-        self.part = part
+        self.config = config
         with torch.no_grad():
             training = student.training
             batch = rows.batch(torch.arange(2))
@@ -71,9 +74,9 @@ class Objective(nn.Module):
         if isinstance(spec, FeatureSpec):
             rate = spec.sample_rate / spec.hop / student.stride
         self._ratio = rate / rows.token_rate if rows.token_rate else 1.0
-        self._lag = part.token_lag * rate
+        self._lag = config.token_lag * rate
         self._columns = [DIMENSIONS.index(name) for name in student.dimensions]
-        self.register_buffer("penalty", losses.pair_penalty(rows.votes.cpu()))
+        self.register_buffer("penalty", losses.cooccurrence_penalty(rows.votes.cpu()))
         self.register_buffer("centers", torch.tensor(centers())[:, self._columns])
 
     @torch.no_grad()
@@ -81,6 +84,10 @@ class Objective(nn.Module):
         """Begin with the projections that fit best.
 
         Random ones pull a student that was trained before away from what it has learned.
+
+        Args:
+            student: whose outputs are projected; left in the mode it was in.
+            rows: the training rows.
         """
         fits = {
             layer: _LeastSquares() for layer in (self.embedding, self.tokens) if layer is not None
@@ -108,14 +115,19 @@ class Objective(nn.Module):
         """The weighted sum, and each loss by name (detached, before its weight).
 
         A loss whose target the teacher or the data do not have is left out.
+
+        Args:
+            output: of the student for the batch.
+            batch: features and targets.
+            weights: by name of `recipes.checks.LOSSES`; 0 leaves one out.
         """
-        parts: dict[str, Tensor] = {}
+        terms: dict[str, Tensor] = {}
         for name, weight in weights.items():
             value = getattr(self, f"_{name}")(output, batch) if weight else None
             if value is not None:
-                parts[name] = value
-        total = torch.stack([weights[name] * value for name, value in parts.items()]).sum()
-        return total, {name: value.detach() for name, value in parts.items()}
+                terms[name] = value
+        total = torch.stack([weights[name] * value for name, value in terms.items()]).sum()
+        return total, {name: value.detach() for name, value in terms.items()}
 
     def _targets(self, output: StudentOutput, batch: Batch) -> tuple[Tensor, Tensor]:
         return self._known(output, batch.dimensions)
@@ -141,10 +153,10 @@ class Objective(nn.Module):
 
     def _std_match(self, output: StudentOutput, batch: Batch) -> Tensor | None:
         x, y = self._targets(output, batch)
-        return losses.spread_loss(x, y) if len(x) > 1 else None
+        return losses.std_match_loss(x, y) if len(x) > 1 else None
 
     def _kl(self, output: StudentOutput, batch: Batch) -> Tensor:
-        return losses.kl_loss(output.logits, batch.probs, self.part.temperature)
+        return losses.kl_loss(output.logits, batch.probs, self.config.temperature)
 
     def _votes(self, output: StudentOutput, batch: Batch) -> Tensor:
         return losses.votes_loss(output.logits, batch.votes, batch.votes_weight)
@@ -153,10 +165,10 @@ class Objective(nn.Module):
         return losses.interval_loss(output.dimensions, batch.intervals[:, self._columns])
 
     def _class_consistency(self, output: StudentOutput, batch: Batch) -> Tensor:
-        return losses.tie_loss(output.dimensions, output.logits, self.centers)
+        return losses.class_consistency_loss(output.dimensions, output.logits, self.centers)
 
     def _class_cooccurrence(self, output: StudentOutput, batch: Batch) -> Tensor:
-        return losses.pair_loss(output.logits, self.penalty)
+        return losses.class_cooccurrence_loss(output.logits, self.penalty)
 
     def _embedding(self, output: StudentOutput, batch: Batch) -> Tensor | None:
         if self.embedding is None or batch.embedding is None:

@@ -10,6 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 _TINY = 1e-8
+"""Keeps roots and quotients of nothing finite."""
+
+_MIN_SD = 1e-3
+"""Dimensions lie in 0..1: a target that varies by less than this asks for no deviation."""
 
 
 def ccc_loss(estimate: Tensor, target: Tensor) -> Tensor:
@@ -28,14 +32,21 @@ def ccc_loss(estimate: Tensor, target: Tensor) -> Tensor:
     return (1 - 2 * (x * y).mean(0) / (scale + _TINY)).mean()
 
 
-def spread_loss(estimate: Tensor, target: Tensor) -> Tensor:
-    """How far the spread over the batch is below the target's, squared, mean of the dimensions.
+def std_match_loss(estimate: Tensor, target: Tensor) -> Tensor:
+    """How far the standard deviation over the batch is below the target's, as a squared share.
 
-    A tiny student shrinks towards the mean. More spread than the target's costs nothing here:
-    CCC and MSE see to that.
+    A tiny student shrinks towards the mean. A larger deviation than the target's costs nothing
+    here: CCC and MSE see to that.
+
+    Args:
+        estimate: [B, D].
+        target: [B, D].
+
+    Returns:
+        0 to 1, the mean of the dimensions.
     """
     sd, wanted = (torch.sqrt(x.var(0, unbiased=False) + _TINY) for x in (estimate, target))
-    return (F.relu(1 - sd / (wanted + 1e-3)) ** 2).mean()
+    return (F.relu(1 - sd / (wanted + _MIN_SD)) ** 2).mean()
 
 
 def kl_loss(logits: Tensor, probs: Tensor, temperature: float) -> Tensor:
@@ -71,7 +82,7 @@ def votes_loss(logits: Tensor, votes: Tensor, weight: Tensor | None = None) -> T
 
 
 def interval_loss(dimensions: Tensor, intervals: Tensor) -> Tensor:
-    """Squared distance from the interval where listeners put the clip's category.
+    """Squared distance from the interval where annotators put the clip's category.
 
     Args:
         dimensions: [B, D].
@@ -85,15 +96,15 @@ def interval_loss(dimensions: Tensor, intervals: Tensor) -> Tensor:
     return _mean((F.relu(low - dimensions) ** 2 + F.relu(dimensions - high) ** 2).mean(1))
 
 
-def tie_loss(dimensions: Tensor, logits: Tensor, centers: Tensor) -> Tensor:
+def class_consistency_loss(dimensions: Tensor, logits: Tensor, centers: Tensor) -> Tensor:
     """Squared distance of the dimensions from where the student's own classes put the face.
 
-    Weak supervision: it orders what nobody rated. The classes are not moved by it.
+    Weak supervision: it orders what nobody annotated. The classes are not moved by it.
 
     Args:
         dimensions: [B, D].
         logits: [B, 8].
-        centers: [8, D], where raters put each class; NaN where that is not known. The other
+        centers: [8, D], where annotators put each class; NaN where that is not known. The other
             classes then speak for it.
     """
     known = ~centers.isnan().any(1)
@@ -101,7 +112,7 @@ def tie_loss(dimensions: Tensor, logits: Tensor, centers: Tensor) -> Tensor:
     return ((dimensions - probs @ centers[known]) ** 2).mean()
 
 
-def pair_loss(logits: Tensor, penalty: Tensor) -> Tensor:
+def class_cooccurrence_loss(logits: Tensor, penalty: Tensor) -> Tensor:
     """Expected penalty of giving two classes at once that annotators do not name together.
 
     Args:
@@ -112,7 +123,7 @@ def pair_loss(logits: Tensor, penalty: Tensor) -> Tensor:
     return ((probs @ penalty) * probs).sum(1).mean()
 
 
-def pair_penalty(votes: Tensor) -> Tensor:
+def cooccurrence_penalty(votes: Tensor) -> Tensor:
     """How unlikely each pair of classes is, from the votes that clips share.
 
     Args:

@@ -1,9 +1,9 @@
 """A student that goes on from a file that `edgeemo export` wrote: weights back from their rounding.
 
 An exported file has no batch norms: they are part of the weights in front of them, and a student
-without them trains badly. So each one comes back with the mean and the spread that its convolution
-has on the training rows, and with a scale and a shift that undo both. The student then computes
-what the file computes, and trains as it did before.
+without them trains badly. So each one comes back with the mean and the variance of its convolution
+on the training rows, and with a scale and a shift that undo both. The student then computes what
+the file computes, and trains as it did before.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from edgeemo.errors import BadArtifact, require
+from edgeemo.errors import BadArtifact, one_line, require
 from edgeemo.loading import read_bytes
 
 from ..students.base import Student
@@ -48,12 +48,11 @@ def load_onnx_weights(student: Student, path: Path) -> None:
     try:
         graph = onnx.load_model_from_string(read_bytes(path, BadArtifact, _MOST)).graph
         values = _constants(graph)
-        layers, normal = list(_layers(graph, values)), _normalisation(graph, values)
+        layers, normal = list(_layers(graph, values)), _normalization(graph, values)
     except BadArtifact:
         raise
     except Exception as error:  # protobuf and numpy raise a dozen kinds on damaged files
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise BadArtifact(f"{path}: not an exported ONNX file ({reason:.120})") from None
+        raise BadArtifact(f"{path}: not an exported ONNX file ({one_line(error)})") from None
     places = list(_places(student))
     if [place.weight.shape for place in places] != [weight.shape for weight, _ in layers]:
         raise BadArtifact(
@@ -65,7 +64,7 @@ def load_onnx_weights(student: Student, path: Path) -> None:
         place.weight.copy_(torch.from_numpy(weight))
         place.bias.copy_(torch.from_numpy(bias))
     if normal is not None:
-        student.normalise_from(*(torch.tensor(values) for values in normal))
+        student.normalize_from(*(torch.tensor(values) for values in normal))
 
 
 @torch.no_grad()
@@ -78,11 +77,16 @@ def neutralize_batchnorm(student: Student) -> None:
 
 @torch.no_grad()
 def recalibrate_batchnorm(student: Student, rows: Batches) -> None:
-    """Give batch norms the mean and the spread of the rows, without changing what is computed."""
-    found: dict[nn.Module, list[tuple[Tensor, Tensor]]] = {}
+    """Give batch norms the statistics of the rows, without changing what is computed.
+
+    Args:
+        student: after `load_onnx_weights` or `neutralize_batchnorm`; changed in place.
+        rows: the training rows.
+    """
+    moments: dict[nn.Module, list[tuple[Tensor, Tensor]]] = {}
 
     def watch(module: nn.Module, given: Any, result: Tensor) -> None:
-        found.setdefault(module, []).append(
+        moments.setdefault(module, []).append(
             (result.mean((0, 2, 3)), result.square().mean((0, 2, 3)))
         )
 
@@ -96,7 +100,7 @@ def recalibrate_batchnorm(student: Student, rows: Batches) -> None:
     for hook in hooks:
         hook.remove()
     for conv, norm in pairs:
-        mean, square = (torch.stack(values).mean(0) for values in zip(*found[conv], strict=True))
+        mean, square = (torch.stack(values).mean(0) for values in zip(*moments[conv], strict=True))
         assert norm.running_mean is not None and norm.running_var is not None
         norm.running_mean.copy_(mean)
         norm.running_var.copy_((square - mean**2).clamp(min=0))
@@ -107,13 +111,13 @@ def recalibrate_batchnorm(student: Student, rows: Batches) -> None:
 
 def _pairs(student: Student) -> list[_Pair]:
     """Convolutions in the order in which they run, each with the batch norm behind it, if any."""
-    found: list[_Pair] = []
+    pairs: list[_Pair] = []
     for module in student.modules():
         if isinstance(module, nn.Conv2d):
-            found.append((module, None))
-        elif isinstance(module, nn.BatchNorm2d) and found:
-            found[-1] = (found[-1][0], module)
-    return found
+            pairs.append((module, None))
+        elif isinstance(module, nn.BatchNorm2d) and pairs:
+            pairs[-1] = (pairs[-1][0], module)
+    return pairs
 
 
 class _Place(NamedTuple):
@@ -163,7 +167,7 @@ def _constants(graph: Any) -> _Values:
     return values
 
 
-def _normalisation(graph: Any, values: _Values) -> tuple[_Array, _Array] | None:
+def _normalization(graph: Any, values: _Values) -> tuple[_Array, _Array] | None:
     """Mean and standard deviation of the features, where the graph begins with them."""
     first = next((n for n in graph.node if n.op_type == "Sub" and n.input[0] == "features"), None)
     if first is None or first.input[1] not in values:

@@ -10,28 +10,28 @@ import torch
 from torch import Tensor
 
 from edgeemo.artifacts.models import resolve
-from edgeemo.errors import BadArtifact
+from edgeemo.errors import BadArtifact, one_line
 
 from ..students.base import Student
 from .onnx_weights import load_onnx_weights, neutralize_batchnorm
 from .tfjs import read_tfjs
 
 
-def load_pretrained(student: Student, start: str | Path) -> None:
+def load_pretrained(student: Student, source: str | Path) -> None:
     """Give a student the weights of a file, as far as names and shapes are the same.
 
     Args:
         student: fresh; changed in place.
-        start: a student.pt, or a table of weights that `student.from_published` can read, of torch
+        source: a student.pt, or a table of weights that `student.from_published` can read, of torch
             or of TensorFlow.js (its .json file); an ONNX file that `edgeemo export` wrote or the
             name of a shipped model, whose shape must be the student's.
 
     Raises:
         BadArtifact: the file cannot be read, or holds no weight of such a student.
     """
-    path = Path(start)
+    path = Path(source)
     if not path.suffix:
-        path = resolve(start, "onnx")
+        path = resolve(source, "onnx")
     if path.suffix == ".onnx":
         load_onnx_weights(student, path)
         return
@@ -40,17 +40,14 @@ def load_pretrained(student: Student, start: str | Path) -> None:
     except BadArtifact:
         raise
     except Exception as error:  # torch raises a dozen kinds on damaged files
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise BadArtifact(
-            f"{path}: cannot be the start of {student.name} ({reason:.120})"
-        ) from None
+        raise BadArtifact(f"{path}: cannot initialize {student.name} ({one_line(error)})") from None
     own = student.state_dict()
     fits = {k: v for k, v in state.items() if k in own and own[k].shape == v.shape}
     if not any(own[key].ndim > 1 and not key.startswith(("adv.", "classes.")) for key in fits):
         raise BadArtifact(f"{path}: holds no layer of {student.name}")
     norms = {key for key in own if key.endswith("running_var")}
     if norms and norms.isdisjoint(fits):
-        neutralize_batchnorm(student)  # the published weights have swallowed them
+        neutralize_batchnorm(student)  # they are part of the published weights
     student.load_state_dict(student.state_dict() | fits)
 
 
@@ -59,5 +56,5 @@ def _state(student: Student, path: Path) -> Mapping[str, Tensor]:
     if path.suffix == ".json":
         return student.from_published(read_tfjs(path))
     # weights_only refuses everything but tensors and plain values.
-    found: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    return found["state"] if "state" in found else student.from_published(found)
+    content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    return content["state"] if "state" in content else student.from_published(content)

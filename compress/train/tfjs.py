@@ -31,7 +31,7 @@ def read_tfjs(manifest: Path) -> dict[str, Tensor]:
         BadArtifact: not such a file; a file is missing, outside the folder, or of another size
             than the manifest says; weights of a kind that is not read.
     """
-    found: dict[str, Tensor] = {}
+    weights: dict[str, Tensor] = {}
     try:
         for group in load_json(manifest, BadArtifact, _MOST)["weightsManifest"]:
             data = b"".join(_beside(manifest, name) for name in group["paths"])
@@ -40,7 +40,7 @@ def read_tfjs(manifest: Path) -> dict[str, Tensor]:
                 kind = np.dtype(_KINDS[entry.get("quantization", entry)["dtype"]])
                 shape = [int(n) for n in entry["shape"]]
                 values = np.frombuffer(data, kind, math.prod(shape), at).reshape(shape)
-                found[entry["name"]] = torch.from_numpy(values.astype(np.float32))
+                weights[entry["name"]] = torch.from_numpy(values.astype(np.float32))
                 at += values.nbytes
             if at != len(data):
                 raise BadArtifact(f"{manifest}: names {at} bytes of weights; {len(data)} are there")
@@ -57,7 +57,7 @@ def read_tfjs(manifest: Path) -> dict[str, Tensor]:
         raise BadArtifact(
             f"{manifest}: not a TensorFlow.js model ({type(error).__name__}: {error!s:.100})"
         ) from None
-    return found
+    return weights
 
 
 def _beside(manifest: Path, name: Any) -> bytes:

@@ -18,6 +18,7 @@ from edgeemo.evaluation.confusion import Confusion
 from edgeemo.evaluation.evaluate import Figure, Judged, figures, to_csv, to_svg
 from edgeemo.files import write_text
 from edgeemo.session import Session, load
+from edgeemo.types import SAMPLE_RATE
 
 if TYPE_CHECKING:
     from edgeemo.compress.data import Clip, DataSet
@@ -100,14 +101,12 @@ def judge(session: Session, data: DataSet, gate: str | None = "energy") -> Itera
         data: clips or pictures with labels.
         gate: of speech, as for `Session.predict`.
     """
-    from edgeemo.compress.data import RATE
-
     for clip in data:
         try:
             if clip.task == "face":
                 estimate = session.predict(clip.image(), box=clip.box)
             else:
-                estimate = session.predict(clip.samples(), RATE, gate=gate)
+                estimate = session.predict(clip.samples(), SAMPLE_RATE, gate=gate)
                 if estimate.speech is False:
                     raise BadInput("nobody speaks in it; --gate none takes it as it is")
         except BadInput as error:

@@ -13,7 +13,7 @@ import torch
 import edgeemo
 from edgeemo.cli import main
 from edgeemo.compress.data import image_augment, open_dataset
-from edgeemo.compress.data.faces import VOTES
+from edgeemo.compress.data.fer import VOTES
 from edgeemo.compress.data.intervals import centers
 from edgeemo.compress.labels.labeller import Labeller
 from edgeemo.compress.pipeline import distill
@@ -134,20 +134,20 @@ def test_a_look_that_changes_nothing_gives_what_the_runtime_sees(channels):
     x = torch.floor(faces(3, 24, channels))
     want = normalize(x.numpy().astype(np.uint8), spec)
     assert torch.equal(image_augment.normalize(x, spec), torch.from_numpy(want))
-    found = image_augment.change(x, spec, STILL, generator())
+    found = image_augment.augment_images(x, spec, STILL, generator())
     assert np.allclose(found.numpy(), want, atol=2e-3)
 
 
 def test_a_mirrored_face_is_mirrored():
     spec, x = ImageSpec(24), faces()
-    found = image_augment.change(x, spec, replace(STILL, mirror_p=1), generator())
+    found = image_augment.augment_images(x, spec, replace(STILL, mirror_p=1), generator())
     assert torch.allclose(found, image_augment.normalize(x.flip(2), spec), atol=2e-3)
 
 
 def test_a_shift_moves_by_a_share_of_the_side():
     spec, x = ImageSpec(40), torch.zeros(64, 40, 40, 1)
     x[:, 18:22, 18:22] = 255
-    found = image_augment.change(x, spec, replace(STILL, shift=0.25), generator())
+    found = image_augment.augment_images(x, spec, replace(STILL, shift=0.25), generator())
     light = (found[..., 0] - found.min()).double()
     at = torch.arange(40).double()
     across = (light.sum(1) * at).sum(1) / light.sum((1, 2)) - 19.5
@@ -156,14 +156,20 @@ def test_a_shift_moves_by_a_share_of_the_side():
 
 def test_changes_are_the_generators_and_stay_in_range():
     spec, x = ImageSpec(24), faces(16)
-    one, two = (image_augment.change(x, spec, ImageAugmentConfig(), generator(5)) for _ in range(2))
+    one, two = (
+        image_augment.augment_images(x, spec, ImageAugmentConfig(), generator(5)) for _ in range(2)
+    )
     assert torch.equal(one, two) and one.min() >= -2.01 and one.max() <= 2.01
-    assert not torch.equal(one, image_augment.change(x, spec, ImageAugmentConfig(), generator(6)))
+    assert not torch.equal(
+        one, image_augment.augment_images(x, spec, ImageAugmentConfig(), generator(6))
+    )
 
 
 def test_erasing_covers_part_of_each_face():
     spec, x = ImageSpec(40), torch.zeros(30, 40, 40, 1)
-    found = image_augment.change(x, spec, replace(STILL, erase_p=1, erase_share=0.3), generator())
+    found = image_augment.augment_images(
+        x, spec, replace(STILL, erase_p=1, erase_share=0.3), generator()
+    )
     covered = (found > -1.99).float().mean((1, 2, 3))
     assert covered[covered > 0].min() > 0 and covered.max() <= 0.36**2
 
@@ -177,7 +183,7 @@ def test_the_tie_pulls_dimensions_to_their_class_and_leaves_the_classes():
     with torch.no_grad():
         logits[0, CLASSES.index("happiness")] = logits[1, CLASSES.index("contempt")] = 20.0
     dimensions = torch.tensor([[0.72, 0.74], [0.5, 0.5]], requires_grad=True)
-    loss = losses.tie_loss(dimensions, logits, middle)
+    loss = losses.class_consistency_loss(dimensions, logits, middle)
     loss.backward()
     assert dimensions.grad[0].abs().max() < 1e-6 and logits.grad is None
     assert torch.isfinite(loss) and loss > 0  # contempt: the other classes speak, all alike
@@ -285,7 +291,7 @@ def test_mixing_mixes_what_was_said_too(table, recipe, tmp_path):
 def _after(look, n):
     """A generator that has drawn all that the changes of n pictures take."""
     made = generator()
-    image_augment.change(torch.zeros(n, 32, 32, 1), ImageSpec(32), look, made)
+    image_augment.augment_images(torch.zeros(n, 32, 32, 1), ImageSpec(32), look, made)
     return made
 
 
@@ -310,7 +316,7 @@ def test_a_run_of_faces_finishes_and_tells_what_it_is(run):
     history = run.history()
     assert history[-1]["train"]["class_consistency"] > 0 and "accuracy" in history[-1]["valid"]
     report = run.report.read_text(encoding="utf-8")
-    assert ">nan<" not in report and "seen as" in report
+    assert ">nan<" not in report and "votes; predicted" in report
 
 
 def test_a_run_of_faces_is_exported_and_used(run, table):
@@ -346,10 +352,10 @@ def test_the_command_refuses_what_does_not_fit(table, capsys):
 
 def test_the_command_distils_faces(table, tmp_path, capsys):
     text = (
-        'schema = 1\ntask = "face"\n[teacher]\nname = "none-face"\n[student]\n'
+        'schema = 2\ntask = "face"\n[teacher]\nname = "none-face"\n[student]\n'
         'name = "mobilenetv3-small-face"\noptions = { width = 0.25, size = 32 }\n'
         "[distill]\nepochs = 1\nbatch = 16\nloss = { votes = 1.0 }\n"
-        '[stop]\nmetric = "valid.accuracy"\n'
+        '[early_stopping]\nmetric = "valid.accuracy"\n'
     )
     (tmp_path / "tiny.toml").write_text(text, encoding="utf-8")
     out = tmp_path / "run"

@@ -44,7 +44,7 @@ def taught(sounds: list[np.ndarray]) -> Callable[[str], Student]:
         student = make_student(name)
         features = [torch.from_numpy(log_mel(s, student.spec)) for s in sounds]
         frames = torch.cat(features)
-        student.normalise_from(frames.mean(0), frames.std(0))
+        student.normalize_from(frames.mean(0), frames.std(0))
         _settle(student, features)
         targets = torch.stack(
             [torch.stack([f.mean(), f.std(), f[:, :8].mean() - f.mean()]) for f in features]

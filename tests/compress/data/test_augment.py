@@ -5,9 +5,9 @@ from edgeemo.compress.data import augment as a
 from edgeemo.compress.recipes import AugmentConfig
 
 RNG = np.random.default_rng
-RATE = a.RATE
-TONE = np.sin(2 * np.pi * 1000 * np.arange(2 * RATE) / RATE).astype(np.float32) * 0.3
-OTHER = (RNG(9).normal(size=RATE) * 0.01).astype(np.float32)
+SAMPLE_RATE = a.SAMPLE_RATE
+TONE = np.sin(2 * np.pi * 1000 * np.arange(2 * SAMPLE_RATE) / SAMPLE_RATE).astype(np.float32) * 0.3
+OTHER = (RNG(9).normal(size=SAMPLE_RATE) * 0.01).astype(np.float32)
 
 
 def power(x):
@@ -51,15 +51,15 @@ def test_off_means_off():
 
 @pytest.mark.parametrize("snr", [-5.0, 0.0, 20.0])
 def test_noise_has_the_ratio_asked_for(snr):
-    noise = a.coloured_noise(len(TONE), 1.0, RNG(0))
+    noise = a.colored_noise(len(TONE), 1.0, RNG(0))
     added = a.add_at_snr(TONE, noise, snr) - TONE
     assert 10 * np.log10(power(TONE) / power(added)) == pytest.approx(snr, abs=0.01)
 
 
 @pytest.mark.parametrize("slope", [0.0, 1.0, 2.0])
 def test_noise_falls_as_its_colour_says(slope):
-    spectrum = np.abs(np.fft.rfft(a.coloured_noise(1 << 17, slope, RNG(0)))) ** 2
-    f = np.fft.rfftfreq(1 << 17, 1 / RATE)
+    spectrum = np.abs(np.fft.rfft(a.colored_noise(1 << 17, slope, RNG(0)))) ** 2
+    f = np.fft.rfftfreq(1 << 17, 1 / SAMPLE_RATE)
     bands = [spectrum[(f >= lo) & (f < 2 * lo)].mean() for lo in (250, 500, 1000, 2000)]
     fall = np.diff(10 * np.log10(bands))
     assert np.allclose(fall, -10 * slope * np.log10(2), atol=0.5)
@@ -68,24 +68,24 @@ def test_noise_falls_as_its_colour_says(slope):
 def test_speed_moves_length_and_pitch():
     fast = a.change_speed(TONE, 1.1)
     assert len(fast) == pytest.approx(len(TONE) / 1.1, abs=2)
-    peak = np.argmax(np.abs(np.fft.rfft(fast))) * RATE / len(fast)
+    peak = np.argmax(np.abs(np.fft.rfft(fast))) * SAMPLE_RATE / len(fast)
     assert peak == pytest.approx(1100, abs=2)
 
 
 def test_reverberation_rings_and_keeps_the_level():
-    click = np.zeros(RATE, np.float32)
+    click = np.zeros(SAMPLE_RATE, np.float32)
     click[100] = 1
     wet = a.reverberate(click, 0.4, RNG(0))
     assert np.argmax(np.abs(wet)) == 100 and np.abs(wet[:100]).max() < 1e-6
     assert power(wet) == pytest.approx(power(click), rel=1e-3)
-    early, late = (power(wet[100 + int(t * RATE) :][:800]) for t in (0.05, 0.25))
+    early, late = (power(wet[100 + int(t * SAMPLE_RATE) :][:800]) for t in (0.05, 0.25))
     # 60 dB in 0.4 s are 30 dB in 0.2 s.
     assert 10 * np.log10(early / late) == pytest.approx(30, abs=3)
 
 
 def test_band_limits_are_half_power():
     for hz, gain in ((300, 0.5), (3000, 0.5), (1000, 1.0)):
-        x = np.sin(2 * np.pi * hz * np.arange(RATE) / RATE).astype(np.float32)
+        x = np.sin(2 * np.pi * hz * np.arange(SAMPLE_RATE) / SAMPLE_RATE).astype(np.float32)
         assert power(a.limit_band(x, 300, 3000)) / power(x) == pytest.approx(gain, rel=0.02)
 
 
@@ -96,6 +96,6 @@ def test_mix_brings_the_second_clip_to_the_same_level():
 
 
 def test_crop_is_at_most_the_length():
-    assert len(a.crop(TONE, 1.0, RNG(0))) == RATE
-    assert np.array_equal(a.crop(TONE, 1.0, None), TONE[:RATE])
+    assert len(a.crop(TONE, 1.0, RNG(0))) == SAMPLE_RATE
+    assert np.array_equal(a.crop(TONE, 1.0, None), TONE[:SAMPLE_RATE])
     assert a.crop(TONE, 9.0, RNG(0)) is TONE

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from edgeemo.compress.data import open_dataset
-from edgeemo.compress.data.faces import VOTES
+from edgeemo.compress.data.fer import VOTES
 from edgeemo.compress.data.splits import split_as_published
 from edgeemo.errors import BadData
 
@@ -44,8 +44,8 @@ def ferplus(tmp_path):
         ],
         "Test": ['fer0032220.png,"(0, 0, 48, 48)",10,0,0,0,0,0,0,0,0,0'],
     }
-    for part, lines in rows.items():
-        folder = tmp_path / "plus" / f"FER2013{part}"
+    for split, lines in rows.items():
+        folder = tmp_path / "plus" / f"FER2013{split}"
         put(folder / "label.csv", "\n".join(lines) + "\n")
         for line in lines:
             name = line.split(",")[0]
@@ -59,7 +59,7 @@ def test_ferplus_folders_keep_the_votes(ferplus):
     found = by_id(open_dataset(ferplus))
     first = found["FER2013Train/fer0000000.png"]
     assert first.votes == {"neutral": 0.4, "sadness": 0.1, "anger": 0.3, "disgust": 0.2}
-    assert (first.task, first.part, first.emotion, first.corpus) == (
+    assert (first.task, first.split, first.emotion, first.corpus) == (
         "face",
         "train",
         None,
@@ -75,9 +75,9 @@ def test_ferplus_folders_keep_the_votes(ferplus):
 
 def test_the_published_parts_stay_apart_and_repeats_leave(ferplus):
     train, valid, test = split_as_published(open_dataset(ferplus).clips, 1, (0.8, 0.1, 0.1))
-    assert [c.part for c in train] == ["train", "train"]
+    assert [c.split for c in train] == ["train", "train"]
     assert [c.id for c in valid] == ["FER2013Valid/fer0028638.png"]  # the other is in Train too
-    assert [c.part for c in test] == ["test"]
+    assert [c.split for c in test] == ["test"]
 
 
 def test_a_short_row_of_ferplus_is_named(ferplus):
@@ -103,7 +103,7 @@ ROWS = [(0, 10, "Training"), (3, 20, "Training"), (6, 30, "PublicTest"), (5, 40,
 def test_fer2013_alone_has_its_own_order_of_classes(tmp_path):
     fer2013(tmp_path, ROWS)
     found = list(open_dataset(tmp_path))
-    told = sorted((c.part, c.emotion, int(c.image()[0, 0, 0])) for c in found)
+    told = sorted((c.split, c.emotion, int(c.image()[0, 0, 0])) for c in found)
     assert told == [
         ("test", "surprise", 40),
         ("train", "anger", 10),
@@ -152,7 +152,7 @@ def test_tables_of_votes_and_of_expressions(tmp_path):
         pa.table({"name": ["a.png"], "image": [picture(7)], **votes}), tmp_path / "valid.parquet"
     )
     found = list(open_dataset(tmp_path))
-    assert [(c.part, c.emotion, c.votes) for c in found] == [("valid", "fear", {"fear": 1.0})]
+    assert [(c.split, c.emotion, c.votes) for c in found] == [("valid", "fear", {"fear": 1.0})]
     people = {
         "name": ["x", "y"],
         "image": [picture(1, ending=".jpg"), picture(2, ending=".jpg")],
@@ -189,7 +189,7 @@ def test_affectnet_as_first_given_out(tmp_path):
     assert happy.emotion == "happiness" and happy.box == (10, 12, 70, 76)
     arousal, dominance, valence = happy.dimensions
     assert (arousal, valence) == (0.375, 0.75) and math.isnan(dominance)
-    assert (contempt.emotion, contempt.dimensions, contempt.part) == ("contempt", None, "valid")
+    assert (contempt.emotion, contempt.dimensions, contempt.split) == ("contempt", None, "valid")
     assert happy.image().shape == (99, 99, 3)
 
 
@@ -199,13 +199,13 @@ def test_affectnet_as_given_out_now(tmp_path):
         np.save(buffer, np.array(text))  # the release writes numbers as text
         return buffer.getvalue()
 
-    for part, number, label in (("train_set", 5, "6"), ("val_set", 9, "0")):
-        put(tmp_path / part / "images" / f"{number}.jpg", picture(number, ending=".jpg"))
+    for split, number, label in (("train_set", 5, "6"), ("val_set", 9, "0")):
+        put(tmp_path / split / "images" / f"{number}.jpg", picture(number, ending=".jpg"))
         for kind, value in (("exp", label), ("val", "-0.5"), ("aro", "0.5")):
-            put(tmp_path / part / "annotations" / f"{number}_{kind}.npy", array(value))
+            put(tmp_path / split / "annotations" / f"{number}_{kind}.npy", array(value))
     found = by_id(open_dataset(tmp_path))
     angry = found["train_set/images/5.jpg"]
-    assert (angry.emotion, angry.part, angry.dimensions[0], angry.dimensions[2]) == (
+    assert (angry.emotion, angry.split, angry.dimensions[0], angry.dimensions[2]) == (
         "anger",
         "train",
         0.75,
@@ -229,7 +229,7 @@ def test_rafdb(tmp_path):
         )
     found = by_id(open_dataset(tmp_path))
     assert found["train_00001.jpg"].emotion == "sadness"
-    assert (found["test_0001.jpg"].emotion, found["test_0001.jpg"].part) == ("fear", "test")
+    assert (found["test_0001.jpg"].emotion, found["test_0001.jpg"].split) == ("fear", "test")
     assert found["test_0001.jpg"].image().shape == (100, 100, 3)
 
 

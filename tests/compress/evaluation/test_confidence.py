@@ -13,7 +13,7 @@ import edgeemo
 from edgeemo.artifacts.confidence import describe
 from edgeemo.artifacts.tflite import read_tflite
 from edgeemo.compress.data import DataSet, shipped_speech
-from edgeemo.compress.evaluation.confidence import LEAST_CLIPS, degrade, learn_confidence, music
+from edgeemo.compress.evaluation.confidence import MIN_CLIPS, degrade, learn_confidence, music
 from edgeemo.compress.pipeline import distill
 from edgeemo.compress.recipes import AugmentConfig, DataConfig, DistillConfig
 from edgeemo.compress.run import Run, RunSummary
@@ -104,7 +104,7 @@ def test_too_few_clips_or_people_have_none(finished: Finished, rows: Any) -> Non
     run, _ = finished
     student = run.student()
     clean = rows.take(rows.copy == 0)
-    assert len(clean) < LEAST_CLIPS
+    assert len(clean) < MIN_CLIPS
     assert learn_confidence(student, clean, 1.0, 4.0, 0) is None
-    of_one = rows.take(np.zeros(LEAST_CLIPS, int))
+    of_one = rows.take(np.zeros(MIN_CLIPS, int))
     assert learn_confidence(student, of_one, 1.0, 4.0, 0) is None

@@ -15,7 +15,7 @@ from edgeemo.compress.data import shipped_speech
 from edgeemo.compress.teachers import load_teacher
 from edgeemo.compress.teachers.builtin import FILE
 from edgeemo.compress.teachers.heads import Heads, HeadsSettings, text_independent
-from edgeemo.compress.teachers.whisper_trunk import Rounded, WhisperTrunk, read_ctranslate2
+from edgeemo.compress.teachers.whisper_encoder import Rounded, WhisperEncoder, read_ctranslate2
 from edgeemo.errors import BadArtifact
 
 WIDTH = 24
@@ -80,7 +80,7 @@ def test_a_file_cut_short_is_refused(tmp_path: Path, keep: int) -> None:
 
 def test_another_model_is_refused() -> None:
     with pytest.raises(BadArtifact, match="conv1/weight"):
-        WhisperTrunk({"decoder/embedding": np.zeros((2, 2), np.float16)})
+        WhisperEncoder({"decoder/embedding": np.zeros((2, 2), np.float16)})
 
 
 def test_rounding_keeps_half_a_step() -> None:
@@ -91,7 +91,7 @@ def test_rounding_keeps_half_a_step() -> None:
 
 def test_the_trunk_is_the_encoder_of_torch() -> None:
     """Against torch's own transformer layer, given the same (rounded) weights."""
-    trunk = WhisperTrunk(whisper(1), layers=1).eval()
+    trunk = WhisperEncoder(whisper(1), layers=1).eval()
     layer = torch.nn.TransformerEncoderLayer(
         WIDTH, 6, 4 * WIDTH, 0.0, "gelu", batch_first=True, norm_first=True
     ).eval()
@@ -114,7 +114,7 @@ def test_the_trunk_is_the_encoder_of_torch() -> None:
 
 
 def test_level_beyond_80_decibels_below_the_peak_is_not_heard() -> None:
-    trunk = WhisperTrunk(whisper()).eval()
+    trunk = WhisperEncoder(whisper()).eval()
     decibels = torch.full((1, 20, 80), -90.0)
     decibels[0, 3] = 0.0
     lower = decibels.clone()

@@ -9,7 +9,7 @@ from onnx import TensorProto, helper
 from edgeemo.compress.teachers import load_teacher
 from edgeemo.compress.teachers.base import task_of
 from edgeemo.compress.teachers.hsemotion import spec_of
-from edgeemo.compress.teachers.votes import LabelsOnly
+from edgeemo.compress.teachers.labels_only import LabelsOnly
 from edgeemo.errors import BadArtifact, BadData, BadInput, BadRecipe
 from edgeemo.types import CLASSES
 
@@ -141,7 +141,7 @@ def test_a_described_teacher_of_faces(tmp_path):
     [
         ('order = ["valence", "-", "arousal"]', 'order = ["valence", "-"]', "order"),
         ("size = 32", "size = 8", "size"),
-        ("[adv]", '[input]\nkind = "samples"\n[adv]', "listens or looks"),
+        ("[adv]", '[input]\nkind = "samples"\n[adv]', "takes speech or faces"),
         ("mean = [0.0]", "mean = [0.0, 0.1]", "mean"),
     ],
 )

@@ -22,8 +22,8 @@ def test_ccc_loss_is_the_metric_over_the_batch():
 
 
 def test_spread_loss_sees_shrinking_and_nothing_else():
-    assert losses.spread_loss(tensor(Y * 2 + 5), tensor(Y)).item() == 0
-    half = losses.spread_loss(tensor(Y / 2), tensor(Y)).item()
+    assert losses.std_match_loss(tensor(Y * 2 + 5), tensor(Y)).item() == 0
+    half = losses.std_match_loss(tensor(Y / 2), tensor(Y)).item()
     assert half == pytest.approx(0.25, abs=0.003)
 
 
@@ -63,12 +63,17 @@ def test_interval_hinge_by_hand():
 def test_pair_penalty_from_co_votes():
     # Classes 0 and 1 are always named together, 2 alone, 3 never.
     votes = torch.tensor([[0.5, 0.5, 0, 0]] * 4 + [[0, 0, 1.0, 0]] * 4)
-    penalty = losses.pair_penalty(votes)
+    penalty = losses.cooccurrence_penalty(votes)
     assert torch.equal(penalty, penalty.T)
     assert penalty[0, 1] == 0 and penalty[0, 2] == 1 and penalty[1, 3] == 0
     together = torch.tensor([[9.0, 9.0, -9.0, -9.0]])
     apart = torch.tensor([[9.0, -9.0, 9.0, -9.0]])
-    assert losses.pair_loss(together, penalty) < 1e-3 < 0.4 < losses.pair_loss(apart, penalty)
+    assert (
+        losses.class_cooccurrence_loss(together, penalty)
+        < 1e-3
+        < 0.4
+        < losses.class_cooccurrence_loss(apart, penalty)
+    )
 
 
 def test_feature_loss_counts_only_masked_in_rows():

@@ -107,7 +107,7 @@ class Rounded(nn.Module):
         return self.values.float() * self.scale
 
 
-class WhisperTrunk(nn.Module):
+class WhisperEncoder(nn.Module):
     """Convolutions and the first `layers` transformer layers of a Whisper encoder.
 
     Args:
@@ -181,8 +181,8 @@ class _Layer(nn.Module):
             for part in mixed.split(width, dim=-1)
         )
         weights = (query @ key.transpose(2, 3) * (width // _HEADS) ** -0.5).softmax(-1)
-        heard = (weights @ value).transpose(1, 2).reshape(batch, tokens, width)
-        x = x + self.attend.second(heard)
+        attended = (weights @ value).transpose(1, 2).reshape(batch, tokens, width)
+        x = x + self.attend.second(attended)
         return x + self.expand.second(F.gelu(self.expand.first(x)))
 
 

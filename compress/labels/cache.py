@@ -1,4 +1,7 @@
-"""Where labels lie: Parquet files of some hundred rows, each under the address of what it is."""
+"""The cache of labels: Parquet files of some hundred rows, each row under the key of what it is.
+
+The key's column is called "address".
+"""
 
 from __future__ import annotations
 
@@ -23,8 +26,8 @@ def sha_of(what: Any) -> str:
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
 
 
-class Shards:
-    """The files of one folder. A file is written once, whole, and never changed.
+class LabelCache:
+    """The Parquet files of one folder. A file is written once, whole, and never changed.
 
     Args:
         folder: made with the first file.
@@ -33,22 +36,22 @@ class Shards:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def addresses(self) -> set[str]:
+    def cache_keys(self) -> set[str]:
         """Of all rows. A damaged file is removed with a warning, and its rows are made again."""
-        found: set[str] = set()
+        keys: set[str] = set()
         for path in self._files():
             try:
-                found.update(_addresses(path))
+                keys.update(_cache_keys(path))
             except (pa.ArrowException, OSError, KeyError) as error:
                 LOG.warning("%s is damaged and is made again (%s)", path, error)
                 path.unlink(missing_ok=True)
-        return found
+        return keys
 
-    def read(self, wanted: Collection[str]) -> dict[str, dict[str, Any]]:
-        """Rows by address, as far as they are there."""
-        missing, rows = set(wanted), {}
+    def read(self, keys: Collection[str]) -> dict[str, dict[str, Any]]:
+        """Rows by cache key, as far as they are there."""
+        missing, rows = set(keys), {}
         for path in self._files():
-            if missing and not missing.isdisjoint(_addresses(path)):
+            if missing and not missing.isdisjoint(_cache_keys(path)):
                 for row in pq.read_table(path).to_pylist():
                     if row["address"] in missing:
                         rows[row["address"]] = row
@@ -56,7 +59,7 @@ class Shards:
         return rows
 
     def write(self, columns: Mapping[str, Any]) -> None:
-        """Keep rows, by column; "address" is one of them.
+        """Add rows, given by column; "address" is one of them.
 
         Raises:
             BadData: the file cannot be written; the message tells what to do.
@@ -75,6 +78,6 @@ class Shards:
         return sorted(self.folder.glob("[0-9a-f]*.parquet"))
 
 
-def _addresses(path: Path) -> list[str]:
-    found: list[str] = pq.read_table(path, columns=["address"])["address"].to_pylist()
-    return found
+def _cache_keys(path: Path) -> list[str]:
+    keys: list[str] = pq.read_table(path, columns=["address"])["address"].to_pylist()
+    return keys

@@ -1,4 +1,4 @@
-"""No teacher at all: for students, and the built-in teacher, that learn people's votes alone."""
+"""No teacher at all: for students, and the built-in teacher, that learn annotators' votes alone."""
 
 from __future__ import annotations
 

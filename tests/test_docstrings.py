@@ -1,0 +1,152 @@
+"""Public functions of two or more arguments say what each is, and what they raise.
+
+Public is what has no underscore in its name, nor in its module's or its class's. Where a method
+fills in a contract that is written elsewhere, its docstring begins with "See".
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from edgeemo import errors
+
+ROOT = Path(__file__).resolve().parents[1]
+
+FAMILY = {
+    name
+    for name, value in vars(errors).items()
+    if isinstance(value, type) and issubclass(value, errors.EdgeemoError)
+}
+
+NOT_YET: frozenset[str] = frozenset(
+    {
+        "compress/run.py",
+        "compress/stages/base.py",
+        "compress/stages/channels.py",
+        "compress/stages/embedding.py",
+        "compress/stages/finetune.py",
+        "edgeemo/artifacts/confidence.py",
+        "edgeemo/artifacts/engine_compiler.py",
+        "edgeemo/artifacts/engine_linear.py",
+        "edgeemo/artifacts/flatbuffer.py",
+        "edgeemo/artifacts/reading.py",
+        "edgeemo/cli/predict.py",
+        "edgeemo/faces/detectors.py",
+        "edgeemo/faces/haar.py",
+        "edgeemo/faces/mediapipe.py",
+        "edgeemo/files.py",
+        "edgeemo/loading.py",
+        "edgeemo/vision/images.py",
+        "export/builtin_teacher.py",
+        "export/c_text.py",
+        "export/c_writer.py",
+        "export/graph.py",
+        "export/job.py",
+        "export/match_tensors.py",
+        "export/onnx_writer.py",
+        "export/parity.py",
+        "export/runtimes.py",
+        "export/streaming.py",
+        "export/tflite_graph.py",
+        "export/tflite_writer.py",
+        "export/tflm.py",
+    }
+)
+"""Files whose docstrings are not complete; none may be added."""
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def modules() -> list[Path]:
+    """Public modules of the three packages; links inside edgeemo are not followed."""
+    files = [
+        file
+        for package in ("edgeemo", "compress", "export")
+        for file in (ROOT / package).rglob("*.py")
+        if not any(parent.is_symlink() for parent in file.parents)
+    ]
+
+    def private(file: Path) -> bool:
+        names = file.relative_to(ROOT).parts
+        return any(name.startswith("_") and name != "__init__.py" for name in names)
+
+    return sorted(file for file in files if not private(file))
+
+
+def functions(tree: ast.Module | ast.ClassDef, owner: str = "") -> Iterator[tuple[str, Function]]:
+    """Public functions, and public methods of public classes, by their full name."""
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            yield from functions(node, f"{owner}{node.name}.")
+        elif isinstance(node, Function) and not node.name.startswith("_"):
+            yield f"{owner}{node.name}", node
+
+
+def arguments(function: Function, method: bool) -> list[str]:
+    """Names of a function's arguments, without self or cls."""
+    a = function.args
+    names = [x.arg for x in (*a.posonlyargs, *a.args, a.vararg, *a.kwonlyargs, a.kwarg) if x]
+    return names[1:] if method and names[:1] in (["self"], ["cls"]) else names
+
+
+def raised(node: ast.AST) -> Iterator[str]:
+    """Errors of edgeemo that a function raises by name, not those of functions inside it."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, (*Function.__args__, ast.Lambda)):
+            continue
+        if isinstance(child, ast.Raise) and isinstance(child.exc, ast.Call):
+            name = ast.unparse(child.exc.func)
+            if name in FAMILY:
+                yield name
+        yield from raised(child)
+
+
+def faults(source: str) -> list[str]:
+    """What is missing in the docstrings of a module."""
+    found = []
+    for name, function in functions(ast.parse(source)):
+        doc = ast.get_docstring(function) or ""
+        if doc.startswith("See "):
+            continue
+        if len(arguments(function, "." in name)) > 1 and "Args:" not in doc:
+            found.append(f"{name}: Args")
+        if any(raised(function)) and "Raises:" not in doc:
+            found.append(f"{name}: Raises")
+    return found
+
+
+def test_arguments_and_errors_are_told() -> None:
+    incomplete = {
+        path: missing
+        for file in modules()
+        if (path := file.relative_to(ROOT).as_posix()) not in NOT_YET
+        and (missing := faults(file.read_text(encoding="utf-8")))
+    }
+    assert incomplete == {}
+
+
+def test_the_list_names_files_that_exist() -> None:
+    assert {*NOT_YET} <= {file.relative_to(ROOT).as_posix() for file in modules()}
+
+
+@pytest.mark.parametrize(
+    ("source", "missing"),
+    [
+        ('def f(a, b):\n    """Sum."""', ["f: Args"]),
+        ('def f(a, *, b):\n    """Sum.\n\n    Args:\n        a: x.\n        b: y.\n    """', []),
+        ('def f(a):\n    """One."""\n    if a:\n        raise BadInput("a")', ["f: Raises"]),
+        ('def f(a):\n    """One."""\n    raise ValueError(a)', []),
+        ('def f():\n    """In."""\n    def g(a, b):\n        raise BadInput("a")', []),
+        ('class C:\n    def f(self, a):\n        """One."""', []),
+        ('class C:\n    def f(self, a, b):\n        """Two."""', ["C.f: Args"]),
+        ('class C:\n    def f(self, a, b):\n        """See Other.f."""', []),
+        ('class _C:\n    def f(self, a, b):\n        """Two."""', []),
+        ("def _f(a, b):\n    pass", []),
+    ],
+)
+def test_the_rule(source: str, missing: list[str]) -> None:
+    assert faults(source) == missing
