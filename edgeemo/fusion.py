@@ -9,6 +9,7 @@ people are; how good each is at this moment, its confidence and its age say.
 from __future__ import annotations
 
 import math
+import threading
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -50,14 +51,15 @@ class Fusion:
     """Keeps the latest estimates of both sides and joins those that are of one time.
 
     Times are seconds on one clock. A side may be missing at any time, from the beginning or for a
-    while; with one side the estimate is that side's own, unchanged. One object belongs to one
-    thread.
+    while; with one side the estimate is that side's own, unchanged. Sides may come from threads of
+    their own.
     """
 
     def __init__(self) -> None:
         self._sides: dict[str, deque[Emotion]] = {
             side: deque(maxlen=_KEPT) for side in ("voice", "face")
         }
+        self._lock = threading.Lock()
 
     def voice(self, emotion: Emotion) -> None:
         """Take an estimate of speech; `emotion.end` is its time.
@@ -77,8 +79,9 @@ class Fusion:
 
     def reset(self) -> None:
         """Forget all estimates: time may begin at 0 again."""
-        for estimates in self._sides.values():
-            estimates.clear()
+        with self._lock:
+            for estimates in self._sides.values():
+                estimates.clear()
 
     def estimate(self, at_seconds: float) -> Fused:
         """What is known at a time.
@@ -119,16 +122,19 @@ class Fusion:
 
     def _take(self, side: str, emotion: Emotion) -> None:
         estimates = self._sides[side]
-        if estimates and emotion.end < estimates[-1].end:
-            raise BadInput(
-                f"{side}: the estimate ends at {emotion.end:g} s, the last one at "
-                f"{estimates[-1].end:g} s; give them in order, or reset() first"
-            )
-        estimates.append(emotion)
+        with self._lock:
+            if estimates and not emotion.end >= estimates[-1].end:  # also refuses NaN
+                raise BadInput(
+                    f"{side}: the estimate ends at {emotion.end:g} s, the last one at "
+                    f"{estimates[-1].end:g} s; give them in order (a stream keeps its clock with "
+                    "gap() and reset(stream.seconds)), or reset() first"
+                )
+            estimates.append(emotion)
 
     def _latest(self, side: str, at: float) -> Emotion | None:
-        past = (e for e in reversed(self._sides[side]) if e.end <= at + _SAME_TIME)
-        return next(past, None)
+        with self._lock:
+            past = (e for e in reversed(self._sides[side]) if e.end <= at + _SAME_TIME)
+            return next(past, None)
 
 
 def _unusable(emotion: Emotion | None, at: float) -> str:

@@ -24,6 +24,8 @@ HELP = (
 
 Report = dict[str, Any]
 
+_SUBSTITUTES = {"ai-edge-litert": "tflite-runtime"}
+
 _TEACHERS = "edgeemo-teachers"  # of no extra, because it is on no index
 
 # Flags of /proc/cpuinfo that decide how fast int8 and float run, x86 first, then ARM.
@@ -119,7 +121,7 @@ def _extras() -> list[Report]:
     return [
         {
             "name": extra or "core",
-            "packages": {name: _version(name) for name in sorted(names, key=str.lower)},
+            "packages": dict(_installed(name) for name in sorted(names, key=str.lower)),
             "install": f"pip install 'edgeemo[{extra}]'" if extra else "pip install edgeemo",
         }
         for extra, names in packages.items()
@@ -130,6 +132,15 @@ def _extras() -> list[Report]:
             "install": f"{teachers_package.INSTALL} (in edgeemo's repository)",
         }
     ]
+
+
+def _installed(package: str) -> tuple[str, str | None]:
+    """A package, or the one that serves in its place where it is missing; and the version."""
+    version, other = _version(package), _SUBSTITUTES.get(package, package)
+    # The substitute's wheels were built for numpy 1; see edgeemo.backends.tflite.
+    if version is None and (_version("numpy") or "").startswith("1."):
+        package, version = (other, _version(other)) if _version(other) else (package, None)
+    return package, version
 
 
 def _version(package: str) -> str | None:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeemo.errors import BadInput, DeviceLost, require
+from edgeemo.errors import BadInput, DeviceLost, EdgeemoError, require
 from edgeemo.quiet import quiet
+from edgeemo.vision.video import Video
 
 Image = NDArray[np.uint8]
 """RGB, [height, width, 3]."""
@@ -26,13 +27,15 @@ class _Video:
 
     Attributes:
         name: what is looked at.
+        path: of a file; None for a camera.
         drops: pictures that nobody took before the next one came.
     """
 
-    def __init__(self, name: str, capture: Any) -> None:
+    def __init__(self, name: str, close: Callable[[], object]) -> None:
         self.name = name
+        self.path: Path | None = None
         self.drops = 0
-        self._capture = capture
+        self._close = close
         self._changed = threading.Condition()
         self._newest: tuple[float, Image] | None = None
         self._stopped = self._ended = False
@@ -51,7 +54,7 @@ class _Video:
         if self._thread is not None:
             self._thread.join()
             self._thread = None
-        self._capture.release()
+        self._close()
 
     def _start(self) -> None:
         self._thread = threading.Thread(target=self._read, name="edgeemo-video", daemon=True)
@@ -66,7 +69,7 @@ class _Video:
                     self.drops += self._newest is not None
                     self._newest = (seconds, picture)
                     self._changed.notify_all()
-        except DeviceLost as error:
+        except EdgeemoError as error:
             self._error = error
         finally:
             with self._changed:
@@ -81,7 +84,7 @@ class _Video:
 
         Raises:
             DeviceLost: the camera went away.
-            BadInput: it was not entered with `with`.
+            BadInput: it was not entered with `with`, or a file cannot be read on.
         """
         if self._thread is None:
             raise BadInput(f"{self.name} is not open; use it in a with statement")
@@ -99,17 +102,16 @@ class _Video:
                 self._changed.notify_all()
             yield taken
 
-    def _rgb(self, picture: Any) -> Image:
-        # OpenCV's order is blue, green, red.
-        rgb: Image = np.ascontiguousarray(picture[:, :, ::-1])
-        return rgb
-
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name}, {self.drops} drops)"
 
 
 class Camera(_Video):
     """A camera; made by `camera`. Iterate over it for (seconds, picture)."""
+
+    def __init__(self, name: str, capture: Any) -> None:
+        super().__init__(name, capture.release)
+        self._capture = capture
 
     def __enter__(self) -> Camera:
         self._start()
@@ -125,7 +127,8 @@ class Camera(_Video):
                 if first:
                     begun, first = now, False
                 last = now
-                yield now - begun, self._rgb(picture)
+                # OpenCV's order is blue, green, red.
+                yield now - begun, np.ascontiguousarray(picture[:, :, ::-1])
             elif now - last > LOST_SECONDS:
                 raise DeviceLost(f"{self.name} gives no more pictures; is it still plugged in?")
             else:
@@ -135,24 +138,18 @@ class Camera(_Video):
 class VideoFile(_Video):
     """A video file in a camera's place; made by `video_file`."""
 
-    def __init__(self, name: str, capture: Any, fast: bool) -> None:
-        super().__init__(name, capture)
-        self._fast = fast
+    def __init__(self, path: Path, video: Video, fast: bool) -> None:
+        super().__init__(str(path), video.close)
+        self.path = path
+        self._video, self._fast = video, fast
 
     def __enter__(self) -> VideoFile:
         self._start()
         return self
 
     def _pictures(self) -> Iterator[tuple[float, Image]]:
-        cv2: Any = require("cv2", "vision")
-        rate = self._capture.get(cv2.CAP_PROP_FPS) or 25.0
-        begun, count = time.monotonic(), 0
-        while True:
-            good, picture = self._capture.read()
-            if not good:
-                return
-            seconds = count / rate
-            count += 1
+        begun = time.monotonic()
+        for seconds, picture in self._video.frames():
             with self._changed:
                 if self._fast:
                     # Every picture is seen: wait until the last one was taken.
@@ -162,7 +159,7 @@ class VideoFile(_Video):
                     self._changed.wait_for(lambda: self._stopped, max(0.0, due))
                 if self._stopped:
                     return
-            yield seconds, self._rgb(picture)
+            yield seconds, picture
 
 
 def camera(index: int = 0) -> Camera:
@@ -178,7 +175,9 @@ def camera(index: int = 0) -> Camera:
     """
     if isinstance(index, bool) or not isinstance(index, int) or index < 0:
         raise BadInput(f"camera is {index!r}; expected a number from 0")
-    capture = _open(index)
+    cv2: Any = require("cv2", "vision")
+    with quiet():
+        capture = cv2.VideoCapture(index)
     if not capture.isOpened():
         raise DeviceLost(
             f"camera {index} cannot be opened; is it plugged in, and no other program using it?"
@@ -190,22 +189,11 @@ def video_file(path: str | Path, *, fast: bool = False) -> VideoFile:
     """A video file that is used like a camera.
 
     Args:
-        path: what OpenCV reads (extra "vision").
+        path: what `edgeemo.vision.video.Video` reads (extra "vision").
         fast: every picture, as fast as they are taken; else at real speed, as from a camera.
 
     Raises:
         BadInput: no such file, or not a video.
         MissingExtra: OpenCV is not installed.
     """
-    if not Path(path).is_file():
-        raise BadInput(f"{path}: no such file; give the path of a video")
-    capture = _open(str(path))
-    if not capture.isOpened():
-        raise BadInput(f"{path}: cannot be read as video")
-    return VideoFile(str(path), capture, fast)
-
-
-def _open(source: int | str) -> Any:
-    cv2: Any = require("cv2", "vision")
-    with quiet():
-        return cv2.VideoCapture(source)
+    return VideoFile(Path(path), Video(path), fast)

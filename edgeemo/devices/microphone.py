@@ -35,9 +35,11 @@ class Microphone:
 
     Attributes:
         name: what the system calls the device.
+        path: None, as it is no file.
         rate: the device's own sample rate in Hz; blocks are at RATE all the same.
         overruns: times that sound was lost, because the system or the reader was too slow.
-            After one the sound has a gap: reset the stream that it goes to.
+        lost_seconds: how much sound that was, as far as the clock tells; what has been added since
+            the last block is in front of the next one: give it to `Stream.gap`.
         repaired: samples that were not finite and became 0.
         muted_seconds: sound at the end of what was heard that is exactly 0. A live microphone
             has noise; some seconds of nothing mean that it is muted.
@@ -45,8 +47,10 @@ class Microphone:
 
     def __init__(self, library: Library, device: Input) -> None:
         self.name, self.rate = device.name, device.rate
+        self.path: Path | None = None
         self.overruns = self.repaired = 0
-        self.muted_seconds = 0.0
+        self.lost_seconds = self.muted_seconds = 0.0
+        self._taken_at: float | None = None  # when the last block came
         self._library, self._device = library, device
         self._capture: Capture | None = None
         self._resample: Any = None
@@ -131,11 +135,16 @@ class Microphone:
     def _take(self, block: NDArray[np.float32], overflow: bool) -> None:
         """In the device's thread: keep a copy, never wait."""
         mono = block.mean(axis=1, dtype=np.float32) if block.shape[1] > 1 else block[:, 0].copy()
+        now, before = time.monotonic(), self._taken_at
+        self._taken_at = now
         with self._changed:
-            self.overruns += overflow
+            if overflow:
+                self.overruns += 1
+                elapsed = 0.0 if before is None else now - before
+                self.lost_seconds += max(0.0, elapsed - len(mono) / self.rate)
             self._waiting.append(mono)
             if len(self._waiting) > HELD_SECONDS / BLOCK_SECONDS:
-                self._waiting.popleft()
+                self.lost_seconds += len(self._waiting.popleft()) / self.rate
                 self.overruns += 1
             self._changed.notify()
 
@@ -196,15 +205,17 @@ class SoundFile:
 
     Attributes:
         name: the path.
+        path: the path.
         rate: RATE.
-        overruns, repaired: 0, as a file loses nothing.
+        overruns, repaired, lost_seconds: 0, as a file loses nothing.
         muted_seconds: as a microphone's.
     """
 
     def __init__(self, path: str | Path, fast: bool) -> None:
         self.name, self.rate = str(path), RATE
+        self.path: Path | None = Path(path)
         self.overruns = self.repaired = 0
-        self.muted_seconds = 0.0
+        self.lost_seconds = self.muted_seconds = 0.0
         self._path, self._fast = path, fast
         self._stopped = threading.Event()
 

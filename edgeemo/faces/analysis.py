@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from edgeemo.errors import BadInput
@@ -28,7 +30,7 @@ class Tracked:
 
 
 class Faces:
-    """A model of faces and a detector. One thread at a time.
+    """A model of faces and a detector. Threads that use one at once wait for each other.
 
         faces = Faces(edgeemo.load("efficientnet-lite0-face"))
         for emotion in faces.find(read_picture("photo.jpg")):
@@ -50,6 +52,7 @@ class Faces:
             raise BadInput(f"{session.card.name} is a model of {session.card.task}, not of faces")
         self.session = session
         self.detector = open_detector(detector) if isinstance(detector, str) else detector
+        self._lock = threading.RLock()
 
     def find(self, image: Pixels) -> list[Emotion]:
         """An estimate for each face of a picture, with its box, the surest face first.
@@ -60,7 +63,8 @@ class Faces:
         Raises:
             BadInput: not such a picture.
         """
-        return [self._estimate(image, face) for face in self.detector.find(image)]
+        with self._lock:
+            return [self.estimate(image, face) for face in self.detector.find(image)]
 
     def track(
         self, frames: Iterable[tuple[float, Pixels]]
@@ -73,6 +77,9 @@ class Faces:
 
         Yields:
             Seconds and the faces that were found in that frame.
+
+        Raises:
+            BadInput: as `TrackingSession.push`.
         """
         follower = self.follower()
         for seconds, image in frames:
@@ -82,36 +89,63 @@ class Faces:
         """For frames that come one by one."""
         return TrackingSession(self)
 
-    def _estimate(self, image: Pixels, face: Face) -> Emotion:
+    def estimate(self, image: Pixels, face: Face) -> Emotion:
+        """The estimate for one face that was found.
+
+        Args:
+            image: uint8 [height, width, 3], RGB.
+            face: where it is.
+
+        Raises:
+            BadInput: not such a picture, or the box lies outside of it.
+        """
         # A picture that is a face gets no margin; box=None says so.
-        cut = None if isinstance(self.detector, Whole) else face.box
-        found = self.session.predict(image, box=cut)
+        box = None if isinstance(self.detector, Whole) else face.box
+        with self._lock:
+            emotion = self.session.predict(image, box=box)
         left, top, right, bottom = (round(v) for v in face.box)
-        return replace(found, box=(left, top, right, bottom))
+        return replace(emotion, box=(left, top, right, bottom))
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other threads from the model and the detector for a while."""
+        with self._lock:
+            yield
 
 
 class TrackingSession:
-    """Keeps each face's number from frame to frame; made by `Faces.follower`."""
+    """Keeps each face's number from frame to frame; made by `Faces.follower`.
+
+    One thread at a time; a second one that comes in between gets BadInput.
+    """
 
     def __init__(self, faces: Faces) -> None:
         self._faces = faces
         self._tracker = Tracker(faces.detector)
+        self._lock = threading.Lock()
 
     def push(self, seconds: float, image: Pixels) -> list[Tracked]:
         """The faces of the next frame.
 
         Args:
-            seconds: its time, not before that of the frame before.
+            seconds: its time, finite and not before that of the frame before.
             image: uint8 [height, width, 3], RGB.
 
         Raises:
-            BadInput: not such a picture.
+            BadInput: not such a picture or time, or another thread is inside.
         """
-        found = []
-        for track in self._tracker.push(seconds, image):
-            emotion = self._faces._estimate(image, track.face)
-            found.append(Tracked(track.id, replace(emotion, start=seconds, end=seconds)))
-        return found
+        if not self._lock.acquire(blocking=False):
+            raise BadInput("the faces are in use by another thread; give each its own follower()")
+        try:
+            with self._faces.alone():
+                tracks = self._tracker.push(seconds, image)
+                emotions = [self._faces.estimate(image, track.face) for track in tracks]
+        finally:
+            self._lock.release()
+        return [
+            Tracked(track.id, replace(emotion, start=seconds, end=seconds))
+            for track, emotion in zip(tracks, emotions, strict=True)
+        ]
 
     def reset(self) -> None:
         """Forget all faces."""

@@ -31,8 +31,8 @@ FILE = "detectors/face_detection_short_range.tflite"
 """The network, in the package edgeemo-teachers."""
 
 SMALLEST = 40.0
-"""Pixels: smaller faces are not looked for in a picture. In pictures with more than 2000 pixels on
-the longer side, a fiftieth of it."""
+"""Pixels: smaller faces are not looked for in a picture. In pictures with more than 3840 pixels on
+the longer side, a 96th of it."""
 
 _SIDE = 128  # the network's own pictures
 _GRIDS = ((8, 2), (16, 6))  # pixels from cell to cell, anchors in each
@@ -199,7 +199,7 @@ def views(width: int, height: int) -> list[View]:
     """
     longer = max(width, height)
     # Small pictures are enlarged to what the network was made for.
-    scale = min(max(SMALLEST, longer / 50) / _FACE, longer / _SIDE)
+    scale = min(max(SMALLEST, longer / 96) / _FACE, longer / _SIDE)
     found: list[View] = []
     while True:
         rows, columns = _spans(height / scale), _spans(width / scale)

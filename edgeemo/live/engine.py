@@ -11,9 +11,10 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
-from edgeemo.errors import EdgeemoError
+from edgeemo.errors import EdgeemoError, printable
 from edgeemo.fusion import STALE_SECONDS, Fusion
 from edgeemo.live.state import Block, Item, Picture, State
+from edgeemo.live.video_sound import NoSound
 from edgeemo.live.workers import (
     Event,
     PictureSource,
@@ -184,7 +185,8 @@ class Engine:
         except EdgeemoError as error:
             if side in self._required:
                 raise
-            self._errors[side] = error
+            if not isinstance(error, NoSound):
+                self._errors[side] = error
             self.state.ended[side] = str(error)
             return None
 
@@ -194,7 +196,7 @@ class Engine:
         make, stream = self._voice
         source = self._sound = stack.enter_context(make())
         self._sources.append(source)
-        self.state.sources["voice"] = source.name
+        self._name("voice", source)
         return voice_events(source, stream)
 
     def _open_face(self, stack: ExitStack) -> Iterator[Event] | None:
@@ -203,8 +205,14 @@ class Engine:
         make, faces = self._face
         source = stack.enter_context(make())
         self._sources.append(source)
-        self.state.sources["face"] = source.name
+        self._name("face", source)
         return face_events(source, faces)
+
+    def _name(self, side: str, source: SoundSource | PictureSource) -> None:
+        self.state.paths[side] = source.name
+        # Where a file lies is nobody's business who looks at the screen.
+        shown = source.name if source.path is None else source.path.name
+        self.state.sources[side] = printable(shown)
 
     def _stop(self) -> None:
         self._stopping.set()

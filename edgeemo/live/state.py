@@ -64,7 +64,8 @@ class State:
     """All that is known now; only the engine writes it.
 
     Attributes:
-        sources: by side ("voice", "face") what is listened to or looked at.
+        sources: by side ("voice", "face") the device, or the name of the file without its folder.
+        paths: by side the device, or the file as it was given.
         models: by side the name of the model.
         seconds: time of the newest sound or picture, since the first.
         level, peak: of the newest block, dB of full scale, SILENT_DB..0; None without sound.
@@ -83,6 +84,7 @@ class State:
     """
 
     sources: dict[str, str] = field(default_factory=dict)
+    paths: dict[str, str] = field(default_factory=dict)
     models: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
     level: float | None = None

@@ -149,7 +149,8 @@ def _ignored(state: State, width: int) -> Iterator[Text]:
     notes = state.notes()
     yield Text("ignored" if notes else "nothing is ignored", "dim")
     for note in notes:
-        yield Text(f"  {note}"[:width])
+        for line in _wrapped(note.split(), width - 2):
+            yield Text(f"  {line}")
 
 
 def _status(state: State, width: int) -> Iterator[Text]:
@@ -163,7 +164,8 @@ def _status(state: State, width: int) -> Iterator[Text]:
     if state.cpu is not None:
         parts.append(f"{100 * state.cpu:.0f} % of one core")
     yield Text("")
-    yield Text(" · ".join(parts)[:width])
+    for line in _wrapped(parts, width, " · "):
+        yield Text(line)
     if state.recording is not None:
         yield Text(f"recording to {state.recording}"[:width], "bold red")
 
@@ -175,14 +177,14 @@ def _words(width: int) -> Iterator[Text]:
         yield Text(line, "dim")
 
 
-def _wrapped(words: Sequence[str], width: int) -> Iterator[str]:
+def _wrapped(words: Sequence[str], width: int, between: str = " ") -> Iterator[str]:
     line = ""
     for word in words:
-        if line and len(line) + 1 + len(word) > width:
+        if line and len(line) + len(between) + len(word) > width:
             yield line
             line = word
         else:
-            line = f"{line} {word}".strip()
+            line = f"{line}{between}{word}" if line else word
     yield line
 
 

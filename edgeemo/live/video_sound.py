@@ -9,9 +9,13 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from edgeemo.devices.microphone import SoundFile
-from edgeemo.errors import BadInput
+from edgeemo.errors import BadInput, printable
 from edgeemo.types import SAMPLE_RATE
 from edgeemo.vision.video import is_video
+
+
+class NoSound(BadInput):
+    """A film without sound: nothing is wrong with it."""
 
 
 class VideoSound(SoundFile):
@@ -19,14 +23,15 @@ class VideoSound(SoundFile):
 
     def __init__(self, path: Path, *, fast: bool) -> None:
         super().__init__(path, fast)
-        self._video = path
+        self._video = path  # `_path` becomes that of the sound
         self._stack = ExitStack()
 
     def __enter__(self) -> VideoSound:
         """Take the sound out, into a file that is gone at the end.
 
         Raises:
-            BadInput: ffmpeg finds no sound in it.
+            NoSound: it has none.
+            BadInput: ffmpeg is not there, or cannot read it.
         """
         folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="edgeemo-")))
         self._path = folder / "sound.wav"
@@ -55,7 +60,8 @@ def extract(video: Path, wav: Path) -> None:
         wav: where to write.
 
     Raises:
-        BadInput: ffmpeg is not there, or finds no sound in the file.
+        NoSound: the file has no sound.
+        BadInput: ffmpeg is not there, or cannot read the file.
     """
     program = ffmpeg()
     if program is None:
@@ -86,5 +92,7 @@ def extract(video: Path, wav: Path) -> None:
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
+        if "matches no streams" in done.stderr:
+            raise NoSound(f"{video.name} has no sound")
         reason = done.stderr.strip().splitlines()[-1:] or ["no reason given"]
-        raise BadInput(f"{video}: no sound can be read from it ({reason[0]:.200})")
+        raise BadInput(f"{video}: no sound can be read from it ({printable(reason[0])})")

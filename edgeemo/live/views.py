@@ -26,10 +26,10 @@ def row(state: State, estimate: Fused) -> dict[str, Any]:
     `path` is the file, or the device's name; `box` is there where a face was used.
 
     Args:
-        state: knows the sources.
+        state: knows the paths.
         estimate: one of theirs.
     """
-    values: dict[str, Any] = {"path": state.sources.get("voice") or state.sources.get("face")}
+    values: dict[str, Any] = {"path": state.paths.get("voice") or state.paths.get("face")}
     values |= {name: _rounded(getattr(estimate, name)) for name in DIMENSIONS}
     values["classes"] = {name: _rounded(value) for name, value in estimate.classes.items()}
     for name in ("confidence", "start", "end"):

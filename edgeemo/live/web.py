@@ -150,7 +150,14 @@ class Web:
 
     def __enter__(self) -> Web:
         self._thread.start()
-        print(f"edgeemo: open {self.address} (Ctrl-C ends)", file=sys.stderr, flush=True)
+        port = self._server.server_port
+        print(f"edgeemo: open {self.address} (Ctrl-C ends)", file=sys.stderr)
+        print(
+            f"edgeemo: only this machine reaches it; from another one: ssh -L {port}:{HOST}:{port} "
+            "THIS_MACHINE, then open the same address there",
+            file=sys.stderr,
+            flush=True,
+        )
         return self
 
     def __exit__(self, *exc: object) -> None:

@@ -6,7 +6,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from edgeemo.live.state import Block, Picture
 from edgeemo.speech.smoothing import Smoother, Smoothing
-from edgeemo.speech.stream import Stream
+from edgeemo.speech.stream import LONGEST_GAP, Stream
 from edgeemo.types import Emotion
 
 if TYPE_CHECKING:
@@ -55,7 +56,9 @@ class SoundSource(AbstractContextManager["SoundSource"], Protocol):
     """A microphone, or a file in its place."""
 
     name: str
+    path: Path | None
     overruns: int
+    lost_seconds: float
     muted_seconds: float
 
     def __iter__(self) -> Iterator[NDArray[np.float32]]: ...
@@ -68,6 +71,7 @@ class PictureSource(AbstractContextManager["PictureSource"], Protocol):
     """A camera, or a file in its place."""
 
     name: str
+    path: Path | None
     drops: int
 
     def __iter__(self) -> Iterator[tuple[float, NDArray[np.uint8]]]: ...
@@ -109,31 +113,27 @@ class Worker(threading.Thread):
 def voice_events(source: SoundSource, stream: Stream) -> Iterator[Event]:
     """Sound and the estimates of a stream, in the order of time.
 
-    Where the source lost sound the stream begins anew, and its time goes on.
+    Where the source lost sound time goes on without it.
 
     Args:
         source: entered; its blocks are at the stream's rate.
         stream: nothing has been pushed yet.
     """
-    begun, lost = 0.0, source.overruns
+    lost = source.lost_seconds
     for samples in source:
         arrived = time.perf_counter()
-        if source.overruns != lost:
-            lost = source.overruns
-            begun += stream.seconds
-            stream.reset()
-        found = stream.push(samples)
-        seconds = begun + stream.seconds
-        yield from _estimates(found, begun, arrived)
-        yield Event("voice", seconds, arrived, Block(samples, seconds))
-    yield from _estimates(stream.flush(), begun, time.perf_counter())
+        missing, lost = source.lost_seconds - lost, source.lost_seconds
+        if missing > LONGEST_GAP:
+            stream.reset(stream.seconds + missing)
+        elif missing > 0:
+            yield from _estimates(stream.gap(missing), arrived)
+        yield from _estimates(stream.push(samples), arrived)
+        yield Event("voice", stream.seconds, arrived, Block(samples, stream.seconds))
+    yield from _estimates(stream.flush(), time.perf_counter())
 
 
-def _estimates(found: list[Emotion], begun: float, arrived: float) -> Iterator[Event]:
-    """Estimates of a stream whose first sample came at `begun`."""
-    for emotion in found:
-        moved = replace(emotion, start=begun + emotion.start, end=begun + emotion.end)
-        yield Event("voice", moved.end, arrived, moved)
+def _estimates(emotions: list[Emotion], arrived: float) -> Iterator[Event]:
+    return (Event("voice", emotion.end, arrived, emotion) for emotion in emotions)
 
 
 def face_events(source: PictureSource, faces: Faces) -> Iterator[Event]:

@@ -51,6 +51,24 @@ def test_a_missing_package_shows_its_remedy(monkeypatch: pytest.MonkeyPatch) -> 
     assert "missing: edgeemo-teachers; pip install ./teachers (in edgeemo's repository)" in text
 
 
+@pytest.mark.parametrize(("numpy", "named"), [("1.26.4", True), ("2.1.0", False)])
+def test_tflite_runtime_serves_beside_numpy_1(
+    monkeypatch: pytest.MonkeyPatch, numpy: str, named: bool
+) -> None:
+    versions = {"tflite-runtime": "2.14.0", "numpy": numpy}
+
+    def version(name: str) -> str:
+        if name not in versions:
+            raise metadata.PackageNotFoundError(name)
+        return versions[name]
+
+    monkeypatch.setattr(metadata, "version", version)
+    monkeypatch.setattr(doctor, "_models", list)
+    lines = doctor._text(doctor.examine()).splitlines()
+    (line,) = (line for line in lines if line.startswith("  tflite:"))
+    assert line == ("  tflite: tflite-runtime 2.14.0" if named else "  tflite: nothing installed")
+
+
 def test_a_front_end_that_is_wrong_is_told(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

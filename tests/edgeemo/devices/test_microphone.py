@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -235,6 +236,18 @@ def test_a_slow_reader_loses_the_oldest_and_it_is_counted() -> None:
             library.take(np.full((800, 1), i / 1000, np.float32), i == 7)
         assert sound.overruns == 31  # 30 blocks beyond ten seconds, and one that the system lost
         assert next(iter(sound))[0] == np.float32(0.03)
+        assert sound.lost_seconds == pytest.approx(30 * 0.05)  # the system's loss took no time
+
+
+def test_what_the_system_lost_is_told_by_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    library = Recorded()
+    with Microphone(library, Input(0, "one", 1, 16000)) as sound:  # type: ignore[arg-type]
+        times = iter([0.0, 0.05, 0.4, 0.45])
+        module = sys.modules[Microphone.__module__]
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: next(times)))
+        for overflow in (False, False, True, False):
+            library.take(np.ones((800, 1), np.float32), overflow)
+        assert sound.lost_seconds == pytest.approx(0.3)
 
 
 def test_unplugged_is_noticed_at_once() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,10 +9,10 @@ import pytest
 
 import edgeemo
 from edgeemo.errors import BadInput
-from edgeemo.faces import Faces, Tracked
+from edgeemo.faces import Face, Faces, Tracked
 from edgeemo.faces.intervals import windows
 from edgeemo.types import CLASSES, Emotion
-from edgeemo.vision.images import preprocess
+from edgeemo.vision.images import Pixels, preprocess
 from edgeemo.vision.pictures import read_picture
 from edgeemo.vision.video import Video
 
@@ -99,3 +100,52 @@ def test_windows_keep_faces_apart() -> None:
     found = [(w.id, w.emotion.valence, w.emotion.start, w.emotion.end) for w in windows(frames)]
     assert found == [(1, pytest.approx(0.3), 0.0, 0.5), (2, 0.8, 0.0, 0.0), (2, 0.6, 2.2, 2.2)]
     assert next(iter(windows(frames))).emotion.arousal is None
+
+
+def test_threads_share_faces(face_artifact: Path) -> None:
+    """On commit f3c56a1 LiteRT raised RuntimeError, or answered with another thread's picture."""
+    faces = Faces(edgeemo.load(face_artifact))
+    pictures = [read_picture(p) for p in sorted((DATA / "faces" / "london").glob("*.jpg"))[:3]]
+    want = [faces.find(p) for p in pictures]
+    wrong: list[object] = []
+
+    def work(i: int) -> None:
+        try:
+            follower = faces.follower()
+            for n in range(6):
+                wrong.extend([] if faces.find(pictures[i]) == want[i] else [i])
+                follower.push(n / 10, pictures[i])
+        except Exception as error:
+            wrong.append(error)
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == [] and all(want)
+
+
+def test_a_second_thread_in_a_follower_is_refused(face_artifact: Path) -> None:
+    inside, go = threading.Event(), threading.Event()
+
+    class Waits:
+        name = "waits"
+
+        def find(self, image: Pixels) -> list[Face]:
+            inside.set()
+            assert go.wait(10)
+            return []
+
+        follow = find
+
+    follower = Faces(edgeemo.load(face_artifact), Waits()).follower()  # type: ignore[arg-type]
+    image = np.zeros((64, 64, 3), np.uint8)
+    first = threading.Thread(target=follower.push, args=(0.0, image))
+    first.start()
+    assert inside.wait(10)
+    with pytest.raises(BadInput, match=r"another thread; give each its own follower\(\)"):
+        follower.push(1.0, image)
+    go.set()
+    first.join()
+    assert follower.push(0.5, image) == []

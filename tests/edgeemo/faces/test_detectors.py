@@ -60,6 +60,19 @@ def test_each_portrait_has_one_face_where_its_box_is(detector: Detector) -> None
     assert missed <= (detector.name == "haar")
 
 
+def test_small_faces_of_a_4k_picture_are_found() -> None:
+    """What the README says of 40 pixels: here 42, in 3840 x 2160."""
+    small, faces = crowd(42)
+    image = np.full((2160, 3840, 3), 200, np.uint8)
+    for left, top in ((0, 0), (2600, 1200)):
+        image[top : top + 900, left : left + 1200] = small
+    found = open_detector("blazeface").find(image)
+    want = [f.moved(left, top) for left, top in ((0, 0), (2600, 1200)) for f in faces]
+    hits = sum(any(overlap(a, b) > 0.4 for b in found) for a in want)
+    assert hits >= 0.9 * len(want)
+    assert len(found) <= len(want)
+
+
 def test_an_animal_has_no_face() -> None:
     # The network alone gives the fox .79 in one tile; the second look gives less.
     assert open_detector("blazeface").find(read_picture(DATA / "none_fox.jpg")) == []
@@ -217,7 +230,7 @@ def test_views_cover_a_picture_at_each_scale(width: int, height: int) -> None:
     found = views(width, height)
     scales = sorted({view.scale for view in found})
     # The smallest face has 17 pixels; the largest is the picture, and one view shows it all.
-    assert scales[0] <= max(40, max(width, height) / 50) / 17
+    assert scales[0] <= max(40, max(width, height) / 96) / 17
     assert max(width, height) / scales[-1] <= 96 and found[0].scale == scales[-1]
     for fine, coarse in pairwise(scales):
         # What is too large for the one is not too small for the other.
@@ -233,7 +246,7 @@ def test_views_cover_a_picture_at_each_scale(width: int, height: int) -> None:
             assert ends[0][0] <= 1e-6 and ends[-1][1] >= length - 1e-6
             # A face of 96 pixels lies in one view as a whole.
             assert all(a[1] - b[0] >= (96 - 1e-6) * scale for a, b in pairwise(ends))
-        assert len(same) == len({(v.left, v.top) for v in same}) <= 4
+        assert len(same) == len({(v.left, v.top) for v in same}) <= 16
 
 
 def test_boxes_of_one_face_become_one() -> None:

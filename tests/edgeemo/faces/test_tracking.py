@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgeemo.errors import BadInput
 from edgeemo.faces import Face, Tracker, open_detector
 from edgeemo.faces.boxes import overlap
 from edgeemo.faces.tracking import LOST_SECONDS
@@ -62,6 +63,51 @@ def test_numbers_follow_faces_that_pass_each_other() -> None:
     assert len(found) == 2
     by_id = {t.id: t.face.box[0] for t in found}
     assert by_id[left] == pytest.approx(10 + 6 * 19, abs=20)
+
+
+@pytest.mark.parametrize("seconds", [0.04, 0.67, 1.0, 5.0])
+@pytest.mark.parametrize("step", [0, 10, 25, 40])
+def test_a_face_keeps_its_number(seconds: float, step: int) -> None:
+    """Pictures come rarely, and it moves up to most of its width between two of them."""
+    detector = Told()
+    tracker = Tracker(detector)
+    for i in range(8):
+        detector.faces = [face(20 + step * i), face(320 - step * i if step < 25 else 900)]
+        assert sorted(t.id for t in tracker.push(seconds * i, FRAME)) == [1, 2]
+
+
+def test_a_real_face_keeps_its_number_at_one_picture_a_second() -> None:
+    tracker = Tracker(open_detector("blazeface"))
+    with Video(CLIP) as video:
+        frames = [image for _, image in video.frames()][::15]
+    for second, image in enumerate(frames):
+        # A large step: the picture is moved by half a face.
+        moved = np.roll(image, 40 * (second % 2), axis=1)
+        assert [t.id for t in tracker.push(float(second), moved)] == [1]
+
+
+def test_a_face_elsewhere_or_of_another_size_is_another() -> None:
+    detector = Told()
+    tracker = Tracker(detector)
+    detector.faces = [face(10)]
+    tracker.push(0.0, FRAME)
+    detector.faces = [face(70)]  # 1.2 widths away
+    assert [t.id for t in tracker.push(0.1, FRAME)] == [2]
+    detector.faces = [Face((70, 60, 160, 150), 0.9)]
+    assert [t.id for t in tracker.push(0.2, FRAME)] == [3]
+
+
+@pytest.mark.parametrize("seconds", [0.9, float("nan"), float("inf"), float("-inf")])
+def test_times_that_do_not_go_on_are_refused(seconds: float) -> None:
+    detector = Told()
+    tracker = Tracker(detector)
+    detector.faces = [face(10)]
+    tracker.push(1.0, FRAME)
+    with pytest.raises(BadInput, match="in the order of time, or reset"):
+        tracker.push(seconds, FRAME)
+    assert [t.id for t in tracker.push(1.0, FRAME)] == [1]  # nothing was lost
+    tracker.reset()
+    assert [t.id for t in tracker.push(0.5, FRAME)] == [1]
 
 
 def test_a_face_that_is_gone_for_long_comes_back_with_a_new_number() -> None:

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -22,6 +21,7 @@ from edgeemo.faces import Faces
 from edgeemo.fusion import Fused
 from edgeemo.live.engine import Engine
 from edgeemo.live.state import Block, Item, Picture, State
+from edgeemo.vision.video import Video
 
 MODELS = {"voice": "v", "face": "f"}
 
@@ -154,7 +154,7 @@ def test_a_fault_in_a_side_is_not_hidden(clip: Path) -> None:
 def test_two_devices_share_a_clock(clip: Path, silent_video: Path, faces: Faces) -> None:
     """A picture has the time of the sound that came with it, whatever its own clock says."""
     view = Kept()
-    pictures = (lambda: Late(str(silent_video), cv2.VideoCapture(str(silent_video)), False), faces)
+    pictures = (lambda: Late(silent_video, Video(silent_video), False), faces)
     Engine(voice(clip, fast=False), pictures, MODELS).run([view])
     assert [type(item) for item in view.items].count(Picture) > 1
     sound, first = 0.0, None
@@ -166,21 +166,22 @@ def test_two_devices_share_a_clock(clip: Path, silent_video: Path, faces: Faces)
     assert first is not None and abs(first) < 0.5  # its own clock would say about 0
 
 
-def test_lost_sound_begins_the_stream_anew(long_clip: Path) -> None:
+def test_time_goes_on_where_sound_was_lost(long_clip: Path) -> None:
     class Gap(SoundFile):
         def __iter__(self) -> Iterator[NDArray[np.float32]]:
             for number, block in enumerate(super().__iter__()):
                 if number == 60:
                     return
-                self.overruns += number == 30
+                self.lost_seconds += 0.5 * (number == 30)
                 yield block
 
     view = Kept()
     summary = Engine(voice(long_clip, Gap), None, MODELS).run([view])
     ends = [e.end for e in view.estimates]
-    # 1.5 s, then the first estimate after another whole second; time goes on.
-    assert ends == [1.0, 1.25, 1.5, 2.5, 2.75, 3.0]
-    assert [e.start for e in view.estimates][3:] == [1.5, 1.5, 1.5]
+    # 1.5 s of sound, half a second without, 1.5 s of sound.
+    assert ends == [1 + 0.25 * i for i in range(11)]
+    blocks = [item.seconds for item in view.items if isinstance(item, Block)]
+    assert blocks[29:31] == pytest.approx([1.5, 2.05])
     assert summary.state.ended == {"voice": "ended"}
 
 

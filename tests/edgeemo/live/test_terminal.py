@@ -51,6 +51,25 @@ def test_it_fits(state: State, width: int, height: int) -> None:
         assert PLAIN_WORDS in " ".join(lines).replace("  ", " ")
 
 
+@pytest.mark.parametrize("width", range(60, 121, 4))
+def test_nothing_is_cut_from_60_columns_on(width: int) -> None:
+    state = busy_state()
+    state.models = {"voice": "wav2small-stream", "face": "efficientnet-lite0-face"}
+    state.ended["face"] = "camera 0 gives no more pictures; is it still plugged in? " * 3
+    shown = " ".join(screen(state, width, 60).plain.split())
+    for part in (
+        "from nothing",
+        "face efficientnet-lite0-face",
+        "latency 8 ms, worst 20",
+        "3 % of one core",
+        "voice wav2small-stream",
+    ):
+        assert part in shown
+    assert shown.count("still plugged in?") == 3
+    assert PLAIN_WORDS in shown and "Ctrl-C ends." in shown
+    assert max(map(len, screen(state, width, 60).plain.split("\n"))) < width
+
+
 def test_it_shows_the_numbers() -> None:
     lines = screen(busy_state(), 100, 40).plain.split("\n")
     text = "\n".join(lines)

@@ -220,6 +220,13 @@ def test_readers_hear_of_the_end(capsys: pytest.CaptureFixture[str]) -> None:
     assert "edgeemo: open http://127.0.0.1:" in capsys.readouterr().err
 
 
+def test_it_says_how_another_machine_reaches_it(capsys: pytest.CaptureFixture[str]) -> None:
+    with Web(0) as web:
+        port = web.address.split(":")[2].split("/")[0]
+    err = capsys.readouterr().err
+    assert f"only this machine reaches it; from another one: ssh -L {port}:127.0.0.1:{port} " in err
+
+
 def test_a_taken_port_is_told() -> None:
     with Web(0) as one:
         port = urlsplit(one.address).port
