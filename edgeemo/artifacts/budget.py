@@ -100,8 +100,9 @@ def check_cost(
     most_bytes, most_work = MOST_BYTES * min(share, LONGEST_MEMORY), MOST_WORK * share
     if peak > most_bytes or work > most_work:
         raise TooMuch(
-            f"it would take {peak / 2**20:.0f} MB and {work / 1e6:.0f} M multiply-accumulates for "
-            f"{length} rows; at most {most_bytes / 2**20:.0f} MB and {most_work / 1e6:.0f} M are run"
+            f"it would take {peak / 2**20:.0f} MB and {work / 1e6:.0f} M multiply-accumulates "
+            f"for {length} rows; {most_bytes / 2**20:.0f} MB and {most_work / 1e6:.0f} M are the "
+            "limit"
         )
 
 

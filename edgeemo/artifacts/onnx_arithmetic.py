@@ -70,6 +70,7 @@ def elementwise(
 
 
 def divide(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
+    """Div as shapes are divided: whole numbers are cut off towards 0."""
     if a.dtype.kind == "f":
         return np.asarray(a / b)
     if not b.all():
@@ -78,6 +79,7 @@ def divide(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
 
 
 def quantize(node: Node, inputs: Inputs) -> list[Value]:
+    """QuantizeLinear and DequantizeLinear."""
     first, scale = value_of(node, inputs), value_of(node, inputs, 1)
     zero = inputs[2] if len(inputs) > 2 else None
     rank = len(first.shape)
@@ -108,6 +110,7 @@ def norm(node: Node, inputs: Inputs) -> list[Value]:
 
 
 def conv(node: Node, inputs: Inputs) -> list[Value]:
+    """Conv."""
     first, weights = value_of(node, inputs), value_of(node, inputs, 1)
     group = int(node.attributes.get("group", 1))
     rank = len(weights.shape) - 2
@@ -148,6 +151,7 @@ def _windows(node: Node, lengths: Sequence[int], kernel: Sequence[int]) -> list[
 
 
 def pool(node: Node, inputs: Inputs) -> list[Value]:
+    """AveragePool and MaxPool."""
     first = value_of(node, inputs)
     kernel = node.attributes.get("kernel_shape", [])
     rank = len(first.shape) - 2
@@ -161,12 +165,14 @@ def pool(node: Node, inputs: Inputs) -> list[Value]:
 
 
 def global_pool(node: Node, inputs: Inputs) -> list[Value]:
+    """GlobalAveragePool and GlobalMaxPool."""
     first = value_of(node, inputs)
     shape = (*first.shape[:2], *(1 for _ in first.shape[2:]))
     return [make(node, shape, first.dtype, work=first.elements)]
 
 
 def gemm(node: Node, inputs: Inputs) -> list[Value]:
+    """Gemm."""
     a, b = value_of(node, inputs), value_of(node, inputs, 1)
     if len(a.shape) != 2 or len(b.shape) != 2:
         raise fault(node, f"inputs of the shapes {a.shape} and {b.shape}")
@@ -182,6 +188,7 @@ def gemm(node: Node, inputs: Inputs) -> list[Value]:
 
 
 def matmul(node: Node, inputs: Inputs) -> list[Value]:
+    """MatMul."""
     a, b = value_of(node, inputs), value_of(node, inputs, 1)
     if len(a.shape) < 2 or len(b.shape) < 2 or a.shape[-1] != b.shape[-2]:
         raise fault(node, f"inputs of the shapes {a.shape} and {b.shape}")
@@ -193,6 +200,7 @@ def matmul(node: Node, inputs: Inputs) -> list[Value]:
 
 
 def reduce(node: Node, inputs: Inputs) -> list[Value]:
+    """ReduceMax, ReduceMean, ReduceMin, ReduceSum."""
     first = value_of(node, inputs)
     given = integers(node, inputs, 1, "axes")
     rank = len(first.shape)

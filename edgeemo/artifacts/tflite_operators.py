@@ -14,219 +14,19 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from edgeemo.artifacts import tflite_shapes as shapes_of
 from edgeemo.artifacts.budget import check_cost, check_lengths
 from edgeemo.artifacts.card import Card
-from edgeemo.artifacts.tflite_graph import SAME, Graph, Operator, Tensor
+from edgeemo.artifacts.tflite_graph import Graph, Operator, Tensor
+from edgeemo.artifacts.tflite_shapes import Shape, Step
 from edgeemo.errors import BadArtifact
-
-Shape = tuple[int, ...]
 
 _BYTES = {"float32": 4, "int8": 1, "int16": 2, "int32": 4, "int64": 8}
 _SCALES = 1e-10, 1e10
 # Of an output's scale and those that it is made from: LiteRT's fixed-point numbers abort beyond.
 # Weights that training has left at 0 have tiny scales.
 _RATIOS = 2.0**-100, 2.0**8
-_MOST_PAD, _MOST_KERNEL, _MOST_LENGTH = 4096, 1024, 2**24
-
-
-@dataclass(frozen=True)
-class _Step:
-    """An operator with what is known of its inputs."""
-
-    operator: Operator
-    tensors: Sequence[Tensor]
-    shapes: Sequence[Shape]
-
-    def fault(self, what: str) -> BadArtifact:
-        """The error for a form that cannot run."""
-        return BadArtifact(f"{self.operator.name} with {what}")
-
-    def option(self, name: str) -> int:
-        """An option that is a whole number."""
-        return int(self.operator.options[name])
-
-    def integers(self, at: int) -> list[int]:
-        """A constant of whole numbers."""
-        data = self.tensors[at].data
-        if data is None or len(data.shape) > 2 or data.size > 64:
-            raise self.fault(f"input {at} that is no short list of numbers")
-        return [int(n) for n in data.reshape(-1)]
-
-    def axis(self, axis: int) -> int:
-        """An axis of the first input, counted from the front."""
-        rank = len(self.shapes[0])
-        if not -rank <= axis < rank:
-            raise self.fault(f"axis {axis} of {rank}")
-        return axis % rank
-
-
-# ---- shapes ----
-
-
-def _geometry(step: _Step, kernel: tuple[int, int]) -> tuple[int, int]:
-    """Rows and columns behind a kernel."""
-    shape, made = step.shapes[0], []
-    if len(shape) != 4:
-        raise step.fault(f"an input of the shape {shape}")
-    for axis, name in ((1, "rows"), (2, "columns")):
-        stride = step.option(f"stride_{name}")
-        dilation = int(step.operator.options.get(f"dilation_{name}", 1))
-        size = kernel[axis - 1]
-        if not (0 < stride <= _MOST_PAD and 0 < dilation <= _MOST_PAD and 0 < size <= _MOST_KERNEL):
-            raise step.fault(f"steps of {stride}, {dilation} and a kernel of {kernel}")
-        span = (size - 1) * dilation + 1
-        same = step.option("padding") == SAME
-        count = -(-shape[axis] // stride) if same else (shape[axis] - span) // stride + 1
-        if count < 1:
-            raise step.fault(f"a kernel of {kernel} over {shape}")
-        made.append(count)
-    return made[0], made[1]
-
-
-def _conv(step: _Step) -> Shape:
-    shape, weights = step.shapes[0], step.shapes[1]
-    if len(shape) != 4 or len(weights) != 4 or shape[3] % weights[3]:
-        raise step.fault(f"inputs of the shapes {shape} and {weights}")
-    if weights[0] % (shape[3] // weights[3]):
-        raise step.fault(f"{weights[0]} outputs in {shape[3] // weights[3]} groups")
-    return (shape[0], *_geometry(step, (weights[1], weights[2])), weights[0])
-
-
-def _depthwise(step: _Step) -> Shape:
-    shape, weights = step.shapes[0], step.shapes[1]
-    if len(shape) != 4 or len(weights) != 4 or weights[0] != 1 or weights[3] % shape[3]:
-        raise step.fault(f"inputs of the shapes {shape} and {weights}")
-    if step.option("multiplier") != weights[3] // shape[3]:
-        raise step.fault(f"multiplier {step.option('multiplier')} for {shape} and {weights}")
-    return (shape[0], *_geometry(step, (weights[1], weights[2])), weights[3])
-
-
-def _pool(step: _Step) -> Shape:
-    kernel = step.option("kernel_rows"), step.option("kernel_columns")
-    shape = step.shapes[0]
-    return (*shape[:1], *_geometry(step, kernel), *shape[3:])
-
-
-def _fully_connected(step: _Step) -> Shape:
-    shape, weights = step.shapes[0], step.shapes[1]
-    if len(weights) != 2 or step.option("weights_format") or math.prod(shape) % weights[1]:
-        raise step.fault(f"inputs of the shapes {shape} and {weights}")
-    if step.option("keep_dimensions"):
-        if not shape or shape[-1] != weights[1]:
-            raise step.fault(f"inputs of the shapes {shape} and {weights}")
-        return (*shape[:-1], weights[0])
-    return math.prod(shape) // weights[1], weights[0]
-
-
-def _elementwise(step: _Step) -> Shape:
-    first, second = step.shapes
-    rank = max(len(first), len(second))
-    if not 0 < rank <= 4:
-        raise step.fault(f"inputs of the shapes {first} and {second}")
-    made = []
-    for a, b in zip(*((1,) * (rank - len(s)) + s for s in step.shapes), strict=True):
-        if a != b and 1 not in (a, b):
-            raise step.fault(f"inputs of the shapes {first} and {second}")
-        made.append(max(a, b))
-    return tuple(made)
-
-
-def _batch_matmul(step: _Step) -> Shape:
-    first, second = step.shapes
-    if not 2 <= len(first) == len(second) <= 4:
-        raise step.fault(f"inputs of the shapes {first} and {second}")
-    rows, inner = first[:-3:-1] if step.option("adjoint_x") else first[-2:]
-    also, columns = second[:-3:-1] if step.option("adjoint_y") else second[-2:]
-    if inner != also or first[:-2] != second[:-2]:
-        raise step.fault(f"inputs of the shapes {first} and {second}")
-    return (*first[:-2], rows, columns)
-
-
-def _same(step: _Step) -> Shape:
-    if not 0 < len(step.shapes[0]) <= 4:
-        raise step.fault(f"an input of the shape {step.shapes[0]}")
-    return step.shapes[0]
-
-
-def _softmax(step: _Step) -> Shape:
-    beta, first = float(step.operator.options["beta"]), step.tensors[0]
-    scale = float(first.scales[0]) if len(first.scales) else 1.0
-    if not 2.0**-20 <= beta * scale <= 2.0**10:
-        raise step.fault(f"beta {beta:g} on a scale of {scale:g}")
-    return _same(step)
-
-
-def _reshape(step: _Step) -> Shape:
-    shape, wanted = step.shapes[0], step.integers(1)
-    rest = math.prod(n for n in wanted if n != -1)
-    if wanted.count(-1) == 1 and rest > 0 and math.prod(shape) % rest == 0:
-        wanted[wanted.index(-1)] = math.prod(shape) // rest
-    if min(wanted, default=1) < 1 or math.prod(wanted) != math.prod(shape) or len(wanted) > 5:
-        raise step.fault(f"{shape} to {wanted[:8]}")
-    return tuple(wanted)
-
-
-def _pad(step: _Step) -> Shape:
-    shape, widths = step.shapes[0], step.integers(1)
-    fits = step.shapes[1] == (len(shape), 2) and 0 < len(shape) <= 4
-    if not fits or not all(0 <= w <= _MOST_PAD for w in widths):
-        raise step.fault(f"padding of {widths[:8]} around {shape}")
-    return tuple(n + widths[2 * i] + widths[2 * i + 1] for i, n in enumerate(shape))
-
-
-def _reduce(step: _Step) -> Shape:
-    axes = {step.axis(a) for a in step.integers(1)}
-    shape = step.shapes[0]
-    if not axes or len(axes) != step.shapes[1][0] or len(step.shapes[1]) != 1 or len(shape) > 4:
-        raise step.fault(f"the axes {step.integers(1)[:8]} of {shape}")
-    kept = step.option("keep_dimensions")
-    return tuple(1 if i in axes else n for i, n in enumerate(shape) if kept or i not in axes)
-
-
-def _transpose(step: _Step) -> Shape:
-    shape, order = step.shapes[0], step.integers(1)
-    if sorted(order) != list(range(len(shape))) or not 0 < len(shape) <= 4:
-        raise step.fault(f"the order {order[:8]} of {len(shape)} axes")
-    return tuple(shape[i] for i in order)
-
-
-def _concatenate(step: _Step) -> Shape:
-    axis, first = step.axis(step.option("axis")), step.shapes[0]
-    sides = {(s[:axis], s[axis + 1 :]) for s in step.shapes}
-    if len(sides) != 1 or not 0 < len(first) <= 4 or step.option("activation"):
-        raise step.fault(f"inputs of the shapes {list(step.shapes)[:3]}")
-    return (*first[:axis], sum(s[axis] for s in step.shapes), *first[axis + 1 :])
-
-
-def _slice(step: _Step) -> Shape:
-    shape, begin, size = step.shapes[0], step.integers(1), step.integers(2)
-    if not 0 < len(shape) == len(begin) == len(size) <= 4:
-        raise step.fault(f"begin {begin[:8]}, size {size[:8]} of {shape}")
-    size = [n - b if s == -1 else s for n, b, s in zip(shape, begin, size, strict=True)]
-    for n, b, s in zip(shape, begin, size, strict=True):
-        if not (0 <= b < n and 0 < s <= n - b):
-            raise step.fault(f"begin {begin[:8]}, size {size[:8]} of {shape}")
-    return tuple(size)
-
-
-def _strided_slice(step: _Step) -> Shape:
-    shape = step.shapes[0]
-    begin, end, strides = (step.integers(i) for i in (1, 2, 3))
-    masks = [step.option(m) for m in ("ellipsis_mask", "new_axis_mask", "offset")]
-    if any(masks) or not 0 < len(shape) == len(begin) == len(end) == len(strides) <= 4:
-        raise step.fault(f"begin {begin[:8]}, end {end[:8]} of {shape}")
-    made = []
-    for i, n in enumerate(shape):
-        low = 0 if step.option("begin_mask") >> i & 1 else begin[i]
-        high = n if step.option("end_mask") >> i & 1 else end[i]
-        if not (-n <= low < n and -n <= high and 0 < strides[i] <= n):
-            raise step.fault(f"begin {begin[:8]}, end {end[:8]}, strides {strides[:8]} of {shape}")
-        if step.option("shrink_axis_mask") >> i & 1:
-            continue
-        made.append(len(range(low % n, high % n if high < 0 else min(high, n), strides[i])))
-    if not made or min(made) < 1:
-        raise step.fault(f"begin {begin[:8]}, end {end[:8]} of {shape}")
-    return tuple(made)
+_MOST_LENGTH = 2**24
 
 
 # ---- the table ----
@@ -245,34 +45,34 @@ class _Row:
     """
 
     inputs: str
-    shape: Callable[[_Step], Shape]
+    shape: Callable[[Step], Shape]
     ratio: str = "product"
 
 
 TABLE: Mapping[str, _Row] = {
-    "ADD": _Row("aa", _elementwise, "each"),
-    "AVERAGE_POOL_2D": _Row("a", _pool, "same"),
-    "BATCH_MATMUL": _Row("aa", _batch_matmul),
-    "CONCATENATION": _Row("a+", _concatenate, "same"),
-    "CONV_2D": _Row("awb", _conv),
-    "DEPTHWISE_CONV_2D": _Row("awb", _depthwise),
-    "FULLY_CONNECTED": _Row("awb", _fully_connected),
-    "HARD_SWISH": _Row("a", _same, "each"),
-    "LOGISTIC": _Row("a", _same, "none"),
-    "MAX_POOL_2D": _Row("a", _pool, "same"),
-    "MEAN": _Row("ai", _reduce, "each"),
-    "MUL": _Row("aa", _elementwise),
-    "PAD": _Row("ai", _pad, "same"),
-    "QUANTIZE": _Row("a", _same, "each"),
-    "RELU": _Row("a", _same, "each"),
-    "RELU6": _Row("a", _same, "each"),
-    "RESHAPE": _Row("ai", _reshape, "same"),
-    "SLICE": _Row("aii", _slice, "same"),
-    "SOFTMAX": _Row("a", _softmax, "none"),
-    "STRIDED_SLICE": _Row("aiii", _strided_slice, "same"),
-    "SUB": _Row("aa", _elementwise, "each"),
-    "SUM": _Row("ai", _reduce, "each"),
-    "TRANSPOSE": _Row("ai", _transpose, "same"),
+    "ADD": _Row("aa", shapes_of.elementwise, "each"),
+    "AVERAGE_POOL_2D": _Row("a", shapes_of.pool, "same"),
+    "BATCH_MATMUL": _Row("aa", shapes_of.batch_matmul),
+    "CONCATENATION": _Row("a+", shapes_of.concatenate, "same"),
+    "CONV_2D": _Row("awb", shapes_of.conv),
+    "DEPTHWISE_CONV_2D": _Row("awb", shapes_of.depthwise),
+    "FULLY_CONNECTED": _Row("awb", shapes_of.fully_connected),
+    "HARD_SWISH": _Row("a", shapes_of.same, "each"),
+    "LOGISTIC": _Row("a", shapes_of.same, "none"),
+    "MAX_POOL_2D": _Row("a", shapes_of.pool, "same"),
+    "MEAN": _Row("ai", shapes_of.reduce, "each"),
+    "MUL": _Row("aa", shapes_of.elementwise),
+    "PAD": _Row("ai", shapes_of.pad, "same"),
+    "QUANTIZE": _Row("a", shapes_of.same, "each"),
+    "RELU": _Row("a", shapes_of.same, "each"),
+    "RELU6": _Row("a", shapes_of.same, "each"),
+    "RESHAPE": _Row("ai", shapes_of.reshape, "same"),
+    "SLICE": _Row("aii", shapes_of.slice_of, "same"),
+    "SOFTMAX": _Row("a", shapes_of.softmax, "none"),
+    "STRIDED_SLICE": _Row("aiii", shapes_of.strided_slice, "same"),
+    "SUB": _Row("aa", shapes_of.elementwise, "each"),
+    "SUM": _Row("ai", shapes_of.reduce, "each"),
+    "TRANSPOSE": _Row("ai", shapes_of.transpose, "same"),
 }
 """What operators are given, by name."""
 
@@ -289,26 +89,24 @@ def check_operators(graph: Graph, card: Card) -> None:
             raise BadArtifact("an input that is a constant")
     for operator in graph.operators:
         _check_inputs(graph, operator)
-    shapes = _infer(graph, card, {i: graph.tensors[i].shape for i in graph.inputs})
-    for number, shape in shapes.items():
-        if graph.tensors[number].shape != shape:
-            said = graph.tensors[number].shape
-            raise BadArtifact(f"a tensor of the shape {said}; its operator makes {shape}")
-    first = {i: graph.tensors[i] for i in graph.inputs if graph.tensors[i].name == card.input}
-    if len(first) != 1:
+    given = {i: graph.tensors[i].shape for i in graph.inputs}
+    named = [i for i in given if graph.tensors[i].name == card.input]
+    if len(named) != 1 or len(given[named[0]]) < 2:
         raise BadArtifact(f"no input {card.input}, which the card promises")
-    ((number, tensor),) = first.items()
+    (number,) = named
+    for made, shape in _infer(graph, card, given, given[number][1]).items():
+        said = graph.tensors[made].shape
+        if said != shape:
+            raise BadArtifact(f"a tensor of the shape {said}; its operator makes {shape}")
 
     def measure(length: int) -> None:
-        shape = (*tensor.shape[:1], length, *tensor.shape[2:])
-        _infer(graph, card, {i: graph.tensors[i].shape for i in graph.inputs} | {number: shape})
+        shape = given[number]
+        _infer(graph, card, given | {number: (*shape[:1], length, *shape[2:])}, length)
 
-    if len(tensor.shape) < 2:
-        raise BadArtifact(f"input {card.input} of the shape {tensor.shape}")
     check_lengths(card, measure)
 
 
-def _infer(graph: Graph, card: Card, given: dict[int, Shape]) -> dict[int, Shape]:
+def _infer(graph: Graph, card: Card, given: dict[int, Shape], length: int) -> dict[int, Shape]:
     """Shapes of all values for given inputs; refused if they cost too much."""
     shapes = dict(given)
     constants = {i: t.shape for i, t in enumerate(graph.tensors) if t.data is not None}
@@ -317,7 +115,7 @@ def _infer(graph: Graph, card: Card, given: dict[int, Shape]) -> dict[int, Shape
     work = 0
     for at, operator in enumerate(graph.operators):
         numbers = [i for i in operator.inputs if i >= 0]
-        step = _Step(
+        step = Step(
             operator,
             [graph.tensors[i] for i in numbers],
             [constants[i] if i in constants else shapes[i] for i in numbers],
@@ -336,12 +134,11 @@ def _infer(graph: Graph, card: Card, given: dict[int, Shape]) -> dict[int, Shape
         i: math.prod(shape) * _BYTES[graph.tensors[i].dtype]
         for i, shape in (shapes | constants).items()
     }
-    length = max(given[i][1] for i in given if graph.tensors[i].name == card.input)
     check_cost(card, length, steps, sizes, {*given, *graph.outputs, *constants}, work)
     return shapes
 
 
-def _terms(step: _Step) -> int:
+def _terms(step: Step) -> int:
     """Products in one value of the output."""
     name, shapes = step.operator.name, step.shapes
     if name in ("CONV_2D", "FULLY_CONNECTED"):

@@ -79,5 +79,5 @@ def test_bytes_are_bounded_before_they_are_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["none.json", ".", "a\0b"])
 def test_what_is_no_file(tmp_path: Path, name: str) -> None:
-    with pytest.raises(BadData, match="no such file|not a file|cannot be read"):
+    with pytest.raises(BadData, match=r"no such file|not a file|cannot be read"):
         read_bytes(tmp_path / name, BadData)

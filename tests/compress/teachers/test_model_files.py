@@ -140,7 +140,7 @@ def test_audonnx_link_out_of_the_folder_is_refused(tmp_path: Path) -> None:
     folder = audonnx_folder(tmp_path / "t")
     (folder / "model.onnx").rename(tmp_path / "elsewhere.onnx")
     (folder / "model.onnx").symlink_to(tmp_path / "elsewhere.onnx")
-    with pytest.raises(BadArtifact, match="no path|leaves the folder"):
+    with pytest.raises(BadArtifact, match=r"no path|leaves the folder"):
         load_teacher(folder)
 
 
@@ -361,7 +361,7 @@ def test_model_outside_the_folder_is_refused(tmp_path: Path, name: str) -> None:
     save_onnx(tmp_path / "model.onnx")
     save_onnx(tmp_path / "t" / "sub" / "model.onnx")
     (tmp_path / "t" / "link.onnx").symlink_to(tmp_path / "model.onnx")
-    with pytest.raises(BadArtifact, match="no path|leaves the folder"):
+    with pytest.raises(BadArtifact, match=r"no path|leaves the folder"):
         load_teacher(path)
 
 

@@ -1,0 +1,73 @@
+"""Files that were changed on purpose: an answer or one line, never a lost process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("onnx")
+
+ROOT = Path(__file__).resolve().parents[1]
+SCRIPT = ROOT / "benchmarks" / "mutants.py"
+sys.path.insert(0, str(ROOT))
+
+from benchmarks import mutants
+
+
+@pytest.mark.parametrize("name", list(mutants.FORMATS))
+def test_a_short_run(name: str) -> None:
+    run = subprocess.run(
+        [sys.executable, SCRIPT, name, "--count", "40", "--seed", "7"],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-1000:]
+    said = run.stdout.splitlines()[-1]
+    counts = dict(part.split()[::-1] for part in said.removeprefix(f"{name}: ").split(", "))
+    assert sum(map(int, counts.values())) == 40
+    # Mutants of which all pass, or none, would test nothing.
+    assert int(counts["refused"]) >= 5 and int(counts["answer"]) >= 2, said
+
+
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        ("pass", "answer"),
+        ("raise mutants.EdgeemoError('no')", "refused"),
+        ("raise mutants.EdgeemoError(chr(27))", "refused"),
+        ("raise KeyError", "traceback"),
+        ("json.dumps(float('nan'), allow_nan=False)", "traceback"),
+        ("os.abort()", "lost"),
+        ("os.kill(os.getpid(), 11)", "lost"),
+        ("bytes(range(256)) * (600 << 12)", "large"),
+    ],
+)
+def test_each_outcome_is_seen(code: str, found: str, tmp_path: Path) -> None:
+    program = (
+        f"import json, os, sys; sys.path.insert(0, {str(ROOT)!r})\n"
+        "from pathlib import Path\nfrom benchmarks import mutants\n"
+        "def run():\n"
+        f"    {code}\n"
+        f"print(mutants.apart(run, Path({str(tmp_path / 'note')!r}))[0])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout.split() == [found], done.stderr[-2000:]
+
+
+def test_a_guard_that_is_lost_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    def kind() -> mutants.Format:
+        return mutants.Format(
+            lambda rng: bytes([rng.randrange(4)]),
+            ".bin",
+            lambda path: os.abort() if path.read_bytes() == b"\0" else None,
+        )
+
+    monkeypatch.setitem(mutants.FORMATS, "toy", kind)
+    found = list(mutants.outcomes("toy", 30, 1))
+    assert [index for index, _, _ in found] == list(range(30))
+    assert {name for _, name, _ in found} == {"lost", "answer"}
