@@ -379,6 +379,8 @@ def main() -> int:
         counts: Counter[str] = Counter()
         for index, found, word in outcomes(name, args.count, args.seed):
             counts[found] += 1
+            if counts.total() % 1000 == 0:
+                print(f"{name}: {counts.total()} of {args.count}", file=sys.stderr, flush=True)
             if found not in RIGHT:
                 print(f"{name} {index}: {found}: {word}", flush=True)
         wrong += sum(n for found, n in counts.items() if found not in RIGHT)
