@@ -54,5 +54,5 @@ def test_nothing_is_loaded_from_another_machine(site: Path) -> None:
         loaded = re.findall(
             r'<(?:script|img|iframe|link rel="stylesheet")[^>]*(?:src|href)="(https?:[^"]*)',
             page.read_text(),
-        )  # noqa: E501
+        )
         assert loaded == [], page.name
