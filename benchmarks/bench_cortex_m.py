@@ -33,7 +33,7 @@ BOARDS = {
 # What runs for each frame; the rest is set-up, or for whole clips.
 STREAM = re.compile(
     r"edgeemo_(begin|fft|spectrum|mel|log)$|(first_column|turn_columns|window_columns|fill_columns"
-    r"|fill_frame|quarter_blocks|last_fours|halve_pairs|split_bins|take_roots)(\.\w+)*$"
+    r"|fill_frame|quarter_blocks|last_fours|halve_pairs|split_bins|take_square_roots)(\.\w+)*$"
 )
 
 

@@ -43,7 +43,7 @@ PROTOCOL = (
     "Bytes: memory, stack, code of the engine, blob; flash and ram with those of the front end, "
     "its tables in flash"
 )
-SAMPLE = ROOT / "tests" / "golden" / "stream-int8.tflite"
+SHIPPED = ROOT / "edgeemo" / "zoo" / "wav2small-stream.tflite"
 
 
 def blob_of(model: Path) -> bytes:
@@ -163,7 +163,7 @@ def measure(board: str, blob: bytes) -> dict[str, int]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", type=Path, default=SAMPLE, help="int8 TFLite file")
+    parser.add_argument("--model", type=Path, default=SHIPPED, help="int8 TFLite file")
     arguments = parser.parse_args()
     blob = blob_of(arguments.model)
     results = {}

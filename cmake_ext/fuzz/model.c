@@ -36,10 +36,13 @@ typedef struct whole_blob {
 static void add_layer(whole_blob *b, int32_t i, int32_t kind, int32_t input, int32_t second,
                       edgeemo_tensor out)
 {
-    edgeemo_layer l = {kind, input, second, i + 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, -128, 127, 0, 8,
-                       0, 0, 0, 0};
-    l.weights = (int32_t)offsetof(whole_blob, constants);
-    l.channels = l.weights + 1024;
+    const int32_t constants = (int32_t)offsetof(whole_blob, constants);
+    edgeemo_layer l = {
+        .kind = (int8_t)kind, .input = (int16_t)input, .second = (int16_t)second,
+        .output = (int16_t)(i + 1), .kernel_rows = 1, .kernel_columns = 1, .stride_rows = 1,
+        .stride_columns = 1, .dilation_rows = 1, .dilation_columns = 1, .act_min = -128,
+        .act_max = 127, .shift = 8, .weights = constants, .channels = constants + 1024,
+    };
     if (kind == EDGEEMO_KIND_ADD || kind == EDGEEMO_KIND_MULTIPLY) {
         l.m0 = l.m1 = 1 << 20;
         l.shift = 20;
@@ -51,9 +54,9 @@ static void add_layer(whole_blob *b, int32_t i, int32_t kind, int32_t input, int
     b->tensors[i + 1] = out;
 }
 
-/* columns, channels, left, right, zero, scale, stride, pool */
+/* columns, channels, left, right, stride, zero, pool, scale */
 #define ROWS(columns, channels, left, right, stride) \
-    ((edgeemo_tensor){columns, channels, left, right, -3, 0x3c000000, stride, -1})
+    ((edgeemo_tensor){columns, channels, left, right, stride, -3, -1, 0.0078125f})
 
 /* Convolutions over time, pools, everything else, a mean and what may stand behind it. */
 static void make(whole_blob *b)

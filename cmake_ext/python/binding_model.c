@@ -5,10 +5,21 @@
 
 /* ---- the layout of a blob: what Python writes has the fields that C reads ---- */
 
-#define EDGEEMO_X(name) #name,
+#define EDGEEMO_X(type, name) #name,
 static const char *const header_fields[] = {EDGEEMO_HEADER_FIELDS(EDGEEMO_X) NULL};
 static const char *const tensor_fields[] = {EDGEEMO_TENSOR_FIELDS(EDGEEMO_X) NULL};
 static const char *const layer_fields[] = {EDGEEMO_LAYER_FIELDS(EDGEEMO_X) NULL};
+#undef EDGEEMO_X
+
+/* Their types as Python's struct writes them. */
+#define EDGEEMO_FORMAT_int8_t "b"
+#define EDGEEMO_FORMAT_int16_t "h"
+#define EDGEEMO_FORMAT_int32_t "i"
+#define EDGEEMO_FORMAT_float "f"
+#define EDGEEMO_X(type, name) EDGEEMO_FORMAT_##type
+static const char header_format[] = "<" EDGEEMO_HEADER_FIELDS(EDGEEMO_X);
+static const char tensor_format[] = "<" EDGEEMO_TENSOR_FIELDS(EDGEEMO_X);
+static const char layer_format[] = "<" EDGEEMO_LAYER_FIELDS(EDGEEMO_X);
 #undef EDGEEMO_X
 
 static PyObject *strings(const char *const *texts)
@@ -41,8 +52,10 @@ static PyObject *model_layout(PyObject *module, PyObject *unused)
 #undef EDGEEMO_X
     if (!kinds)
         return NULL;
-    return Py_BuildValue("{sNsNsNsNsisisisisi}", "header", strings(header_fields), "tensor",
-                         strings(tensor_fields), "layer", strings(layer_fields), "kinds", kinds,
+    return Py_BuildValue("{sNsNsNsssssssNsisisisisi}", "header", strings(header_fields), "tensor",
+                         strings(tensor_fields), "layer", strings(layer_fields), "header_format",
+                         header_format, "tensor_format", tensor_format, "layer_format",
+                         layer_format, "kinds", kinds,
                          "magic", EDGEEMO_BLOB_MAGIC, "version", EDGEEMO_BLOB_VERSION,
                          "max_shift", EDGEEMO_MAX_SHIFT, "max_add", EDGEEMO_MAX_ADD, "pools",
                          EDGEEMO_POOLS);

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "edgeemo_internal.h"
+#include "edgeemo_pairs.h"
 
 /* Behind the front end itself come the history, the FFT's values and the power. */
 static size_t history_size(const edgeemo_tables *t)
@@ -81,6 +82,19 @@ static int32_t next_piece(const edgeemo_frontend *fe, int32_t n)
     return smaller(fe->skip > 0 ? fe->skip : fe->tables->win_length - fe->filled, n);
 }
 
+/* n values from further behind to the front, which they may overlap. */
+static void move_down(float *to, const float *from, int32_t n)
+{
+#ifdef EDGEEMO_PAIRS
+    for (; n >= 8; n -= 8)
+        __asm__ volatile("vldmia %1!, {s0-s7}\n vstmia %0!, {s0-s7}\n"
+                         : "+r"(to), "+r"(from)
+                         :
+                         : "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "memory");
+#endif
+    memmove(to, from, (size_t)n * sizeof(float));
+}
+
 /* After a piece of n samples: if the history is full, the frame, and what the next one shares with
  * it moves to the front. Returns the frames made, 0 or 1. */
 static EDGEEMO_NOINLINE int32_t finish(edgeemo_frontend *fe, int32_t n, float *out)
@@ -100,7 +114,7 @@ static EDGEEMO_NOINLINE int32_t finish(edgeemo_frontend *fe, int32_t n, float *o
     edgeemo_log(t, out);
     int32_t kept = t->win_length - t->hop;
     if (kept > 0)
-        memmove(fe->history, fe->history + t->hop, (size_t)kept * sizeof(float));
+        move_down(fe->history, fe->history + t->hop, kept);
     fe->filled = kept > 0 ? kept : 0;
     fe->skip = fe->filled - kept;
     return 1;
@@ -126,10 +140,39 @@ int32_t edgeemo_frontend_push(edgeemo_frontend *fe, const float *samples, int32_
     return count;
 }
 
+/* Eight samples; returns where they end. */
+static inline float *copy_eight(float *to, const int16_t *samples)
+{
+#ifdef EDGEEMO_PAIRS
+    /* The FPU takes 16 bits with 15 behind the point from a register's low half. */
+    __asm__ volatile("ldr r4, [%1]\n ldr r5, [%1, #4]\n ldr r6, [%1, #8]\n ldr r3, [%1, #12]\n"
+                     "lsr r2, r4, #16\n vmov s0, s1, r4, r2\n"
+                     "lsr r2, r5, #16\n vmov s2, s3, r5, r2\n"
+                     "lsr r2, r6, #16\n vmov s4, s5, r6, r2\n"
+                     "lsr r2, r3, #16\n vmov s6, s7, r3, r2\n"
+                     "vcvt.f32.s16 s0, s0, #15\n vcvt.f32.s16 s1, s1, #15\n"
+                     "vcvt.f32.s16 s2, s2, #15\n vcvt.f32.s16 s3, s3, #15\n"
+                     "vcvt.f32.s16 s4, s4, #15\n vcvt.f32.s16 s5, s5, #15\n"
+                     "vcvt.f32.s16 s6, s6, #15\n vcvt.f32.s16 s7, s7, #15\n"
+                     "vstmia %0!, {s0-s7}\n"
+                     : "+r"(to)
+                     : "r"(samples)
+                     : "r2", "r3", "r4", "r5", "r6", "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7",
+                       "memory");
+    return to;
+#else
+    for (int32_t i = 0; i < 8; i++)
+        to[i] = (float)samples[i] * (1.0f / 32768.0f);
+    return to + 8;
+#endif
+}
+
 static EDGEEMO_NOINLINE void copy_i16(float *to, const int16_t *samples, int32_t n)
 {
-    for (int32_t i = 0; i < n; i++)
-        to[i] = (float)samples[i] * (1.0f / 32768.0f);
+    for (; n >= 8; n -= 8, samples += 8)
+        to = copy_eight(to, samples);
+    for (; n > 0; n--)
+        *to++ = (float)*samples++ * (1.0f / 32768.0f);
 }
 
 int32_t edgeemo_frontend_push_i16(edgeemo_frontend *fe, const int16_t *samples, int32_t n,

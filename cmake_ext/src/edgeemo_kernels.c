@@ -53,10 +53,9 @@ void edgeemo_depthwise_from(const edgeemo_depthwise *d, const int8_t *const *tap
 {
     int32_t width = (d->channels + 3) / 4 * 4;
     for (int32_t c = from; c < d->channels; c++) {
-        const int16_t *w = d->weights + 2 * c;
         int32_t acc = 0;
-        for (int32_t t = 0; t < d->pairs; t++, w += 2 * width)
-            acc += w[0] * taps[2 * t][c + at] + w[1] * taps[2 * t + 1][c + at];
+        for (int32_t t = 0; t < d->taps; t++)
+            acc += d->weights[t * width + c] * taps[t][c + at];
         to[c] = edgeemo_requantize(&d->requant, c, acc);
     }
 }

@@ -29,7 +29,7 @@ enum {
 /* From a sum to int8: clamp(((((acc << pre) * multiplier) >> 32) + rounding) >> shift), which is
  * clamp(zero + round(acc * multiplier * 2^(pre - 32 - shift))), half up: the only rounding. */
 typedef struct edgeemo_requant {
-    const int32_t *channels; /* for each output: bias, multiplier (0 or more) */
+    const int32_t *channels; /* for each four outputs: four biases, four multipliers (0 or more) */
     int32_t pre;             /* 0..15 */
     int32_t shift;           /* 1..EDGEEMO_MAX_SHIFT */
     int32_t rounding;        /* (zero << shift) + (1 << (shift - 1)) */
@@ -46,11 +46,11 @@ typedef struct edgeemo_dense {
     edgeemo_requant requant;
 } edgeemo_dense;
 
-/* A sum over taps for each channel. Weights lie by pairs of taps; in a pair channel by channel, two
- * int16 each. What is missing to two taps or four channels is 0. */
+/* A sum over taps for each channel. Weights lie tap by tap; in a tap channel by channel, and what is
+ * missing to four channels is 0. */
 typedef struct edgeemo_depthwise {
-    const int16_t *weights;
-    int32_t pairs;
+    const int8_t *weights;
+    int32_t taps;
     int32_t channels;
     edgeemo_requant requant;
 #if defined(EDGEEMO_HAVE_PREPARED)
@@ -107,7 +107,7 @@ typedef struct edgeemo_kernels {
                  void *patches);
     /* All outputs of `count` positions, 1..positions, that were packed. */
     void (*dense)(const edgeemo_dense *d, const void *patches, int32_t count, int8_t *const *to);
-    /* All channels of a strip. taps: 2 * pairs pointers to `channels` values each, of its first
+    /* All channels of a strip. taps: pointers to `channels` values each, of its first
      * position. */
     void (*depthwise)(const edgeemo_depthwise *d, const int8_t *const *taps,
                       const edgeemo_strip *strip, int8_t *to);
@@ -167,11 +167,21 @@ static inline int32_t edgeemo_high_word(int32_t a, int32_t b)
     return (int32_t)(((int64_t)a * b) >> 32);
 }
 
+static inline int32_t edgeemo_bias(const edgeemo_requant *r, int32_t o)
+{
+    return r->channels[o / 4 * 8 + o % 4];
+}
+
+static inline int32_t edgeemo_multiplier(const edgeemo_requant *r, int32_t o)
+{
+    return r->channels[o / 4 * 8 + 4 + o % 4];
+}
+
 /* The sum `acc`, without its bias, of output `o`. */
 static inline int8_t edgeemo_requantize(const edgeemo_requant *r, int32_t o, int32_t acc)
 {
-    uint32_t sum = (uint32_t)acc + (uint32_t)r->channels[2 * o];
-    int32_t high = edgeemo_high_word((int32_t)(sum << r->pre), r->channels[2 * o + 1]);
+    uint32_t sum = (uint32_t)acc + (uint32_t)edgeemo_bias(r, o);
+    int32_t high = edgeemo_high_word((int32_t)(sum << r->pre), edgeemo_multiplier(r, o));
     return edgeemo_clamp((high + r->rounding) >> r->shift, r->act_min, r->act_max);
 }
 
@@ -200,7 +210,7 @@ static inline size_t edgeemo_block_bytes(const edgeemo_conv *c, int32_t weight_b
 
 static inline size_t edgeemo_channels_bytes(const edgeemo_depthwise *d, int32_t weight_bytes)
 {
-    size_t taps = (size_t)(d->pairs + 1) / 2 * 4;
+    size_t taps = (size_t)(d->taps + 3) / 4 * 4;
     return EDGEEMO_BLOCK_CHANNELS * (2 * sizeof(int32_t) + taps * (size_t)weight_bytes);
 }
 

@@ -5,23 +5,17 @@
 #include <arm_neon.h>
 #include <string.h>
 
-/* Sums without bias, of four outputs with their biases and multipliers. */
-static inline int32x4_t requantize(const edgeemo_requant *r, int32x4_t acc, int32x4x2_t channels)
+/* Sums without bias, of four outputs whose biases and multipliers lie at `channels`. */
+static inline int32x4_t requantize(const edgeemo_requant *r, int32x4_t acc, const int32_t *channels)
 {
-    acc = vshlq_s32(vaddq_s32(acc, channels.val[0]), vdupq_n_s32(r->pre));
-    int64x2_t low = vmull_s32(vget_low_s32(acc), vget_low_s32(channels.val[1]));
-    int64x2_t high = vmull_high_s32(acc, channels.val[1]);
+    int32x4_t multipliers = vld1q_s32(channels + 4);
+    acc = vshlq_s32(vaddq_s32(acc, vld1q_s32(channels)), vdupq_n_s32(r->pre));
+    int64x2_t low = vmull_s32(vget_low_s32(acc), vget_low_s32(multipliers));
+    int64x2_t high = vmull_high_s32(acc, multipliers);
     acc = vuzp2q_s32(vreinterpretq_s32_s64(low), vreinterpretq_s32_s64(high));
     acc = vshlq_s32(vaddq_s32(acc, vdupq_n_s32(r->rounding)), vdupq_n_s32(-r->shift));
     acc = vmaxq_s32(acc, vdupq_n_s32(r->act_min));
     return vminq_s32(acc, vdupq_n_s32(r->act_max));
-}
-
-static inline int32x4x2_t load_channels(const edgeemo_requant *r, int32_t o, int32_t count)
-{
-    int32_t pairs[8] = {0};
-    memcpy(pairs, r->channels + 2 * o, (size_t)(count < 4 ? count : 4) * 8);
-    return vld2q_s32(pairs);
 }
 
 /* The low bytes of four values in range, as many as `count` says. */
@@ -63,7 +57,7 @@ static void dense(const edgeemo_dense *d, const void *patches, int32_t count, in
     int8_t last[64];
     for (int32_t o = 0; o < d->outputs; o += 4, w += 4 * d->inputs) {
         int32_t left = d->outputs - o;
-        int32x4x2_t channels = load_channels(&d->requant, o, left);
+        const int32_t *channels = d->requant.channels + 2 * o;
         memset(last, 0, sizeof last);
         for (int32_t i = 0; i < 4; i++)
             memcpy(last + 16 * i, w + 4 * whole + i * rest, (size_t)rest);
@@ -89,19 +83,15 @@ static void depthwise_one(const edgeemo_depthwise *d, const int8_t *const *taps,
 {
     int32_t width = (d->channels + 3) / 4 * 4, c = 0;
     for (; c + 8 <= d->channels; c += 8) {
-        const int16_t *w = d->weights + 2 * c;
         int32x4_t low = vdupq_n_s32(0), high = low;
-        for (int32_t t = 0; t < d->pairs; t++, w += 2 * width) {
-            int16x8x2_t pair = vld2q_s16(w);
-            int16x8_t a = vmovl_s8(vld1_s8(taps[2 * t] + at + c));
-            int16x8_t b = vmovl_s8(vld1_s8(taps[2 * t + 1] + at + c));
-            low = vmlal_s16(low, vget_low_s16(a), vget_low_s16(pair.val[0]));
-            low = vmlal_s16(low, vget_low_s16(b), vget_low_s16(pair.val[1]));
-            high = vmlal_high_s16(high, a, pair.val[0]);
-            high = vmlal_high_s16(high, b, pair.val[1]);
+        for (int32_t t = 0; t < d->taps; t++) {
+            int16x8_t products = vmull_s8(vld1_s8(d->weights + t * width + c),
+                                          vld1_s8(taps[t] + at + c));
+            low = vaddw_s16(low, vget_low_s16(products));
+            high = vaddw_high_s16(high, products);
         }
-        store(to + c, requantize(&d->requant, low, vld2q_s32(d->requant.channels + 2 * c)), 4);
-        store(to + c + 4, requantize(&d->requant, high, vld2q_s32(d->requant.channels + 2 * c + 8)),
+        store(to + c, requantize(&d->requant, low, d->requant.channels + 2 * c), 4);
+        store(to + c + 4, requantize(&d->requant, high, d->requant.channels + 2 * c + 8),
               4);
     }
     edgeemo_depthwise_from(d, taps, c, at, to);

@@ -54,8 +54,8 @@ void edgeemo_prepare_conv(const edgeemo_kernels *k, const edgeemo_conv *c,
                     (at / together * width + o % width) * together + at % together, value);
                 sum += value;
             }
-        bias[o % width] = bias_for(k, c->requant.channels[2 * o], sum);
-        multiplier[o % width] = c->requant.channels[2 * o + 1];
+        bias[o % width] = bias_for(k, edgeemo_bias(&c->requant, o), sum);
+        multiplier[o % width] = edgeemo_multiplier(&c->requant, o);
     }
 }
 
@@ -67,7 +67,7 @@ size_t edgeemo_depthwise_bytes(const edgeemo_depthwise *d, int32_t weight_bytes)
 
 void edgeemo_prepare_depthwise(const edgeemo_kernels *k, const edgeemo_depthwise *d, void *to)
 {
-    int32_t width = (d->channels + 3) / 4 * 4, taps = 2 * d->pairs;
+    int32_t width = (d->channels + 3) / 4 * 4;
     int32_t together = 4 / k->weight_bytes; /* taps whose weights are neighbours */
     size_t bytes = edgeemo_channels_bytes(d, k->weight_bytes);
     memset(to, 0, edgeemo_depthwise_bytes(d, k->weight_bytes));
@@ -77,15 +77,15 @@ void edgeemo_prepare_depthwise(const edgeemo_kernels *k, const edgeemo_depthwise
         for (int32_t i = 0; i < EDGEEMO_BLOCK_CHANNELS; i++) {
             int32_t c = edgeemo_first_channel(d, block) + i % 8 / 4 * 16 + i / 8 * 4 + i % 4;
             int32_t sum = 0;
-            for (int32_t t = 0; t < taps && c < d->channels; t++) {
-                int32_t value = d->weights[(t / 2 * width + c) * 2 + t % 2];
+            for (int32_t t = 0; t < d->taps && c < d->channels; t++) {
+                int32_t value = d->weights[t * width + c];
                 put(multiplier + EDGEEMO_BLOCK_CHANNELS, k->weight_bytes,
                     (t / together * EDGEEMO_BLOCK_CHANNELS + i) * together + t % together, value);
                 sum += value;
             }
             if (c < d->channels) {
-                bias[i] = bias_for(k, d->requant.channels[2 * c], sum);
-                multiplier[i] = d->requant.channels[2 * c + 1];
+                bias[i] = bias_for(k, edgeemo_bias(&d->requant, c), sum);
+                multiplier[i] = edgeemo_multiplier(&d->requant, c);
             }
         }
     }

@@ -55,7 +55,7 @@ VNNI static void depthwise(const edgeemo_depthwise *given, const int8_t *const *
                            const edgeemo_strip *strip, int8_t *to)
 {
     const edgeemo_depthwise copy = *given, *d = &copy; /* a store might change *given */
-    int32_t channels = d->channels, last = 2 * d->pairs - 1, quads = (last + 4) / 4;
+    int32_t channels = d->channels, last = d->taps - 1, quads = (last + 4) / 4;
     int32_t bytes = (int32_t)edgeemo_channels_bytes(d, 1);
     const int8_t *own[EDGEEMO_MAX_TAPS + 4];
     for (int32_t t = 0; t < 4 * quads; t++)

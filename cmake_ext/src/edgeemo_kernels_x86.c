@@ -86,8 +86,10 @@ AVX2 static void depthwise(const edgeemo_depthwise *given, const int8_t *const *
             int32_t c = edgeemo_first_channel(d, b), at = p * s.step + c;
             sums8 sums[4] = {(sums8)load(bias), (sums8)load(bias + 8), (sums8)load(bias + 16),
                              (sums8)load(bias + 24)};
-            for (int32_t t = 0; t < 2 * d->pairs; t += 2, w += 128) {
-                __m256i first = load(taps[t] + at), second = load(taps[t + 1] + at);
+            for (int32_t t = 0; t < d->taps; t += 2, w += 128) {
+                /* What is missing to two has no weight. */
+                __m256i first = load(taps[t] + at);
+                __m256i second = load(taps[t + 1 < d->taps ? t + 1 : t] + at);
                 __m256i low = _mm256_unpacklo_epi8(first, second);
                 __m256i high = _mm256_unpackhi_epi8(first, second);
                 sums[0] = dot(sums[0], words_of_low(low), load(w));

@@ -54,7 +54,8 @@ TARGET INLINE void conv_tile(const edgeemo_conv *c, const void *block, const voi
 {
     const int32_t *bias = block, *multipliers = bias + EDGEEMO_GROUP * groups;
     const char *w = (const void *)(multipliers + EDGEEMO_GROUP * groups);
-    int32_t spans = c->spans, bytes = edgeemo_padded(c->length, sizeof(WEIGHT)) * sizeof(WEIGHT);
+    const int32_t weight_bytes = (int32_t)sizeof(WEIGHT);
+    int32_t spans = c->spans, bytes = edgeemo_padded(c->length, weight_bytes) * weight_bytes;
     sums8 sums[MOST_SUMS];
     UNROLL
     for (int32_t p = 0; p < positions; p++)

@@ -36,18 +36,19 @@ void edgeemo_mel(const edgeemo_tables *t, edgeemo_work *work, float *out)
 /* Between corner i and corner i+1, triangle i rises and triangle i-1 falls. */
 void edgeemo_mel(const edgeemo_tables *t, edgeemo_work *work, real *out)
 {
-    const real *power = work->power;
+    const real *power = work->power + t->edge[0], *end;
+    const float *weight = t->mel_weights + t->edge[0], *norm = t->norm;
+    real before = {0}; /* what triangle i-1 has risen by */
     for (int32_t i = 0; i <= t->bands; i++) {
         real rising = {0}, falling = {0};
-        for (int32_t bin = t->edge[i]; bin < t->edge[i + 1]; bin++) {
-            real part = power[bin] * t->mel_weights[bin];
+        for (end = work->power + t->edge[i + 1]; power < end; power++) {
+            real part = *power * *weight++;
             rising += part;
-            falling += power[bin] - part;
+            falling += *power - part;
         }
         if (i > 0)
-            out[i - 1] = (out[i - 1] + falling) * t->norm[i - 1];
-        if (i < t->bands)
-            out[i] = rising;
+            *out++ = (before + falling) * *norm++;
+        before = rising;
     }
 }
 

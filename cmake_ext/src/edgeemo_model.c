@@ -1,180 +1,7 @@
-/* edgeemo_model.c: memory, frames in, estimates out. */
+/* edgeemo_model.c: frames in, estimates out. */
 #include "edgeemo_model_internal.h"
 
 #include <string.h>
-
-/* ---- memory: the same steps count the bytes and hand them out ---- */
-
-typedef struct arena {
-    char *start; /* NULL: count only */
-    uint64_t used;
-} arena;
-
-static void *arena_alloc(arena *a, uint64_t bytes)
-{
-    void *at = a->start ? a->start + a->used : NULL;
-    a->used += (bytes + 7) / 8 * 8;
-    return at;
-}
-
-static int32_t larger(int32_t a, int32_t b)
-{
-    return a > b ? a : b;
-}
-
-static int32_t row_bytes(const edgeemo_tensor *t)
-{
-    return ((t->left + t->columns + t->right) * t->channels + 3) / 4 * 4;
-}
-
-static int32_t is_read_by(const edgeemo_layer *l, int32_t tensor)
-{
-    return l->input == tensor || l->second == tensor;
-}
-
-/* Rows of a tensor that must be there at once: those of a block, and what kernels see beside. */
-static int32_t capacity(const edgeemo_model *m, int32_t tensor)
-{
-    const edgeemo_tensor *t = m->tensors + tensor;
-    if (t->stride == 0)
-        return 1;
-    int32_t before = 0, behind = 0;
-    for (int32_t i = 0; i < m->head->layers; i++) {
-        const edgeemo_layer *l = m->layers + i;
-        if (!is_read_by(l, tensor))
-            continue;
-        /* In a stream rows that do not yet fill a stride wait for the next push. */
-        before = larger(before, l->top + (m->streamable ? l->stride_rows - 1 : 0));
-        behind = larger(behind, l->bottom);
-    }
-    return before + (m->block + t->stride - 1) / t->stride + behind;
-}
-
-static const edgeemo_layer *producer(const edgeemo_model *m, int32_t tensor)
-{
-    const edgeemo_layer *l = m->layers;
-    while (l < m->layers + m->head->layers && l->output != tensor)
-        l++;
-    return l < m->layers + m->head->layers ? l : NULL;
-}
-
-static void plan_rows(edgeemo_model *m, arena *a)
-{
-    uint64_t pools[EDGEEMO_POOLS] = {0};
-    void *pool_at[EDGEEMO_POOLS];
-    for (int32_t i = 0; i < m->head->tensors; i++) {
-        const edgeemo_tensor *t = m->tensors + i;
-        uint64_t bytes = (uint64_t)row_bytes(t) * (uint64_t)capacity(m, i);
-        if (t->pool >= 0 && bytes > pools[t->pool])
-            pools[t->pool] = bytes;
-    }
-    for (int32_t p = 0; p < EDGEEMO_POOLS; p++)
-        pool_at[p] = arena_alloc(a, pools[p]);
-    for (int32_t i = 0; i < m->head->tensors; i++) {
-        const edgeemo_tensor *t = m->tensors + i;
-        const edgeemo_layer *l = producer(m, i);
-        edgeemo_rows rows = {NULL, NULL, row_bytes(t), capacity(m, i), 0};
-        uint64_t bytes = (uint64_t)rows.row_bytes * (uint64_t)rows.capacity;
-        rows.data = t->pool >= 0 ? pool_at[t->pool] : arena_alloc(a, bytes);
-        if (l && l->kind == EDGEEMO_KIND_MEAN)
-            rows.sums = arena_alloc(a, (uint64_t)t->channels * sizeof(int32_t));
-        if (a->start)
-            m->rows[i] = rows;
-    }
-}
-
-static int32_t is_prepared(const edgeemo_model *m)
-{
-#if defined(EDGEEMO_HAVE_PREPARED)
-    return m->kernels->weight_bytes > 0;
-#else
-    (void)m;
-    return 0;
-#endif
-}
-
-static void plan_work(edgeemo_model *m, arena *a)
-{
-    size_t patches = 0;
-    int32_t bytes = 0, pointers = 0;
-    for (int32_t i = 0; i < m->head->layers; i++) {
-        const edgeemo_layer *l = m->layers + i;
-        if (!edgeemo_has_window(l))
-            continue;
-        int32_t taps = l->kernel_rows * l->kernel_columns;
-        int32_t inputs = taps * m->tensors[l->input].channels;
-        if (l->kind == EDGEEMO_KIND_CONV && !is_prepared(m)) {
-            size_t want = edgeemo_patch_bytes(m->kernels, inputs);
-            patches = want > patches ? want : patches;
-            if (edgeemo_patch_span_length(m, l) % 4)
-                bytes = larger(bytes, (inputs + 3) / 4 * 4);
-        }
-        pointers = larger(pointers, l->kernel_rows
-                                        + (l->kind == EDGEEMO_KIND_DEPTHWISE ? taps + 1 : 0));
-    }
-    m->patches = arena_alloc(a, patches);
-    m->bytes = arena_alloc(a, (uint64_t)bytes);
-    m->taps = arena_alloc(a, (uint64_t)pointers * sizeof(int8_t *));
-}
-
-#if defined(EDGEEMO_HAVE_PREPARED)
-/* Words that the rows under a tile take at most. */
-static uint64_t wide_values(const edgeemo_model *m, const edgeemo_layer *l)
-{
-    const edgeemo_tensor *in = m->tensors + l->input;
-    int64_t row = (int64_t)(l->left + in->columns + l->right) * in->channels;
-    int64_t step = (int64_t)row_bytes(in) * l->stride_rows;
-    return (uint64_t)edgeemo_rows_together(m->tensors + l->output) * (uint64_t)l->kernel_rows
-           * (uint64_t)((row > step ? row : step) + EDGEEMO_WIDE_ROOM);
-}
-
-/* What a set of kernels wants to be made beforehand, and where it reads. */
-static void plan_prepared(edgeemo_model *m, arena *a)
-{
-    if (!is_prepared(m))
-        return;
-    int32_t bytes = m->kernels->weight_bytes, spans = 0;
-    uint64_t wide = 0;
-    arena_alloc(a, EDGEEMO_OVERREAD); /* behind the rows */
-    m->prepared = arena_alloc(a, (uint64_t)m->head->layers * sizeof(void *));
-    for (int32_t i = 0; i < m->head->layers; i++) {
-        const edgeemo_layer *l = m->layers + i;
-        void *to = NULL;
-        if (l->kind == EDGEEMO_KIND_CONV) {
-            const edgeemo_conv c = edgeemo_conv_of(m, l);
-            const edgeemo_dense d = edgeemo_dense_of(m, l);
-            uint64_t values = bytes > 1 ? wide_values(m, l) : 0;
-            wide = values > wide ? values : wide;
-            spans = larger(spans, c.spans);
-            to = arena_alloc(a, edgeemo_conv_bytes(&c, bytes));
-            if (a->start)
-                edgeemo_prepare_conv(m->kernels, &c, &d, to);
-        } else if (l->kind == EDGEEMO_KIND_DEPTHWISE) {
-            const edgeemo_depthwise d = edgeemo_depthwise_of(m, l);
-            to = arena_alloc(a, edgeemo_depthwise_bytes(&d, bytes));
-            if (a->start)
-                edgeemo_prepare_depthwise(m->kernels, &d, to);
-        }
-        if (a->start)
-            m->prepared[i] = to;
-    }
-    m->spans = arena_alloc(a, (uint64_t)spans * EDGEEMO_MAX_POSITIONS * sizeof(void *));
-    m->wide = arena_alloc(a, wide * sizeof(int16_t));
-}
-#endif
-
-/* Bytes of all, and their places if the arena has a start; 0 if beyond 2^30. */
-static size_t plan(edgeemo_model *m, arena *a)
-{
-    arena_alloc(a, sizeof(edgeemo_model));
-    m->rows = arena_alloc(a, (uint64_t)m->head->tensors * sizeof(edgeemo_rows));
-    plan_rows(m, a);
-#if defined(EDGEEMO_HAVE_PREPARED)
-    plan_prepared(m, a);
-#endif
-    plan_work(m, a);
-    return a->used <= (uint64_t)1 << 30 ? (size_t)a->used : 0;
-}
 
 static int32_t prepare(edgeemo_model *m, const void *blob, size_t blob_bytes, int32_t block,
                        const edgeemo_kernels *kernels)
@@ -190,6 +17,7 @@ static int32_t prepare(edgeemo_model *m, const void *blob, size_t blob_bytes, in
     m->kernels = kernels ? kernels : edgeemo_kernels_best();
     m->block = block;
     m->streamable = info.streamable;
+    m->stride = info.stride;
     m->limit = EDGEEMO_MAX_FRAMES;
     for (int32_t i = 0; i < m->head->layers; i++)
         if (m->layers[i].kind == EDGEEMO_KIND_MEAN) {
@@ -204,8 +32,9 @@ size_t edgeemo_model_size_with(const void *blob, size_t blob_bytes, int32_t bloc
                                const edgeemo_kernels *kernels)
 {
     edgeemo_model m;
-    arena a = {NULL, 0};
-    return prepare(&m, blob, blob_bytes, block, kernels) == EDGEEMO_OK ? plan(&m, &a) : 0;
+    return prepare(&m, blob, blob_bytes, block, kernels) == EDGEEMO_OK
+               ? edgeemo_model_plan(&m, NULL)
+               : 0;
 }
 
 size_t edgeemo_model_size(const void *blob, size_t blob_bytes, int32_t block)
@@ -247,14 +76,13 @@ int32_t edgeemo_model_init_with(edgeemo_model **model, void *memory, size_t byte
     int32_t status = prepare(&m, blob, blob_bytes, block, kernels);
     if (status != EDGEEMO_OK)
         return status;
-    arena count = {NULL, 0}, a = {memory, 0};
-    size_t size = plan(&m, &count);
+    size_t size = edgeemo_model_plan(&m, NULL);
     if (size == 0)
         return EDGEEMO_ERR_BLOCK;
     if (bytes < size || (uintptr_t)memory % 8)
         return EDGEEMO_ERR_MEMORY;
     m.rows = (void *)((char *)memory + (sizeof m + 7) / 8 * 8);
-    plan(&m, &a);
+    edgeemo_model_plan(&m, memory);
     if (!m.streamable && !has_rows(&m))
         return EDGEEMO_ERR_BLOCK;
     memcpy(memory, &m, sizeof m);
@@ -336,6 +164,8 @@ static void quantize(const edgeemo_model *m, const float *x, int8_t *to)
 
 static int32_t tokens(const edgeemo_model *m)
 {
+    if (m->streamable)
+        return m->rows[0].made / m->stride;
     int32_t least = m->rows[0].made;
     for (int32_t i = 0; i < m->head->layers; i++)
         if (m->tensors[m->layers[i].input].stride != 0)
@@ -417,11 +247,9 @@ static int32_t outputs(edgeemo_model *m, float *values, int8_t *codes, int32_t r
     for (int32_t i = 0; i < m->head->outputs; i++) {
         const edgeemo_tensor *t = m->tensors + list[i];
         const int8_t *row = edgeemo_row(m, list[i], 0);
-        float scale;
-        memcpy(&scale, &t->scale, sizeof scale);
         for (int32_t k = 0; k < t->columns * t->channels; k++) {
             if (values)
-                *values++ = (float)(row[k] - t->zero) * scale;
+                *values++ = (float)(row[k] - t->zero) * t->scale;
             else
                 *codes++ = row[k];
         }

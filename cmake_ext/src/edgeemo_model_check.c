@@ -59,8 +59,7 @@ static int32_t check_tensor(const edgeemo_tensor *t)
     return within(t->columns, 1, EDGEEMO_MAX_SIDE) && within(t->channels, 1, EDGEEMO_MAX_SIDE)
            && within(t->left, 0, EDGEEMO_MAX_SIDE) && within(t->right, 0, EDGEEMO_MAX_SIDE)
            && (int64_t)(t->left + t->columns + t->right) * t->channels <= EDGEEMO_MAX_ROW
-           && within(t->zero, -128, 127) && within(t->stride, 0, EDGEEMO_MAX_BLOCK)
-           && within(t->pool, -1, EDGEEMO_POOLS - 1);
+           && t->stride >= 0 && within(t->pool, -1, EDGEEMO_POOLS - 1);
 }
 
 /* The tensor is the input, or one of the first `count` layers makes it. */
@@ -78,13 +77,13 @@ static int32_t check_constants(const edgeemo_model *m, const edgeemo_layer *l, i
                                int32_t outputs, int64_t weight_bytes)
 {
     if (inputs > EDGEEMO_MAX_INPUTS || !lies_inside(m->head, l->weights, weight_bytes, 1)
-        || !lies_inside(m->head, l->channels, outputs, 2 * sizeof(int32_t))
+        || !lies_inside(m->head, l->channels, (outputs + 3) / 4, 8 * sizeof(int32_t))
         || !within(l->pre, 0, 15) || !within(l->shift, 1, EDGEEMO_MAX_SHIFT))
         return 0;
-    const int32_t *channels = (const void *)(m->blob + l->channels);
+    const edgeemo_requant r = edgeemo_requant_of(m, l);
     for (int32_t i = 0; i < outputs; i++)
-        if (!within(channels[2 * i], -EDGEEMO_MAX_BIAS, EDGEEMO_MAX_BIAS)
-            || channels[2 * i + 1] < 0)
+        if (!within(edgeemo_bias(&r, i), -EDGEEMO_MAX_BIAS, EDGEEMO_MAX_BIAS)
+            || edgeemo_multiplier(&r, i) < 0)
             return 0;
     return 1;
 }
@@ -106,7 +105,7 @@ static int32_t check_window(const edgeemo_layer *l, const edgeemo_tensor *in,
     int32_t columns = edgeemo_span(l->kernel_columns, l->dilation_columns);
     int32_t room = l->left + in->columns + l->right - columns;
     /* With less padding than the span, n rows give at most n / stride, rounded up. */
-    return rows <= EDGEEMO_MAX_BLOCK && within(l->top, 0, rows - 1)
+    return rows <= EDGEEMO_MAX_SPAN && within(l->top, 0, rows - 1)
            && within(l->bottom, 0, rows - 1 - l->top) && room >= 0
            && (int64_t)(room / l->stride_columns + 1) * channels
                   == (int64_t)out->columns * out->channels
@@ -126,7 +125,7 @@ static int32_t check_depthwise(const edgeemo_model *m, const edgeemo_layer *l,
                                const edgeemo_tensor *in)
 {
     int32_t taps = l->kernel_rows * l->kernel_columns;
-    int64_t bytes = (int64_t)((taps + 1) / 2) * ((in->channels + 3) / 4 * 4) * 4;
+    int64_t bytes = (int64_t)taps * ((in->channels + 3) / 4 * 4);
     return taps <= EDGEEMO_MAX_TAPS && check_constants(m, l, taps, in->channels, bytes);
 }
 
@@ -183,7 +182,7 @@ static int32_t check_layer(const edgeemo_model *m, int32_t i)
     return within(l->input, 0, last) && is_made(m, l->input, i) && within(l->output, 1, last)
            && !is_made(m, l->output, i)
            && (two ? within(l->second, 0, last) && is_made(m, l->second, i) : l->second == -1)
-           && within(l->act_min, -128, l->act_max) && within(l->act_max, l->act_min, 127)
+           && l->act_min <= l->act_max
            && (edgeemo_has_window(l) || (l->top == 0 && l->bottom == 0 && l->stride_rows == 1))
            && check_kind(m, l);
 }

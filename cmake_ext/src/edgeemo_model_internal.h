@@ -1,8 +1,8 @@
 /* edgeemo_model_internal.h: the layout of a blob, and what the engine's files share.
  *
- * A blob is little-endian, its words are int32: a header, tables of tensors, layers and outputs,
- * the scales of the input, and constants. Offsets count bytes from its start. The lists below make
- * the structs; the Python side reads the names of the fields from the binding.
+ * A blob is little-endian: a header, tables of tensors, layers and outputs, the scales of the
+ * input, and constants, all aligned on 4 bytes. Offsets count bytes from its start. The lists below
+ * make the structs; the Python side reads names and types of the fields from the binding.
  */
 #ifndef EDGEEMO_MODEL_INTERNAL_H
 #define EDGEEMO_MODEL_INTERNAL_H
@@ -10,46 +10,53 @@
 #include "edgeemo_kernels.h"
 #include "edgeemo_model.h"
 
-enum { EDGEEMO_BLOB_MAGIC = 0x4d454745, EDGEEMO_BLOB_VERSION = 1 }; /* "EGEM" */
+enum { EDGEEMO_BLOB_MAGIC = 0x4d454745, EDGEEMO_BLOB_VERSION = 2 }; /* "EGEM" */
 
 enum {
     EDGEEMO_MAX_LIST = 512,        /* tensors, layers */
     EDGEEMO_MAX_SIDE = 4096,       /* columns, channels, kernels, dilations, padding */
     EDGEEMO_MAX_ROW = 1 << 20,     /* values of a row with its padding */
+    EDGEEMO_MAX_SPAN = 32768,      /* rows that a kernel spans; strides */
     EDGEEMO_MAX_BLOCK = 65536,
     EDGEEMO_MAX_TERMS = 1 << 23,   /* of a mean: 2^23 * 2^8 fits in 32 bits */
     EDGEEMO_MAX_FRAMES = 1 << 30,
     EDGEEMO_POOLS = 8
 };
 
-#define EDGEEMO_HEADER_FIELDS(X)                                                          \
-    X(magic) X(version) X(bytes)                                                          \
-    X(tensors) X(tensors_at) X(layers) X(layers_at) X(outputs) X(outputs_at) /* counts, offsets */ \
-    X(scales) X(scales_at) /* pairs of floats a, b: x * a + b is the int8 value before rounding;  \
-                              one pair for all, or one for each value of a row */
+#define EDGEEMO_HEADER_FIELDS(X)                                                               \
+    X(int32_t, magic) X(int32_t, version) X(int32_t, bytes)                                    \
+    X(int32_t, tensors) X(int32_t, tensors_at) X(int32_t, layers) X(int32_t, layers_at)        \
+    X(int32_t, outputs) X(int32_t, outputs_at) /* counts, offsets */                           \
+    X(int32_t, scales) X(int32_t, scales_at) /* pairs of floats a, b: x * a + b is the int8    \
+                              value before rounding; one pair for all, or one for each value   \
+                              of a row */
 
 /* A tensor has rows over time (or the rows of a picture), or one row only: then stride is 0. */
-#define EDGEEMO_TENSOR_FIELDS(X)                                                   \
-    X(columns) X(channels)                                                         \
-    X(left) X(right)  /* columns of padding that its readers want */               \
-    X(zero) X(scale)  /* real value = (q - zero) * scale, scale a float's bits */  \
-    X(stride)         /* rows of the input for each row of this */                 \
-    X(pool)           /* memory that it shares with tensors used at other times, or -1 */
+#define EDGEEMO_TENSOR_FIELDS(X)                                                               \
+    X(int16_t, columns) X(int16_t, channels)                                                   \
+    X(int16_t, left) X(int16_t, right) /* columns of padding that its readers want */          \
+    X(int16_t, stride) /* rows of the input for each row of this */                            \
+    X(int8_t, zero) X(int8_t, pool) /* memory that it shares with tensors used at other times, \
+                                       or -1 */                                                \
+    X(float, scale) /* real value = (q - zero) * scale */
 
-#define EDGEEMO_LAYER_FIELDS(X)                                                    \
-    X(kind) X(input) X(second) X(output) /* numbers of tensors; second -1 if none */ \
-    X(kernel_rows) X(kernel_columns) X(stride_rows) X(stride_columns)              \
-    X(dilation_rows) X(dilation_columns) X(top) X(bottom) X(left) X(right)         \
-    X(act_min) X(act_max) /* range of the output, -128..127 */                     \
-    X(pre) X(shift) X(m0) X(m1)                                                    \
-    X(weights)        /* offset of weights or table */                             \
-    X(channels)       /* offset of bias and multiplier of each output channel */
+#define EDGEEMO_LAYER_FIELDS(X)                                                                \
+    X(int16_t, input) X(int16_t, second) X(int16_t, output) /* tensors; second -1 if none */   \
+    X(int16_t, kernel_rows) X(int16_t, kernel_columns)                                         \
+    X(int16_t, stride_rows) X(int16_t, stride_columns)                                         \
+    X(int16_t, dilation_rows) X(int16_t, dilation_columns)                                     \
+    X(int16_t, top) X(int16_t, bottom) X(int16_t, left) X(int16_t, right)                      \
+    X(int8_t, act_min) X(int8_t, act_max) /* range of the output */                            \
+    X(int8_t, pre) X(int8_t, shift) X(int8_t, kind) X(int8_t, unused)                          \
+    X(int32_t, m0) X(int32_t, m1)                                                              \
+    X(int32_t, weights)  /* offset of weights or table */                                      \
+    X(int32_t, channels) /* offset of biases and multipliers of the output channels */
 
 #define EDGEEMO_KINDS(X)                                                           \
     X(CONV, 1) X(DEPTHWISE, 2) X(ADD, 3) X(MULTIPLY, 4) X(MEAN, 5) X(SOFTMAX, 6)   \
     X(TABLE, 7) X(AVERAGE_POOL, 8) X(MAX_POOL, 9)
 
-#define EDGEEMO_X(name) int32_t name;
+#define EDGEEMO_X(type, name) type name;
 typedef struct edgeemo_blob {
     EDGEEMO_HEADER_FIELDS(EDGEEMO_X)
 } edgeemo_blob;
@@ -94,7 +101,7 @@ struct edgeemo_model {
     int8_t *bytes;      /* one patch, where it is put together from uneven spans */
     const int8_t **taps;
     int32_t block;
-    int32_t streamable;
+    int32_t streamable, stride;
     int32_t limit; /* frames that may be pushed between two resets */
 };
 
@@ -141,7 +148,7 @@ static inline edgeemo_depthwise edgeemo_depthwise_of(const edgeemo_model *m,
                                                      const edgeemo_layer *l)
 {
     return (edgeemo_depthwise){.weights = (const void *)(m->blob + l->weights),
-                               .pairs = (l->kernel_rows * l->kernel_columns + 1) / 2,
+                               .taps = l->kernel_rows * l->kernel_columns,
                                .channels = m->tensors[l->input].channels,
                                .requant = edgeemo_requant_of(m, l)};
 }
@@ -186,6 +193,10 @@ static inline int8_t *edgeemo_row(const edgeemo_model *m, int32_t tensor, int32_
     return rows->data + at * rows->row_bytes
            + m->tensors[tensor].left * m->tensors[tensor].channels;
 }
+
+/* Bytes of a model's memory; 0 if beyond 2^30. With a start, where m->rows lie already, the places of
+ * all, and what kernels want to be prepared. */
+size_t edgeemo_model_plan(edgeemo_model *m, void *start);
 
 /* Compute rows [first, last) of a layer's output; a mean adds rows of its input to its sums. */
 void edgeemo_layer_run(edgeemo_model *m, const edgeemo_layer *l, int32_t first, int32_t last);

@@ -3,39 +3,52 @@
 
 #include <string.h>
 
+/* As pack_columns(), where the values of a row are no whole words: those of a column are put
+ * together in m->bytes, word by word, of which the last takes too much that the next overwrites. */
+static void pack_uneven(const edgeemo_model *m, const edgeemo_layer *l, const edgeemo_dense *d,
+                        int32_t x, int32_t count, int32_t position)
+{
+    int32_t channels = m->tensors[l->input].channels, length = edgeemo_patch_span_length(m, l);
+    int32_t in_row = l->kernel_columns * channels, next = l->dilation_columns * channels;
+    int32_t step = l->stride_columns * channels;
+    const edgeemo_patch_span span = {m->bytes, d->inputs, 0, 1};
+    for (int32_t at = x * step; count > 0; count--, at += step, position++) {
+        const int8_t *const *row = m->taps, *const *end = row + l->kernel_rows;
+        int8_t *to = m->bytes;
+        do {
+            const int8_t *from = *row++ + at;
+            int32_t left = in_row;
+            do {
+                int32_t i = 0;
+                do {
+                    memcpy(to + i, from + i, 4);
+                } while ((i += 4) < length);
+                to += length, from += next;
+            } while ((left -= length) > 0);
+        } while (row < end);
+        memset(to, 0, 4); /* what a foolish file multiplies with more than 0 */
+        m->kernels->pack(d, &span, 0, position, m->patches);
+    }
+}
+
 /* The values under the kernel at column x and at those behind it, `count` columns in all, in the
- * order of the weights; one column at a time if spans are uneven. m->taps: the kernel's rows, each
- * at its first column that is read. */
+ * order of the weights. m->taps: the kernel's rows, each at its first column that is read. */
 static void pack_columns(const edgeemo_model *m, const edgeemo_layer *l, const edgeemo_dense *d,
                          int32_t x, int32_t count, int32_t position)
 {
     int32_t channels = m->tensors[l->input].channels, length = edgeemo_patch_span_length(m, l);
-    int32_t spans = l->kernel_columns * channels / length, at = 0;
-    int32_t uneven = length % EDGEEMO_UNIT;
+    int32_t in_row = l->kernel_columns * channels, next = l->dilation_columns * channels, at = 0;
     edgeemo_patch_span span = {NULL, length, l->stride_columns * channels, count};
-    for (int32_t r = 0; r < l->kernel_rows; r++)
-        for (int32_t p = 0; p < spans; p++, at += length) {
-            span.from = m->taps[r] + x * span.step + p * l->dilation_columns * channels;
-            if (!uneven) {
-                m->kernels->pack(d, &span, at, position, m->patches);
-                continue;
-            }
-            for (int32_t i = 0; i < length; i++)
-                m->bytes[at + i] = span.from[i];
-        }
-    if (uneven) {
-        span.from = m->bytes;
-        span.n = d->inputs;
-        m->kernels->pack(d, &span, 0, position, m->patches);
+    for (int32_t r = 0; r < l->kernel_rows; r++) {
+        span.from = m->taps[r] + x * span.step;
+        for (int32_t left = in_row; left > 0; left -= length, span.from += next, at += length)
+            m->kernels->pack(d, &span, at, position, m->patches);
     }
-#if defined(EDGEEMO_HAVE_PREPARED)
     if (at < d->inputs) {
-        /* What a foolish file multiplies with more than 0. */
-        static const int8_t zeros[4] = {0};
+        static const int8_t zeros[4] = {0}; /* as above */
         span = (edgeemo_patch_span){zeros, d->inputs - at, 0, count};
         m->kernels->pack(d, &span, at, position, m->patches);
     }
-#endif
 }
 
 /* The rows that a kernel sees for row i of its output, each at its first column that is read. Gives
@@ -157,8 +170,7 @@ static void run_conv(const edgeemo_model *m, const edgeemo_layer *l, int32_t fir
         int8_t *row = edgeemo_row(m, l->output, i);
         for (int32_t x = 0; x < out->columns;) {
             int32_t n = out->columns - x < most - count ? out->columns - x : most - count;
-            n = uneven ? 1 : n;
-            pack_columns(m, l, &d, x, n, count);
+            (uneven ? pack_uneven : pack_columns)(m, l, &d, x, n, count);
             for (int32_t end = x + n; x < end; x++)
                 to[count++] = row + x * out->channels;
             if (count == most) {
@@ -181,14 +193,13 @@ static void run_depthwise(const edgeemo_model *m, const edgeemo_layer *l, int32_
 #if defined(EDGEEMO_HAVE_PREPARED)
     d.prepared = m->prepared ? m->prepared[l - m->layers] : NULL;
 #endif
-    const int8_t **rows = m->taps + taps + 1; /* behind the taps; see patches of the plan */
+    const int8_t **rows = m->taps + taps; /* behind the taps; see patches of the plan */
     for (int32_t i = first, count; i < last; i += positions == 1 ? count : 1) {
         count = rows_of(m, l, i, last, rows);
         const int8_t **tap = m->taps;
         for (int32_t r = 0; r < l->kernel_rows; r++)
             for (int32_t k = 0; k < l->kernel_columns; k++)
                 *tap++ = rows[r] + k * l->dilation_columns * channels;
-        *tap = tap[-1]; /* the missing half of the last pair; its weight is 0 */
         const edgeemo_strip strip = strip_of(m, l, positions, channels, count);
         m->kernels->depthwise(&d, m->taps, &strip, edgeemo_row(m, l->output, i));
     }
@@ -213,7 +224,7 @@ static void run_multiply(const edgeemo_model *m, const edgeemo_layer *l, int32_t
     const edgeemo_tensor *a = m->tensors + l->input, *b = m->tensors + l->second;
     const edgeemo_tensor *out = m->tensors + l->output;
     int32_t one = b->stride == 0 && a->stride != 0, n = out->columns * out->channels;
-    const int32_t channel[2] = {0, l->m0};
+    const int32_t channel[8] = {0, 0, 0, 0, l->m0};
     edgeemo_requant r = edgeemo_requant_of(m, l);
     r.channels = channel;
     for (int32_t i = first; i < last; i++) {

@@ -1,7 +1,7 @@
 """From an int8 TFLite graph to the blob of the C engine (cmake_ext/include/edgeemo_model.h).
 
-A blob is little-endian, made of int32 tables and constants aligned to 16 bytes; the names and the
-order of the fields come from the C side (`_native.model_layout`). What the layers are is said in
+A blob is little-endian, made of tables and constants aligned to 4 bytes; the names, types and order
+of the fields come from the C side (`_native.model_layout`). What the layers are is said in
 `engine_layers.py`.
 """
 
@@ -114,36 +114,29 @@ def _share_memory(c: Compiler, outputs: list[int], streamable: bool) -> None:
         busy_until[free[0]] = last
 
 
-def _float_bits(value: float) -> int:
-    return int(struct.unpack("<i", struct.pack("<f", value))[0])
-
-
 def _pack(c: Compiler, outputs: list[int]) -> bytes:
     """Header, tables, constants."""
     header = dict.fromkeys(LAYOUT["header"], 0)
-    start = 4 * len(header)
+    start = struct.calcsize(LAYOUT["header_format"])
     tables = bytearray()
 
     def add(name: str, data: bytes, count: int) -> None:
         header[name], header[f"{name}_at"] = count, start + len(tables)
         tables.extend(data)
 
-    rows = [vars(t) | {"scale": _float_bits(t.scale)} for t in c.tensors]
-    add("tensors", b"".join(_words(r, "tensor") for r in rows), len(rows))
+    add("tensors", b"".join(_fields(vars(t), "tensor") for t in c.tensors), len(c.tensors))
     first = c.tensors[0]
     add("scales", struct.pack("<2f", 1 / first.scale, first.zero), 1)
     add("outputs", np.array(outputs, "<i4").tobytes(), len(outputs))
-    layers_bytes = 4 * len(LAYOUT["layer"]) * len(c.layers)
-    base = -(-(start + len(tables) + layers_bytes) // 16) * 16
+    base = start + len(tables) + struct.calcsize(LAYOUT["layer_format"]) * len(c.layers)
     moved = [layer | {k: layer[k] + base for k in _offsets(layer)} for layer in c.layers]
-    add("layers", b"".join(_words(layer, "layer") for layer in moved), len(moved))
+    add("layers", b"".join(_fields(layer, "layer") for layer in moved), len(moved))
     header |= {
         "magic": LAYOUT["magic"],
         "version": LAYOUT["version"],
         "bytes": base + len(c.constants),
     }
-    made = _words(header, "header") + bytes(tables)
-    return made + bytes(base - len(made)) + bytes(c.constants)
+    return _fields(header, "header") + bytes(tables) + bytes(c.constants)
 
 
 def _offsets(layer: dict[str, int]) -> tuple[str, ...]:
@@ -154,5 +147,5 @@ def _offsets(layer: dict[str, int]) -> tuple[str, ...]:
     return ("weights",) if kind in ("SOFTMAX", "TABLE") else ()
 
 
-def _words(values: dict[str, Any], table: str) -> bytes:
-    return struct.pack(f"<{len(LAYOUT[table])}i", *(values[name] for name in LAYOUT[table]))
+def _fields(values: dict[str, Any], table: str) -> bytes:
+    return struct.pack(LAYOUT[f"{table}_format"], *(values[name] for name in LAYOUT[table]))

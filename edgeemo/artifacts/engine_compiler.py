@@ -166,8 +166,8 @@ def limits(activation: int, scale: float, zero: int, operator: Operator) -> dict
 
 
 def add_constant(c: Compiler, data: bytes) -> int:
-    """Offset among the constants, a multiple of 16; equal constants are not joined."""
-    c.constants += bytes(-len(c.constants) % 16)
+    """Offset among the constants, a multiple of 4; equal constants are not joined."""
+    c.constants += bytes(-len(c.constants) % 4)
     c.constants += data
     return len(c.constants) - len(data)
 

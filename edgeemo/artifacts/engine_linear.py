@@ -90,7 +90,9 @@ def _linear(
     most = int((128 * abs(wide).sum(axis=1) + abs(bias)).max())
     if most << pre >= 2**31 or abs(bias).max() > 2**30:
         raise fault(operator, "sums beyond 32 bits")
-    channels = np.stack([bias, multipliers], axis=1).astype("<i4")
+    channels = np.zeros((2, -(-len(bias) // 4) * 4), "<i4")
+    channels[:, : len(bias)] = bias, multipliers
+    by_four = channels.reshape(2, -1, 4).transpose(1, 0, 2)
     packed = _pack_depthwise(weights) if depthwise else _pack_dense(weights)
     add_layer(
         c,
@@ -100,7 +102,7 @@ def _linear(
         pre=pre,
         shift=shift,
         weights=add_constant(c, packed),
-        channels=add_constant(c, channels.tobytes()),
+        channels=add_constant(c, by_four.tobytes()),
         **geometry,
         **limits(operator.options["activation"], out_scale, out_zero, operator),
     )
@@ -118,11 +120,11 @@ def _pack_dense(weights: NDArray[np.int8]) -> bytes:
 
 
 def _pack_depthwise(weights: NDArray[np.int8]) -> bytes:
-    """Pairs of taps, in them the channels, in them the two taps as int16."""
+    """Taps, in them the channels, filled up to four."""
     channels, taps = weights.shape
-    padded = np.zeros((-(-channels // 4) * 4, -(-taps // 2) * 2), "<i2")
-    padded[:channels, :taps] = weights
-    return padded.reshape(len(padded), -1, 2).transpose(1, 0, 2).tobytes()
+    padded = np.zeros((taps, -(-channels // 4) * 4), np.int8)
+    padded[:, :channels] = weights.T
+    return padded.tobytes()
 
 
 def conv(c: Compiler, operator: Operator) -> None:

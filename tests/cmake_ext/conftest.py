@@ -7,14 +7,16 @@ import shutil
 import struct
 import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from edgeemo import _native
+from edgeemo.artifacts.tflite_graph import NONE, RELU6, VALID, Graph, Operator, Tensor
 from edgeemo.features import FeatureSpec
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -149,6 +151,88 @@ def spec_bytes(spec: FeatureSpec) -> bytes:
         spec.high_hz,
         spec.floor,
     )
+
+
+def _chained(
+    before: Tensor, outputs: int, kernel: tuple[int, int], seed: int, **options: int
+) -> tuple[list[Tensor], tuple[int, int]]:
+    """Weights, bias, padded input and output of a causal layer on `before`; what is padded."""
+    o = {"stride_rows": 1, "stride_columns": 1, "dilation_rows": 1, "dilation_columns": 1} | options
+    draw = np.random.default_rng(seed)
+    _, rows, columns, channels = before.shape
+    shape = (1 if options.get("depthwise") else outputs, *kernel, channels)
+    tall, wide = (
+        (k - 1) * o[f"dilation_{side}"] + 1
+        for k, side in zip(kernel, ("rows", "columns"), strict=True)
+    )
+    top, side = tall - o["stride_rows"], wide // 2
+    taps = kernel[0] * kernel[1] * (1 if options.get("depthwise") else channels)
+    factors = draw.uniform(0.5, 1, outputs).astype(np.float32) / np.float32(64 * taps**0.5)
+    if options.get("tiny"):
+        factors *= 3000  # a layer that multiplies by more than 1
+    made = (rows // o["stride_rows"], (columns + 2 * side - wide) // o["stride_columns"] + 1)
+
+    def tensor(
+        shape: tuple[int, ...], dtype: str, data: object, scales: object, axis: int
+    ) -> Tensor:
+        found = np.atleast_1d(np.asarray(scales, np.float32))
+        zero = before.zeros[0] if data is None else 0
+        constant = None if data is None else np.asarray(data, dtype)
+        return Tensor(shape, dtype, constant, found, np.full(len(found), zero), axis, "adv")
+
+    scale = before.scales[0]
+    weights = draw.integers(-127, 128, shape)
+    bias = draw.integers(-900, 900, outputs)
+    amounts = np.array([[0, 0], [top, 0], [side, side], [0, 0]])
+    return [
+        tensor((4, 2), "int32", amounts, scale, 0),
+        tensor((1, rows + top, columns + 2 * side, channels), "int8", None, scale, 0),
+        tensor(shape, "int8", weights, factors, 3 if options.get("depthwise") else 0),
+        tensor((outputs,), "int32", bias, factors * scale, 0),
+        tensor((1, *made, outputs), "int8", None, scale, 0),
+    ], made
+
+
+CHAIN: list[dict[str, Any]] = [
+    {"outputs": 24, "kernel": (3, 5), "stride_rows": 2, "stride_columns": 2},
+    {"outputs": 24, "kernel": (3, 3), "depthwise": 1, "activation": RELU6},
+    {"outputs": 33, "kernel": (1, 1)},
+    {"outputs": 33, "kernel": (5, 1), "depthwise": 1},
+    {"outputs": 9, "kernel": (2, 1), "activation": RELU6},
+    {"outputs": 15, "kernel": (2, 3), "dilation_rows": 2, "dilation_columns": 2},
+    {"outputs": 15, "kernel": (2, 2), "depthwise": 1, "dilation_columns": 2},
+    {"outputs": 22, "kernel": (1, 3), "tiny": 1},
+    {"outputs": 22, "kernel": (2, 1), "depthwise": 1, "tiny": 1},
+]
+
+
+@pytest.fixture(scope="session")
+def odd_shapes() -> Graph:
+    """A causal model on rows of 10 x 4 whose layers are not those of a student: odd numbers of
+    channels and taps, dilations, limits, factors above 1. The mean of each layer is an output."""
+    one = np.ones(1, np.float32) * np.float32(0.05)
+    tensors = [
+        Tensor((1, 100, 10, 4), "int8", None, one, np.full(1, -3), 0, "features"),
+        Tensor((2,), "int32", np.array([1, 2], np.int32), one, np.zeros(1, np.int64), 0, ""),
+    ]
+    steps, outputs, at = [], [], 0
+    for seed, layer in enumerate(CHAIN):
+        made, _ = _chained(tensors[at], seed=seed, **layer)
+        first = len(tensors)
+        amounts, padded, weights, bias, out, mean = range(first, first + 6)
+        shape = (1, layer["outputs"])
+        tensors += [*made, replace(made[-1], shape=shape)]
+        options = {"padding": VALID, "activation": NONE, "stride_rows": 1, "stride_columns": 1}
+        options |= {"dilation_rows": 1, "dilation_columns": 1} | layer
+        name = "DEPTHWISE_CONV_2D" if layer.get("depthwise") else "CONV_2D"
+        steps += [
+            Operator("PAD", (at, amounts), (padded,), {}),
+            Operator(name, (padded, weights, bias), (out,), options),
+            Operator("MEAN", (out, 1), (mean,), {}),
+        ]
+        outputs.append(mean)
+        at = out
+    return Graph(tuple(tensors), tuple(steps), (0,), tuple(outputs))
 
 
 Build = Callable[..., Path]

@@ -21,7 +21,7 @@ static uint32_t cortex_m_stack(void (*work)(void))
 }
 #endif
 
-enum { BLOB = 131072, FRAMES = 100 * 40, MEMORY = 160000, VALUES = 64, PIECE = 10 };
+enum { BLOB = 131072, FRAMES = 100 * 40, MEMORY = 160000, VALUES = 200, PIECE = 10 };
 static int8_t blob[BLOB] __attribute__((aligned(16)));
 static float frames[FRAMES];
 static double memory[MEMORY / 8]; /* double: aligned on 8 bytes */

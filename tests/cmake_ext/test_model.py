@@ -22,6 +22,7 @@ from edgeemo.audio import read_audio
 from edgeemo.errors import BadArtifact
 from edgeemo.features import log_mel
 
+LAYER = _native.model_layout()["layer_format"]
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "tests" / "golden"
 FILE = GOLDEN / "stream-int8.tflite"
@@ -199,7 +200,7 @@ def test_damaged_blobs_run_or_are_refused(graph: Graph) -> None:
     refused = 0
     for _ in range(400):
         hostile = bytearray(blob)
-        at = 4 * int(generator.integers(0, (words[6] + words[5] * 88) // 4))
+        at = 4 * int(generator.integers(0, (words[6] + words[5] * struct.calcsize(LAYER)) // 4))
         value = int(generator.choice([0, 1, -1, 7, 128, 2**31 - 1, -(2**31), 65536]))
         struct.pack_into("<i", hostile, at, value)
         try:

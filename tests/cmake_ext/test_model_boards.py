@@ -12,6 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgeemo.artifacts.engine_blob import compile_graph
+from edgeemo.artifacts.tflite_graph import Graph
+
 ROOT = Path(__file__).resolve().parents[2]
 C = ROOT / "cmake_ext"
 SLACK = 1.02
@@ -36,10 +39,18 @@ def test_board_gives_the_same_bits_within_the_budget(board: str) -> None:
     for tool in ("arm-none-eabi-gcc", "qemu-system-arm"):
         if shutil.which(tool) is None:
             pytest.skip(f"{tool} is not installed; .ci/run installs it when run by root")
-    costs = bench.measure(board, bench.blob_of(bench.SAMPLE))
+    costs = bench.measure(board, bench.blob_of(bench.SHIPPED))
     assert set(BUDGET[board]) == set(costs)
     over = {k: (v, BUDGET[board][k]) for k, v in costs.items() if v > SLACK * BUDGET[board][k]}
     assert not over, f"cost and budget: {over}"
+
+
+@pytest.mark.parametrize("board", BUDGET)
+def test_board_gives_the_same_bits_for_layers_of_all_shapes(board: str, odd_shapes: Graph) -> None:
+    for tool in ("arm-none-eabi-gcc", "qemu-system-arm"):
+        if shutil.which(tool) is None:
+            pytest.skip(f"{tool} is not installed; .ci/run installs it when run by root")
+    bench.measure(board, compile_graph(odd_shapes).data)
 
 
 def test_every_board_has_a_budget() -> None:
@@ -48,7 +59,7 @@ def test_every_board_has_a_budget() -> None:
 
 def test_sanitizers_find_nothing(build: Build, tmp_path: Path) -> None:
     program = build("sanitizers", *ENGINE, Path(__file__).with_name("model.c"))
-    blob = bench.blob_of(bench.SAMPLE)
+    blob = bench.blob_of(bench.SHIPPED)
     (tmp_path / "blob").write_bytes(blob)
     (tmp_path / "frames").write_bytes(bench.second_of_speech().astype("<f4").tobytes())
     subprocess.run([str(program)], check=True, cwd=tmp_path)
@@ -88,13 +99,11 @@ def test_needs_nothing_from_outside(tmp_path: Path) -> None:
     assert needed <= {"memcpy", "memmove", "memset"}
 
 
-def test_phone_gives_the_same_bits(tmp_path: Path) -> None:
+def test_phone_gives_the_same_bits(tmp_path: Path, odd_shapes: Graph) -> None:
     """NEON under qemu-aarch64."""
     compiler, runner = shutil.which("aarch64-linux-gnu-gcc"), shutil.which("qemu-aarch64")
     if compiler is None or runner is None:
         pytest.skip("no aarch64-linux-gnu-gcc or qemu-aarch64; .ci/run installs them as root")
-    blob = bench.blob_of(bench.SAMPLE)
-    (tmp_path / "blob").write_bytes(blob)
     (tmp_path / "frames").write_bytes(bench.second_of_speech().astype("<f4").tobytes())
     sources = [
         *ENGINE,
@@ -120,5 +129,7 @@ def test_phone_gives_the_same_bits(tmp_path: Path) -> None:
         ],
         check=True,
     )
-    subprocess.run([runner, str(tmp_path / "program")], check=True, cwd=tmp_path)
-    assert np.array_equal(np.fromfile(tmp_path / "outputs", np.int8), bench.expected(blob))
+    for blob in (bench.blob_of(bench.SHIPPED), compile_graph(odd_shapes).data):
+        (tmp_path / "blob").write_bytes(blob)
+        subprocess.run([runner, str(tmp_path / "program")], check=True, cwd=tmp_path)
+        assert np.array_equal(np.fromfile(tmp_path / "outputs", np.int8), bench.expected(blob))
