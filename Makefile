@@ -55,6 +55,7 @@ lint: $(STAMP) ## ruff and mypy --strict
 	@$(BIN)/python -m ruff check .
 	@$(BIN)/python -m ruff format --check .
 	@$(BIN)/python -m mypy
+	@$(BIN)/python -m mypy tools
 
 docs: $(STAMP) ## the pages as a site under build/site: guides, reference, model cards
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict

@@ -5,7 +5,8 @@
 The estimates are those of crossval's int8 files on EmoTale speakers whom they never heard, as
 recorded, in noise, and from afar in a room; beside them sounds that are not speech. The regression
 is judged on people whom it has not seen either. Music is in no fit that is judged on it.
-`benchmarks/crossval.py --ship` puts the regression, fitted on all of it, into its run folder.
+--card FILE also writes the regression fitted on all of it, which `tools/make_student.py` puts on the
+shipped student's card.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any
 import numpy as np
 from _heldout import FOLDS, Rated, heldout, outputs
 
+from edgeemo import schema
 from edgeemo.artifacts.confidence import Confidence, describe
 from edgeemo.compress.data.augment import add_at_snr, colored_noise
 from edgeemo.compress.evaluation.confidence import (
@@ -100,17 +102,11 @@ def hear(data: Path, crossval: Path) -> Heard:
     return Heard(rows, noise, tunes, on)
 
 
-def of_folds(data: Path, crossval: Path) -> FittedConfidence:
-    """The confidence to ship: fitted on all, music too; its figures are those of people left out.
-
-    Args:
-        data: folder of corpora.
-        crossval: folder of one recipe's folds, with their int8 files.
-    """
-    heard = hear(data, crossval)
+def for_card(heard: Heard) -> FittedConfidence:
+    """The confidence to ship: fitted on all, music too; its metrics are those of unseen people."""
     everything = np.concatenate([heard.noise, heard.tunes])
-    made, said = judge(heard.rows, everything, f"{heard.on}, {len(heard.tunes)} tunes")
-    return FittedConfidence(made, points(heard.rows, said))
+    fitted, said = judge(heard.rows, everything, f"{heard.on}, {len(heard.tunes)} tunes")
+    return FittedConfidence(fitted, points(heard.rows, said))
 
 
 def points(rows: list[Row], said: Any) -> Any:
@@ -124,8 +120,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="holds speech/ and ferplus/")
     parser.add_argument("--crossval", type=Path, default=Path("runs/crossval/wav2small-stream"))
+    parser.add_argument("--card", type=Path, help="for tools/make_student.py --confidence")
     args = parser.parse_args()
     heard = hear(args.data, args.crossval)
+    if args.card:
+        write_text(args.card, json.dumps(schema.write(for_card(heard)), indent=1) + "\n")
     made, said = judge(heard.rows, heard.noise, heard.on)
     result = summary(heard.rows, made, said, heard.tunes)
     write_text(RESULTS / "confidence.json", json.dumps(result, indent=1) + "\n")

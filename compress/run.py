@@ -14,6 +14,7 @@ report.html          for people
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform
@@ -72,6 +73,7 @@ class RunSummary:
         seed: of the run.
         clips: labelled clips of each part.
         skipped: clips that could not be used.
+        recipe: sha256 (hex) of the recipe file.
     """
 
     schema: int
@@ -93,6 +95,7 @@ class RunSummary:
     seed: int
     clips: Mapping[str, int]
     skipped: int
+    recipe: str = ""
 
 
 @dataclass(frozen=True)
@@ -168,6 +171,11 @@ class Run:
     def recipe(self) -> Recipe:
         """The run's recipe."""
         return load_recipe(self.folder / "recipe.toml")
+
+    @property
+    def recipe_sha256(self) -> str:
+        """Of the file recipe.toml, hex."""
+        return hashlib.sha256((self.folder / "recipe.toml").read_bytes()).hexdigest()
 
     @property
     def given(self) -> dict[str, Any]:

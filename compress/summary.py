@@ -122,6 +122,7 @@ def _facts(
         seed=recipe.seed,
         clips=counts,
         skipped=sum(p.skipped for p in (splits.train, splits.valid, splits.test)),
+        recipe=run.recipe_sha256,
     )
 
 

@@ -1,6 +1,4 @@
-"""Several models of faces as one file, which answers with their mean.
-
-    python -m edgeemo.export.averaged FIRST.onnx OTHER.onnx ... -o teacher-face.onnx
+"""Several models of faces as one file, which answers with their mean (`tools/average_faces.py`).
 
 The file takes the picture of the first model; the others see it at their own size. Models of
 different sizes err on different faces, so their mean is right more often than the best of them.
@@ -8,9 +6,6 @@ different sizes err on different faces, so their mean is right more often than t
 
 from __future__ import annotations
 
-import argparse
-import json
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,8 +15,7 @@ import numpy as np
 
 from edgeemo.artifacts.card import Calibration, Card, Metric
 from edgeemo.artifacts.onnx import read_onnx
-from edgeemo.errors import BadArtifact, EdgeemoError
-from edgeemo.files import write_bytes
+from edgeemo.errors import BadArtifact
 from edgeemo.vision.images import ImageSpec, resize_matrix
 
 from .graph import IR_VERSION, OPSET, onnx
@@ -138,41 +132,3 @@ def _card(cards: Sequence[Card], name: str, metrics: tuple[Metric, ...]) -> Card
         calibration=Calibration(1.0, first.calibration.fitted_on),
         metrics=metrics,
     )
-
-
-def _metrics(path: Path | None, name: str) -> tuple[Metric, ...]:
-    """The card's figures out of what benchmarks/faces.py wrote."""
-    if path is None:
-        return ()
-    found = json.loads(path.read_text(encoding="utf-8"))
-    own = found["models"][f"{name} (onnx)"]["ferplus"]
-    where = f"ferplus: {own['argmax']['pictures']} faces that the model had not seen"
-    named = (
-        ("accuracy on the class most voted for", own["argmax"]["accuracy"]),
-        ("unweighted average recall", own["argmax"]["uar"]),
-        ("Kullback-Leibler divergence from the votes", own["kl"]),
-    )
-    return tuple(
-        Metric(where, measure, "classes", round(value, 4), command="python benchmarks/faces.py")
-        for measure, value in named
-        if math.isfinite(value)
-    )
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    """Read the files, write their mean."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("files", type=Path, nargs="+", metavar="FILE")
-    parser.add_argument("-o", "--out", type=Path, required=True, help="its stem is the name")
-    parser.add_argument("--metrics", type=Path, help="result of benchmarks/faces.py")
-    args = parser.parse_args(argv)
-    try:
-        made = averaged(args.files, args.out.stem, _metrics(args.metrics, args.out.stem))
-    except EdgeemoError as error:
-        parser.exit(1, f"{error}\n")
-    write_bytes(args.out, made)
-    print(f"{args.out}: {len(made)} bytes, the mean of {len(args.files)} models")
-
-
-if __name__ == "__main__":
-    main()

@@ -11,26 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from edgeemo.artifacts.card import (
-    INTENDED_USE,
-    INTENDED_USE_FACE,
-    MISUSE,
-    NOT_VALIDATED_FOR,
-    NOT_VALIDATED_FOR_FACE,
-    Card,
-    Output,
-    Quantization,
-)
-from edgeemo.artifacts.card import SCHEMA as CARD_SCHEMA
+from edgeemo.artifacts.card import Card
 from edgeemo.backends import Backend, open_backend
 from edgeemo.compress.run import Run, RunSummary
-from edgeemo.compress.students import Student, make_student
+from edgeemo.compress.students import Student
 from edgeemo.errors import BadData, BadInput, ParityFailed
 from edgeemo.files import replacing
-from edgeemo.types import CLASSES
-from edgeemo.vision.images import ImageSpec
 
 from .c_writer import find_compiler, write_folder
+from .cards import card_of_run
 from .int8 import ActivationRecorder
 from .onnx_writer import OnnxWriter, float_graph
 from .parity import Parity, ParitySet, Tolerances, compare, shifts, table
@@ -48,9 +37,6 @@ class CWriter(TfliteWriter):
 
 
 WRITERS: Mapping[str, Writer] = {w.format: w for w in (OnnxWriter(), TfliteWriter(), CWriter())}
-
-MIN_EDGEEMO = "0.1.0"
-"""First version that reads what this one writes; raise it with the card's schema."""
 
 FLOAT_HEAD_THRESHOLD = 0.995
 """Agreement at which the heads stay int8 without a try in float."""
@@ -126,7 +112,7 @@ def export_run(
     if CWriter.format in formats:
         _check_folder(int8, hop)
     source = Run(run)
-    facts, student, card = source.facts(), source.student(), make_card(source.facts())
+    facts, student, card = source.facts(), source.student(), card_of_run(source.facts())
     limits = limits or Tolerances()
     trained = ExportInput(student, card, waveform, hop, source.ranges())
     kept = ParitySet.of(source.held())
@@ -142,35 +128,6 @@ def export_run(
         data = writer.write(trained, how)
         results.append(place(path, writer, data, judged, limits, facts, student))
     return results
-
-
-def make_card(facts: RunSummary) -> Card:
-    """The card of a run's student; the writer sets quantization and digest."""
-    face = isinstance(facts.spec, ImageSpec)
-    given = make_student(facts.student, **facts.options).dimensions
-    return Card(
-        schema=CARD_SCHEMA,
-        name=facts.name,
-        task="face" if face else "speech",
-        input="image" if face else "features",
-        spec=facts.spec,
-        window=facts.window,
-        outputs=(Output("adv", given), Output("probs", CLASSES)),
-        quantization=Quantization(),
-        teachers=facts.teachers,
-        data=facts.data,
-        licence=facts.licence,
-        metrics=facts.metrics,
-        calibration=facts.calibration,
-        parameters=facts.parameters,
-        macs_per_second=facts.macs_per_second,
-        arena_bytes=None,
-        intended_use=INTENDED_USE_FACE if face else INTENDED_USE,
-        misuse=MISUSE,
-        not_validated_for=NOT_VALIDATED_FOR_FACE if face else NOT_VALIDATED_FOR,
-        digest="0" * 64,
-        min_edgeemo=MIN_EDGEEMO,
-    )
 
 
 def check_formats(formats: Sequence[str]) -> None:

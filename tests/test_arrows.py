@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 CODE = ("edgeemo", "compress", "export")
-EVERYTHING = (*CODE, "tests", "examples", "benchmarks")
+EVERYTHING = (*CODE, "tests", "tools", "examples", "benchmarks")
 
 # The commands that train or export are a shell around compress and export.
 BRIDGES = {"edgeemo/cli/distill.py", "edgeemo/cli/export.py", "edgeemo/cli/evaluate.py"}

@@ -174,6 +174,8 @@ class Card:
         min_edgeemo: first version of edgeemo that reads the file.
         hop: frames of one call, for a causal model whose file is one step with its states
             outside; 0 for a file that takes whole clips.
+        recipe: sha256 (hex) of the recipe file that the model was made by; for a shipped model of
+            its provenance, which names the recipes of all rounds. Empty where it is not known.
     """
 
     schema: int
@@ -198,6 +200,7 @@ class Card:
     digest: str
     min_edgeemo: str
     hop: int = 0
+    recipe: str = ""
 
     def __post_init__(self) -> None:
         """Check ranges.
@@ -211,6 +214,8 @@ class Card:
             )
         if not re.fullmatch(r"[0-9a-f]{64}", self.digest):
             raise BadArtifact(f"$.digest: expected 64 hex digits, got {self.digest!r:.80}")
+        if not re.fullmatch(r"([0-9a-f]{64})?", self.recipe):
+            raise BadArtifact(f"$.recipe: expected 64 hex digits or nothing, got {self.recipe!r:.80}")
         if not re.fullmatch(r"\d{1,4}\.\d{1,4}(\.\d{1,4})?", self.min_edgeemo):
             raise BadArtifact(f"$.min_edgeemo: expected 1.2.3, got {self.min_edgeemo!r:.40}")
         for path, value, low, high in (

@@ -1,6 +1,5 @@
 """Several models of faces in one file."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ from edgeemo.artifacts.models import resolve
 from edgeemo.artifacts.teachers_package import need
 from edgeemo.backends import open_backend
 from edgeemo.errors import BadArtifact
-from edgeemo.export.averaged import averaged, main
+from edgeemo.export.averaged import averaged
 from edgeemo.vision.images import preprocess, resize_matrix
 
 DATA = Path(__file__).parents[1] / "data" / "faces" / "london"
@@ -41,27 +40,7 @@ def test_the_file_gives_the_mean_and_each_model_its_own_size(tmp_path: Path) -> 
     assert averaged([LARGE, SMALL], "both-face") == path.read_bytes()
 
 
-def test_figures_come_from_the_benchmark(tmp_path: Path) -> None:
-    table = {
-        "models": {
-            "both-face (onnx)": {
-                "ferplus": {"argmax": {"pictures": 9, "accuracy": 0.81234, "uar": 0.5}, "kl": 0.25}
-            }
-        }
-    }
-    (tmp_path / "faces.json").write_text(json.dumps(table))
-    out = tmp_path / "both-face.onnx"
-    arguments = [SMALL, LARGE, "-o", out, "--metrics", tmp_path / "faces.json"]
-    main([str(a) for a in arguments])
-    metrics = open_backend(out, "onnx").card.metrics
-    assert [m.value for m in metrics] == [0.8123, 0.5, 0.25]
-    assert metrics[0].test_set.startswith("ferplus: 9 faces")
-
-
-def test_other_models_are_refused(tmp_path: Path) -> None:
+def test_other_models_are_refused() -> None:
     speech = resolve("wav2small-stream", "onnx")
     with pytest.raises(BadArtifact, match=r"wav2small-stream\.onnx: takes features; only models"):
         averaged([SMALL, speech], "x")
-    with pytest.raises(SystemExit, match="1"):
-        main([str(SMALL), str(tmp_path / "none.onnx"), "-o", str(tmp_path / "out.onnx")])
-    assert list(tmp_path.iterdir()) == []

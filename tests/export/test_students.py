@@ -16,9 +16,9 @@ from edgeemo.compress.stages import qat
 from edgeemo.compress.students import Student, make_student, student_names
 from edgeemo.compress.students.cost import input_shape, macs_per_second, parameters
 from edgeemo.compress.students.mobilenet import _Squeeze
+from edgeemo.export.cards import card_of_run
 from edgeemo.export.int8 import ActivationRecorder
 from edgeemo.export.int8 import quantize as quantize_onnx
-from edgeemo.export.job import make_card
 from edgeemo.export.onnx_writer import OnnxWriter, float_graph
 from edgeemo.export.qat_ranges import learned_table
 from edgeemo.export.tflite_pack import unpack
@@ -76,7 +76,7 @@ def trained(student: Student) -> ExportInput:
         clips={},
         skipped=0,
     )
-    return ExportInput(student, make_card(facts))
+    return ExportInput(student, card_of_run(facts))
 
 
 @pytest.mark.parametrize("writer", [OnnxWriter(), TfliteWriter()], ids=lambda w: w.format)

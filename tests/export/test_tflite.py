@@ -213,9 +213,9 @@ def test_silence_is_no_calibration(run: Run) -> None:
 
 
 def run_card(run: Run) -> object:
-    from edgeemo.export.job import make_card
+    from edgeemo.export.cards import card_of_run
 
-    return make_card(run.facts())
+    return card_of_run(run.facts())
 
 
 def test_what_looks_ahead_has_no_hops(run: Run, tmp_path: Path) -> None:

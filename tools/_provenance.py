@@ -1,0 +1,105 @@
+"""Provenance of a shipped model: its recipes in order, with their digests."""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgeemo import schema
+from edgeemo.artifacts.onnx import read_onnx
+from edgeemo.artifacts.tflite import read_tflite
+from edgeemo.errors import BadRecipe
+
+ROOT = Path(__file__).resolve().parents[1]
+RECIPES = Path(__file__).parent / "recipes"
+ZOO = ROOT / "edgeemo" / "zoo"
+
+
+@dataclass(frozen=True)
+class Round:
+    """One training and the files that it left.
+
+    Attributes:
+        recipe: name of the recipe file, beside the provenance.
+        recipe_sha256: of that file.
+        onnx_digest: `Card.digest` of the ONNX file that was exported.
+        tflite_digest: of the TFLite file.
+    """
+
+    recipe: str
+    recipe_sha256: str
+    onnx_digest: str
+    tflite_digest: str
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """How a shipped model was made.
+
+    Attributes:
+        name: of the model.
+        command: that makes it.
+        rounds: trainings in order, each from the file of the one before.
+    """
+
+    name: str
+    command: str
+    rounds: tuple[Round, ...]
+
+
+def provenance_file(name: str) -> Path:
+    """Where the provenance of a model lies, beside the recipes that it names."""
+    return RECIPES / name / "provenance.toml"
+
+
+def load_provenance(name: str) -> Provenance:
+    """Read a model's provenance.
+
+    Raises:
+        BadRecipe: not TOML, or an unknown, missing or wrong key; the message has file and path.
+    """
+    path = provenance_file(name)
+    try:
+        return schema.read(Provenance, tomllib.loads(path.read_text(encoding="utf-8")), BadRecipe)
+    except (OSError, tomllib.TOMLDecodeError, BadRecipe) as error:
+        raise BadRecipe(f"{path}: {error}") from None
+
+
+def sha256(path: Path) -> str:
+    """Of a file's bytes, as hex."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def check(name: str, zoo: Path = ZOO) -> list[str]:
+    """Faults between a model's provenance, its recipes and the shipped files; empty if none.
+
+    Args:
+        name: of the model.
+        zoo: folder of the shipped files.
+    """
+    path, made = provenance_file(name), load_provenance(name)
+    faults = []
+    for each in made.rounds:
+        found = sha256(path.parent / each.recipe)
+        if found != each.recipe_sha256:
+            faults.append(
+                f"{path.parent / each.recipe}: sha256 {found}, {path.name} says "
+                f"{each.recipe_sha256}; a recipe that something was made by must stay as it was"
+            )
+    last = made.rounds[-1]
+    for file, card, digest in (
+        (onnx := zoo / f"{name}.onnx", read_onnx(onnx).card, last.onnx_digest),
+        (tflite := zoo / f"{name}.tflite", read_tflite(tflite).card, last.tflite_digest),
+    ):
+        for what, value, expected in (
+            ("content", card.digest, digest),
+            ("recipe", card.recipe, sha256(path)),
+        ):
+            if value != expected:
+                faults.append(
+                    f"{file}: its card names the {what} {value or 'of nothing'}, {path} gives "
+                    f"{expected}; make the file again: {made.command}"
+                )
+    return faults

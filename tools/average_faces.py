@@ -1,0 +1,61 @@
+"""Make one file of several models of faces, which answers with their mean.
+
+    python tools/average_faces.py FIRST.onnx OTHER.onnx ... -o teacher-face.onnx
+
+The built-in teacher of faces is made so, of models that the recipes face-teacher-identity,
+face-teacher and efficientnet-lite0-face train.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from edgeemo.artifacts.card import Metric
+from edgeemo.errors import EdgeemoError
+from edgeemo.export.averaged import averaged
+from edgeemo.files import write_bytes
+
+
+def _metrics(path: Path | None, name: str) -> tuple[Metric, ...]:
+    """The card's metrics out of the result of benchmarks/faces.py."""
+    if path is None:
+        return ()
+    result = json.loads(path.read_text(encoding="utf-8"))
+    own = result["models"][f"{name} (onnx)"]["ferplus"]
+    where = f"ferplus: {own['argmax']['pictures']} faces that the model had not seen"
+    named = (
+        ("accuracy on the class most voted for", own["argmax"]["accuracy"]),
+        ("unweighted average recall", own["argmax"]["uar"]),
+        ("Kullback-Leibler divergence from the votes", own["kl"]),
+    )
+    return tuple(
+        Metric(where, measure, "classes", round(value, 4), command="python benchmarks/faces.py")
+        for measure, value in named
+        if math.isfinite(value)
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Read the files, write their mean; the exit status."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("files", type=Path, nargs="+", metavar="FILE")
+    parser.add_argument("-o", "--out", type=Path, required=True, help="its stem is the name")
+    parser.add_argument("--metrics", type=Path, help="result of benchmarks/faces.py")
+    args = parser.parse_args(argv)
+    try:
+        data = averaged(args.files, args.out.stem, _metrics(args.metrics, args.out.stem))
+    except EdgeemoError as error:
+        print(error, file=sys.stderr)
+        return 2
+    write_bytes(args.out, data)
+    print(f"{args.out}: {len(data)} bytes, the mean of {len(args.files)} models")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
