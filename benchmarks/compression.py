@@ -43,7 +43,7 @@ from edgeemo.compress.run import Run
 from edgeemo.compress.teachers import load_teacher
 from edgeemo.compress.train.loop import fit
 from edgeemo.evaluation.metrics import ccc
-from edgeemo.export import export_run
+from edgeemo.export import export
 from edgeemo.export.parity import Tolerances
 from edgeemo.files import write_text
 
@@ -126,7 +126,7 @@ class Bench:
         smaller = prune_and_quantize(run, fitted, parts.train, parts.valid)
         facts = complete(run, self.data, self.teacher, smaller, parts, report=False)
         # What a variant costs is the question here; a gate would hide the ones that fail.
-        files = export_run(folder, self.formats, int8=True, limits=Tolerances(ccc=2.0))
+        files = export(folder, self.formats, int8=True, limits=Tolerances(ccc=2.0))
         held = run.held()
         test = [i for i, clip in enumerate(held.ids) if clip in {c.id for c in parts.test.clips}]
         found: dict[str, Any] = {

@@ -5,8 +5,8 @@
 The estimates are those of crossval's int8 files on EmoTale speakers whom they never heard, as
 recorded, in noise, and from afar in a room; beside them sounds that are not speech. The regression
 is judged on people whom it has not seen either. Music is in no fit that is judged on it.
---card FILE also writes the regression fitted on all of it, which `tools/make_student.py` puts on the
-shipped student's card.
+--card FILE also writes the regression fitted on all of it, which `tools/make_student.py` puts on
+the shipped student's card.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ from edgeemo.compress.teachers.base import Teacher
 from edgeemo.compress.teachers.heads import HeadsSettings, fit_heads
 from edgeemo.evaluation.metrics import ccc
 from edgeemo.export.builtin_teacher import backbone_teacher, head_rows, make_backbone
-from edgeemo.export.job import export_run
+from edgeemo.export.job import export
 from edgeemo.export.parity import Tolerances
 from edgeemo.files import replacing, write_text
 from edgeemo.types import DIMENSIONS
@@ -142,7 +142,7 @@ def int8(
     splits = Splits(known, known, known.take(np.arange(0)))
     complete(run, bench.data, bench.teacher, student, splits, metrics=(), report=False)
     # Wide limits: a fold that export would refuse must be counted, not left out.
-    (exported,) = export_run(folder, int8=True, limits=Tolerances(ccc=0.5))
+    (exported,) = export(folder, int8=True, limits=Tolerances(ccc=0.5))
     session = load(exported.path)
     estimates = [session.predict(clip.samples()) for clip in test.clips]
     return np.array([[e.arousal, e.dominance, e.valence] for e in estimates])

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from edgeemo.backends import open_backend
 from edgeemo.compress.run import Run
-from edgeemo.export import export_run
+from edgeemo.export import export
 from edgeemo.export.parity import ParitySet
 from edgeemo.export.runtimes import cut, matrix, on_runtimes
 
@@ -39,7 +39,7 @@ def main() -> None:
         for hop in (False, True):
             rows = []
             for int8 in (False, True):
-                for made in export_run(args.run, ("onnx", "tflite"), int8, Path(folder), hop=hop):
+                for made in export(args.run, ("onnx", "tflite"), int8, Path(folder), hop=hop):
                     backend = open_backend(made.path, made.format)
                     rows += on_runtimes(made.path, backend, cuts)
             tables["hop" if hop else "clip"] = rows

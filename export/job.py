@@ -74,13 +74,13 @@ class ExportResult:
     runtimes: tuple[Runtime, ...]
 
 
-def export_run(
+def export(
     run: Path,
     formats: Sequence[str] = ("onnx",),
     int8: bool = False,
     out: Path | None = None,
     waveform: bool = False,
-    hop: bool = False,
+    step: bool = False,
     limits: Tolerances | None = None,
     say: Say = lambda text: None,
 ) -> list[ExportResult]:
@@ -95,7 +95,7 @@ def export_run(
         int8: quantize; otherwise float.
         out: folder for the files; None is the run's own folder `export`.
         waveform: one file that takes samples, with the front end inside.
-        hop: files of one step, with the states of a causal student as inputs and outputs.
+        step: step models: the states of a causal student are inputs and outputs.
         limits: None for the usual ones.
         say: receives lines about progress.
 
@@ -110,18 +110,18 @@ def export_run(
     """
     check_formats(formats)
     if CWriter.format in formats:
-        _check_folder(int8, hop)
+        _check_folder(int8, step)
     source = Run(run)
     facts, student, card = source.facts(), source.student(), card_of_run(source.facts())
     limits = limits or Tolerances()
-    trained = ExportInput(student, card, waveform, hop, source.ranges())
+    trained = ExportInput(student, card, waveform, step, source.ranges())
     kept = ParitySet.of(source.held())
     clips = kept.with_outputs_of(student, card.calibration.class_temperature)
     judged = clips.take(slice(1, None, 2)) if int8 else clips
     results = []
     for writer in (WRITERS[name] for name in formats):
         how = calibrate(writer, trained, clips, limits, say) if int8 else None
-        kind = ("-waveform" if waveform else "") + ("-hop" if hop else "")
+        kind = ("-waveform" if waveform else "") + ("-step" if step else "")
         name = card.name + kind + ("-int8" if int8 else "-float")
         place = _place_folder if writer.format == "c" else _place
         path = (out or run / "export") / (name + ("-c" if writer.format == "c" else writer.ending))
@@ -143,13 +143,13 @@ def check_formats(formats: Sequence[str]) -> None:
             raise BadInput(f"no format {name!r}; there is: {', '.join(WRITERS)}")
 
 
-def _check_folder(int8: bool, hop: bool) -> None:
+def _check_folder(int8: bool, step: bool) -> None:
     """Refuse at once what would be no C folder after minutes of work."""
     find_compiler()
     if not int8:
         raise BadInput("a C folder holds an int8 student; add --int8")
-    if hop:
-        raise BadInput("a C folder streams by itself; leave out --hop, or choose another format")
+    if step:
+        raise BadInput("a C folder streams by itself; leave out --step, or choose another format")
 
 
 def calibrate(

@@ -30,7 +30,7 @@ class OnnxWriter:
         temperature = trained.card.calibration.class_temperature
         model = float_graph(trained.student, temperature)
         hop = 0
-        if trained.hop:
+        if trained.step:
             step, whole = Step(trained.student, temperature), model
             model, hop = step_graph(step), step.hop
             if int8 is not None:

@@ -36,7 +36,7 @@ class TfliteWriter:
         if trained.waveform:
             raise BadInput("a TFLite file takes features; --waveform is for the format onnx")
         temperature = trained.card.calibration.class_temperature
-        data, twins, hop = _float_model(trained.student, temperature, trained.hop)
+        data, twins, hop = _float_model(trained.student, temperature, trained.step)
         model, kind = unpack(data), Quantization()
         if int8 is not None:
             model = quantize(model, int8, twins)
@@ -52,10 +52,10 @@ class TfliteWriter:
 
 @lru_cache(maxsize=4)
 def _float_model(
-    student: Student, temperature: float, hop: bool
+    student: Student, temperature: float, as_step: bool
 ) -> tuple[bytes, dict[str, str], int]:
-    """The float model with its names, its twins in the ONNX graph, and frames of a hop."""
-    step = Step(student, temperature).eval() if hop else None
+    """The float model with its names, its twins in the ONNX graph, and frames of a step."""
+    step = Step(student, temperature).eval() if as_step else None
     model = student_model(student, temperature) if step is None else step_model(step)
     twins = match_tensors(model, ActivationRecorder(float_graph(student, temperature)), step)
     return pack(model, names=True), twins, 0 if step is None else step.hop

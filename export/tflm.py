@@ -104,7 +104,7 @@ class MicroBackend:
     Attributes:
         name: "tflm".
         card: the card of the file, checked.
-        streams: whether it is a one-hop file.
+        streams: whether it is a step model.
     """
 
     name = "tflm"
@@ -138,7 +138,7 @@ class MicroBackend:
         return {o.name: self._floats(o.name, found[o.name]) for o in self.card.outputs}
 
     def step_model(self) -> ArtifactStepModel:
-        """A stream of its own, for one-hop files."""
+        """A stream of its own, for step models."""
         start = {
             n: self._stored(n, np.zeros(self._tensors[n].shape, np.float32))
             for n in self._micro.inputs

@@ -39,14 +39,14 @@ class ExportInput:
         student: in evaluation mode.
         card: complete but for `input`, `quantization` and `digest`, which the writer sets.
         waveform: take samples, with the front end inside the file.
-        hop: one step of a causal student, with its states as inputs and outputs.
+        step: one step of a causal student, with its states as inputs and outputs.
         learned: ranges of activations that training with the rounding of int8 has found.
     """
 
     student: Student
     card: Card
     waveform: bool = False
-    hop: bool = False
+    step: bool = False
     learned: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     def with_card(self, card: Card) -> ExportInput:

@@ -43,7 +43,7 @@ from edgeemo.compress.summary import complete
 from edgeemo.compress.teachers.base import Teacher
 from edgeemo.compress.teachers.heads import HeadsSettings, fit_heads
 from edgeemo.errors import BadData, EdgeemoError
-from edgeemo.export import export_run
+from edgeemo.export import export
 from edgeemo.export.builtin_teacher import (
     LICENCE,
     BackboneModel,
@@ -122,7 +122,7 @@ def make(args: argparse.Namespace) -> None:
             run = Run(folder) if folder.exists() else Run.begin(folder, recipe, {})
             card = _measured(args.metrics, args.confidence) if measured else ((), None)
             maker.train(run, *card)
-        files = [r.path for r in export_run(folder, ("onnx", "tflite"), int8=True, say=print)]
+        files = [r.path for r in export(folder, ("onnx", "tflite"), int8=True, say=print)]
         start = files[0]
         print("\n".join(map(str, files)))
 

@@ -54,14 +54,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Export, and print the table of each file."""
     from edgeemo.compress.run import last_run
-    from edgeemo.export.job import check_formats, export_run, row, text
+    from edgeemo.export.job import check_formats, export, row, text
 
     formats = [name.strip() for name in args.format.split(",") if name.strip()]
     check_formats(formats)  # before the last run is looked for: its message would mislead
     if formats == ["c"] and args.run_folder is not None and not args.run_folder.is_dir():
         return _write_folder(args)
     folder = args.run_folder or last_run().folder
-    results: list[ExportResult] = export_run(
+    results: list[ExportResult] = export(
         folder,
         formats,
         args.int8,

@@ -34,7 +34,7 @@ from edgeemo.compress.teachers.base import TeacherOutput
 from edgeemo.compress.train import losses
 from edgeemo.compress.train.batches import Batches
 from edgeemo.errors import BadArtifact, BadRecipe
-from edgeemo.export.job import export_run
+from edgeemo.export.job import export
 from edgeemo.types import CLASSES
 from edgeemo.vision.images import ImageSpec, normalize
 
@@ -320,7 +320,7 @@ def test_a_run_of_faces_finishes_and_tells_what_it_is(run):
 
 
 def test_a_run_of_faces_is_exported_and_used(run, table):
-    (result,) = export_run(run.folder)
+    (result,) = export(run.folder)
     session = edgeemo.load(str(result.path))
     assert session.card.task == "face" and session.card.input == "image"
     clip = open_dataset(table).clips[0]

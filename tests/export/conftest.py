@@ -17,7 +17,7 @@ from edgeemo.compress.recipes import DistillConfig, Recipe, StudentConfig
 from edgeemo.compress.run import SCHEMA, ParityBatch, Run, RunSummary
 from edgeemo.compress.students import Student, make_student, save_student
 from edgeemo.compress.students.cost import macs_per_second, parameters
-from edgeemo.export import ExportResult, export_run
+from edgeemo.export import ExportResult, export
 from edgeemo.export.parity import Tolerances
 from edgeemo.features import FeatureSpec, log_mel
 
@@ -188,11 +188,11 @@ def streams(
 ) -> dict[str, ExportResult]:
     """The causal student in int8, whole clips and single hops, on both formats.
 
-    Keys: "onnx", "tflite", "onnx-hop", "tflite-hop".
+    Keys: "onnx", "tflite", "onnx-step", "tflite-step".
     """
     folder = tmp_path_factory.mktemp("streams")
     run = make_run("wav2small-stream", folder / "run")
     formats = ("onnx", "tflite")
-    found = export_run(run.folder, formats, int8=True, limits=ROUGH)
-    steps = export_run(run.folder, formats, int8=True, hop=True, limits=ROUGH)
-    return {r.format: r for r in found} | {f"{r.format}-hop": r for r in steps}
+    found = export(run.folder, formats, int8=True, limits=ROUGH)
+    steps = export(run.folder, formats, int8=True, step=True, limits=ROUGH)
+    return {r.format: r for r in found} | {f"{r.format}-step": r for r in steps}

@@ -17,7 +17,7 @@ from edgeemo.artifacts.card import from_json
 from edgeemo.artifacts.models import DEFAULT, ZOO
 from edgeemo.compress.run import Run
 from edgeemo.errors import BadInput, ParityFailed
-from edgeemo.export import c_text, c_writer, export_run
+from edgeemo.export import c_text, c_writer, export
 from edgeemo.export.c_writer import Folder, write_folder
 from edgeemo.export.parity import Tolerances
 
@@ -143,9 +143,9 @@ def test_a_run_becomes_a_folder(
 ) -> None:
     run = make_run("wav2small-stream", tmp_path / "run")
     with pytest.raises(BadInput, match="streams by itself"):
-        export_run(run.folder, ("c",), int8=True, hop=True)
+        export(run.folder, ("c",), int8=True, step=True)
     # A student of few steps has outputs that int8 moves; the folder is what is tested here.
-    (result,) = export_run(run.folder, ("c",), int8=True, limits=Tolerances(ccc=0.2))
+    (result,) = export(run.folder, ("c",), int8=True, limits=Tolerances(ccc=0.2))
     assert result.path == run.folder / "export" / "wav2small-stream-int8-c"
     assert [row.runtime for row in result.runtimes] == ["edgeemo C int8"]
     assert from_json((result.path / "card.json").read_text()) == result.card

@@ -18,7 +18,7 @@ import pytest
 import edgeemo
 from edgeemo.compress.run import Run
 from edgeemo.compress.students import Student
-from edgeemo.export import export_run
+from edgeemo.export import export
 from edgeemo.export.graph import shrink
 from edgeemo.export.int8 import ActivationRecorder, quantize
 from edgeemo.export.onnx_writer import float_graph
@@ -109,7 +109,7 @@ def test_shifts_move_the_outputs(parts: tuple[Any, Any, list[np.ndarray]]) -> No
 
 @pytest.mark.parametrize("waveform", [False, True])
 def test_nothing_of_the_machine_is_in_a_file(run: Run, tmp_path: Path, waveform: bool) -> None:
-    (result,) = export_run(run.folder, int8=True, out=tmp_path, waveform=waveform)
+    (result,) = export(run.folder, int8=True, out=tmp_path, waveform=waveform)
     model = onnx.load(result.path)
     onnx.checker.check_model(model)
     assert [p.key for p in model.metadata_props] == ["edgeemo.card"]
@@ -134,7 +134,7 @@ np.save(sys.argv[3], [[e.arousal, e.dominance, e.valence] for e in said])
 
 def test_a_processor_without_vnni_gives_the_same(run: Run, tmp_path: Path, qemu: str) -> None:
     """8-bit weights would saturate there, silently; see WEIGHT_BITS."""
-    (result,) = export_run(run.folder, int8=True, out=tmp_path)
+    (result,) = export(run.folder, int8=True, out=tmp_path)
     held = run.folder / "parity" / "parity.npz"
     env = os.environ | {"PYTHONPATH": str(Path(edgeemo.__file__).parents[1])}
     found = []

@@ -17,7 +17,7 @@ from edgeemo.compress.run import Run
 from edgeemo.compress.students import load_student, save_student, student_names
 from edgeemo.errors import BadArtifact, BadData, BadInput, ParityFailed
 from edgeemo.evaluation.metrics import ccc
-from edgeemo.export import export_run
+from edgeemo.export import export
 from edgeemo.export.parity import Tolerances
 
 Capture = pytest.CaptureFixture[str]
@@ -36,7 +36,7 @@ def test_every_student_passes_in_float_and_int8(
     run = make_run(name, tmp_path / "run")
     held = run.held()
     for int8 in (False, True):
-        (result,) = export_run(run.folder, int8=int8, waveform=waveform)
+        (result,) = export(run.folder, int8=int8, waveform=waveform)
         session = edgeemo.load(result.path)
         assert session.card == result.card
         assert result.card.input == ("samples" if waveform else "features")
@@ -54,8 +54,8 @@ def test_every_student_passes_in_float_and_int8(
 
 
 def test_int8_is_small(run: Run, tmp_path: Path) -> None:
-    (small,) = export_run(run.folder, int8=True, out=tmp_path)
-    (large,) = export_run(run.folder, out=tmp_path)
+    (small,) = export(run.folder, int8=True, out=tmp_path)
+    (large,) = export(run.folder, out=tmp_path)
     weights = small.card.parameters
     assert weights < small.bytes < weights + 16_000
     assert large.bytes > 4 * weights
@@ -68,7 +68,7 @@ def test_the_same_run_gives_the_same_bytes(
     run: Run, copy: Path, tmp_path: Path, int8: bool
 ) -> None:
     first, again, moved = (
-        export_run(folder, int8=int8, out=tmp_path / out)[0].path.read_bytes()
+        export(folder, int8=int8, out=tmp_path / out)[0].path.read_bytes()
         for folder, out in ((run.folder, "a"), (run.folder, "b"), (copy, "c"))
     )
     assert first == again == moved
@@ -79,13 +79,13 @@ def test_refusal_leaves_nothing_and_keeps_what_was_there(
     run: Run, tmp_path: Path, capsys: Capture
 ) -> None:
     with pytest.raises(ParityFailed, match=r"the limit is 1[\s\S]*file/float") as caught:
-        export_run(run.folder, int8=True, out=tmp_path, limits=Tolerances(ccc=0.0))
+        export(run.folder, int8=True, out=tmp_path, limits=Tolerances(ccc=0.0))
     assert "arousal" in str(caught.value)
     assert list(tmp_path.iterdir()) == []
-    (kept,) = export_run(run.folder, int8=True, out=tmp_path)
+    (kept,) = export(run.folder, int8=True, out=tmp_path)
     before = kept.path.read_bytes()
     with pytest.raises(ParityFailed):
-        export_run(run.folder, int8=True, out=tmp_path, limits=Tolerances(ccc=0.0))
+        export(run.folder, int8=True, out=tmp_path, limits=Tolerances(ccc=0.0))
     assert [kept.path] == list(tmp_path.iterdir())
     assert kept.path.read_bytes() == before
 
@@ -96,17 +96,17 @@ def test_weights_that_do_not_belong_to_the_run_are_refused(copy: Path) -> None:
         next(student.parameters()).mul_(1.1)
     save_student(student, copy / "student.pt")
     with pytest.raises(BadData, match="do not belong together"):
-        export_run(copy)
+        export(copy)
 
 
 @pytest.mark.parametrize("name", ["run.json", "student.pt", "parity/parity.npz"])
 def test_a_damaged_run_is_refused(copy: Path, name: str) -> None:
     (copy / name).write_bytes((copy / name).read_bytes()[:40])
     with pytest.raises(BadArtifact, match=Path(name).name):
-        export_run(copy)
+        export(copy)
     (copy / name).unlink()
     with pytest.raises(BadArtifact):
-        export_run(copy)
+        export(copy)
 
 
 def test_the_command(
@@ -139,11 +139,11 @@ def test_the_command(
 
 def test_unknown_formats_are_refused(run: Run, tmp_path: Path, capsys: Capture) -> None:
     with pytest.raises(BadInput, match="add --int8"):
-        export_run(run.folder, ("c",))
+        export(run.folder, ("c",))
     with pytest.raises(BadInput, match="no format 'onxn'; there is: onnx, tflite, c"):
-        export_run(run.folder, ("onxn",))
+        export(run.folder, ("onxn",))
     with pytest.raises(BadInput, match="no format given; there is: onnx, tflite"):
-        export_run(run.folder, ())
+        export(run.folder, ())
     assert cli.main(["export", str(tmp_path), "--format", "onnx,cc"]) == 2
     assert "no format 'cc'" in capsys.readouterr().err
     assert cli.main(["export", str(tmp_path)]) == 2

@@ -17,7 +17,7 @@ from edgeemo.backends.tflite import TfliteBackend
 from edgeemo.compress.run import Run
 from edgeemo.compress.students import make_student
 from edgeemo.errors import BadArtifact, BadData, BadInput
-from edgeemo.export import ExportResult, export_run
+from edgeemo.export import ExportResult, export
 from edgeemo.export.job import calibrate
 from edgeemo.export.onnx_writer import OnnxWriter
 from edgeemo.export.parity import ParitySet, Tolerances
@@ -51,11 +51,11 @@ def frames(sounds: list[np.ndarray]) -> np.ndarray:
 
 
 def test_all_is_integer_and_the_operators_are_few(streams: Streams) -> None:
-    for name in ("tflite", "tflite-hop"):
+    for name in ("tflite", "tflite-step"):
         model = unpack(read_tflite(streams[name].path).model)
         kinds = {t.type for t in model.subgraphs[0].tensors}
         assert kinds == {schema.TensorType.INT8, schema.TensorType.INT32}
-        more = {"CONCATENATION", "SLICE", "SUM"} if name.endswith("hop") else set()
+        more = {"CONCATENATION", "SLICE", "SUM"} if name.endswith("step") else set()
         assert set(operators(model)) <= CAUSAL | more
     whole = operators(unpack(read_tflite(streams["tflite"].path).model))
     # Two around the normalisation, which cost nothing, and none elsewhere.
@@ -100,7 +100,7 @@ def test_constants_behind_the_flatbuffer_are_brought_in(streams: Streams) -> Non
 
 
 def test_the_card_and_the_labels_lie_in_a_zip(streams: Streams) -> None:
-    for name in ("tflite", "tflite-hop"):
+    for name in ("tflite", "tflite-step"):
         with zipfile.ZipFile(streams[name].path) as archive:
             assert archive.testzip() is None
             assert archive.read("adv.txt").decode().split("\n") == list(DIMENSIONS)
@@ -108,7 +108,7 @@ def test_the_card_and_the_labels_lie_in_a_zip(streams: Streams) -> None:
             assert archive.getinfo("adv.txt").compress_type == zipfile.ZIP_STORED
         card = read_tflite(streams[name].path).card
         assert card.quantization.kind == "int8" and card.quantization.weight_bits == 8
-        assert card.arena_bytes and card.hop == (4 if name.endswith("hop") else 0)
+        assert card.arena_bytes and card.hop == (4 if name.endswith("step") else 0)
 
 
 def test_it_is_small(streams: Streams) -> None:
@@ -119,7 +119,7 @@ def test_it_is_small(streams: Streams) -> None:
 def test_the_same_run_gives_the_same_bytes(streams: Streams, tmp_path: Path) -> None:
     run = streams["tflite"].path.parents[1]
     limits = Tolerances(ccc=0.06)
-    (again,) = export_run(run, ("tflite",), int8=True, out=tmp_path, limits=limits)
+    (again,) = export(run, ("tflite",), int8=True, out=tmp_path, limits=limits)
     assert again.path.read_bytes() == streams["tflite"].path.read_bytes()
 
 
@@ -128,7 +128,7 @@ def test_every_runtime_was_asked(streams: Streams) -> None:
     assert set(rows) == {"LiteRT XNNPACK int8", "LiteRT reference int8", "TFLM int8"}
     micro = rows["TFLM int8"]
     assert micro.steps is not None and micro.steps <= 1.001 and micro.arena is not None
-    for row in [*rows.values(), *streams["onnx"].runtimes, *streams["tflite-hop"].runtimes]:
+    for row in [*rows.values(), *streams["onnx"].runtimes, *streams["tflite-step"].runtimes]:
         # Layers that no training has settled round badly; what counts here is that all were run.
         assert min(row.ccc.values()) >= 0.6 and not row.faults
 
@@ -138,7 +138,7 @@ def test_students_that_look_ahead_agree_on_every_runtime(
     name: str, make_run: Callable[[str, Path], Run], tmp_path: Path
 ) -> None:
     run = make_run(name, tmp_path / "run")
-    (result,) = export_run(run.folder, ("tflite",), int8=True, limits=Tolerances(ccc=0.06))
+    (result,) = export(run.folder, ("tflite",), int8=True, limits=Tolerances(ccc=0.06))
     rows = {r.runtime: r for r in result.runtimes}
     # Not the reference kernels: theirs of SUM does not turn to the scale of the result.
     assert set(rows) == {"LiteRT XNNPACK int8", "TFLM int8"}
@@ -149,7 +149,7 @@ def test_students_that_look_ahead_agree_on_every_runtime(
 
 
 def test_a_hop_needs_little_memory(streams: Streams) -> None:
-    arena = next(r.arena for r in streams["tflite-hop"].runtimes if r.arena)
+    arena = next(r.arena for r in streams["tflite-step"].runtimes if r.arena)
     assert arena[0] <= 16_384
 
 
@@ -157,7 +157,7 @@ def test_a_hop_needs_little_memory(streams: Streams) -> None:
 def test_a_thousand_hops_give_what_the_whole_gives(
     name: str, streams: Streams, frames: np.ndarray
 ) -> None:
-    path = streams["onnx-hop" if name == "onnx" else "tflite-hop"].path
+    path = streams["onnx-step" if name == "onnx" else "tflite-step"].path
     whole_path = streams["onnx" if name == "onnx" else "tflite"].path
     backend = MicroBackend(path) if name == "tflm" else open_backend(path, name)
     whole = open_backend(whole_path, "onnx" if name == "onnx" else "tflite").run(frames[None])
@@ -222,7 +222,7 @@ def test_what_looks_ahead_has_no_hops(run: Run, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="wav2small-17k looks ahead"):
         Step(make_student("wav2small-17k"), 1.0)
     with pytest.raises(BadInput, match="looks ahead"):
-        export_run(run.folder, ("onnx",), out=tmp_path, hop=True)
+        export(run.folder, ("onnx",), out=tmp_path, step=True)
     with pytest.raises(BadInput, match="--waveform is for the format onnx"):
-        export_run(run.folder, ("tflite",), out=tmp_path, waveform=True)
+        export(run.folder, ("tflite",), out=tmp_path, waveform=True)
     assert list(tmp_path.iterdir()) == []

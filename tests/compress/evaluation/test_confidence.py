@@ -17,7 +17,7 @@ from edgeemo.compress.evaluation.confidence import MIN_CLIPS, degrade, learn_con
 from edgeemo.compress.pipeline import distill
 from edgeemo.compress.recipes import AugmentConfig, DataConfig, DistillConfig
 from edgeemo.compress.run import Run, RunSummary
-from edgeemo.export.job import export_run
+from edgeemo.export.job import export
 from edgeemo.export.parity import Tolerances
 from edgeemo.export.tflite_writer import with_card
 
@@ -63,10 +63,10 @@ def test_it_goes_into_the_file_and_falls_off_speech(finished: Finished, tmp_path
     run, facts = finished
     # Its labels are those of a random map: how well a file agrees with them is not the matter.
     loose = Tolerances(ccc=0.0)
-    files = export_run(run.folder, out=tmp_path / "a", limits=loose)
-    (again,) = export_run(run.folder, out=tmp_path / "b", limits=loose)
+    files = export(run.folder, out=tmp_path / "a", limits=loose)
+    (again,) = export(run.folder, out=tmp_path / "b", limits=loose)
     assert again.path.read_bytes() == files[0].path.read_bytes()
-    files += export_run(run.folder, waveform=True, out=tmp_path / "c", limits=loose)
+    files += export(run.folder, waveform=True, out=tmp_path / "c", limits=loose)
     speech = [clip.samples() for clip in shipped_speech().clips[::30]]
     rng = np.random.default_rng(9)
     far = [degrade(x, rng)[1] for x in speech]
