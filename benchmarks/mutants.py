@@ -133,13 +133,13 @@ def tflite() -> Format:
 
 def blob() -> Format:
     """Blobs of the C engine, which come from a checked model or lie in a firmware."""
-    from edgeemo import _native
     from edgeemo.artifacts.engine_blob import compile_graph
+    from edgeemo.artifacts.engine_compiler import LAYOUT as layout
     from edgeemo.artifacts.tflite import read_tflite
     from edgeemo.artifacts.tflite_graph import read_graph
+    from edgeemo.backends import c
 
     made = compile_graph(read_graph(read_tflite(_models(".tflite")[0]).model))
-    layout = _native.model_layout()
     header = dict(
         zip(layout["header"], np.frombuffer(made.data, "<i4", len(layout["header"])), strict=True)
     )
@@ -147,7 +147,7 @@ def blob() -> Format:
 
     def model(path: Path) -> Any:
         try:
-            return _native.Model(path.read_bytes(), 64)
+            return c._native.Model(path.read_bytes(), 64)
         except ValueError as error:  # what the binding raises for a status of the C library
             raise EdgeemoError(str(error)) from None
 

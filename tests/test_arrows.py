@@ -17,7 +17,7 @@ CODE = ("edgeemo", "compress", "export")
 EVERYTHING = (*CODE, "tests", "tools", "examples", "benchmarks")
 
 # The commands that train or export are a shell around compress and export.
-BRIDGES = {"edgeemo/cli/distill.py", "edgeemo/cli/export.py", "edgeemo/cli/evaluate.py"}
+BRIDGES = {f"edgeemo/cli/{name}.py" for name in ("calibrate", "distill", "export", "evaluate")}
 
 
 def sources(*folders: str) -> list[Path]:

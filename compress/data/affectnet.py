@@ -13,11 +13,22 @@ import numpy as np
 
 from edgeemo.errors import BadData
 
-from .clips import Clip, Span
+from .clips import LOG, Clip, Span
 from .face_clips import face_clip
 from .tables import read_table, relative_path
 
 _AFFECTNET = ("neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger", "contempt")
+_COLUMNS = (
+    "subDirectory_filePath",
+    "face_x",
+    "face_y",
+    "face_width",
+    "face_height",
+    "facial_landmarks",
+    "expression",
+    "valence",
+    "arousal",
+)
 
 
 def find_list(folder: Path, stem: str) -> Path | None:
@@ -28,7 +39,23 @@ def find_list(folder: Path, stem: str) -> Path | None:
         stem: "training" or "validation".
     """
     found = sorted(folder.rglob(f"{stem}.csv"))
-    return next((f for f in found if "subDirectory_filePath" in _head(f)), None)
+    return next((f for f in found if _COLUMNS[0] in _head(f) or _is_headless(f)), None)
+
+
+def _is_headless(file: Path) -> bool:
+    """Whether a table has the release's columns and no line that names them."""
+    cells = _head(file).split(",")
+    numbers = [c.strip().lstrip("-").isdigit() for c in cells[1:5]]
+    return len(cells) == len(_COLUMNS) and "/" in cells[0] and all(numbers)
+
+
+def _pictures_folder(file: Path) -> Path:
+    """The folder of the pictures: usual copies have the lists beside it, or in a folder beside."""
+    for folder in (file.parent, file.parent.parent):
+        found = [d for d in sorted(folder.rglob("Manually_Annotated_Images")) if d.is_dir()]
+        if found:
+            return found[0]
+    return file.parent
 
 
 def _head(file: Path) -> str:
@@ -38,23 +65,18 @@ def _head(file: Path) -> str:
 
 def read_affectnet(folder: Path) -> Iterator[Clip]:
     """training.csv and validation.csv over whole photographs with face boxes."""
-    need = [
-        "subDirectory_filePath",
-        "face_x",
-        "face_y",
-        "face_width",
-        "face_height",
-        "expression",
-        "valence",
-        "arousal",
-    ]
+    need = [c for c in _COLUMNS if c != "facial_landmarks"]
+    for file in sorted(folder.rglob("automatically_annotated.csv")):
+        LOG.warning("%s: left out; a machine has labelled these pictures", file)
     for stem, split in (("training", "train"), ("validation", "valid")):
         file = find_list(folder, stem)
         if file is None:
             continue
-        roots = [d for d in sorted(file.parent.rglob("Manually_Annotated_Images")) if d.is_dir()]
-        root = roots[0] if roots else file.parent
-        for row in read_table(file, need):
+        root = _pictures_folder(file)
+        columns = _COLUMNS if _is_headless(file) else None
+        if columns is not None:
+            LOG.warning("%s: has no line of column names; the release's are taken", file)
+        for row in read_table(file, need, columns=columns):
             number = int(row.number("expression", 0, 10) or 0)
             if number >= len(_AFFECTNET):  # none, uncertain, no face
                 continue

@@ -130,11 +130,19 @@ def _join_emotale(folder: Path, clips: Clips) -> Clips:
         joined[stem] = replace(
             joined[stem],
             dimensions=(fmean(a), fmean(d), fmean(v)) if a and d and v else None,
-            dimensions_sd=(pstdev(a), pstdev(d), pstdev(v)) if a and d and v else None,
+            dimensions_sd=_spread(a, d, v),
             votes=votes,
             other=other,
         )
     return joined
+
+
+def _spread(*ratings: list[float]) -> tuple[float, float, float] | None:
+    """Deviations between raters; one rating has none, and 0 would read as perfect agreement."""
+    if min(map(len, ratings)) < 2:
+        return None
+    a, d, v = map(pstdev, ratings)
+    return a, d, v
 
 
 def _join_nemo(folder: Path, clips: Clips) -> Clips:

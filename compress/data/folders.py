@@ -15,12 +15,12 @@ from .corpora import read_named_corpus
 from .corpus_info import licence_of
 from .faces import plain_faces, read_faces, read_tables
 from .iemocap import find_summaries, read_iemocap
-from .labels import read_labels
+from .labels import UNIT, Scale, read_labels
 from .msp_podcast import find_consensus, read_msp_podcast
 from .shards import find_shards, read_shards
 
 
-def open_dataset(path: str | Path) -> DataSet:
+def open_dataset(path: str | Path, scale: Scale = UNIT) -> DataSet:
     """Read the labels of a data set; sound and pictures are read one by one, later.
 
     Understood, in this order:
@@ -35,6 +35,7 @@ def open_dataset(path: str | Path) -> DataSet:
 
     Args:
         path: the folder, or one tar file, or one Parquet table of faces.
+        scale: lowest and highest rating in a `labels.csv` or in shards.
 
     Raises:
         BadData: nothing there, no sound in it, or faulty labels (file and line are named).
@@ -48,10 +49,10 @@ def open_dataset(path: str | Path) -> DataSet:
     if folder.is_file():
         if not find_shards(folder):
             raise BadData(f"{folder}: is a file; expected a folder, or a tar file of samples")
-        return DataSet(folder.stem, tuple(read_shards([folder], folder.stem)))
-    clips = _read_corpus(folder, name)
+        return DataSet(folder.stem, tuple(read_shards([folder], folder.stem, scale)))
+    clips = _read_corpus(folder, name, scale)
     if clips is None:
-        clips = _read_union(folder)
+        clips = _read_union(folder, scale)
     if clips is None:
         clips = list(_read_plain(folder, name)) or list(plain_faces(folder, name))
     if not clips:
@@ -62,12 +63,12 @@ def open_dataset(path: str | Path) -> DataSet:
     return DataSet(name, tuple(clips))
 
 
-def _read_corpus(folder: Path, name: str) -> list[Clip] | None:
+def _read_corpus(folder: Path, name: str, scale: Scale) -> list[Clip] | None:
     """Clips of a folder that is one labelled corpus, else None."""
     if (folder / "labels.csv").is_file():
-        return list(read_labels(folder, name))
+        return list(read_labels(folder, name, scale))
     if shards := find_shards(folder):
-        return list(read_shards(shards, name))
+        return list(read_shards(shards, name, scale))
     if find_consensus(folder):
         return list(read_msp_podcast(folder))
     if find_summaries(folder):
@@ -77,12 +78,12 @@ def _read_corpus(folder: Path, name: str) -> list[Clip] | None:
     return read_faces(folder, name)
 
 
-def _read_union(folder: Path) -> list[Clip] | None:
+def _read_union(folder: Path, scale: Scale) -> list[Clip] | None:
     """Clips of a folder whose subfolders are corpora, else None."""
     found: list[Clip] = []
     left_out = []
     for part in sorted(p for p in folder.iterdir() if p.is_dir()):
-        clips = _read_corpus(part, part.name)
+        clips = _read_corpus(part, part.name, scale)
         if clips is not None:
             found += [replace(clip, id=f"{part.name}/{clip.id}") for clip in clips]
         elif any(_sounds(part)):

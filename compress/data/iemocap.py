@@ -129,7 +129,8 @@ def _clip(folder: Path, session: str, dialog: str, utterance: _Utterance) -> Cli
     id = f"{session}/sentences/wav/{dialog}/{utterance.name}.wav"
     votes, other = share_votes(utterance.votes or [(utterance.emotion, 1.0)])
     mean, ratings = utterance.mean, utterance.ratings
-    annotated = all(name in ratings for name in ("act", "dom", "val"))
+    # One annotation has no spread; 0 would read as perfect agreement.
+    annotated = all(len(ratings.get(name, ())) > 1 for name in ("act", "dom", "val"))
     return Clip(
         id=id,
         corpus=CORPUS,

@@ -2,13 +2,15 @@
 
 Columns: `path` and `speaker` must be there. Understood beside them are `sex`,
 `language`, `text_id`, `emotion`, `seconds`, `licence`, `group`; `arousal`, `dominance`, `valence`
-(means of annotators, 0..1, all three or none) and `<dimension>_sd`; votes as numbers in
-`votes_<class>` (or `voice_<class>`), or as one word an annotator in `r1_emotion`, `r2_emotion`, ...
+(means of annotators, 0..1 or on another scale that the caller names; two of them are enough)
+and `<dimension>_sd`; votes as numbers in `votes_<class>` (or `voice_<class>`), or as one word an
+annotator in `r1_emotion`, `r2_emotion`, ...
 Every other column is kept as text in `Clip.tags`.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from difflib import get_close_matches
@@ -21,6 +23,12 @@ from .clips import Clip, Span
 from .corpus_info import licence_of, speaker_and_group
 from .emotions import WORDS, share_votes
 from .tables import Row, read_table, relative_path
+
+Scale = tuple[float, float]
+Triple = tuple[float, float, float]
+
+UNIT: Scale = (0.0, 1.0)
+"""The scale of ratings unless another is named."""
 
 REQUIRED = ("path", "speaker")
 _DIMENSIONS_SD = tuple(f"{name}_sd" for name in DIMENSIONS)
@@ -35,7 +43,7 @@ _MOST_VOTES = 1e6
 _LONGEST = 1e6  # seconds
 
 
-def read_labels(folder: Path, corpus: str) -> Iterator[Clip]:
+def read_labels(folder: Path, corpus: str, scale: Scale = UNIT) -> Iterator[Clip]:
     """Clips of a folder that has a `labels.csv`; ids are the paths in it.
 
     A sound file that is not there is no fault here: reading it is, and is reported then.
@@ -43,11 +51,13 @@ def read_labels(folder: Path, corpus: str) -> Iterator[Clip]:
     Args:
         folder: where `labels.csv` lies.
         corpus: name of the corpus; some are known (`corpus_info.KNOWN`) and bring their licence.
+        scale: lowest and highest rating of the dimensions.
 
     Raises:
         BadData: a column is missing or misspelt; a number, a word or a path is wrong; a path comes
             twice. The message has file and line.
     """
+    check_scale(scale)
     file = folder / "labels.csv"
     seen: dict[str, str] = {}
     for row in read_table(file, REQUIRED):
@@ -57,12 +67,12 @@ def read_labels(folder: Path, corpus: str) -> Iterator[Clip]:
         if path in seen:
             raise row.fault(f"path {path!r} stands in {seen[path]} already; remove one")
         seen[path] = row.where
-        yield clip_of_row(row, path, corpus, Span(folder / path))
+        yield clip_of_row(row, path, corpus, Span(folder / path), scale)
     if not seen:
         raise BadData(f"{file}: holds no clip; expected one line for each")
 
 
-def clip_of_row(row: Row, id: str, corpus: str, span: Span) -> Clip:
+def clip_of_row(row: Row, id: str, corpus: str, span: Span, scale: Scale = UNIT) -> Clip:
     """One row of labels as a clip (shards have the same columns as JSON).
 
     Args:
@@ -70,6 +80,7 @@ def clip_of_row(row: Row, id: str, corpus: str, span: Span) -> Clip:
         id: of the clip.
         corpus: name of the corpus.
         span: where its sound is.
+        scale: lowest and highest rating of the dimensions.
 
     Raises:
         BadData: no speaker, or a value that is not understood; the message has file and line.
@@ -93,8 +104,8 @@ def clip_of_row(row: Row, id: str, corpus: str, span: Span) -> Clip:
         language=row.text("language"),
         text_id=row.text("text_id"),
         emotion=emotion,
-        dimensions=_triple(row, DIMENSIONS),
-        dimensions_sd=_triple(row, _DIMENSIONS_SD),
+        dimensions=ratings_of_row(row, scale),
+        dimensions_sd=_deviations(row, scale),
         votes=votes,
         other=other,
         seconds=row.number("seconds", 0, _LONGEST),
@@ -124,15 +135,58 @@ def _is_vote(column: str) -> bool:
     return bool(match and match[1] in WORDS) or bool(_RATER.fullmatch(column))
 
 
-def _triple(row: Row, columns: tuple[str, ...]) -> tuple[float, float, float] | None:
-    values = [row.number(column, 0.0, 1.0) for column in columns]
-    given = [value for value in values if value is not None]
-    if not given:
+def check_scale(scale: Scale) -> None:
+    """Refuse a scale that has no extent.
+
+    Raises:
+        BadData: the highest rating is not above the lowest, or one is not finite.
+    """
+    low, high = scale
+    if not -1e6 <= low < high <= 1e6:
+        raise BadData(f"a scale of {low:g} to {high:g}; expected the lowest and a higher rating")
+
+
+def ratings_of_row(row: Row, scale: Scale = UNIT) -> Triple | None:
+    """Arousal, dominance, valence of a row, 0..1; NaN for one that nobody rated.
+
+    Args:
+        row: with columns of these names.
+        scale: lowest and highest rating; (x - lowest) / (highest - lowest) is the label.
+
+    Raises:
+        BadData: a number outside the scale, or one dimension alone.
+    """
+    low, high = scale
+    return _triple(row, DIMENSIONS, low, high, low)
+
+
+def _deviations(row: Row, scale: Scale) -> Triple | None:
+    low, high = scale
+    return _triple(row, _DIMENSIONS_SD, 0.0, high - low, 0.0)
+
+
+def _triple(
+    row: Row, columns: tuple[str, ...], low: float, high: float, zero: float
+) -> Triple | None:
+    values = [_rating(row, column, low, high, zero) for column in columns]
+    missing = [c for c, value in zip(columns, values, strict=True) if value is None]
+    if len(missing) == len(columns):
         return None
-    if len(given) != 3:
-        missing = columns[values.index(None)]
-        raise row.fault(f"{missing} is missing beside its sisters; give all three or none")
-    return given[0], given[1], given[2]
+    if len(missing) > 1:
+        raise row.fault(f"{' and '.join(missing)} are missing; give two of the three, or none")
+    a, d, v = (math.nan if value is None else value for value in values)
+    return a, d, v
+
+
+def _rating(row: Row, column: str, low: float, high: float, zero: float) -> float | None:
+    try:
+        value = row.number(column, low, high)
+    except BadData as error:
+        raise BadData(
+            f"{error}; ratings on another scale become (x - lowest) / (highest - lowest): name it, "
+            "for example --label-scale 1 5"
+        ) from None
+    return None if value is None else (value - zero) / (high - low)
 
 
 def _check_columns(file: Path, row: Row) -> None:

@@ -108,7 +108,7 @@ def _spread(ratings: list[Row]) -> tuple[float, float, float] | None:
         [x for x in (rating.number(column, 1, 7) for rating in ratings) if x is not None]
         for column in _ATTRIBUTES
     ]
-    if not all(values):
+    if min(map(len, values)) < 2:  # one rating has no spread
         return None
     a, d, v = (pstdev(x) / 6 for x in values)
     return a, d, v

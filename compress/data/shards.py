@@ -17,7 +17,7 @@ from edgeemo.errors import BadData, one_line
 from edgeemo.loading import parse_json
 
 from .clips import LOG, Clip, Span
-from .labels import clip_of_row
+from .labels import UNIT, Scale, check_scale, clip_of_row
 from .tables import Row
 
 # A shard is a stranger's: bounds on what its headers may make us read.
@@ -42,7 +42,7 @@ def find_shards(path: Path) -> list[Path]:
     return sorted(shard for shard in path.glob("*.tar") if shard.is_file())
 
 
-def read_shards(shards: list[Path], corpus: str) -> Iterator[Clip]:
+def read_shards(shards: list[Path], corpus: str, scale: Scale = UNIT) -> Iterator[Clip]:
     """Clips of tar shards; the id is "shard.tar/member".
 
     A sample without labels, or whose labels name no speaker, counts as a speaker of its own.
@@ -55,12 +55,13 @@ def read_shards(shards: list[Path], corpus: str) -> Iterator[Clip]:
         BadData: a shard is broken, cut off or compressed; a member is a link, a device, has an
             unsafe name or an absurd size; labels are wrong. The message names shard and member.
     """
+    check_scale(scale)
     unknown = 0
     for shard in shards:
         size = shard.stat().st_size
         with shard.open("rb") as file:
             for key, members in _samples(shard, file, size):
-                for clip in _clips(shard, corpus, key, members, file):
+                for clip in _clips(shard, corpus, key, members, file, scale):
                     unknown += clip.speaker.endswith(f"{shard.name}/{key}")
                     yield clip
     if unknown:
@@ -135,7 +136,7 @@ def _check(shard: Path, member: tarfile.TarInfo, size: int) -> None:
 
 
 def _clips(
-    shard: Path, corpus: str, key: str, members: list[tarfile.TarInfo], file: BinaryIO
+    shard: Path, corpus: str, key: str, members: list[tarfile.TarInfo], file: BinaryIO, scale: Scale
 ) -> Iterator[Clip]:
     sounds = [m for m in members if PurePosixPath(m.name).suffix.lower() in SUFFIXES]
     if not sounds:
@@ -147,7 +148,7 @@ def _clips(
     if not row.text("speaker"):
         row.values["speaker"] = f"{shard.name}/{key}"
     span = Span(shard, sounds[0].offset_data, sounds[0].size)
-    yield clip_of_row(row, f"{shard.name}/{PurePosixPath(sounds[0].name)}", corpus, span)
+    yield clip_of_row(row, f"{shard.name}/{PurePosixPath(sounds[0].name)}", corpus, span, scale)
 
 
 def _labels(shard: Path, member: tarfile.TarInfo, file: BinaryIO) -> dict[str, str]:

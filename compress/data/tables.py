@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from edgeemo.errors import BadData
+from edgeemo.errors import BadData, one_line, printable
 from edgeemo.files import confined
 
 from .emotions import WORDS, read_word
@@ -84,13 +84,19 @@ class Row:
             raise self.fault(f"{column} is {text!r:.40}; expected one of {known}") from None
 
 
-def read_table(path: Path, required: Collection[str], delimiter: str = ",") -> Iterator[Row]:
+def read_table(
+    path: Path,
+    required: Collection[str],
+    delimiter: str = ",",
+    columns: Sequence[str] | None = None,
+) -> Iterator[Row]:
     """Read a table in UTF-8 whose first line names the columns.
 
     Args:
         path: the file.
         required: columns that must be there.
         delimiter: between columns.
+        columns: of a table whose first line is a row already.
 
     Raises:
         BadData: missing or double column, a row of another length, broken quotes or encoding.
@@ -98,7 +104,7 @@ def read_table(path: Path, required: Collection[str], delimiter: str = ",") -> I
     csv.field_size_limit(_LONGEST_FIELD)
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            yield from _rows(path, _reader(file, delimiter), required)
+            yield from _rows(path, _reader(file, delimiter), required, columns)
     except OSError as error:
         raise BadData(f"{path}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError as error:
@@ -109,24 +115,32 @@ def _reader(file: TextIO, delimiter: str) -> Iterator[list[str]]:
     # In tables with tabs a quotation mark is part of the text.
     if delimiter == "\t":
         return csv.reader(file, delimiter=delimiter, quoting=csv.QUOTE_NONE, strict=True)
-    return csv.reader(file, delimiter=delimiter, strict=True)
+    # Blanks after commas are no part of a value, nor do they keep a quotation mark from being one.
+    return csv.reader(file, delimiter=delimiter, skipinitialspace=True, strict=True)
 
 
-def _rows(path: Path, reader: Iterator[list[str]], required: Collection[str]) -> Iterator[Row]:
+def _rows(
+    path: Path, reader: Iterator[list[str]], required: Collection[str], given: Sequence[str] | None
+) -> Iterator[Row]:
     def rows() -> Iterator[tuple[int, list[str]]]:
         try:
             for fields in reader:
                 yield reader.line_num, fields  # type: ignore[attr-defined]
         except csv.Error as error:
             line = reader.line_num  # type: ignore[attr-defined]
-            raise BadData(f"{path}:{line}: is no table ({error})") from None
+            raise BadData(f"{path}:{line}: is no table ({one_line(error)})") from None
 
     lines = rows()
-    columns = [column.strip() for column in next(lines, (0, []))[1]]
+    columns = [c.strip() for c in (next(lines, (0, []))[1] if given is None else given)]
     for column in required:
         if column not in columns:
-            has = ", ".join(columns)[:200] or "nothing"
-            raise BadData(f"{path}:1: column {column!r} is missing; the first line has {has}")
+            has = printable(", ".join(columns)) or "nothing"
+            hint = (
+                "; separate the columns by commas"
+                if ";" in has or any("\t" in c for c in columns)
+                else ""
+            )
+            raise BadData(f"{path}:1: column {column!r} is missing; the first line has {has}{hint}")
     double = {column for column in columns if columns.count(column) > 1}
     if double:
         raise BadData(f"{path}:1: column {min(double)!r} comes twice; remove one")

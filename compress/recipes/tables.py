@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from edgeemo.errors import BadRecipe
+from edgeemo.errors import BadRecipe, printable
+from edgeemo.files import is_plain
 
 from .checks import check_losses, check_pair, check_range
 from .stage_tables import EarlyStoppingConfig, FinetuneConfig, HeadsConfig, PruneConfig, QatConfig
+
+_MOST_NAME = 100
 
 SCHEMA = 2
 """Version of the keys that this edgeemo writes; `upgrade` reads those before it."""
@@ -282,4 +285,10 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.schema != SCHEMA:
             raise BadRecipe(f"$.schema: {self.schema}; this edgeemo reads 1 to {SCHEMA}")
+        plain = is_plain(self.name) and self.name.isprintable() and "\\" not in self.name
+        if not plain or self.name.startswith((".", "-")) or len(self.name) > _MOST_NAME:
+            raise BadRecipe(
+                f"$.name: {printable(repr(self.name), 80)}; expected a plain name, no path, of at "
+                f"most {_MOST_NAME} characters: the folder of a run is called so"
+            )
         check_range("seed", self.seed, 0, 2**31)

@@ -156,7 +156,23 @@ class _Taker:
         found = self.tensors.get("encoder/" + name)
         if found is None:
             raise BadArtifact(f"no tensor encoder/{name}; not a Whisper model of CTranslate2")
-        return torch.from_numpy(found.astype(np.float32))
+        values = found.astype(np.float32)
+        if found.dtype.kind == "i":
+            values = values / self._scale(name, found)
+        return torch.from_numpy(values)
+
+    def _scale(self, name: str, found: NDArray[Any]) -> NDArray[np.float32]:
+        """What integers were multiplied by: one number for each row (int8) or for all (int16)."""
+        scale = self.tensors.get(f"encoder/{name}_scale")
+        if scale is None or scale.dtype.kind != "f" or scale.size not in (1, len(found)):
+            raise BadArtifact(
+                f"encoder/{name} is {found.dtype} without its scales; convert the model again, "
+                "for example with --quantization float16"
+            )
+        wide = scale.astype(np.float32).reshape(-1, *[1] * (found.ndim - 1))
+        if not (np.isfinite(wide) & (wide > 0)).all():
+            raise BadArtifact(f"encoder/{name}_scale holds a number that is no scale")
+        return wide
 
     def rounded(self, name: str) -> Rounded:
         return Rounded(self._get(name))

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeemo.artifacts.models import DEFAULT
-from edgeemo.errors import BadInput
+from edgeemo.cli._labels import add_label_scale
+from edgeemo.errors import BadInput, printable
 from edgeemo.session import Session, load
 from edgeemo.types import DIMENSIONS
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from edgeemo.compress.data.labels import Scale, Triple
 
 HELP = (
     "Make a speaker's profile: the level of at least 30 s of calm speech, in sound files or spoken "
@@ -40,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="CSV",
         help="a table of annotated clips: path, arousal, dominance, valence (0..1)",
     )
+    add_label_scale(parser)
     parser.add_argument(
         "--model", default=DEFAULT, metavar="M", help="model of --labels (default: %(default)s)"
     )
@@ -63,11 +66,13 @@ def run(args: argparse.Namespace) -> int:
     """
     from edgeemo.speech.profile import from_calm, from_labels
 
+    skipped = 0
     if args.labels is not None:
         if args.paths:
             raise BadInput("give sound files or --labels, not both")
         session = load(args.model, args.backend)
-        clips, labels = _labelled(args.labels, session)
+        scale = (args.label_scale[0], args.label_scale[1])
+        clips, labels, skipped = _labelled(args.labels, session, scale)
         profile = from_labels(session, clips, labels)
     else:
         profile = from_calm(_files(args.paths) if args.paths else _spoken(args.device))
@@ -76,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
     change = level if profile.kind == "calm" else f"a head for {profile.model}"
     source = f"{profile.seconds:.0f} s in {profile.clips} clips"
     print(f"{args.output}: {change}, from {source}")
-    return 0
+    return int(skipped > 0)
 
 
 def _files(paths: list[str]) -> Iterator[NDArray[np.float32]]:
@@ -89,25 +94,32 @@ def _files(paths: list[str]) -> Iterator[NDArray[np.float32]]:
         yield read_audio(file.path)
 
 
-def _labelled(table: Path, session: Session) -> tuple[list[NDArray[np.float32]], list[list[float]]]:
+def _labelled(
+    table: Path, session: Session, scale: Scale
+) -> tuple[list[NDArray[np.float32]], list[Triple], int]:
+    """Clips and labels of a table, and how many of its clips could not be read."""
     from edgeemo.audio import read_audio
+    from edgeemo.compress.data.labels import check_scale, ratings_of_row
+    from edgeemo.compress.data.tables import read_table, relative_path
 
-    try:
-        with table.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise BadInput(f"{table}: cannot be read as CSV ({error})") from None
-    clips, labels = [], []
-    for number, row in enumerate(rows, 2):
+    check_scale(scale)
+    clips, labels, seen, skipped = [], [], dict[str, str](), 0
+    for row in read_table(table, ("path",)):
+        path = relative_path(row, row.text("path") or "", table.parent)
+        if path in seen:
+            raise row.fault(f"path {path!r} stands in {seen[path]} already; remove one")
+        seen[path] = row.where
+        rating = ratings_of_row(row, scale)
+        if rating is None:
+            raise row.fault(f"no label; expected {', '.join(DIMENSIONS)}")
         try:
-            labels.append([float(row[d]) for d in DIMENSIONS])
-            path = table.parent / row["path"]
-        except (KeyError, TypeError, ValueError) as error:
-            raise BadInput(
-                f"{table}, line {number}: {error}; expected path, {', '.join(DIMENSIONS)} in 0..1"
-            ) from None
-        clips.append(read_audio(path, session.card.features.sample_rate))
-    return clips, labels
+            clips.append(read_audio(table.parent / path, session.card.features.sample_rate))
+        except BadInput as error:
+            print(f"edgeemo: skipped {printable(path)}: {error}", file=sys.stderr)
+            skipped += 1
+            continue
+        labels.append(rating)
+    return clips, labels, skipped
 
 
 def _spoken(device: str | None) -> list[NDArray[np.float32]]:

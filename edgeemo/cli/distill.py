@@ -6,12 +6,13 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from edgeemo.cli._labels import add_label_scale
 from edgeemo.errors import BadInput, require
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder of sound, of faces or of corpora "
         "(default: the shipped speech; no faces are shipped)",
     )
+    add_label_scale(parser)
     add("--task", choices=["speech", "face"], help="default: the recipe's")
     add("--teacher", metavar="T", help="name, file or folder; overrides the recipe's")
     add("--out", type=Path, metavar="RUN", help="new folder of the run (default: runs/NAME-001)")
@@ -88,7 +90,8 @@ def _distil(args: argparse.Namespace) -> tuple[Run, RunSummary]:
     recipe = begun.recipe
     new_student(recipe)  # a wrong name must not cost the labelling
     teacher = load_teacher(recipe.teacher.name, args.device)
-    data = _data(begun.given.get("data"), recipe)
+    scale = begun.given.get("label_scale", (0.0, 1.0))
+    data = _data(begun.given.get("data"), recipe, scale)
     if distributed.rank() == 0:
         print(
             f"{begun.folder}: {recipe.student.name} learns {teacher.name} on {data!r}",
@@ -131,13 +134,14 @@ def _begun(args: argparse.Namespace) -> Run:
         name = str(path.resolve()) if path.exists() else args.teacher
         recipe = replace(recipe, teacher=replace(recipe.teacher, name=name))
     # All that can be wrong is told before there is a run.
-    data = _data(args.data, recipe)
+    data = _data(args.data, recipe, args.label_scale)
     new_student(recipe)
     check_task(recipe, data, load_teacher(recipe.teacher.name, args.device))
     folder = Path(distributed.from_first(str(args.out or new_folder(recipe.name))))
     if distributed.rank() == 0:
         given = {
             "data": args.data and str(Path(args.data).resolve()),
+            "label_scale": list(args.label_scale),
             "cache": args.cache and str(args.cache.resolve()),
         }
         Run.begin(folder, recipe, given)
@@ -157,12 +161,12 @@ def _resumed(args: argparse.Namespace) -> Run:
     return found
 
 
-def _data(path: str | None, recipe: Recipe) -> DataSet:
+def _data(path: str | None, recipe: Recipe, scale: Sequence[float]) -> DataSet:
     from edgeemo.compress.data import open_dataset, shipped_speech
 
     if path is None and recipe.task == "face":
         raise BadInput("no faces are shipped; give a corpus, for example FER+: --data FERPLUS")
-    return open_dataset(path) if path else shipped_speech()
+    return open_dataset(path, (scale[0], scale[1])) if path else shipped_speech()
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeemo.artifacts.models import DEFAULT, FACE_DEFAULT
+from edgeemo.cli._labels import add_label_scale
 from edgeemo.cli._options import add_gate
 from edgeemo.errors import BadData, BadInput
 from edgeemo.evaluation import confusion
@@ -43,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--model", metavar="M", help="name or file (default: the shipped one of the data's task)"
     )
     add_gate(parser)
+    add_label_scale(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object a measure")
     parser.add_argument("--csv", type=Path, metavar="F", help="write a line a clip to F")
     parser.add_argument("--plot", type=Path, metavar="F.svg", help="draw estimates over labels")
@@ -67,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
         raise BadInput(f"{args.plot}: pictures are written as SVG; name a file that ends in .svg")
     if args.confusion is not None and args.confusion.suffix not in (".svg", ".csv"):
         raise BadInput(f"{args.confusion}: name a file that ends in .svg or .csv")
-    data = open_dataset(args.path)
+    data = open_dataset(args.path, tuple(args.label_scale))
     session = load(args.model or (FACE_DEFAULT if data.task == "face" else DEFAULT))
     if session.card.task != data.task:
         raise BadInput(f"{args.path} is for models of {data.task}; {session.card.name} is not one")

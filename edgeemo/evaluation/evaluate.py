@@ -92,7 +92,11 @@ def to_csv(rows: Iterable[Judged]) -> str:
     head = [*DIMENSIONS, "emotion"]
     writer.writerow(["path", "speaker", *(f"label_{h}" for h in head), *head, "confidence"])
     for row in rows:
-        labels = ["", "", ""] if row.adv is None else [f"{v:.4f}" for v in row.adv]
+        labels = (
+            ["", "", ""]
+            if row.adv is None
+            else ["" if math.isnan(v) else f"{v:.4f}" for v in row.adv]
+        )
         values = [getattr(row.estimate, name) for name in DIMENSIONS]
         said = ["" if v is None else f"{v:.4f}" for v in values]
         writer.writerow(
@@ -123,7 +127,7 @@ def to_svg(rows: Sequence[Judged]) -> str:
         )
         for row in rows:
             value = getattr(row.estimate, name)
-            if row.adv is not None and value is not None:
+            if row.adv is not None and value is not None and math.isfinite(row.adv[i]):
                 x, y = left + size * row.adv[i], gap + size * (1 - value)
                 parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.5"/>')
     width, height = gap + 3 * (size + gap), size + 2 * gap

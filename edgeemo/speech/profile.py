@@ -26,6 +26,7 @@ from edgeemo import schema
 from edgeemo.artifacts.card import Card
 from edgeemo.errors import BadInput
 from edgeemo.files import write_text
+from edgeemo.loading import load_json
 from edgeemo.speech.vad import EnergyGate
 from edgeemo.types import DIMENSIONS
 
@@ -50,6 +51,7 @@ RIDGE = 100.0
 """Weight of "change nothing" against the labels, in clips."""
 
 _MOST_BYTES = 64 * 1024
+_MOST = 1e6  # of any number in a profile
 _OUTPUT_SD = 0.1  # outputs vary by about so much over clips; it puts the penalty into their units
 
 
@@ -89,6 +91,9 @@ class SpeakerProfile:
             raise BadInput(f"gain_db is {self.gain_db:g}; expected at most {MOST_DB:g} in size")
         rows = 3 if self.kind == "labelled" else 0
         widths = {len(row) for row in self.matrix}
+        numbers = [*self.offset, *(x for row in self.matrix for x in row), self.seconds, self.clips]
+        if any(abs(x) > _MOST for x in numbers):
+            raise BadInput(f"a number beyond {_MOST:g}")
         if len(self.offset) != rows or len(self.matrix) != rows or len(widths) > 1:
             raise BadInput(f"expected {rows} offsets and {rows} rows of one length")
 
@@ -135,18 +140,11 @@ def load_profile(path: str | Path) -> SpeakerProfile:
         BadInput: no such file, or it holds something else; the message has the path of the fault.
     """
     try:
-        with Path(path).open("rb") as file:
-            raw = file.read(_MOST_BYTES + 1)
-    except OSError as error:
+        return schema.read(SpeakerProfile, load_json(Path(path), BadInput, _MOST_BYTES), BadInput)
+    except BadInput as error:
         raise BadInput(
-            f"{path}: cannot be read ({error.strerror}); give a file that `edgeemo calibrate` wrote"
+            f"{path}: not a profile ({error}); give a file that `edgeemo calibrate` wrote"
         ) from None
-    try:
-        if len(raw) > _MOST_BYTES:
-            raise ValueError(f"more than {_MOST_BYTES} bytes")
-        return schema.read(SpeakerProfile, json.loads(raw), BadInput)
-    except (ValueError, RecursionError, BadInput) as error:
-        raise BadInput(f"{path}: not a profile: {error}") from None
 
 
 def from_calm(sounds: Iterable[NDArray[np.float32]], rate: int = 16_000) -> SpeakerProfile:
@@ -193,7 +191,8 @@ def from_labels(
     Args:
         session: of the model that it is for.
         clips: samples at the model's rate, [n] float32, LEAST_CLIPS or more.
-        labels: arousal, dominance, valence of each, 0..1.
+        labels: arousal, dominance, valence of each, 0..1; NaN for a dimension that nobody rated,
+            which stays as the model has it.
 
     Raises:
         BadInput: too few clips, labels out of range, labels that are all alike, a clip that
@@ -206,9 +205,12 @@ def from_labels(
             f"{len(clips)} clips and {len(truth)} labels; expected one label each, and at least "
             f"{LEAST_CLIPS} clips: a head that is fitted to fewer learns noise"
         )
-    if not ((truth >= 0) & (truth <= 1)).all():
+    unrated = np.isnan(truth)
+    if not ((truth >= 0) & (truth <= 1) | unrated).all():
         raise BadInput("labels must lie in 0..1: arousal, dominance, valence")
-    if (truth.std(0) < 0.02).all():
+    if unrated.any(0).sum() > 1:
+        raise BadInput("labels of two dimensions at least are needed for every clip")
+    if not (truth.std(0) >= 0.02).any():
         raise BadInput("all labels are equal; give clips of calm and of excited speech")
     rate = session.card.features.sample_rate
     outputs = [_whole(session, x) for x in clips]
@@ -224,10 +226,11 @@ def fit_head(
     Args:
         card: of the model.
         outputs: of each clip, by name, each [labels].
-        truth: labels of the clips, [N, 3], however few.
+        truth: labels of the clips, [N, 3], however few; NaN where there is none.
     """
     x = np.array([_row(output, card) for output in outputs])
-    residual = truth - np.array([np.clip(output["adv"], 0, 1) for output in outputs], np.float64)
+    said = np.array([np.clip(output["adv"], 0, 1) for output in outputs], np.float64)
+    residual = np.nan_to_num(truth - said)  # nothing is asked of a dimension without ratings
     # Few labels say something about a shift, and less about a slope; both shrink towards none.
     offset = residual.sum(0) / (len(outputs) + RIDGE / 10)
     center = x.mean(0)

@@ -105,6 +105,31 @@ def test_emotale(tmp_path: Path, place) -> None:
     assert unrated.dimensions is None and unrated.votes == {"happiness": 1.0}
 
 
+def test_one_rating_has_no_spread(tmp_path: Path, place) -> None:
+    """A deviation of 0 would read as perfect agreement."""
+    place("emotale/DK_001_A_2.wav")
+    rows = [line.split(",") for line in EMOTALE.splitlines()]
+    one = [[*row[:5], *[""] * 8, row[13]] for row in rows[1:]]
+    table = "\n".join(",".join(row) for row in [rows[0], *one])
+    (tmp_path / "emotale" / "annotations.csv").write_text(table)
+    (clip,) = open_dataset(tmp_path / "emotale")
+    assert clip.dimensions == pytest.approx((0.75, 0.75, 0.125)) and clip.dimensions_sd is None
+    clip = next(iter(open_dataset(iemocap(tmp_path / "iemocap", _one_evaluator(IEMOCAP)))))
+    assert clip.dimensions is not None and clip.dimensions_sd is None
+    (tmp_path / "msp" / "Labels").mkdir(parents=True)
+    (tmp_path / "msp" / "Labels" / "labels_consensus.csv").write_text(MSP)
+    details = {k: dict(list(v.items())[:1]) for k, v in MSP_DETAILS.items()}
+    (tmp_path / "msp" / "Labels" / "labels_detailed.json").write_text(json.dumps(details))
+    clip = next(iter(open_dataset(tmp_path / "msp")))
+    assert clip.dimensions is not None and clip.dimensions_sd is None
+
+
+def _one_evaluator(text: str) -> str:
+    lines = text.splitlines(keepends=True)
+    first = next(i for i, line in enumerate(lines) if line.startswith("A-"))
+    return "".join(x for i, x in enumerate(lines) if not x.startswith("A-") or i == first)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [

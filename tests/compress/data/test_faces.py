@@ -193,6 +193,29 @@ def test_affectnet_as_first_given_out(tmp_path):
     assert happy.image().shape == (99, 99, 3)
 
 
+def test_affectnet_with_its_lists_in_a_folder_beside_the_pictures(tmp_path, caplog):
+    """As the usual copies lie; the list of the valid part has no line of names in some."""
+    lists = tmp_path / "Manually_Annotated_file_lists"
+    head = (
+        "subDirectory_filePath,face_x,face_y,face_width,face_height,facial_landmarks,"
+        "expression,valence,arousal"
+    )
+    put(lists / "training.csv", f"{head}\n1/a.jpg,10,12,60,64,1;2,1,0.5,-0.25\n")
+    put(lists / "validation.csv", "2/c.jpg,0,0,50,50,1;2,7,0.5,-0.25\n")
+    put(
+        tmp_path / "Automatically_Annotated_file_lists" / "automatically_annotated.csv",
+        f"{head}\n3/d.jpg,0,0,50,50,1;2,7,-2,-2\n",
+    )
+    for name in ("1/a.jpg", "2/c.jpg"):
+        put(tmp_path / "Manually_Annotated_Images" / name, picture(50, 99, ".jpg"))
+    found = by_id(open_dataset(tmp_path))
+    assert set(found) == {"1/a.jpg", "2/c.jpg"}
+    assert found["1/a.jpg"].image().shape == found["2/c.jpg"].image().shape == (99, 99, 3)
+    assert (found["2/c.jpg"].emotion, found["2/c.jpg"].part) == ("contempt", "valid")
+    assert "validation.csv: has no line of column names" in caplog.text
+    assert "automatically_annotated.csv: left out" in caplog.text
+
+
 def test_affectnet_as_given_out_now(tmp_path):
     def array(text):
         buffer = io.BytesIO()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
 
-from edgeemo.compress.data import open_dataset, readable
+from edgeemo.compress.data import Clip, open_dataset, readable
 from edgeemo.errors import BadData, BadInput
 
 HEAD = "path,speaker,emotion\n"
@@ -105,10 +106,9 @@ def test_votes_stay_a_distribution(
         ("path,speaker,arousal,dominance,valence\na.wav,1,.5,.5,1.01\n", "valence is '1.01'"),
         ("path,speaker,arousal,dominance,valence\na.wav,1,.5,nan,.5\n", "dominance is 'nan'"),
         (
-            "path,speaker,arousal,dominance,valence\na.wav,1,.5,.5,\n",
-            "2: valence is missing beside",
+            "path,speaker,arousal,dominance,valence\na.wav,1,.5,,\n",
+            "2: dominance and valence are missing",
         ),
-        ("path,speaker,arousal,valence\na.wav,1,.5,.5\n", "2: dominance is missing beside"),
         ("path,speaker,votes_fear\na.wav,1,-3\n", "votes_fear is '-3'"),
         ("path,speaker,r1_emotion\na.wav,1,joyish\n", "r1_emotion is 'joyish'"),
     ],
@@ -152,3 +152,58 @@ def test_unreadable_clips_are_reported_and_skipped(
     assert [("b.wav" in m, "c.wav" in m) for m in caplog.messages] == [(True, False), (False, True)]
     with pytest.raises(BadInput, match=r"c\.wav"):
         clips.clips[2].digest()
+
+
+def table(folder: Path, text: str, **changes: tuple[float, float]) -> list[Clip]:
+    folder.mkdir(exist_ok=True)
+    (folder / "labels.csv").write_bytes(text.encode())
+    return list(open_dataset(folder, **changes).clips)
+
+
+def test_what_spreadsheets_write(tmp_path: Path) -> None:
+    """A mark of byte order, blanks behind commas, quotation marks behind blanks, CR LF."""
+    text = '\ufeffpath, speaker, arousal, dominance, valence\r\n"a, b.wav", 1, 0.5, 0.25, 1\r\n'
+    (clip,) = table(tmp_path, text)
+    assert (clip.id, clip.speaker, clip.dimensions) == (
+        "a, b.wav",
+        f"{tmp_path.name}/1",
+        (0.5, 0.25, 1.0),
+    )
+    with pytest.raises(BadData, match=r"'path' is missing.*separate the columns by commas"):
+        table(tmp_path, "path;speaker\na.wav;1\n")
+
+
+@pytest.mark.parametrize(
+    ("scale", "given", "want"),
+    [
+        ((1, 5), "1,3,5", (0, 0.5, 1)),
+        ((-1, 1), "-1,0,1", (0, 0.5, 1)),
+        ((0, 100), "0,50,100", (0, 0.5, 1)),
+    ],
+)
+def test_ratings_on_other_scales(
+    tmp_path: Path, scale: tuple[float, float], given: str, want: tuple[float, ...]
+) -> None:
+    head = "path,speaker,arousal,dominance,valence,arousal_sd,dominance_sd,valence_sd\n"
+    spread = (scale[1] - scale[0]) / 4
+    text = f"{head}a.wav,1,{given},{spread},{spread},{spread}\n"
+    (clip,) = table(tmp_path, text, scale=scale)
+    assert clip.dimensions == want and clip.dimensions_sd == (0.25, 0.25, 0.25)
+    formula = r"\(x - lowest\) / \(highest - lowest\): name it, for example --label-scale 1 5"
+    with pytest.raises(BadData, match=rf"labels.csv:2: .*expected a number 0 to 1; .*{formula}"):
+        table(tmp_path, text)
+
+
+@pytest.mark.parametrize("scale", [(1, 1), (5, 1), (0, float("nan")), (0, float("inf"))])
+def test_a_scale_without_extent(tmp_path: Path, scale: tuple[float, float]) -> None:
+    with pytest.raises(BadData, match="a scale of"):
+        table(tmp_path, HEAD + "a.wav,1,fear\n", scale=scale)
+
+
+def test_two_dimensions_are_enough(tmp_path: Path) -> None:
+    (clip,) = table(tmp_path, "path,speaker,arousal,valence\na.wav,1,0.5,0.25\n")
+    assert clip.dimensions is not None
+    arousal, dominance, valence = clip.dimensions
+    assert (arousal, valence) == (0.5, 0.25) and math.isnan(dominance)
+    with pytest.raises(BadData, match="dominance and valence are missing; give two of the three"):
+        table(tmp_path, "path,speaker,arousal\na.wav,1,0.5\n")

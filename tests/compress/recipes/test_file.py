@@ -59,6 +59,13 @@ def test_defaults_and_odd_values_survive_writing(read):
         (LEAST + "[data]\nvalid = 0.5\ntest = 0.5\n", r"data.valid \+ data.test"),
         (LEAST.replace("[distill]\nepochs = 1\n", ""), r"\$.distill: missing"),
         ("schema = ", r"not TOML"),
+        (LEAST.replace("[student]", "a = " + "1" * 400 + "\n[student]"), r"more than 64 bits"),
+        (LEAST.replace("[student]", "a = " + "[" * 3000 + "\n[student]"), r"not TOML"),
+        *(
+            (f'name = "{name}"\n' + LEAST, r"\$\.name: .*expected a plain name")
+            for name in ("../../x", "/x", "..", "a/b", ".hidden", "-rf", "a\\\\b", "x" * 101)
+        ),
+        ('name = "a\\u001b[2J"\n' + LEAST, r"\$\.name: expected one line"),
     ],
 )
 def test_faults_are_named_with_their_path(read, text, message):

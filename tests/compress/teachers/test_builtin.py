@@ -19,7 +19,12 @@ from edgeemo.compress.teachers.whisper_encoder import Rounded, WhisperEncoder, r
 from edgeemo.errors import BadArtifact
 
 WIDTH = 24
-TYPES = {np.dtype(np.float32): 0, np.dtype(np.int8): 1, np.dtype(np.float16): 4}
+TYPES = {
+    np.dtype(np.float32): 0,
+    np.dtype(np.int8): 1,
+    np.dtype(np.int16): 2,
+    np.dtype(np.float16): 4,
+}
 
 
 def ctranslate2(tensors: dict[str, NDArray[np.generic]]) -> bytes:
@@ -69,6 +74,32 @@ def test_the_file_is_read_back(tmp_path: Path) -> None:
     found = read_ctranslate2(tmp_path / "model.bin")
     assert found.keys() == written.keys()
     assert all(np.array_equal(found[name], written[name]) for name in written)
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.int16])
+def test_integers_are_divided_by_their_scale(kind: type[np.generic]) -> None:
+    """As CTranslate2 writes them: int8 with a scale for each row, int16 with one for all."""
+    plain = {name: value.astype(np.float32) for name, value in whisper().items()}
+    stored: dict[str, NDArray[np.generic]] = {}
+    for name, value in plain.items():
+        stored[name] = value
+        if name.endswith("weight") and value.ndim == 2:
+            most = np.abs(value).max(1) if kind is np.int8 else np.abs(value).max()
+            scale = np.asarray((127 if kind is np.int8 else 1023) / most, np.float32)
+            wide = scale[:, None] if kind is np.int8 else scale
+            stored[name] = np.rint(value * wide).astype(kind)
+            stored[f"{name}_scale"] = scale
+    frames = torch.randn(1, 40, 80, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        want, found = WhisperTrunk(plain)(frames), WhisperTrunk(stored)(frames)
+    assert (found - want).abs().max() < 0.05 * want.abs().max()
+    for wrong in (None, np.float32([0.0]), np.float32([1.0, 2.0]), np.int8([1])):
+        name = "encoder/layer_0/ffn/linear_0/weight"
+        broken = {k: v for k, v in stored.items() if k != f"{name}_scale"}
+        if wrong is not None:
+            broken[f"{name}_scale"] = wrong
+        with pytest.raises(BadArtifact, match="layer_0/ffn/linear_0/weight"):
+            WhisperTrunk(broken)
 
 
 @pytest.mark.parametrize("keep", [0, 3, 40, 5000])

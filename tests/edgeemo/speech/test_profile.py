@@ -107,6 +107,9 @@ def test_a_head_belongs_to_its_model(
         ({"offset": [1, 2, 3]}, "expected 0 offsets"),
         ({"more": 1}, "unknown key"),
         ({"gain_db": None}, r"\$\.gain_db"),
+        ({"gain_db": 10**400}, "more than 64 bits"),
+        ({"seconds": 1e300}, "a number beyond 1e"),
+        ({"model": "a\x1b[2J"}, r"\$\.model: expected one line"),
     ],
 )
 def test_a_strange_file_is_refused(tmp_path: Path, change: dict[str, object], message: str) -> None:
@@ -119,7 +122,7 @@ def test_a_strange_file_is_refused(tmp_path: Path, change: dict[str, object], me
 
 
 def test_files_that_are_none(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="cannot be read"):
+    with pytest.raises(BadInput, match=r"no such file.*edgeemo calibrate"):
         load_profile(tmp_path / "absent.json")
     (tmp_path / "b.json").write_bytes(b"[" * 100_000)
     with pytest.raises(BadInput, match="not a profile"):
@@ -147,11 +150,47 @@ def test_calibrate_then_predict(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 def test_calibrate_from_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = ["path,arousal,dominance,valence"]
-    lines += [f"{p},{i % 5 / 4},0.5,0.4" for i, p in enumerate(sorted(FLACS.glob("*.flac")))]
+    for i, path in enumerate(sorted(FLACS.glob("*.flac"))):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+        lines.append(f"{path.name},{i % 5 / 4},0.5,0.4")
     table = tmp_path / "mine.csv"
     table.write_text("\n".join(lines))
     assert main(["calibrate", "--labels", str(table), "-o", str(tmp_path / "me.json")]) == 0
     assert load_profile(tmp_path / "me.json").kind == "labelled"
     table.write_text("\n".join([*lines[:5], "x.wav,high,0,0"]))
     assert main(["calibrate", "--labels", str(table), "-o", str(tmp_path / "me.json")]) == 2
-    assert "line 6" in capsys.readouterr().err
+    assert "mine.csv:6: arousal is 'high'; expected a number 0 to 1" in capsys.readouterr().err
+
+
+def test_a_table_from_a_spreadsheet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A mark of byte order, blanks, another scale, two dimensions, a clip that is missing."""
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    names = []
+    for i, flac in enumerate(sorted(FLACS.glob("*.flac"))):
+        names.append(f"clip, {i}.flac")
+        (folder / names[-1]).write_bytes(flac.read_bytes())
+    lines = [f'"{name}", {i % 5 + 1}, 3' for i, name in enumerate([*names, "gone.flac"])]
+    table, target = folder / "mine.csv", tmp_path / "me.json"
+    command = ["calibrate", "--labels", str(table), "-o", str(target), "--label-scale", "1", "5"]
+
+    def write(*rows: str) -> None:
+        text = "\r\n".join(["path, arousal, valence", *rows])
+        table.write_bytes(b"\xef\xbb\xbf" + text.encode())
+
+    write(*lines)
+    assert main(command) == 1
+    assert "skipped gone.flac" in capsys.readouterr().err
+    head = load_profile(target)
+    assert head.offset[1] == 0 and not any(head.matrix[1]) and any(head.matrix[0])
+    for rows, says in (
+        ([*lines, lines[0]], "stands in"),
+        ([*lines, "../../x.flac, 3, 3"], "leaves the folder"),
+        ([*lines, "x.flac, 3,"], "dominance and valence are missing"),
+        ([*lines, "x.flac, 6, 3"], "arousal is '6'; expected a number 1 to 5"),
+        ([], "0 clips"),
+    ):
+        write(*rows)
+        assert main(command) == 2
+        err = capsys.readouterr().err
+        assert says in err and "Traceback" not in err
