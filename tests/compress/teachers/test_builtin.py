@@ -91,7 +91,7 @@ def test_integers_are_divided_by_their_scale(kind: type[np.generic]) -> None:
             stored[f"{name}_scale"] = scale
     frames = torch.randn(1, 40, 80, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
-        want, found = WhisperTrunk(plain)(frames), WhisperTrunk(stored)(frames)
+        want, found = WhisperEncoder(plain)(frames), WhisperEncoder(stored)(frames)
     assert (found - want).abs().max() < 0.05 * want.abs().max()
     for wrong in (None, np.float32([0.0]), np.float32([1.0, 2.0]), np.int8([1])):
         name = "encoder/layer_0/ffn/linear_0/weight"
@@ -99,7 +99,7 @@ def test_integers_are_divided_by_their_scale(kind: type[np.generic]) -> None:
         if wrong is not None:
             broken[f"{name}_scale"] = wrong
         with pytest.raises(BadArtifact, match="layer_0/ffn/linear_0/weight"):
-            WhisperTrunk(broken)
+            WhisperEncoder(broken)
 
 
 @pytest.mark.parametrize("keep", [0, 3, 40, 5000])
