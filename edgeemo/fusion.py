@@ -47,6 +47,43 @@ class Fused(Emotion):
     ignored: Mapping[str, str] = field(default_factory=dict)
 
 
+class Clock:
+    """A device's own time on the computer's clock.
+
+    Sound cards and cameras count time by themselves, a little faster or slower than the computer;
+    what they give arrives late by turns. This follows slowly.
+    """
+
+    FOLLOW = 0.01
+    """Share of the difference that is made up for at each observation: of a gap some seconds at
+    25 observations a second."""
+
+    def __init__(self) -> None:
+        self.begun: float | None = None
+        """The computer's time at the device's 0, seconds; None before the first observation."""
+
+    def observe(self, seconds: float, arrived: float) -> None:
+        """Something of the device came.
+
+        Args:
+            seconds: its time on the device's clock.
+            arrived: the computer's, `time.perf_counter()`.
+        """
+        now = arrived - seconds
+        self.begun = now if self.begun is None else self.begun + self.FOLLOW * (now - self.begun)
+
+    def to(self, other: Clock, seconds: float) -> float:
+        """A time of this device on another one's clock; as it is, while one of them is unknown.
+
+        Args:
+            other: of the device whose time is wanted.
+            seconds: on this device's clock.
+        """
+        if self.begun is None or other.begun is None:
+            return seconds
+        return seconds + self.begun - other.begun
+
+
 class Fusion:
     """Keeps the latest estimates of both sides and joins those that are of one time.
 

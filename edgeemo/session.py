@@ -15,7 +15,7 @@ from edgeemo.artifacts.card import Card
 from edgeemo.backends import Backend, open_backend
 from edgeemo.errors import BadInput, require
 from edgeemo.features import log_mel
-from edgeemo.renamed import renamed
+from edgeemo.speech.renamed import renamed
 from edgeemo.speech.samples import PIECE_SECONDS, as_float, validate_samples
 from edgeemo.speech.segments import only_speech
 from edgeemo.speech.smoothing import SMOOTHING, Smoothing

@@ -150,7 +150,9 @@ def test_imports_point_one_way() -> None:
 
 
 def test_optional_packages_come_through_require() -> None:
-    assert [fault for path in sources("edgeemo") for fault in foreign_imports(path)] == []
+    # PyInstaller itself runs what is in its folder.
+    files = [path for path in sources("edgeemo") if path.parent.name != "__pyinstaller"]
+    assert [fault for path in files for fault in foreign_imports(path)] == []
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ def test_the_shown_stream_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.chdir(tmp_path)
     text = (GUIDES / "streams.md").read_text()
     shown = re.findall(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
-    assert len(shown) == 4
+    assert len(shown) == 5
     exec("".join(shown), {})
 
 
@@ -81,5 +81,6 @@ def test_every_option_of_live_is_told() -> None:
     live.add_arguments(parser)
     text = (GUIDES / "live.md").read_text()
     options = [name for action in parser._actions for name in action.option_strings]
-    told = {"--model", "--face-model", "--backend", "--profile"}  # of every command: in its help
+    # Of every command, in its help; and an old name.
+    told = {"--model", "--face-model", "--backend", "--profile", "--baseline"}
     assert [name for name in options if f"{name}" not in text and name not in told] == []

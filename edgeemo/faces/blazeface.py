@@ -87,8 +87,8 @@ class BlazeFace:
 
     def find(self, image: Pixels) -> list[Face]:
         """All faces of some SMALLEST pixels or more, the surest first."""
-        pyramid = self._halves(image)
-        return self._look_twice(pyramid, views(*pyramid[0].shape[1::-1]))
+        pyramid = self._pyramid(image)
+        return self._detect_two_stage(pyramid, views(*pyramid[0].shape[1::-1]))
 
     def follow(self, image: Pixels, known: Sequence[Face]) -> list[Face]:
         """Faces of the next frame of a video, at a part of the cost.
@@ -100,18 +100,18 @@ class BlazeFace:
             image: uint8 [height, width, 3], RGB.
             known: faces of the frame before.
         """
-        pyramid = self._halves(image)
+        pyramid = self._pyramid(image)
         large, *others = views(*pyramid[0].shape[1::-1])
-        found = [new for face in known for new in self._look(pyramid, _around(face), KNOWN)]
-        new = self._look(pyramid, large, SURE)
+        found = [new for face in known for new in self._detect_view(pyramid, _around(face), KNOWN)]
+        new = self._detect_view(pyramid, large, SURE)
         if self._turn % _TURN == 0:
             view = others[self._turn // _TURN % len(others)]
-            new += self._look_twice(pyramid, [view], [*known, *new])
+            new += self._detect_two_stage(pyramid, [view], [*known, *new])
         self._turn += 1
         # Where both looks show a face, the box of the nearer one is better.
         return distinct(in_picture(found + [f for f in new if not is_among(f, found)], pyramid[0]))
 
-    def _halves(self, image: Pixels) -> list[Pixels]:
+    def _pyramid(self, image: Pixels) -> list[Pixels]:
         """A picture in colour, then half as large, a quarter, ...: its pixels are averaged once."""
         image = validate_image(image)
         if image.ndim == 2:
@@ -124,24 +124,24 @@ class BlazeFace:
             found.append(image)
         return found
 
-    def _look_twice(
+    def _detect_two_stage(
         self, pyramid: list[Pixels], where: Iterable[View], known: Sequence[Face] = ()
     ) -> list[Face]:
         """Faces of several views that are not known; those not certain are looked at again."""
         certain: list[Face] = []
         unsure: list[Face] = []
         for view in where:
-            for face in in_picture(self._look(pyramid, view, FIRST), pyramid[0]):
+            for face in in_picture(self._detect_view(pyramid, view, FIRST), pyramid[0]):
                 good = face.score > CERTAIN and face.side > _LEAST * view.scale
                 (certain if good else unsure).append(face)
         found = [face for face in distinct(certain) if not is_among(face, known)]
         again = [f for f in distinct(unsure) if not is_among(f, [*known, *certain])]
         for face in again:
-            near = self._look(pyramid, _around(face), SURE)
+            near = self._detect_view(pyramid, _around(face), SURE)
             found += [f for f in near if is_among(f, [face])]
         return distinct(in_picture(found, pyramid[0]))
 
-    def _look(self, pyramid: list[Pixels], view: View, score: float) -> list[Face]:
+    def _detect_view(self, pyramid: list[Pixels], view: View, score: float) -> list[Face]:
         """Faces in one view."""
         # Of the pyramid the one with one to two pixels for each of the network.
         half = min(int(math.log2(max(1.0, view.scale))), len(pyramid) - 1)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from edgeemo.errors import EdgeemoError, printable
-from edgeemo.fusion import STALE_SECONDS, Fusion
+from edgeemo.fusion import STALE_SECONDS, Clock, Fusion
 from edgeemo.live.state import Block, Item, Picture, State
 from edgeemo.live.video_sound import NoSound
 from edgeemo.live.workers import (
@@ -35,7 +35,6 @@ JOIN_SECONDS = 5.0
 """How long a thread may take to end; a device that hangs longer is left to the system."""
 
 _ROOM = 64  # events that a side may be ahead of the view: memory stays flat when a view is slow
-_FOLLOW = 0.01  # of a clock's difference, at each event: some seconds until a gap is made up for
 _WAIT = 0.1  # seconds between two looks at whether it is time to stop
 
 
@@ -120,7 +119,7 @@ class Engine:
         self._stopping = threading.Event()
         self._sound: SoundSource | None = None
         self._sources: list[SoundSource | PictureSource] = []
-        self._origins: dict[str, float] = {}
+        self._clocks = {"voice": Clock(), "face": Clock()}
         self._last_voice = self._last_face = -STALE_SECONDS
         self._due = 0.0
         self._errors: dict[str, EdgeemoError] = {}
@@ -238,7 +237,7 @@ class Engine:
         elif isinstance(found, Picture):
             self._on_picture(self._align_time(found, event), event, views)
         else:
-            self._track("voice", event)
+            self._observe("voice", event)
             if isinstance(found, Block):
                 self.state.heard(found)
                 self._show(found, views)
@@ -270,30 +269,20 @@ class Engine:
         for view in views:
             view.show(self.state, item)
 
-    def _track(self, side: str, event: Event) -> float:
-        """When the side's clock was at 0, on the computer's clock.
-
-        It follows slowly, because the clocks of sound cards and cameras run a little faster or
-        slower than the computer's, and because lost sound makes a gap.
-        """
-        now = event.arrived - event.seconds
-        before = self._origins.get(side)
-        if before is None:
-            self._origins[side] = now
-            if side == "voice":
-                # Until now the faces had a time of their own.
-                self._fusion.reset()
-                self._last_face = -STALE_SECONDS
-        else:
-            self._origins[side] = before + _FOLLOW * (now - before)
-        return self._origins[side]
+    def _observe(self, side: str, event: Event) -> None:
+        clock = self._clocks[side]
+        if side == "voice" and clock.begun is None:
+            # Until now the faces had a time of their own.
+            self._fusion.reset()
+            self._last_face = -STALE_SECONDS
+        clock.observe(event.seconds, event.arrived)
 
     def _align_time(self, picture: Picture, event: Event) -> Picture:
         """The picture on the voice's clock, so that times are those of the sound's samples."""
-        begun = self._track("face", event)
+        self._observe("face", event)
         at = event.seconds
-        if not self._one_clock and "voice" in self._origins:
-            at += begun - self._origins["voice"]
+        if not self._one_clock:
+            at = self._clocks["face"].to(self._clocks["voice"], at)
         at = self._last_face = max(at, self._last_face)
         faces = tuple(replace(face, start=at, end=at) for face in picture.faces)
         return Picture(picture.image, at, faces)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import math
+import threading
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from edgeemo.errors import BadInput
-from edgeemo.fusion import EXPONENTS, STALE_SECONDS, VOICE_SHARE, Fused, Fusion
+from edgeemo.fusion import EXPONENTS, STALE_SECONDS, VOICE_SHARE, Clock, Fused, Fusion
 from edgeemo.types import DIMENSIONS, Emotion
 
 RESULT = Path(__file__).parents[2] / "benchmarks" / "results" / "fusion.json"
@@ -186,3 +188,37 @@ def test_time_goes_forward() -> None:
 def test_a_time_that_is_none_is_refused(at: float) -> None:
     with pytest.raises(BadInput, match="expected a finite time"):
         Fusion().estimate(at)
+
+
+def test_a_clock_follows_a_device_slowly() -> None:
+    """A camera that counts 0.1 % too fast, with pictures that come up to 20 ms late."""
+    clock, sound, rng = Clock(), Clock(), np.random.default_rng(0)
+    assert clock.to(sound, 3.0) == 3.0  # nothing is known yet
+    for i in range(3000):
+        now = 100 + i / 25
+        clock.observe((now - 98) * 1.001, now + rng.uniform(0, 0.02))
+        sound.observe(now - 100, now)
+    now = 100 + 2999 / 25
+    assert clock.to(sound, (now - 98) * 1.001) == pytest.approx(now - 100, abs=0.03)
+
+
+def test_sides_may_come_from_threads_of_their_own() -> None:
+    fusion, wrong = Fusion(), []
+
+    def take(side: str) -> None:
+        try:
+            for i in range(2000):
+                getattr(fusion, side)(Emotion(0.5, 0.5, 0.5, end=i / 100))
+                fusion.estimate(i / 100)
+        except Exception as error:
+            wrong.append(error)
+
+    threads = [threading.Thread(target=take, args=(side,)) for side in ("voice", "face")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+    assert fusion.estimate(19.99).sides == ("voice", "face")
+    with pytest.raises(BadInput, match=r"reset\(stream.seconds\)"):
+        fusion.voice(Emotion(0.5, 0.5, 0.5, end=float("nan")))

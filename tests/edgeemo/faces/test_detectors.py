@@ -106,13 +106,13 @@ def test_several_views_of_a_large_picture_show_each_face_once() -> None:
 def looks(monkeypatch: pytest.MonkeyPatch) -> list[View]:
     """All views that are looked at from here on."""
     seen: list[View] = []
-    look = BlazeFace._look
+    look = BlazeFace._detect_view
 
     def counted(self: BlazeFace, pyramid: list[Pixels], view: View, score: float) -> list[Face]:
         seen.append(view)
         return look(self, pyramid, view, score)
 
-    monkeypatch.setattr(BlazeFace, "_look", counted)
+    monkeypatch.setattr(BlazeFace, "_detect_view", counted)
     return seen
 
 
@@ -154,7 +154,7 @@ def test_a_view_shows_what_lies_there(scale: float, monkeypatch: pytest.MonkeyPa
     ramp = np.zeros((64, 64, 3), np.uint8)
     ramp[..., 0] = 4 * np.arange(64)
     ramp[..., 1] = ramp[..., 0].T
-    detector._look(detector._halves(ramp), View(-7.0, 3.0, scale, 48, 32), 0.5)
+    detector._detect_view(detector._pyramid(ramp), View(-7.0, 3.0, scale, 48, 32), 0.5)
     columns = -7 + (np.arange(48) + 0.5) * scale - 0.5
     rows = 3 + (np.arange(32) + 0.5) * scale - 0.5
     for got, want in ((shown[0][5, :, 0] / 4, columns), (shown[0][:, 40, 1] / 4, rows)):

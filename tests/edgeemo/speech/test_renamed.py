@@ -9,7 +9,7 @@ import pytest
 
 import edgeemo
 from edgeemo.errors import BadInput
-from edgeemo.renamed import renamed
+from edgeemo.speech.renamed import renamed
 
 
 @renamed(old="new")
