@@ -1,12 +1,14 @@
 """What do many streams cost in one program: streams a core, KB a stream, delay of a service?
 
-    python benchmarks/programs.py [--streams 50] [--seconds 20]
+    python benchmarks/programs.py [--streams 50]
+    python benchmarks/programs.py --service [--streams 50] [--seconds 20]
 
 Each row is measured in a process of its own with one thread. Streams a core: processor time of one
 minute of shipped speech in blocks of 20 ms. KB a stream: growth of resident memory by so many
 streams, twice, that have 4 s of sound behind them. The service is one process that takes WebSocket
 connections on loopback, each with blocks of 20 ms at real speed, from clients in another process;
-the delay is the clock from when a block was sent until its estimate is back.
+the delay is the clock from when a block was sent until its estimate is back: on a machine that does
+nothing else, or it is the delay of the others.
 """
 
 from __future__ import annotations
@@ -116,15 +118,15 @@ async def _service(streams: int, seconds: float) -> dict[str, Any]:
     port = await ready
     command = [sys.executable, __file__, "--clients", str(port)]
     command += ["--streams", str(streams), "--seconds", str(seconds)]
-    clock, cpu = time.perf_counter(), time.process_time()
+    cpu = time.process_time()
     clients = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
     out, _ = await clients.communicate()
-    used = (time.process_time() - cpu) / (time.perf_counter() - clock)
+    used = time.process_time() - cpu
     done.set()
     await server
     return {
         **json.loads(out),
-        "cores of the service": round(used, 2),
+        "processor seconds a second of all streams' sound": round(used / seconds, 3),
         "load of the machine meanwhile": round(os.getloadavg()[0], 1),
     }
 
@@ -174,38 +176,42 @@ async def clients(port: int, streams: int, seconds: float) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Print the rows, and keep them."""
+    """Print the rows, or the service's, and keep them."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--streams", type=int, default=50)
     parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--service", action="store_true")
     parser.add_argument("--row", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--clients", type=int, metavar="PORT", help=argparse.SUPPRESS)
-    parser.add_argument("--service", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.row is not None:
         print(json.dumps(cost(*ROWS[args.row], args.streams)))
-        return
-    if args.clients is not None:
+    elif args.clients is not None:
         print(json.dumps(asyncio.run(clients(args.clients, args.streams, args.seconds))))
-        return
-    if args.service:
-        print(json.dumps(asyncio.run(_service(args.streams, args.seconds))))
-        return
-    here = [sys.executable, __file__, "--streams", str(args.streams)]
-    every = [[*here, "--row", str(i)] for i in range(len(ROWS))]
-    every.append([*here, "--seconds", str(args.seconds), "--service"])
-    results = []
-    for command in every:
-        run = subprocess.run(
-            command, env=os.environ | ONE_THREAD, check=True, stdout=subprocess.PIPE
-        )
-        results.append(json.loads(run.stdout))
-        print(results[-1], flush=True)
-    document = {"command": "python benchmarks/programs.py", "model": MODEL}
-    document |= {"rows": results[:-1], "service": results[-1]}
-    write_text(
-        Path(__file__).parent / "results" / "programs.json", json.dumps(document, indent=1) + "\n"
-    )
+    elif args.service:
+        keep("service", asyncio.run(_service(args.streams, args.seconds)))
+    else:
+        here = [sys.executable, __file__, "--streams", str(args.streams)]
+        keep("rows", [_in_a_process([*here, "--row", str(i)]) for i in range(len(ROWS))])
+
+
+def _in_a_process(command: list[str]) -> dict[str, Any]:
+    run = subprocess.run(command, env=os.environ | ONE_THREAD, check=True, stdout=subprocess.PIPE)
+    return dict(json.loads(run.stdout))
+
+
+def keep(part: str, result: object) -> None:
+    """Print a part of the results and write it beside the other.
+
+    Args:
+        part: "rows" or "service".
+        result: what was measured.
+    """
+    print(json.dumps(result, indent=1))
+    path = Path(__file__).parent / "results" / "programs.json"
+    document = json.loads(path.read_text()) if path.exists() else {}
+    document |= {"command": "python benchmarks/programs.py", "model": MODEL, part: result}
+    write_text(path, json.dumps(document, indent=1) + "\n")
 
 
 if __name__ == "__main__":

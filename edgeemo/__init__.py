@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from edgeemo import errors as errors
     from edgeemo.artifacts.card import Card as Card
     from edgeemo.audio import read_audio as read_audio
-    from edgeemo.devices import camera as camera
-    from edgeemo.devices import microphone as microphone
+    from edgeemo.devices.camera import camera as camera
+    from edgeemo.devices.microphone import microphone as microphone
     from edgeemo.faces import Faces as Faces
     from edgeemo.features import FeatureSpec as FeatureSpec
     from edgeemo.features import LogMel as LogMel

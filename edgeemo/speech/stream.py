@@ -286,16 +286,13 @@ class Stream:
     def _emit(self) -> Emotion:
         end = self._last_end = self._seen
         start = self._context.start(end)
-        times = {
-            "start": self._origin + start / self._model_rate,
-            "end": self._origin + end / self._model_rate,
-        }
+        begun = self._origin + start / self._model_rate
         speech = None if self._speech is None else self._speech.spoken(start, end)
         if speech is False:
-            raw = Emotion(None, None, None, speech=False, **times)
+            raw = Emotion(None, None, None, speech=False, start=begun, end=self.seconds)
         else:
             emotion = self._session.aggregate([self._context.run(end)], self._profile)
-            raw = replace(emotion, speech=speech, **times)
+            raw = replace(emotion, speech=speech, start=begun, end=self.seconds)
         if raw.confidence < self._abstain:
             raw = replace(
                 raw, arousal=None, dominance=None, valence=None, classes={}, expression=None
