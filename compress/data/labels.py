@@ -200,6 +200,6 @@ def _check_columns(file: Path, row: Row) -> None:
             raise BadData(
                 f"{file}:1: column {column!r}; expected votes_ and one of {', '.join(WORDS)}"
             )
-        near = get_close_matches(column.lower(), _KNOWN, 1, cutoff=0.85)
+        near = get_close_matches(column.lower(), _KNOWN, 1, cutoff=0.8)
         if near:
             raise BadData(f"{file}:1: unknown column {column!r}; did you mean {near[0]!r}?")

@@ -50,6 +50,7 @@ def read_shards(shards: list[Path], corpus: str, scale: Scale = UNIT) -> Iterato
     Args:
         shards: tar files, of `find_shards`.
         corpus: name of the corpus.
+        scale: lowest and highest rating of the dimensions.
 
     Raises:
         BadData: a shard is broken, cut off or compressed; a member is a link, a device, has an

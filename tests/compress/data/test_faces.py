@@ -211,7 +211,7 @@ def test_affectnet_with_its_lists_in_a_folder_beside_the_pictures(tmp_path, capl
     found = by_id(open_dataset(tmp_path))
     assert set(found) == {"1/a.jpg", "2/c.jpg"}
     assert found["1/a.jpg"].image().shape == found["2/c.jpg"].image().shape == (99, 99, 3)
-    assert (found["2/c.jpg"].emotion, found["2/c.jpg"].part) == ("contempt", "valid")
+    assert (found["2/c.jpg"].emotion, found["2/c.jpg"].split) == ("contempt", "valid")
     assert "validation.csv: has no line of column names" in caplog.text
     assert "automatically_annotated.csv: left out" in caplog.text
 
