@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from edgeemo.errors import BadData, BadRecipe
+from edgeemo.errors import BadData, BadInput, BadRecipe
 from edgeemo.features import SPECS
 from edgeemo.files import write_text
+from edgeemo.loading import load_json
 from edgeemo.vision.images import ImageSpec
 
 from . import distributed
@@ -48,6 +50,11 @@ STAGES: Mapping[str, Stage] = {
 }
 """All stages in the order in which they run."""
 
+LEAST_CLIPS = 2
+"""Clips of each split; of one clip nothing can be compared."""
+
+_MOST_SPLIT = 64 << 20  # bytes of split.json
+
 
 def distill(
     run: Run,
@@ -74,14 +81,16 @@ def distill(
     Raises:
         BadRecipe: the recipe asks for a student or features that do not exist.
         BadData: too few people, a constant teacher, data that changed since the run began.
+        BadInput: another process works on the run.
     """
     recipe = run.recipe
     check_task(recipe, data, teacher)
     student = new_student(recipe)
-    splits = label_splits(run, data, teacher, student, cache, progress)
-    training = Training(recipe, run.folder, device, progress)
-    student = run_stages(student, splits, training)
-    return complete(run, data, teacher, student, splits, training.best_epoch)
+    with run.locked() if distributed.rank() == 0 else nullcontext():
+        splits = label_splits(run, data, teacher, student, cache, progress)
+        training = Training(recipe, run.folder, device, progress)
+        student = run_stages(student, splits, training)
+        return complete(run, data, teacher, student, splits, training.best_epoch)
 
 
 def run_stages(
@@ -187,7 +196,7 @@ def label_splits(
         BadData: too few people, a constant teacher, data that changed since the run began.
     """
     recipe = run.recipe
-    split = split_as_published(data.clips, recipe.seed, recipe.data.shares)
+    split = planned_splits(recipe, data)
     _write_split(run, split)
     labeller = Labeller(
         teacher, student.spec, recipe, cache or run.folder.parent / "labels", progress
@@ -198,6 +207,30 @@ def label_splits(
     return Splits(finetune.drop_extra_copies(copies, recipe), valid, test, copies)
 
 
+def planned_splits(recipe: Recipe, data: DataSet) -> tuple[list[Clip], ...]:
+    """Clips to train on, to choose the checkpoint on, and to test on; no speaker is in two.
+
+    Args:
+        recipe: whose seed and shares count.
+        data: all clips.
+
+    Raises:
+        BadData: too few people or clips for the splits; the message has the counts.
+    """
+    people = len({clip.speaker for clip in data.clips})
+    try:
+        splits = split_as_published(data.clips, recipe.seed, recipe.data.shares)
+    except BadInput as error:
+        raise BadData(f"{data.name}: {len(data.clips)} clips of {people} people: {error}") from None
+    for name, clips in zip(("train", "valid", "test"), splits, strict=True):
+        if 0 < len(clips) < LEAST_CLIPS:
+            raise BadData(
+                f"{data.name}: {len(data.clips)} clips of {people} people; the split {name!r} gets "
+                f"{len(clips)} and needs {LEAST_CLIPS}: give more clips of each person"
+            )
+    return splits
+
+
 def _write_split(run: Run, split: Sequence[Sequence[Clip]]) -> None:
     names = ("train", "valid", "test")
     speakers = {
@@ -205,7 +238,7 @@ def _write_split(run: Run, split: Sequence[Sequence[Clip]]) -> None:
         for name, clips in zip(names, split, strict=True)
     }
     path = run.folder / "split.json"
-    if path.exists() and json.loads(path.read_text(encoding="utf-8")) != speakers:
+    if path.exists() and load_json(path, BadData, _MOST_SPLIT) != speakers:
         raise BadData(
             f"{path} names other speakers than the data now hold; "
             "give the data that the run began with, or begin a new run"

@@ -10,16 +10,19 @@ student.pt           averaged weights of the best epoch
 parity/parity.npz    held-out inputs with what student, teacher and humans said
 run.json             facts for the card; there only when the run is finished
 report.html          for people
+.lock                held by the process that works on the run
 """
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import platform
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -43,6 +46,7 @@ RUNS = Path("runs")
 
 SCHEMA = 1
 _POINTER = "last"
+_LOCK = ".lock"
 
 # Licences under which a model taught with the data may be given away. All else is research.
 _FREE = re.compile(r"(CC0|CC[ -]BY[ -]\d|ODbL|DbCL|MIT\b|Apache|BSD|Unlicense|public domain)", re.I)
@@ -150,7 +154,7 @@ class Run:
         """Make the folder with recipe and environment.
 
         Args:
-            folder: new or empty.
+            folder: new or empty. To make it is the claim: of several processes one gets it.
             recipe: of the run.
             given: what the command was told, for example {"data": "corpora/"}.
 
@@ -158,14 +162,56 @@ class Run:
             BadInput: the folder holds something already.
             BadData: it cannot be written.
         """
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        if not _claim(folder):
             raise BadInput(f"{folder} is not empty; give a new folder, or go on with --resume")
+        return cls._written(folder, recipe, given)
+
+    @classmethod
+    def begin_next(cls, runs: Path, recipe: Recipe, given: Mapping[str, Any]) -> Run:
+        """Make the first folder NAME-001, NAME-002, ... that is free, and no other process's.
+
+        Args:
+            runs: where it is made.
+            recipe: of the run, with its name.
+            given: as for `begin`.
+
+        Raises:
+            BadData: it cannot be written.
+        """
+        while True:
+            folder = new_folder(recipe.name, runs)
+            if _claim(folder):
+                return cls._written(folder, recipe, given)
+
+    @classmethod
+    def _written(cls, folder: Path, recipe: Recipe, given: Mapping[str, Any]) -> Run:
         try:
             write_text(folder / "recipe.toml", dump_recipe(recipe))
             write_text(folder / "environment.json", _json(environment() | {"given": dict(given)}))
         except OSError as error:
             raise BadData(f"{folder} cannot be written ({error.strerror})") from None
         return cls(folder)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes from working on the run; the system undoes it if this one ends.
+
+        Raises:
+            BadInput: another process has it.
+            BadData: the folder cannot be written.
+        """
+        try:
+            file = (self.folder / _LOCK).open("a")
+        except OSError as error:
+            raise BadData(f"{self.folder} cannot be written ({error.strerror})") from None
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise BadInput(
+                    f"{self.folder}: another process works on this run; wait until it is done"
+                ) from None
+            yield
 
     @property
     def recipe(self) -> Recipe:
@@ -308,6 +354,24 @@ def last_run(runs: Path = RUNS) -> Run:
     if not is_plain(name):
         raise BadInput(f"{runs / _POINTER} names {name!r}; expected the name of a folder beside it")
     return Run(runs / name)
+
+
+def _claim(folder: Path) -> bool:
+    """Whether a folder is this process's: it made it, or was the first in an empty one."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir()
+            return True
+        except FileExistsError:
+            if not folder.is_dir() or any(folder.iterdir()):
+                return False
+        with (folder / _LOCK).open("x"):
+            return True
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise BadData(f"{folder} cannot be made ({error.strerror})") from None
 
 
 def new_folder(name: str, runs: Path = RUNS) -> Path:

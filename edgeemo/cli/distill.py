@@ -120,9 +120,9 @@ def _distil(args: argparse.Namespace) -> tuple[Run, RunSummary]:
 def _begun(args: argparse.Namespace) -> Run:
     """A new run, made by the first process for all."""
     from edgeemo.compress import distributed
-    from edgeemo.compress.pipeline import check_task, new_student
+    from edgeemo.compress.pipeline import check_task, new_student, planned_splits
     from edgeemo.compress.recipes import load_recipe
-    from edgeemo.compress.run import Run, new_folder
+    from edgeemo.compress.run import RUNS, Run
     from edgeemo.compress.teachers import load_teacher
 
     recipe: Recipe = load_recipe(args.recipe or _RECIPES[args.task or "speech"])
@@ -137,16 +137,20 @@ def _begun(args: argparse.Namespace) -> Run:
     data = _data(args.data, recipe, args.label_scale)
     new_student(recipe)
     check_task(recipe, data, load_teacher(recipe.teacher.name, args.device))
-    folder = Path(distributed.from_first(str(args.out or new_folder(recipe.name))))
+    planned_splits(recipe, data)
+    folder = args.out
     if distributed.rank() == 0:
         given = {
             "data": args.data and str(Path(args.data).resolve()),
             "label_scale": list(args.label_scale),
             "cache": args.cache and str(args.cache.resolve()),
         }
-        Run.begin(folder, recipe, given)
-    distributed.barrier()
-    return Run(folder)
+        if args.out:
+            Run.begin(args.out, recipe, given)
+        else:
+            folder = Run.begin_next(RUNS, recipe, given).folder
+    # All processes wait here for the first one.
+    return Run(Path(distributed.from_first(str(folder))))
 
 
 def _resumed(args: argparse.Namespace) -> Run:

@@ -1,5 +1,8 @@
 import json
 import re
+import subprocess
+import sys
+import time
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 
@@ -9,7 +12,7 @@ import torch
 
 from edgeemo.artifacts.card import Source
 from edgeemo.compress.data import DataSet
-from edgeemo.compress.pipeline import distill
+from edgeemo.compress.pipeline import distill, planned_splits
 from edgeemo.compress.recipes import AugmentConfig, DataConfig, DistillConfig
 from edgeemo.compress.run import Run, last_run, new_folder, weights_licence
 from edgeemo.errors import BadArtifact, BadData, BadInput
@@ -129,6 +132,77 @@ def test_a_run_refuses_other_data_and_a_folder_in_use(tmp_path, small, some_clip
         with pytest.raises(BadInput, match="name of a folder"):
             last_run(tmp_path)
     assert new_folder("a", tmp_path).name == "a-001"
+
+
+BEGIN = """
+import sys, time
+from pathlib import Path
+from edgeemo.compress.recipes import load_recipe
+from edgeemo.compress.run import Run
+recipe, folder, start = load_recipe("demo"), Path(sys.argv[1]), float(sys.argv[2])
+while time.time() < start:
+    pass
+for _ in range(20):
+    print(Run.begin_next(folder, recipe, {}).folder.name)
+try:
+    Run.begin(folder / "same", recipe, {})
+    print("same")
+except Exception as error:
+    print(type(error).__name__)
+"""
+
+
+def test_processes_that_begin_at_the_same_moment_get_folders_of_their_own(tmp_path):
+    (tmp_path / "same").mkdir()  # an empty folder that the user has made
+    start = str(time.time() + 3)
+    found = [
+        subprocess.Popen(
+            [sys.executable, "-c", BEGIN, str(tmp_path), start], stdout=subprocess.PIPE
+        )
+        for _ in range(3)
+    ]
+    said = [line for p in found for line in p.communicate()[0].decode().split()]
+    names = [name for name in said if name.startswith("demo-")]
+    assert len(set(names)) == len(names) == 60
+    assert sorted(set(said) - set(names)) == ["BadInput", "same"] and said.count("same") == 1
+
+
+def test_one_process_works_on_a_run(tmp_path, small, some_clips, ear):
+    run = Run.begin(tmp_path / "a", small, {})
+    code = (
+        "import sys; from edgeemo.compress.run import Run\n"
+        "from pathlib import Path\n"
+        "with Run(Path(sys.argv[1])).locked():\n    print('here', flush=True); sys.stdin.read()"
+    )
+    other = subprocess.Popen(
+        [sys.executable, "-c", code, run.folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert other.stdout.readline() == b"here\n"
+    with pytest.raises(BadInput, match="another process works on this run"):
+        distill(run, DataSet("some", some_clips), ear())
+    assert not (run.folder / "split.json").exists()
+    other.kill()
+    other.communicate()
+    with run.locked():
+        pass
+
+
+@pytest.mark.parametrize(
+    ("people", "each", "says"),
+    [
+        (1, 9, "some: 9 clips of 1 people: 1 speakers for 3 splits"),
+        (2, 9, "some: 18 clips of 2 people: 2 speakers for 3 splits"),
+        (6, 1, "some: 6 clips of 6 people; the split '(valid|test)' gets 1 and needs 2"),
+    ],
+)
+def test_too_few_people_are_told_before_anything(small, some_clips, people, each, says):
+    clips = [
+        replace(some_clips[0], id=f"{p}-{i}", speaker=f"p{p}", group=f"p{p}")
+        for p in range(people)
+        for i in range(each)
+    ]
+    with pytest.raises(BadData, match=says):
+        planned_splits(small, DataSet("some", tuple(clips)))
 
 
 def test_a_damaged_parity_set_is_refused(finished, tmp_path):
