@@ -17,19 +17,11 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from _qemu import BOARDS, ROOT, C, compiler_and_flags, run_on_board
 
-ROOT = Path(__file__).resolve().parents[1]
-C = ROOT / "cmake_ext"
 RESULT = ROOT / "benchmarks" / "results" / "cortex_m.json"
 PARTS = ("fft", "frontend", "init", "math", "mel", "samples", "spec", "tables")
 STAGES = ("begin", "fft", "spectrum", "mel", "log")
-FLAGS = "-std=c99 -O2 -ffp-contract=off -mthumb -mfloat-abi=hard -ffunction-sections".split()
-# Name: machine of QEMU, ticks of SysTick per instruction of 64 ns, processor.
-BOARDS = {
-    "Cortex-M4F": ("mps2-an386", 1.6, ("-mcpu=cortex-m4", "-mfpu=fpv4-sp-d16")),
-    "Cortex-M33": ("mps2-an505", 1.28, ("-mcpu=cortex-m33", "-mfpu=fpv5-sp-d16")),
-    "Cortex-M55": ("mps3-an547", 2.048, ("-mcpu=cortex-m55", "-fno-if-conversion2")),
-}
 # What runs for each frame; the rest is set-up, or for whole clips.
 STREAM = re.compile(
     r"edgeemo_(begin|fft|spectrum|mel|log)$|(first_column|turn_columns|window_columns|fill_columns"
@@ -61,60 +53,18 @@ def code_bytes(elf: Path) -> int:
 
 def measure(board: str) -> dict[str, int]:
     """Instructions a frame by stage and by push of 10 ms; bytes of code, memory and stack."""
-    machine, ticks, flags = BOARDS[board]
-    ports = C / "ports"
+    _, ticks, _ = BOARDS[board]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "spec").write_bytes(spec_bytes())
         clip = np.load(ROOT / "tests" / "golden" / "logmel40.npz")["clip"]
         (folder / "clip").write_bytes((clip[:8000] / 32768).astype("<f4").tobytes())
         sources = [C / "src" / f"edgeemo_{part}.c" for part in PARTS]
-        sources += [ports / f"{n}.c" for n in ("measure", "cortex_m", "start", "host_semihosting")]
-        subprocess.run(
-            [
-                "arm-none-eabi-gcc",
-                *FLAGS,
-                *flags,
-                "-nostartfiles",
-                "--specs=nano.specs",
-                "--specs=nosys.specs",
-                "-Wl,--gc-sections",
-                *(f"-I{C / f}" for f in ("include", "src", "ports")),
-                *sources,
-                "-L",
-                ports,
-                "-T",
-                ports / f"{machine}.ld",
-                "-o",
-                folder / "program",
-            ],
-            check=True,
-        )
-        subprocess.run(
-            [
-                "timeout",
-                "60",
-                "qemu-system-arm",
-                "-M",
-                machine,
-                "-nographic",
-                "-monitor",
-                "none",
-                "-serial",
-                "none",
-                "-semihosting-config",
-                "enable=on,target=native",
-                "-icount",
-                "shift=6",
-                "-kernel",
-                folder / "program",
-            ],
-            check=True,
-            cwd=folder,
-        )
+        sources.append(C / "ports" / "measure.c")
+        program = run_on_board(board, sources, folder)
         lines = (folder / "measured").read_text().split("\n")[:-1]
         told = {key: int(value) for key, value in (line.split() for line in lines)}
-        code = code_bytes(folder / "program")
+        code = code_bytes(program)
 
     def count(region: str) -> int:
         return round((told[region] - told["nothing"]) / ticks)
@@ -140,11 +90,10 @@ def main() -> None:
     print(f"{'':10}" + "".join(f"{board:>12}" for board in results))
     for key in next(iter(results.values())):
         print(f"{key:10}" + "".join(f"{row[key]:12}" for row in results.values()))
-    gcc = subprocess.run(["arm-none-eabi-gcc", "--version"], capture_output=True, text=True).stdout
     found = {
         "protocol": "logmel40; instructions a frame (begin to log: stages; push: 10 ms of samples "
         "with all that belongs to it); bytes of code a frame runs, tables, state, stack",
-        "compiler": gcc.split("\n")[0] + ", " + " ".join(FLAGS),
+        "compiler": compiler_and_flags(),
         "command": "python benchmarks/bench_cortex_m.py",
         "boards": results,
     }

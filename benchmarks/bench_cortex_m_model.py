@@ -15,11 +15,12 @@ from __future__ import annotations
 import argparse
 import json
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
+import bench_cortex_m as front
 import numpy as np
+from _qemu import BOARDS, ROOT, C, compiler_and_flags, run_on_board
 from numpy.typing import NDArray
 
 from edgeemo.artifacts.engine_blob import compile_graph
@@ -31,10 +32,6 @@ from edgeemo.backends.engine import Model
 from edgeemo.errors import BadArtifact
 from edgeemo.features import log_mel
 
-sys.path.insert(0, str(Path(__file__).parent))
-import bench_cortex_m as front
-
-ROOT, C = front.ROOT, front.C
 RESULT = ROOT / "benchmarks" / "results" / "cortex_m_model.json"
 COMMAND = "python benchmarks/bench_cortex_m_model.py"
 PROTOCOL = (
@@ -92,7 +89,7 @@ def size_of(program: Path) -> int:
 
 def measure(board: str, blob: bytes) -> dict[str, int]:
     """Instructions for a second of sound and for an estimate; bytes; outputs are compared."""
-    machine, ticks, flags = front.BOARDS[board]
+    _, ticks, _ = BOARDS[board]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "blob").write_bytes(blob)
@@ -100,53 +97,10 @@ def measure(board: str, blob: bytes) -> dict[str, int]:
         sources = sorted((C / "src").glob("edgeemo_model*.c"))
         sources += sorted((C / "src").glob("edgeemo_kernels*.c"))
         sources += [C / "src" / "edgeemo_spec.c", ROOT / "tests" / "cmake_ext" / "model.c"]
-        sources += [C / "ports" / f"{n}.c" for n in ("cortex_m", "start", "host_semihosting")]
-        subprocess.run(
-            [
-                "arm-none-eabi-gcc",
-                "-g",
-                *front.FLAGS,
-                *flags,
-                "-nostartfiles",
-                "--specs=nano.specs",
-                "--specs=nosys.specs",
-                "-Wl,--gc-sections",
-                *(f"-I{C / f}" for f in ("include", "src", "ports")),
-                *sources,
-                "-L",
-                C / "ports",
-                "-T",
-                C / "ports" / f"{machine}.ld",
-                "-o",
-                folder / "program",
-            ],
-            check=True,
-        )
-        subprocess.run(
-            [
-                "timeout",
-                "60",
-                "qemu-system-arm",
-                "-M",
-                machine,
-                "-nographic",
-                "-monitor",
-                "none",
-                "-serial",
-                "none",
-                "-semihosting-config",
-                "enable=on,target=native",
-                "-icount",
-                "shift=6",
-                "-kernel",
-                folder / "program",
-            ],
-            check=True,
-            cwd=folder,
-        )
+        program = run_on_board(board, sources, folder, "-g")
         counts = np.fromfile(folder / "counts", "<u4").tolist()
         outputs = np.fromfile(folder / "outputs", np.int8)
-        code = size_of(folder / "program")
+        code = size_of(program)
     assert np.array_equal(outputs, expected(blob)), f"{board} gives other bits than this machine"
     loop = counts[6] / ticks
     assert abs(loop - 2000) <= 5, f"a loop of 2000 instructions counts as {loop}: no -icount?"
@@ -167,7 +121,7 @@ def main() -> None:
     arguments = parser.parse_args()
     blob = blob_of(arguments.model)
     results = {}
-    for board in front.BOARDS:
+    for board in BOARDS:
         ours, theirs = measure(board, blob), front.measure(board)
         flash = len(blob) + ours["code"] + theirs["code"] + theirs["tables"]
         results[board] = {
@@ -181,12 +135,11 @@ def main() -> None:
     print(f"{'':12}" + "".join(f"{board:>12}" for board in results))
     for key in next(iter(results.values())):
         print(f"{key:12}" + "".join(f"{row[key]:12}" for row in results.values()))
-    gcc = subprocess.run(["arm-none-eabi-gcc", "--version"], capture_output=True, text=True).stdout
     RESULT.write_text(
         json.dumps(
             {
                 "protocol": PROTOCOL,
-                "compiler": gcc.split("\n")[0] + ", " + " ".join(front.FLAGS),
+                "compiler": compiler_and_flags(),
                 "command": f"{COMMAND} --model {arguments.model.name}",
                 "boards": results,
             },
