@@ -127,7 +127,7 @@ class Bench:
         facts = complete(run, self.data, self.teacher, smaller, parts, report=False)
         # What a variant costs is the question here; a gate would hide the ones that fail.
         files = export(folder, self.formats, int8=True, limits=Tolerances(ccc=2.0))
-        held = run.held()
+        held = run.parity_set()
         test = [i for i, clip in enumerate(held.ids) if clip in {c.id for c in parts.test.clips}]
         found: dict[str, Any] = {
             "float": _agreement(held.dimensions[test], held.teacher_dimensions[test]),

@@ -18,8 +18,7 @@ from pathlib import Path
 from edgeemo.backends import open_backend
 from edgeemo.compress.run import Run
 from edgeemo.export import export
-from edgeemo.export.parity import ParitySet
-from edgeemo.export.runtimes import cut, matrix, on_runtimes
+from edgeemo.export.runtimes import matrix, on_runtimes, tile_to_length
 
 RESULT = Path(__file__).parent / "results" / "runtimes.json"
 
@@ -33,17 +32,17 @@ def main() -> None:
     parser.add_argument("-o", "--out", type=Path, default=RESULT)
     args = parser.parse_args()
     run = Run(args.run)
-    cuts = cut(run.student(), ParitySet.of(run.held()).take(slice(0, args.clips)))
+    cuts = tile_to_length(run.student(), run.parity_set().take(slice(0, args.clips)))
     tables = {}
     with tempfile.TemporaryDirectory() as folder:
-        for hop in (False, True):
+        for step in (False, True):
             rows = []
             for int8 in (False, True):
-                for made in export(args.run, ("onnx", "tflite"), int8, Path(folder), hop=hop):
+                for made in export(args.run, ("onnx", "tflite"), int8, Path(folder), step=step):
                     backend = open_backend(made.path, made.format)
                     rows += on_runtimes(made.path, backend, cuts)
-            tables["hop" if hop else "clip"] = rows
-            print(f"\n{'one hop a call' if hop else 'whole clips'}\n{matrix(rows)}", flush=True)
+            tables["hop" if step else "clip"] = rows
+            print(f"\n{'one step a call' if step else 'whole clips'}\n{matrix(rows)}", flush=True)
     found = {
         "run": run.facts().name,
         "command": " ".join(["python", *sys.argv]),

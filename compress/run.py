@@ -23,7 +23,7 @@ import platform
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -103,8 +103,8 @@ class RunSummary:
 
 
 @dataclass(frozen=True)
-class ParityBatch:
-    """Held-out clips of a run, for parity.
+class ParitySet:
+    """Held-out clips of a run, on which exported files are compared with the student.
 
     Attributes:
         ids: of the clips.
@@ -126,6 +126,13 @@ class ParityBatch:
     teacher_dimensions: NDArray[np.float32]
     teacher_probs: NDArray[np.float32]
     human_dimensions: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def take(self, rows: slice) -> ParitySet:
+        """Some of the clips."""
+        return ParitySet(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
 class Run:
@@ -268,15 +275,19 @@ class Run:
         except (OSError, ValueError) as error:
             raise BadArtifact(f"{self.folder}/metrics.jsonl cannot be read: {error}") from None
 
-    def held(self) -> ParityBatch:
-        """The parity set. BadArtifact if it is missing or damaged."""
+    def parity_set(self) -> ParitySet:
+        """The parity set.
+
+        Raises:
+            BadArtifact: it is missing or damaged.
+        """
         path = self.folder / "parity" / "parity.npz"
         try:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as found:
-                return ParityBatch(
+                return ParitySet(
                     ids=tuple(found["ids"].tolist()),
-                    samples=_cut(found["samples"], found["sample_lengths"]),
-                    features=_cut(found["features"], found["feature_lengths"]),
+                    samples=_split_ragged(found["samples"], found["sample_lengths"]),
+                    features=_split_ragged(found["features"], found["feature_lengths"]),
                     dimensions=found["adv"],
                     probs=found["probs"],
                     teacher_dimensions=found["teacher_adv"],
@@ -289,21 +300,21 @@ class Run:
                 f"make it again with: edgeemo distill --resume {self.folder}"
             ) from None
 
-    def write_held(self, held: ParityBatch) -> None:
+    def write_parity_set(self, clips: ParitySet) -> None:
         """Write the parity set, all of it or nothing."""
         with replacing(self.folder / "parity" / "parity.npz") as temporary:
             np.savez(
                 temporary,
-                ids=np.array(held.ids, dtype=str),
-                samples=np.concatenate(held.samples),
-                sample_lengths=np.array([len(x) for x in held.samples]),
-                features=np.concatenate(held.features),
-                feature_lengths=np.array([len(x) for x in held.features]),
-                adv=held.dimensions,
-                probs=held.probs,
-                teacher_adv=held.teacher_dimensions,
-                teacher_probs=held.teacher_probs,
-                human_adv=held.human_dimensions,
+                ids=np.array(clips.ids, dtype=str),
+                samples=np.concatenate(clips.samples),
+                sample_lengths=np.array([len(x) for x in clips.samples]),
+                features=np.concatenate(clips.features),
+                feature_lengths=np.array([len(x) for x in clips.features]),
+                adv=clips.dimensions,
+                probs=clips.probs,
+                teacher_adv=clips.teacher_dimensions,
+                teacher_probs=clips.teacher_probs,
+                human_adv=clips.human_dimensions,
             )
 
     def ranges(self) -> dict[str, tuple[float, float]]:
@@ -406,7 +417,7 @@ def environment() -> dict[str, Any]:
     return {"versions": found, "machine": platform.platform(), "cores": os.cpu_count()}
 
 
-def _cut(flat: NDArray[Any], lengths: NDArray[Any]) -> tuple[NDArray[np.float32], ...]:
+def _split_ragged(flat: NDArray[Any], lengths: NDArray[Any]) -> tuple[NDArray[np.float32], ...]:
     return tuple(np.split(flat.astype(np.float32, copy=False), np.cumsum(lengths)[:-1]))
 
 

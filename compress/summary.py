@@ -30,7 +30,7 @@ from .evaluation.report import write_report
 from .labels.dataset import LabelledDataset
 from .labels.labeller import MIN_FRAMES
 from .recipes import Recipe
-from .run import SCHEMA, ParityBatch, Run, RunSummary, weights_licence
+from .run import SCHEMA, ParitySet, Run, RunSummary, weights_licence
 from .stages.base import Splits
 from .students.base import Student
 from .students.cost import macs_per_second, parameters
@@ -81,7 +81,7 @@ def complete(
         calibration = replace(facts.calibration, confidence=confidence.confidence)
         facts = replace(facts, calibration=calibration)
     if distributed.rank() == 0:
-        run.write_held(_held(student, splits, run.recipe, temperature))
+        run.write_parity_set(_parity_set(student, splits, run.recipe, temperature))
         if report:
             points = () if confidence is None else confidence.points
             write_report(run, facts, student, splits.train, splits.valid, splits.test, points)
@@ -186,7 +186,7 @@ def _round(value: float | None) -> float | None:
     return None if value is None else round(value, 4)
 
 
-def _held(student: Student, splits: Splits, recipe: Recipe, temperature: float) -> ParityBatch:
+def _parity_set(student: Student, splits: Splits, recipe: Recipe, temperature: float) -> ParitySet:
     """Test clips first, valid ones after, spread over each part, with exact features."""
     found: list[tuple[Clip, np.ndarray, np.ndarray, LabelledDataset, int]] = []
     for rows in (splits.test, splits.valid):
@@ -202,7 +202,7 @@ def _held(student: Student, splits: Splits, recipe: Recipe, temperature: float) 
             said = student(torch.from_numpy(features)[None], None)
             dimensions.append(said.dimensions[0].numpy())  # [D]
             probs.append(softmax(said.logits[0].double().numpy() / temperature))
-    return ParityBatch(
+    return ParitySet(
         ids=tuple(clip.id for clip, *_ in found),
         samples=tuple(samples for _, samples, *_ in found),
         features=tuple(features for _, _, features, *_ in found),

@@ -31,6 +31,7 @@ from edgeemo.audio import read_audio
 from edgeemo.backends.c import CBackend
 from edgeemo.errors import BadArtifact, BadInput, ParityFailed
 from edgeemo.features import CHOICES, FeatureSpec, log_mel
+from edgeemo.types import SAMPLE_RATE
 
 from . import c_text
 
@@ -324,7 +325,7 @@ def measure(folder: Path, work: Path) -> dict[str, int]:
         raise ParityFailed(f"the self-test fails on a Cortex-M4F: {printed[-200:]}")
     told = {name: int(n) for name, n in re.findall(r"^(\w+) (\d+)$", printed, re.M)}
     sizes = _run(["arm-none-eabi-size", "build/cortex-m4.elf"], work).stdout.split("\n")[1].split()
-    clip = 2 * int(GOLDEN_SECONDS * 16_000)
+    clip = 2 * int(GOLDEN_SECONDS * SAMPLE_RATE)
     return {
         "flash": int(sizes[0]) + int(sizes[1]) - clip,
         "memory": told["memory"],

@@ -98,7 +98,7 @@ def quantize(model: Any, how: QuantConfig) -> Any:
     copy.CopyFrom(model)
     by_output, behind = _tail(copy.graph)
     heads = sorted(set(by_output.values()))
-    for output, shift in how.shifts.items():
+    for output, shift in how.bias_correction.items():
         _shift(copy.graph, by_output.get(output, ""), shift)
     ranges = {
         name: data.TensorData(lowest=np.float32(r.low), highest=np.float32(r.high))

@@ -13,7 +13,7 @@ import numpy as np
 
 from edgeemo.artifacts.card import Card
 from edgeemo.backends import Backend, open_backend
-from edgeemo.compress.run import Run, RunSummary
+from edgeemo.compress.run import ParitySet, Run, RunSummary
 from edgeemo.compress.students import Student
 from edgeemo.errors import BadData, BadInput, ParityFailed
 from edgeemo.files import replacing
@@ -22,10 +22,10 @@ from .c_writer import find_compiler, write_folder
 from .cards import card_of_run
 from .int8 import ActivationRecorder
 from .onnx_writer import OnnxWriter, float_graph
-from .parity import Parity, ParitySet, Tolerances, compare, shifts, table
+from .parity import Parity, Tolerances, bias_corrections, compare, table, with_outputs_of
 from .qat_ranges import learned_table
 from .ranges import RULES
-from .runtimes import Runtime, cut, matrix, on_runtimes
+from .runtimes import Runtime, matrix, on_runtimes, tile_to_length
 from .tflite_writer import TfliteWriter
 from .writer import ExportInput, QuantConfig, Writer
 
@@ -50,7 +50,7 @@ RUNTIME_CLIPS = 16
 CALIBRATION_CLIPS = 64
 """Clips that ranges are read from, and as many on which candidates are ranked."""
 
-Say = Callable[[str], None]
+Log = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def export(
     waveform: bool = False,
     step: bool = False,
     limits: Tolerances | None = None,
-    say: Say = lambda text: None,
+    log: Log = lambda text: None,
 ) -> list[ExportResult]:
     """Write the student of a run in each format, and leave only what passes parity.
 
@@ -97,7 +97,7 @@ def export(
         waveform: one file that takes samples, with the front end inside.
         step: step models: the states of a causal student are inputs and outputs.
         limits: None for the usual ones.
-        say: receives lines about progress.
+        log: called with lines about progress.
 
     Returns:
         A result for each format.
@@ -115,12 +115,12 @@ def export(
     facts, student, card = source.facts(), source.student(), card_of_run(source.facts())
     limits = limits or Tolerances()
     trained = ExportInput(student, card, waveform, step, source.ranges())
-    kept = ParitySet.of(source.held())
-    clips = kept.with_outputs_of(student, card.calibration.class_temperature)
+    kept = source.parity_set()
+    clips = with_outputs_of(kept, student, card.calibration.class_temperature)
     judged = clips.take(slice(1, None, 2)) if int8 else clips
     results = []
     for writer in (WRITERS[name] for name in formats):
-        how = calibrate(writer, trained, clips, limits, say) if int8 else None
+        how = calibrate(writer, trained, clips, limits, log) if int8 else None
         kind = ("-waveform" if waveform else "") + ("-step" if step else "")
         name = card.name + kind + ("-int8" if int8 else "-float")
         place = _place_folder if writer.format == "c" else _place
@@ -153,7 +153,7 @@ def _check_folder(int8: bool, step: bool) -> None:
 
 
 def calibrate(
-    writer: Writer, trained: ExportInput, clips: ParitySet, limits: Tolerances, say: Say
+    writer: Writer, trained: ExportInput, clips: ParitySet, limits: Tolerances, log: Log
 ) -> QuantConfig:
     """The rule for ranges, and the heads in float or not, that agree best with the student."""
     plain = ExportInput(trained.student, trained.card)
@@ -178,11 +178,11 @@ def calibrate(
         for ranges in tables:
             raw = QuantConfig(ranges, float_head)
             with loaded(writer, writer.write(plain, raw)) as backend:
-                how = replace(raw, shifts=shifts(backend, seen))
+                how = replace(raw, bias_correction=bias_corrections(backend, seen))
             with loaded(writer, writer.write(plain, how)) as backend:
                 parity = compare(backend, ranked, limits)
             layers = ", heads in float" if float_head else ""
-            say(f"int8, ranges by {ranges.rule}{layers}: agreement {parity.worst:.4f}")
+            log(f"int8, ranges by {ranges.rule}{layers}: agreement {parity.worst:.4f}")
             found.append((parity.worst, how))
         # The first of equals: what was learned, then from the plainest rule on.
         return max(found, key=lambda pair: pair[0])
@@ -247,7 +247,9 @@ def _judged(
     """What a written file gives, or ParityFailed with the table."""
     backend = open_backend(temporary, writer.format)
     parity = compare(backend, clips, limits, facts.ceiling, _level(facts))
-    rows = on_runtimes(temporary, backend, cut(student, clips.take(slice(0, RUNTIME_CLIPS))))
+    rows = on_runtimes(
+        temporary, backend, tile_to_length(student, clips.take(slice(0, RUNTIME_CLIPS)))
+    )
     faults = [*parity.faults, *(fault for row in rows for fault in row.faults)]
     if faults:
         raise ParityFailed(f"{path.name} is not written: {'; '.join(faults)}\n{table(parity)}")

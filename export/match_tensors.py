@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeemo.artifacts.step_model import MEAN, STATE, TOKEN
+from edgeemo.compress.students.activations import rounding, same_values
 
 from .int8 import ActivationRecorder
 from .ranges import Range, RangeTable
@@ -22,7 +23,7 @@ from .streaming import Step
 Values = Mapping[str, NDArray[np.float32]]
 
 
-def noise(frames: int, bands: int) -> NDArray[np.float32]:
+def probe_input(frames: int, bands: int) -> NDArray[np.float32]:
     """Features [1, frames, bands] in which no two activations look alike."""
     return np.random.default_rng(0).normal(-4, 4, (1, frames, bands)).astype(np.float32)
 
@@ -44,7 +45,7 @@ def match(ours: Values, theirs: Values) -> dict[str, str]:
         sized = by_size.get(values.size, [])
         same = [n for n in sized if _same(values, theirs[n])]
         if not same and _is_constant(values):
-            dead = [n for n in sized if _is_constant(theirs[n]) and _near(values, theirs[n])]
+            dead = [n for n in sized if _is_constant(theirs[n]) and same_values(values, theirs[n])]
             same = [n for n in dead if n not in found.values()] or dead
         if same:
             found[name] = same[-1] if name == MEAN else same[0]
@@ -67,7 +68,7 @@ def step_ranges(model: Any, step: Step, whole: Any, table: RangeTable) -> RangeT
         whole: the student's own graph, whose names the table has.
         table: ranges by names of the whole graph.
     """
-    clip = noise(step.hop, step.bands)
+    clip = probe_input(step.hop, step.bands)
     watch = ActivationRecorder(model)
     token = watch.run(clip, **step_inputs(step))[TOKEN]
     ours = watch.run(clip, **step_inputs(step, token))
@@ -94,16 +95,8 @@ def _same(ours: NDArray[np.float32], theirs: NDArray[np.float32]) -> bool:
     orders = [theirs]
     if theirs.ndim == 4:
         orders.append(theirs.transpose(0, 2, 3, 1))
-    return any(_near(ours, order) for order in orders)
+    return any(same_values(ours, order) for order in orders)
 
 
 def _is_constant(values: NDArray[np.float32]) -> bool:
-    return float(np.ptp(values)) <= _limit(values)
-
-
-def _near(ours: NDArray[np.float32], theirs: NDArray[np.float32]) -> bool:
-    return float(np.abs(ours.reshape(-1) - theirs.reshape(-1)).max()) <= _limit(theirs)
-
-
-def _limit(values: NDArray[np.float32]) -> float:
-    return 1e-4 * max(1.0, float(np.abs(values).max()))
+    return float(np.ptp(values)) <= rounding(values)

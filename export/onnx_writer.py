@@ -38,7 +38,7 @@ class OnnxWriter:
         kind = Quantization()
         if int8 is not None:
             model = quantize(model, int8)
-            rule = int8.ranges.rule + (", biases corrected" if int8.shifts else "")
+            rule = int8.ranges.rule + (", biases corrected" if int8.bias_correction else "")
             kind = Quantization("int8", rule, WEIGHT_BITS, ("heads",) if int8.float_head else ())
         if trained.waveform:
             model = join(frontend_graph(trained.student), model)

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from edgeemo.backends import Backend
-from edgeemo.compress.run import ParityBatch
+from edgeemo.compress.run import ParitySet
 from edgeemo.compress.students import Student
 from edgeemo.errors import BadData
 from edgeemo.evaluation.metrics import ccc
@@ -39,71 +39,29 @@ class Tolerances:
     fewest: int = 50
 
 
-@dataclass(frozen=True)
-class ParitySet:
-    """Held-out clips of a run.
+def with_outputs_of(clips: ParitySet, student: Student, temperature: float) -> ParitySet:
+    """The same clips with the student's outputs computed anew.
 
-    Attributes:
-        samples: float32 [n] each, at the spec's rate.
-        features: float32 [frames, bands] each, from `edgeemo.log_mel`; or faces, [size, size,
-            channels] each, from `edgeemo.vision.images.normalize`.
-        dimensions: float32 [N, D], the float student's dimensions.
-        probs: float32 [N, 8], the float student's, calibrated.
-        teacher: float32 [N, 3], NaN where the teacher gives no dimensions.
-        human: float32 [N, 3], means of annotators, NaN where there are none.
+    Args:
+        clips: as the run has kept them.
+        student: the run's.
+        temperature: of the classes.
+
+    Raises:
+        BadData: the student does not give what the run has kept (the weights were replaced, or the
+            features were made by another front end).
     """
-
-    samples: tuple[Floats, ...]
-    features: tuple[Floats, ...]
-    dimensions: Floats
-    probs: Floats
-    teacher: Floats
-    human: Floats
-
-    def __len__(self) -> int:
-        return len(self.samples)
-
-    @classmethod
-    def of(cls, held: ParityBatch) -> ParitySet:
-        """What a run has kept."""
-        return cls(
-            held.samples,
-            held.features,
-            held.dimensions,
-            held.probs,
-            held.teacher_dimensions,
-            held.human_dimensions,
+    dimensions, probs = zip(
+        *(_float_outputs(student, f, temperature) for f in clips.features), strict=True
+    )
+    fresh = replace(clips, dimensions=np.stack(dimensions), probs=np.stack(probs))
+    apart = float(np.abs(fresh.dimensions - clips.dimensions).max())
+    if not apart <= 1e-3:
+        raise BadData(
+            f"the student's outputs differ by {apart:.2g} from those kept in the run's parity "
+            "folder; weights and parity set do not belong together: run `edgeemo distill` again"
         )
-
-    def take(self, rows: slice) -> ParitySet:
-        """Some of the clips."""
-        return ParitySet(
-            self.samples[rows],
-            self.features[rows],
-            self.dimensions[rows],
-            self.probs[rows],
-            self.teacher[rows],
-            self.human[rows],
-        )
-
-    def with_outputs_of(self, student: Student, temperature: float) -> ParitySet:
-        """The same clips with outputs computed anew.
-
-        Raises:
-            BadData: the student does not give what the run has kept (the weights were replaced,
-                or the features were made by another front end).
-        """
-        dimensions, probs = zip(
-            *(_float_outputs(student, f, temperature) for f in self.features), strict=True
-        )
-        fresh = replace(self, dimensions=np.stack(dimensions), probs=np.stack(probs))
-        apart = float(np.abs(fresh.dimensions - self.dimensions).max())
-        if not apart <= 1e-3:
-            raise BadData(
-                f"the student's outputs differ by {apart:.2g} from those kept in the run's parity "
-                "folder; weights and parity set do not belong together: run `edgeemo distill` again"
-            )
-        return fresh
+    return fresh
 
 
 @dataclass(frozen=True)
@@ -158,6 +116,9 @@ def compare(
         limits: the artifact's kind decides which of them holds.
         ceiling: of human agreement, for the table.
         level: CCC of the mean level alone, for the table.
+
+    Raises:
+        BadData: fewer than 2 clips.
     """
     if len(clips) < 2:
         raise BadData(f"parity needs 2 clips or more, the run has {len(clips)}")
@@ -166,7 +127,9 @@ def compare(
     probs = np.concatenate([f["probs"] for f in found])
     given = next(o.labels for o in backend.card.outputs if o.name == "adv")
     columns = [DIMENSIONS.index(name) for name in given]
-    teacher, human = clips.teacher[:, columns], clips.human[:, columns]
+    teacher, human = (
+        labels[:, columns] for labels in (clips.teacher_dimensions, clips.human_dimensions)
+    )
     apart = float(
         max(np.abs(dimensions - clips.dimensions).max(), np.abs(probs - clips.probs).max())
     )
@@ -191,16 +154,20 @@ def compare(
     )
 
 
-def shifts(backend: Backend, clips: ParitySet) -> dict[str, Floats]:
+def bias_corrections(backend: Backend, clips: ParitySet) -> dict[str, Floats]:
     """Mean error of an int8 file's heads, by output: what to add to their biases.
 
     For the classes it is the error of the logits, up to a constant that a softmax ignores.
+
+    Args:
+        backend: the artifact, loaded.
+        clips: those that its ranges were calibrated on.
     """
     found = [backend.run(x) for x in inputs(backend.card.input, clips)]
     dimensions = np.concatenate([f["adv"] for f in found])
     probs = np.concatenate([f["probs"] for f in found])
-    # A likelihood under 1e-6 says nothing but "very small", and its logarithm is all noise. A
-    # TFLite file gives likelihoods in steps of 1/256, so there that is true of all below a step.
+    # A probability under 1e-6 says nothing but "very small", and its logarithm is all noise. An
+    # int8 softmax of TFLite has the scale 1/256 by its specification, so there a step is the least.
     least = 1 / 256 if backend.name == "tflite" else 1e-6
     logs = np.log(np.maximum(clips.probs, least)) - np.log(np.maximum(probs, least))
     logits = logs.mean(0) * backend.card.calibration.class_temperature
@@ -208,7 +175,12 @@ def shifts(backend: Backend, clips: ParitySet) -> dict[str, Floats]:
 
 
 def inputs(kind: str, clips: ParitySet) -> list[Floats]:
-    """What a model of that input takes, with the batch axis."""
+    """What a model takes of each clip, with the batch axis.
+
+    Args:
+        kind: `Card.input`.
+        clips: N.
+    """
     return [x[np.newaxis] for x in (clips.samples if kind == "samples" else clips.features)]
 
 

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from edgeemo.compress.students import Student
-from edgeemo.compress.students.activations import activations
+from edgeemo.compress.students.activations import activations, same_values
 
 from .int8 import ActivationRecorder
 from .ranges import Range, RangeTable
@@ -47,16 +47,9 @@ def learned_table(
     }
     found = dict(observed.ranges)
     for tensor, values in watch.run(clip).items():
-        name = next((n for n, v in ours.items() if _same(values, v)), None)
+        same = (n for n, v in ours.items() if v.size == values.size > 1 and same_values(values, v))
+        name = next(same, None)
         if name is not None and tensor in found:
             low, high = learned[name]
             found[tensor] = Range(min(low, 0.0), max(high, 0.0))
     return replace(observed, rule=RULE, ranges=found)
-
-
-def _same(one: NDArray[np.float32], two: NDArray[np.float32]) -> bool:
-    """Equal values in the same order; one is a view of the other, of whatever shape."""
-    if one.size != two.size or one.size < 2:
-        return False
-    limit = 1e-4 * max(1.0, float(np.abs(two).max()))
-    return float(np.abs(one.reshape(-1) - two.reshape(-1)).max()) <= limit

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from edgeemo.artifacts.tflite import TfliteFile, read_tflite
 from edgeemo.backends import Backend
 from edgeemo.backends.tflite import TfliteBackend
+from edgeemo.compress.run import ParitySet
 from edgeemo.compress.students import Student
 from edgeemo.evaluation.metrics import ccc
 
-from .parity import ParitySet
 from .tflite_graph import FRAMES, operators
 from .tflite_pack import unpack
 from .tflm import MicroBackend
@@ -63,10 +63,12 @@ class Runtime:
     faults: tuple[str, ...] = ()
 
 
-def cut(student: Student, clips: ParitySet) -> tuple[list[Floats], Floats]:
-    """Features of FRAMES frames (or faces), and what the float student makes of them.
+def tile_to_length(student: Student, clips: ParitySet) -> tuple[list[Floats], Floats]:
+    """Features of FRAMES frames (or faces), and the float student's dimensions of them.
 
-    Shorter clips are said again until they are long enough.
+    Args:
+        student: in evaluation mode.
+        clips: the shorter ones are repeated until they are long enough.
     """
     features = list(clips.features)
     if clips.features[0].ndim == 2:
@@ -86,7 +88,7 @@ def on_runtimes(
     Args:
         path: the file.
         backend: it is loaded in.
-        cuts: from `cut`.
+        cuts: from `tile_to_length`.
     """
     if backend.card.input == "samples":
         return ()  # a file with the front end inside: the same graph behind it

@@ -17,7 +17,7 @@ from edgeemo.artifacts.step_model import TOKEN
 from edgeemo.errors import BadArtifact, require
 
 from .int8 import ActivationRecorder
-from .match_tensors import match, noise, step_inputs
+from .match_tensors import match, probe_input, step_inputs
 from .ranges import Range
 from .streaming import Step
 from .tflite_graph import check_operators, layer_of, name_of, quiet
@@ -50,7 +50,7 @@ def match_tensors(
     if name == "image":
         face = np.random.default_rng(0).normal(0, 1, shape).astype(np.float32)
         return match(_activations(data, {name: face}), watch.run(face))
-    clip = noise(*shape[1:3])
+    clip = probe_input(*shape[1:3])
     given = {"features": clip[..., None]}
     if step is not None:
         token = _activations(data, given | _last(step_inputs(step)))[TOKEN]
@@ -63,7 +63,7 @@ def quantize(model: Any, how: QuantConfig, twins: Twins) -> Any:
 
     Args:
         model: float, from `student_model`; it is not changed.
-        how: ranges and shifts; `float_head` is not for this format, which has no float at all.
+        how: ranges and bias correction; `float_head` is not for this format: it has no float.
         twins: from `match_tensors`.
 
     Returns:
@@ -75,7 +75,7 @@ def quantize(model: Any, how: QuantConfig, twins: Twins) -> Any:
     """
     check_operators(model)
     copy = unpack(pack(model, names=True))
-    for output, shift in how.shifts.items():
+    for output, shift in how.bias_correction.items():
         _shift(copy, output, shift)
     with_quantizer = require("ai_edge_quantizer.quantizer", "export")
     quantizer = with_quantizer.Quantizer(bytearray(pack(copy, names=True)), _recipe(copy))

@@ -22,13 +22,13 @@ class QuantConfig:
     Attributes:
         ranges: the one table of activation ranges, by the name of the activation.
         float_head: leave the last linear layers (the heads) in float.
-        shifts: by output, what is added to its head's biases. Rounding errors of the layers below
-            do not average out; their mean is known from calibration and is taken back here.
+        bias_correction: by output, what is added to its head's biases. Rounding errors of the
+            layers below do not average out; their mean is known from calibration.
     """
 
     ranges: RangeTable
     float_head: bool = False
-    shifts: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    bias_correction: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

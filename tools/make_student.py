@@ -122,7 +122,7 @@ def make(args: argparse.Namespace) -> None:
             run = Run(folder) if folder.exists() else Run.begin(folder, recipe, {})
             card = _measured(args.metrics, args.confidence) if measured else ((), None)
             maker.train(run, *card)
-        files = [r.path for r in export(folder, ("onnx", "tflite"), int8=True, say=print)]
+        files = [r.path for r in export(folder, ("onnx", "tflite"), int8=True, log=print)]
         start = files[0]
         print("\n".join(map(str, files)))
 

@@ -19,7 +19,7 @@ from torch import Tensor
 from edgeemo.errors import BadData, BadRecipe
 
 from ..recipes import QatConfig
-from ..students.activations import activations
+from ..students.activations import activations, same_values
 from ..students.base import Student
 from ._nncf import load_nncf, plain_state, quiet
 from .base import Ranges, Splits, Training, compression_loss, sample_inputs
@@ -130,7 +130,12 @@ def without_quantizers(trained: Student, student: Student, clip: Tensor) -> Unwr
     found: Ranges = {}
     for quantizer, seen in _inputs(probe, clip):
         low, high = (float(v) for v in quantizer.get_input_low_input_high())
-        name = next((n for n, v in values.items() if _same(v, seen)), None)
+        same = (
+            n
+            for n, v in values.items()
+            if v.shape == seen.shape and same_values(v.numpy(), seen.numpy())
+        )
+        name = next(same, None)
         if not high > low or not high - low < float("inf"):
             raise BadData(f"the range of {name} became {low:g} to {high:g}; lower qat.lr")
         if name is None:
@@ -205,9 +210,3 @@ def _inputs(probe: Student, clip: Tensor) -> list[tuple[Any, Tensor]]:
     with _watched(found) as seen, torch.no_grad():
         probe(clip, None)
     return [(q, seen[i]) for i, q in enumerate(found)]
-
-
-def _same(one: Tensor, two: Tensor) -> bool:
-    if one.shape != two.shape:
-        return False
-    return bool((one - two).abs().max() <= 1e-4 * max(1.0, float(two.abs().max())))

@@ -6,7 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
@@ -36,6 +38,22 @@ def activations(student: Student, features: Tensor) -> dict[str, Tensor]:
         for hook in hooks:
             hook.remove()
     return {"features": features} | recorder.found
+
+
+def same_values(ours: NDArray[np.float32], theirs: NDArray[np.float32]) -> bool:
+    """Whether two activations hold the same numbers in the same order, whatever their shapes.
+
+    Args:
+        ours: of any shape.
+        theirs: of as many values; a difference of 1e-4 of their largest (or of 1) is rounding.
+    """
+    apart = np.abs(ours.reshape(-1) - theirs.reshape(-1)).max()
+    return float(apart) <= rounding(theirs)
+
+
+def rounding(values: NDArray[np.float32]) -> float:
+    """By how much an activation may differ between two graphs that compute the same."""
+    return 1e-4 * max(1.0, float(np.abs(values).max()))
 
 
 class _Recorder(TorchFunctionMode):

@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
         args.out,
         args.waveform,
         args.step,
-        say=logging.getLogger("edgeemo").info,
+        log=logging.getLogger("edgeemo").info,
     )
     for result in results:
         print(json.dumps(row(result)) if args.json else text(result))

@@ -66,7 +66,7 @@ def test_people_are_in_one_part(finished):
 
 def test_the_parity_set_is_what_the_student_says_of_its_samples(finished):
     run, facts = finished
-    held, student = run.held(), run.student()
+    held, student = run.parity_set(), run.student()
     assert len(held.ids) == facts.clips["test"] + facts.clips["valid"]
     for i in range(0, len(held.ids), 4):
         assert np.array_equal(log_mel(held.samples[i]), held.features[i])
@@ -213,7 +213,7 @@ def test_a_damaged_parity_set_is_refused(finished, tmp_path):
     data = (run.folder / "parity" / "parity.npz").read_bytes()
     (other / "parity" / "parity.npz").write_bytes(data[: len(data) // 2])
     with pytest.raises(BadArtifact, match="parity set"):
-        Run(other).held()
+        Run(other).parity_set()
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from edgeemo.artifacts.card import Calibration, Metric, ReceptiveField, Source
 from edgeemo.compress.data import shipped_speech
 from edgeemo.compress.recipes import SCHEMA as RECIPE_SCHEMA
 from edgeemo.compress.recipes import DistillConfig, Recipe, StudentConfig
-from edgeemo.compress.run import SCHEMA, ParityBatch, Run, RunSummary
+from edgeemo.compress.run import SCHEMA, ParitySet, Run, RunSummary
 from edgeemo.compress.students import Student, make_student, save_student
 from edgeemo.compress.students.cost import macs_per_second, parameters
 from edgeemo.export import ExportResult, export
@@ -128,8 +128,8 @@ def make_run(
         teacher = (np.stack(dimensions) + rng.normal(0, 0.05, (len(sounds), 3))).astype(np.float32)
         human = teacher + rng.normal(0, 0.1, teacher.shape).astype(np.float32)
         human[::4] = np.nan
-        run.write_held(
-            ParityBatch(
+        run.write_parity_set(
+            ParitySet(
                 tuple(map(str, range(len(sounds)))),
                 tuple(sounds),
                 tuple(log_mel(s, student.spec) for s in sounds),

@@ -101,7 +101,7 @@ def test_shifts_move_the_outputs(parts: tuple[Any, Any, list[np.ndarray]]) -> No
     graph, plain, features = parts
     table = ActivationRecorder(graph).observe(features).table("minmax")
     shift = np.array([0.01, -0.02, 0.03], np.float32)
-    moved = quantize(graph, QuantConfig(table, shifts={"adv": shift}))
+    moved = quantize(graph, QuantConfig(table, bias_correction={"adv": shift}))
     for a, b in zip(run(plain, features), run(moved, features), strict=True):
         assert a[0, :3] + shift == pytest.approx(b[0, :3], abs=1e-4)
         assert (a[0, 3:] == b[0, 3:]).all()

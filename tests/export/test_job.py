@@ -34,7 +34,7 @@ def test_every_student_passes_in_float_and_int8(
     name: str, waveform: bool, make_run: Callable[[str, Path], Run], tmp_path: Path
 ) -> None:
     run = make_run(name, tmp_path / "run")
-    held = run.held()
+    held = run.parity_set()
     for int8 in (False, True):
         (result,) = export(run.folder, int8=int8, waveform=waveform)
         session = edgeemo.load(result.path)

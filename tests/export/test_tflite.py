@@ -20,7 +20,7 @@ from edgeemo.errors import BadArtifact, BadData, BadInput
 from edgeemo.export import ExportResult, export
 from edgeemo.export.job import calibrate
 from edgeemo.export.onnx_writer import OnnxWriter
-from edgeemo.export.parity import ParitySet, Tolerances
+from edgeemo.export.parity import Tolerances
 from edgeemo.export.streaming import Step
 from edgeemo.export.tflite_graph import check_operators, operators
 from edgeemo.export.tflite_pack import ALIGNMENT, pack, schema, unpack
@@ -205,7 +205,7 @@ def test_an_operator_that_the_target_lacks_is_named(streams: Streams) -> None:
 
 
 def test_silence_is_no_calibration(run: Run) -> None:
-    kept = ParitySet.of(run.held())
+    kept = run.parity_set()
     silent = replace(kept, features=tuple(np.full_like(f, -13.8) for f in kept.features))
     trained = ExportInput(run.student(), run_card(run))
     with pytest.raises(BadData, match="all silence"):
