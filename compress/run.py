@@ -15,7 +15,6 @@ report.html          for people
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -35,7 +34,7 @@ from edgeemo import __version__, schema
 from edgeemo.artifacts.card import Calibration, Metric, ReceptiveField, Source
 from edgeemo.errors import BadArtifact, BadData, BadInput
 from edgeemo.features import FeatureSpec
-from edgeemo.files import is_plain, replacing, write_text
+from edgeemo.files import is_plain, lock, replacing, write_text
 from edgeemo.vision.images import ImageSpec
 
 from .recipes import Recipe, dump_recipe, load_recipe
@@ -213,7 +212,7 @@ class Run:
             raise BadData(f"{self.folder} cannot be written ({error.strerror})") from None
         with file:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                lock(file)
             except OSError:
                 raise BadInput(
                     f"{self.folder}: another process works on this run; wait until it is done"

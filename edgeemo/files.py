@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import IO, Any
 
 from edgeemo.errors import printable
 
@@ -48,6 +49,25 @@ def write_bytes(path: Path, data: bytes) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write `text` to `path` as UTF-8, all of it or nothing."""
     write_bytes(path, text.encode())
+
+
+def lock(file: IO[Any]) -> None:
+    """Lock an open file for this process; closing it, or the end of the process, undoes it.
+
+    Args:
+        file: opened for writing.
+
+    Raises:
+        OSError: another process has it.
+    """
+    if sys.platform == "win32":
+        import msvcrt
+
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def is_plain(name: Any) -> bool:
