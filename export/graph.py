@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
@@ -190,11 +191,12 @@ def shrink(model: Any) -> None:
     """Make a model small, in place; what it computes does not change.
 
     Equal small constants become one, names become short, and all that only describes (names of
-    layers, shapes of inner values, stack traces, metadata) goes.
+    layers, shapes of inner values, stack traces, metadata) or is what a reader assumes goes.
     """
     _constants_to_initializers(model.graph)
     _merge_initializers(model.graph)
     _drop_unused(model.graph)
+    _drop_defaults(model.graph)
     _short_names(model)
     del model.metadata_props[:]
     model.producer_name, model.producer_version, model.doc_string = "edgeemo", "", ""
@@ -235,6 +237,28 @@ def _merge_initializers(graph: Any) -> None:
         node.input[:] = [same.get(name, name) for name in node.input]
 
 
+def _drop_defaults(graph: Any) -> None:
+    """Remove attributes that say what a reader takes for granted without them."""
+    from onnx import defs, helper
+
+    shapes = {tensor.name: list(tensor.dims) for tensor in graph.initializer}
+    for node in graph.node:
+        if node.op_type == "DequantizeLinear":
+            shapes[node.output[0]] = shapes.get(node.input[0], [])
+        usual = {
+            name: helper.get_attribute_value(known.default_value)
+            for name, known in defs.get_schema(node.op_type, OPSET).attributes.items()
+            if known.default_value.name
+        }
+        if node.op_type == "Conv" and (kernel := shapes.get(node.input[1], [])[2:]):
+            ones = [1] * len(kernel)
+            usual |= {"kernel_shape": kernel, "strides": ones, "dilations": ones}
+            usual["pads"] = [0] * 2 * len(kernel)
+        for attribute in list(node.attribute):
+            if usual.get(attribute.name) == helper.get_attribute_value(attribute):
+                node.attribute.remove(attribute)
+
+
 def _drop_unused(graph: Any) -> None:
     """Remove nodes and constants that no output needs."""
     needed = {v.name for v in graph.output}
@@ -250,15 +274,15 @@ def _drop_unused(graph: Any) -> None:
 def _short_names(model: Any) -> None:
     graph = model.graph
     keep = {v.name for v in [*graph.input, *graph.output]} | {""}
-    names: dict[str, str] = {}
-    short = _shorts(keep)
+    used = Counter(tensor.name for tensor in graph.initializer)
+    for node in graph.node:
+        used.update([*node.input, *node.output])
+    # The shortest for those that stand most often in the file.
+    often = [name for name, _ in used.most_common() if name not in keep]
+    names = dict(zip(often, _shorts(keep), strict=False))
 
     def rename(name: str) -> str:
-        if name in keep:
-            return name
-        if name not in names:
-            names[name] = next(short)
-        return names[name]
+        return names.get(name, name)
 
     for node in graph.node:
         node.name = node.doc_string = ""

@@ -6,8 +6,8 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-from edgeemo.artifacts.card import Card, Quantization, to_json
-from edgeemo.artifacts.onnx import CARD_KEY, check, digest
+from edgeemo.artifacts.card import Card, Quantization
+from edgeemo.artifacts.onnx import CARD_KEY, check, digest, pack_card
 from edgeemo.compress.students import Student
 
 from .graph import frontend_graph, join, shrink, step_graph, student_graph
@@ -64,7 +64,7 @@ def with_card(model: Any, card: Card) -> bytes:
     shrink(copy)
     card = replace(card, digest=digest(copy.SerializeToString(deterministic=True)))
     entry = copy.metadata_props.add()
-    entry.key, entry.value = CARD_KEY, to_json(card)
+    entry.key, entry.value = CARD_KEY, pack_card(card)
     data: bytes = copy.SerializeToString(deterministic=True)
     # What the runtime would refuse on loading must not be written.
     check(data)

@@ -91,8 +91,11 @@ static void move_down(float *to, const float *from, int32_t n)
                          : "+r"(to), "+r"(from)
                          :
                          : "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "memory");
-#endif
+    for (; n > 0; n--)
+        *to++ = *from++;
+#else
     memmove(to, from, (size_t)n * sizeof(float));
+#endif
 }
 
 /* After a piece of n samples: if the history is full, the frame, and what the next one shares with

@@ -1,6 +1,10 @@
 /* edgeemo_model_check.c: is a blob a model? After this nobody looks again. */
 #include "edgeemo_model_internal.h"
 
+#if defined __GNUC__ && !defined __clang__
+#pragma GCC optimize("Os") /* runs once: small before fast */
+#endif
+
 #include <string.h>
 
 const char *edgeemo_model_status_text(int32_t status)

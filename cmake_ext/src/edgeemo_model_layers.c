@@ -245,12 +245,26 @@ static void run_mean(const edgeemo_model *m, const edgeemo_layer *l, int32_t fir
                                    m->rows[l->output].sums);
 }
 
+/* value / n for a value under 2^62 and n under 2^24, digit by digit of eight bits: small cores have no
+ * division of 64 bits, and its code is larger than a layer's. */
+static uint64_t divided(uint64_t value, uint32_t n)
+{
+    uint64_t quotient = 0;
+    uint32_t rest = 0;
+    for (int32_t i = 0; i < 8; i++, value <<= 8) {
+        rest = rest << 8 | (uint32_t)(value >> 56);
+        quotient = quotient << 8 | rest / n;
+        rest %= n;
+    }
+    return quotient;
+}
+
 void edgeemo_layer_mean(edgeemo_model *m, const edgeemo_layer *l)
 {
     const edgeemo_tensor *in = m->tensors + l->input, *out = m->tensors + l->output;
     int32_t terms = m->rows[l->input].made * in->columns, exponent = l->shift + 31;
     /* m0 / 2^shift, divided by the terms: 62 bits over at most 24. */
-    uint64_t ratio = ((uint64_t)(uint32_t)l->m0 << 31) / (uint32_t)terms;
+    uint64_t ratio = divided((uint64_t)(uint32_t)l->m0 << 31, (uint32_t)terms);
     for (; ratio >> 31; ratio >>= 1)
         exponent--;
     for (; exponent > 62; exponent--)

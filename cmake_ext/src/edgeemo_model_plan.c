@@ -1,6 +1,10 @@
 /* edgeemo_model_plan.c: where all that a model writes lies in its memory. */
 #include "edgeemo_model_internal.h"
 
+#if defined __GNUC__ && !defined __clang__
+#pragma GCC optimize("Os") /* runs once: small before fast */
+#endif
+
 /* The same steps count the bytes and hand them out. */
 typedef struct arena {
     char *start; /* NULL: count only */

@@ -148,4 +148,7 @@ def _offsets(layer: dict[str, int]) -> tuple[str, ...]:
 
 
 def _fields(values: dict[str, Any], table: str) -> bytes:
-    return struct.pack(LAYOUT[f"{table}_format"], *(values[name] for name in LAYOUT[table]))
+    try:
+        return struct.pack(LAYOUT[f"{table}_format"], *(values[name] for name in LAYOUT[table]))
+    except struct.error:
+        raise CannotRun(f"has a {table} whose sizes are beyond 16 bits") from None
