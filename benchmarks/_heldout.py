@@ -1,7 +1,7 @@
-"""EmoTale as the models of `benchmarks/crossval.py` hear it, each of which never heard the speaker.
+"""EmoTale by the models of `benchmarks/crossval.py`, each on speakers that it was not trained on.
 
 Used by confidence.py and baseline.py. `run-0-<fold>/export/` of crossval's folder has the int8
-file that did not hear the two speakers of that fold.
+file that was not trained on the two speakers of that fold.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ FOLDS = 7
 
 
 @dataclass(frozen=True)
-class Rated:
-    """A clip, its ratings and the session that never heard its speaker."""
+class Annotated:
+    """A clip, its annotations and the session of a model that was not trained on its speaker."""
 
     path: Path
     speaker: str
@@ -35,8 +35,8 @@ class Rated:
         return read_audio(self.path)
 
 
-def heldout(data: Path, crossval: Path, backend: str | None = None) -> list[Rated]:
-    """All rated clips of EmoTale, in the order of its table; data: holds speech/ and ferplus/."""
+def heldout(data: Path, crossval: Path, backend: str | None = None) -> list[Annotated]:
+    """All annotated clips of EmoTale, in its table's order; data: holds speech/ and ferplus/."""
     folder = data / "speech" / "emotale"
     with (folder / "labels.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
@@ -46,7 +46,7 @@ def heldout(data: Path, crossval: Path, backend: str | None = None) -> list[Rate
     files = [next((crossval / f"run-0-{i}" / "export").glob("*.onnx")) for i in range(FOLDS)]
     sessions = [load(path, backend) for path in files]
     return [
-        Rated(
+        Annotated(
             folder / r["path"],
             r["speaker"],
             r["emotion"],

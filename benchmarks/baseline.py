@@ -1,11 +1,11 @@
-"""Does a baseline help people whom the model has never heard, and from how many clips on?
+"""Does a speaker's profile help unseen speakers, and from how many clips on?
 
     python benchmarks/baseline.py --data DATA [--crossval runs/crossval/wav2small-stream]
 
-The estimates are those of crossval's int8 files on EmoTale speakers whom they never heard.
+The estimates are those of crossval's int8 files on EmoTale speakers that they were not trained on.
 Level: the mean power of a speaker's own 1, 3, 6 or all neutral clips is brought to the mean of the
 other speakers' neutral clips; once as recorded, once as if every speaker had a microphone of
-another level (-15 to +9 dB). Head: 5 to 20 rated clips of the speaker. Clips that a baseline was
+another level (-15 to +9 dB). Head: 5 to 20 annotated clips of the speaker. Clips that a profile was
 made from are not scored. CCC over all other clips; mean and deviation over draws of the clips.
 """
 
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _heldout import Rated, heldout, outputs
+from _heldout import Annotated, heldout, outputs
 
 from edgeemo.evaluation.metrics import ccc
 from edgeemo.files import write_text
@@ -31,7 +31,9 @@ GRID_DB = np.arange(-24, 25, 3.0)
 Table = np.ndarray[Any, Any]
 
 
-def run_all(clips: list[Rated]) -> tuple[Table, list[dict[str, Table]], list[tuple[float, float]]]:
+def run_all(
+    clips: list[Annotated],
+) -> tuple[Table, list[dict[str, Table]], list[tuple[float, float]]]:
     """Estimates [clips, gains, 3]; all outputs without gain; speech seconds and power."""
     dimensions = np.zeros((len(clips), len(GRID_DB), 3))
     plain, power = [], []
@@ -60,7 +62,7 @@ def scores(estimates: Table, labels: Table) -> Table:
 
 
 def level(
-    clips: list[Rated],
+    clips: list[Annotated],
     dimensions: Table,
     power: list[tuple[float, float]],
     count: int,
@@ -91,8 +93,8 @@ def level(
     return _pair(pairs)
 
 
-def head(clips: list[Rated], plain: list[dict[str, Table]], count: int) -> dict[str, Any]:
-    """With and without a head from `count` rated clips of each person."""
+def head(clips: list[Annotated], plain: list[dict[str, Table]], count: int) -> dict[str, Any]:
+    """With and without a head from `count` annotated clips of each person."""
     who = np.array([c.speaker for c in clips])
     labels = np.array([c.label for c in clips])
     raw = np.array([row["adv"] for row in plain], float)

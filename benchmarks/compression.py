@@ -24,11 +24,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from edgeemo.compress.stages.compression import prune_and_quantize
 
 from edgeemo.backends import open_backend
 from edgeemo.compress.data import shipped_speech
-from edgeemo.compress.pipeline import complete, label_parts, new_student
+from edgeemo.compress.pipeline import label_splits, new_student, run_stages
 from edgeemo.compress.recipes import (
     SCHEMA,
     AugmentConfig,
@@ -40,8 +39,9 @@ from edgeemo.compress.recipes import (
     StudentConfig,
 )
 from edgeemo.compress.run import Run
+from edgeemo.compress.stages.base import Training
+from edgeemo.compress.summary import complete
 from edgeemo.compress.teachers import load_teacher
-from edgeemo.compress.train.loop import fit
 from edgeemo.evaluation.metrics import ccc
 from edgeemo.export import export
 from edgeemo.export.parity import Tolerances
@@ -121,14 +121,15 @@ class Bench:
     def _trained(self, folder: Path, recipe: Recipe) -> dict[str, Any]:
         run = Run(folder) if folder.exists() else Run.begin(folder, recipe, {})
         student = new_student(recipe)
-        parts = label_parts(run, self.data, self.teacher, student, self.out / "labels")
-        fitted = fit(student, parts.train, parts.valid, recipe, folder, resume=True)
-        smaller = prune_and_quantize(run, fitted, parts.train, parts.valid)
-        facts = complete(run, self.data, self.teacher, smaller, parts, report=False)
+        splits = label_splits(run, self.data, self.teacher, student, self.out / "labels")
+        training = Training(recipe, folder)
+        student = run_stages(student, splits, training)
+        best = training.best_epoch
+        facts = complete(run, self.data, self.teacher, student, splits, best, report=False)
         # What a variant costs is the question here; a gate would hide the ones that fail.
         files = export(folder, self.formats, int8=True, limits=Tolerances(ccc=2.0))
         held = run.parity_set()
-        test = [i for i, clip in enumerate(held.ids) if clip in {c.id for c in parts.test.clips}]
+        test = [i for i, clip in enumerate(held.ids) if clip in {c.id for c in splits.test.clips}]
         found: dict[str, Any] = {
             "float": _agreement(held.dimensions[test], held.teacher_dimensions[test]),
             "clips": len(test),

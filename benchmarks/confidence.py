@@ -2,7 +2,7 @@
 
     python benchmarks/confidence.py --data DATA [--crossval runs/crossval/wav2small-stream]
 
-The estimates are those of crossval's int8 files on EmoTale speakers whom they never heard, as
+The estimates are those of crossval's int8 files on EmoTale speakers they were not trained on, as
 recorded, in noise, and from afar in a room; beside them sounds that are not speech. The regression
 is judged on people whom it has not seen either. Music is in no fit that is judged on it.
 --card FILE also writes the regression fitted on all of it, which `tools/make_student.py` puts on
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _heldout import FOLDS, Rated, heldout, outputs
+from _heldout import FOLDS, Annotated, heldout, outputs
 
 from edgeemo import schema
 from edgeemo.artifacts.confidence import Confidence, describe
@@ -50,7 +50,7 @@ class Row:
     sound: str
 
 
-def rows_of(clip: Rated, rng: np.random.Generator) -> list[Row]:
+def rows_of(clip: Annotated, rng: np.random.Generator) -> list[Row]:
     """A clip as recorded and in three worse ways."""
     x = clip.samples()
     noise = colored_noise(len(x), float(rng.choice([0.0, 1.0, 2.0])), rng)
@@ -68,7 +68,7 @@ def rows_of(clip: Rated, rng: np.random.Generator) -> list[Row]:
     return found
 
 
-def off_speech(clips: list[Rated], rng: np.random.Generator) -> tuple[Any, Any]:
+def off_speech(clips: list[Annotated], rng: np.random.Generator) -> tuple[Any, Any]:
     """Inputs for noises, and for music, by all folds' models in turn."""
     sessions = [next(c.session for c in clips if c.fold == i) for i in range(FOLDS)]
 
@@ -82,8 +82,8 @@ def off_speech(clips: list[Rated], rng: np.random.Generator) -> tuple[Any, Any]:
 
 
 @dataclass(frozen=True)
-class Heard:
-    """All that the folds' models heard: rows of speech, and inputs for noises and music."""
+class Estimates:
+    """Estimates of all folds' models: rows of speech, and inputs for noises and music."""
 
     rows: list[Row]
     noise: Any
@@ -91,7 +91,7 @@ class Heard:
     on: str
 
 
-def hear(data: Path, crossval: Path) -> Heard:
+def estimate(data: Path, crossval: Path) -> Estimates:
     """Run all; the same folders give the same."""
     rng = np.random.default_rng(5)
     clips = heldout(data, crossval)
@@ -99,14 +99,14 @@ def hear(data: Path, crossval: Path) -> Heard:
     noise, tunes = off_speech(clips, rng)
     people = len({c.speaker for c in clips})
     on = f"EmoTale, {len(clips)} clips of {people} people in 4 sounds, {len(noise)} noises"
-    return Heard(rows, noise, tunes, on)
+    return Estimates(rows, noise, tunes, on)
 
 
-def for_card(heard: Heard) -> FittedConfidence:
+def for_card(all_of: Estimates) -> FittedConfidence:
     """The confidence to ship: fitted on all, music too; its metrics are those of unseen people."""
-    everything = np.concatenate([heard.noise, heard.tunes])
-    fitted, said = judge(heard.rows, everything, f"{heard.on}, {len(heard.tunes)} tunes")
-    return FittedConfidence(fitted, points(heard.rows, said))
+    everything = np.concatenate([all_of.noise, all_of.tunes])
+    fitted, said = judge(all_of.rows, everything, f"{all_of.on}, {len(all_of.tunes)} tunes")
+    return FittedConfidence(fitted, points(all_of.rows, said))
 
 
 def points(rows: list[Row], said: Any) -> Any:
@@ -122,13 +122,13 @@ def main() -> None:
     parser.add_argument("--crossval", type=Path, default=Path("runs/crossval/wav2small-stream"))
     parser.add_argument("--card", type=Path, help="for tools/make_student.py --confidence")
     args = parser.parse_args()
-    heard = hear(args.data, args.crossval)
+    all_of = estimate(args.data, args.crossval)
     if args.card:
-        write_text(args.card, json.dumps(schema.write(for_card(heard)), indent=1) + "\n")
-    made, said = judge(heard.rows, heard.noise, heard.on)
-    result = summary(heard.rows, made, said, heard.tunes)
+        write_text(args.card, json.dumps(schema.write(for_card(all_of)), indent=1) + "\n")
+    made, said = judge(all_of.rows, all_of.noise, all_of.on)
+    result = summary(all_of.rows, made, said, all_of.tunes)
     write_text(RESULTS / "confidence.json", json.dumps(result, indent=1) + "\n")
-    plot = reliability_plot(points(heard.rows, said))
+    plot = reliability_plot(points(all_of.rows, said))
     write_text(RESULTS / "confidence.svg", plot + "\n")
     print(json.dumps(result, indent=1))
 

@@ -12,12 +12,13 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import opensmile
 import soundfile
 
 
 def main(folder: Path, out: Path) -> None:
     """One array for each clip, named by the file without its ending."""
+    import opensmile  # is in no environment of the project's own
+
     smile = opensmile.Smile(opensmile.FeatureSet.eGeMAPSv02, opensmile.FeatureLevel.Functionals)
     found = {}
     for path in sorted([*folder.glob("*.flac"), *folder.glob("*.ogg"), *folder.glob("*.wav")]):

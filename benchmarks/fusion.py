@@ -84,7 +84,7 @@ def fit_share(voice: Array, face: Array, both: Array) -> float:
 
 
 def measure(actors: list[str], table: dict[str, Array], seed: int) -> list[dict[str, float]]:
-    """One drawing of the folds: figures of the held-out actors of each fold."""
+    """One repetition: figures of the held-out actors of each fold."""
     voice, face, votes = shares(table["voice"]), shares(table["face"]), table["both"]
     names = np.array(actors)
     people = np.random.default_rng(seed).permutation(sorted(set(actors)))
@@ -106,7 +106,7 @@ def measure(actors: list[str], table: dict[str, Array], seed: int) -> list[dict[
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("votes", type=Path)
-    parser.add_argument("--rounds", type=int, default=10, help="drawings of the folds")
+    parser.add_argument("--rounds", type=int, default=10, help="repetitions with other folds")
     args = parser.parse_args()
     actors, table = read(args.votes)
     voice, face = shares(table["voice"]), shares(table["face"])

@@ -1,4 +1,4 @@
-"""How often does a speech gate miss speech, and how often does it hear speech that is not there?
+"""How often does a speech gate miss speech, and how often does it find speech that is not there?
 
     python benchmarks/gate.py --data DATA
 
@@ -50,7 +50,7 @@ def answers(gate: Gate, sound: Sound) -> Sound:
 
 
 def on_speech(gate: Gate, clips: list[Sound], snr: float | None) -> dict[str, float]:
-    """Share of speech missed, and of pauses heard as speech."""
+    """Share of speech missed, and of pauses taken for speech."""
     rng = np.random.default_rng(3)
     missed, false = [], []
     for clean in clips:
@@ -66,7 +66,7 @@ def on_speech(gate: Gate, clips: list[Sound], snr: float | None) -> dict[str, fl
 
 
 def off_speech(gate: Gate, sounds: list[Sound]) -> float:
-    """Share of blocks heard as speech, after the first second."""
+    """Share of blocks taken for speech, after the first second."""
     return _share([answers(gate, sound)[100:] for sound in sounds])
 
 

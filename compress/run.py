@@ -267,7 +267,11 @@ class Run:
         return schema.read(RunSummary, value, BadArtifact)
 
     def history(self) -> list[dict[str, Any]]:
-        """Figures of each epoch."""
+        """Figures of each epoch.
+
+        Raises:
+            BadArtifact: the file is missing or damaged.
+        """
         try:
             text = (self.folder / "metrics.jsonl").read_text(encoding="utf-8")
             return [json.loads(line) for line in text.splitlines()]
@@ -385,7 +389,12 @@ def _claim(folder: Path) -> bool:
 
 
 def new_folder(name: str, runs: Path = RUNS) -> Path:
-    """A free name for a run: runs/name-001 and so on."""
+    """A free name for a run: runs/name-001 and so on.
+
+    Args:
+        name: of the recipe.
+        runs: folder of all runs.
+    """
     number = 1
     while (folder := runs / f"{name}-{number:03d}").exists():
         number += 1
@@ -396,6 +405,10 @@ def weights_licence(data: tuple[Source, ...], teachers: tuple[Source, ...]) -> s
     """Licence that the weights may carry, by what taught them.
 
     "Apache-2.0" only if every corpus and teacher is known to allow it; else what stands in the way.
+
+    Args:
+        data: corpora with their licences.
+        teachers: with theirs.
     """
     bound = [
         f"{s.name}: {s.licence}"

@@ -132,13 +132,23 @@ const float edgeemo_golden_estimate[{len(values)}] = {{{rows(values, 4)}
 
 
 def rows(items: Sequence[str], width: int) -> str:
-    """Initializers, so many in a line."""
+    """Initializers, so many in a line.
+
+    Args:
+        items: C expressions.
+        width: of them in a line.
+    """
     lines = (items[i : i + width] for i in range(0, len(items), width))
     return "".join("\n    " + " ".join(f"{item}," for item in line) for line in lines)
 
 
 def readme(student: Student, costs: Mapping[str, int]) -> str:
-    """README.md of the folder; `costs` on a Cortex-M4F, empty where they were not measured."""
+    """README.md of the folder; `costs` on a Cortex-M4F, empty where they were not measured.
+
+    Args:
+        student: what the folder holds.
+        costs: as `edgeemo.export.c_writer.measure` gives them.
+    """
     card, sizes = student.card, student.sizes
     measured = (
         "Instructions, flash and stack were not measured when this folder was written: "

@@ -315,6 +315,9 @@ def measure(folder: Path, work: Path) -> dict[str, int]:
         "flash": bytes of the self-test's program without its clip; "memory": bytes that the chain
         takes; "stack": bytes; "second": instructions for a second of sound, the front end
         included; "block": for the most expensive 10 ms; "estimate": for an estimate.
+
+    Raises:
+        ParityFailed: the self-test gives other estimates on the board.
     """
     tools = ("make", "arm-none-eabi-gcc", "arm-none-eabi-size", "qemu-system-arm", "timeout")
     if not all(map(shutil.which, tools)):

@@ -83,7 +83,12 @@ def frontend_graph(student: Student) -> Any:
 
 
 def join(first: Any, second: Any) -> Any:
-    """One model: the outputs of `first` feed the inputs of the same name of `second`."""
+    """One model: the outputs of `first` feed the inputs of the same name of `second`.
+
+    Args:
+        first: an ONNX model.
+        second: an ONNX model; all of its inputs are outputs of `first`.
+    """
     from onnx import compose
 
     shared = [(v.name, v.name) for v in second.graph.input]

@@ -155,7 +155,18 @@ def _check_folder(int8: bool, step: bool) -> None:
 def calibrate(
     writer: Writer, trained: ExportInput, clips: ParitySet, limits: Tolerances, log: Log
 ) -> QuantConfig:
-    """The rule for ranges, and the heads in float or not, that agree best with the student."""
+    """The rule for ranges, and the heads in float or not, that agree best with the student.
+
+    Args:
+        writer: of the format.
+        trained: the student and its card.
+        clips: with the student's outputs; ranges come from some, the choice from others.
+        limits: of parity.
+        log: called with a line for each candidate.
+
+    Raises:
+        BadData: the clips are all silence.
+    """
     plain = ExportInput(trained.student, trained.card)
     graph = float_graph(trained.student, trained.card.calibration.class_temperature)
     seen = clips.take(slice(0, 2 * CALIBRATION_CLIPS, 2))
@@ -195,7 +206,12 @@ def calibrate(
 
 @contextmanager
 def loaded(writer: Writer, data: bytes) -> Iterator[Backend]:
-    """A file that is not kept, loaded as a user would."""
+    """A file that is not kept, loaded as a user would.
+
+    Args:
+        writer: of the format.
+        data: bytes of the file.
+    """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"candidate{writer.ending}"
         path.write_bytes(data)

@@ -24,7 +24,12 @@ Values = Mapping[str, NDArray[np.float32]]
 
 
 def probe_input(frames: int, bands: int) -> NDArray[np.float32]:
-    """Features [1, frames, bands] in which no two activations look alike."""
+    """Features [1, frames, bands] in which no two activations look alike.
+
+    Args:
+        frames: of the input.
+        bands: of a frame.
+    """
     return np.random.default_rng(0).normal(-4, 4, (1, frames, bands)).astype(np.float32)
 
 
@@ -53,7 +58,12 @@ def match(ours: Values, theirs: Values) -> dict[str, str]:
 
 
 def step_inputs(step: Step, token: NDArray[np.float32] | None = None) -> dict[str, Any]:
-    """Inputs of a step but the features: nothing heard before, and the mean of one token."""
+    """Inputs of a step but the features: nothing heard before, and the mean of one token.
+
+    Args:
+        step: the step model.
+        token: its token for some features; None is a mean of 0.
+    """
     mean = np.zeros((1, step.pooled), np.float32) if token is None else token.reshape(1, -1)
     states = {f"{STATE}{i}": np.zeros(s, np.float32) for i, s in enumerate(step.states)}
     return {MEAN: mean, **states}

@@ -26,7 +26,7 @@ class OnnxWriter:
     float_heads = True
 
     def write(self, trained: ExportInput, int8: QuantConfig | None = None) -> bytes:
-        """The file; see `edgeemo.export.writer.Writer`."""
+        """See `edgeemo.export.writer.Writer.write`."""
         temperature = trained.card.calibration.class_temperature
         model = float_graph(trained.student, temperature)
         hop = 0
@@ -48,7 +48,12 @@ class OnnxWriter:
 
 @lru_cache(maxsize=2)
 def float_graph(student: Student, temperature: float) -> Any:
-    """The student's float graph; traced once, because several candidates start from it."""
+    """The student's float graph; traced once, because several candidates start from it.
+
+    Args:
+        student: in evaluation mode.
+        temperature: that the class logits are divided by.
+    """
     return student_graph(student, temperature)
 
 
@@ -58,6 +63,9 @@ def with_card(model: Any, card: Card) -> bytes:
     Args:
         model: an ONNX model; it is not changed.
         card: complete but for the digest.
+
+    Raises:
+        BadArtifact: the runtime would refuse the file.
     """
     copy = type(model)()
     copy.CopyFrom(model)

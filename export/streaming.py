@@ -77,7 +77,13 @@ class Step(nn.Module):
         )
 
     def forward(self, features: Tensor, mean: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
-        """[1, hop, bands], [1, pooled] and the states to the outputs, in the order of `outputs`."""
+        """[1, hop, bands], [1, pooled] and the states to the outputs, in the order of `outputs`.
+
+        Args:
+            features: [1, hop, bands].
+            mean: [1, pooled], of the tokens so far.
+            states: what each causal layer has kept.
+        """
         self._given = {layer: s for (layer, _), s in zip(self._layers, states, strict=True)}
         self._kept, self._mean = {}, mean
         found = self.student(features, None)

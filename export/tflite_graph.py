@@ -103,7 +103,12 @@ def step_model(step: Step) -> Any:
 
 
 def convert(module: nn.Module, examples: tuple[Tensor, ...]) -> Any:
-    """A module as the objects of a float TFLite model."""
+    """A module as the objects of a float TFLite model.
+
+    Args:
+        module: in evaluation mode.
+        examples: an example of each input.
+    """
     with quiet():
         litert = require("litert_torch", "export")
         return unpack(litert.convert(module, examples).model_content())
@@ -115,7 +120,12 @@ def operators(model: Any) -> list[str]:
 
 
 def name_of(model: Any, op: Any) -> str:
-    """Name of an operator, for example "CONV_2D"."""
+    """Name of an operator, for example "CONV_2D".
+
+    Args:
+        model: objects of a TFLite model.
+        op: an operator of its first graph.
+    """
     code = model.operatorCodes[op.opcodeIndex]
     return str(_NAMES[max(code.builtinCode, code.deprecatedBuiltinCode)])
 
@@ -143,7 +153,13 @@ def layer_of(name: bytes) -> str:
 
 
 def name_ends(model: Any, inputs: list[str], outputs: list[str]) -> None:
-    """Give a graph's inputs and outputs names, in the graph and in its signature."""
+    """Give a graph's inputs and outputs names, in the graph and in its signature.
+
+    Args:
+        model: objects of a TFLite model; changed in place.
+        inputs: names, in order.
+        outputs: names, in order.
+    """
     graph, signature = model.subgraphs[0], model.signatureDefs[0]
     ends = ((graph.inputs, inputs, signature.inputs), (graph.outputs, outputs, signature.outputs))
     for tensors, names, pairs in ends:

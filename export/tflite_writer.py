@@ -32,7 +32,7 @@ class TfliteWriter:
     float_heads = False
 
     def write(self, trained: ExportInput, int8: QuantConfig | None = None) -> bytes:
-        """The file; see `edgeemo.export.writer.Writer`."""
+        """See `edgeemo.export.writer.Writer.write`."""
         if trained.waveform:
             raise BadInput("a TFLite file takes features; --waveform is for the format onnx")
         temperature = trained.card.calibration.class_temperature
@@ -65,6 +65,13 @@ def with_card(model: bytes, card: Card) -> bytes:
     """A file: the flatbuffer and the ZIP, the card's digest set.
 
     TFLite's tools look for lists of labels there; they take entries that are not compressed.
+
+    Args:
+        model: bytes of the flatbuffer.
+        card: complete but for the digest.
+
+    Raises:
+        BadArtifact: the runtime would refuse the file.
     """
     card = replace(card, digest=digest(model))
     buffer = io.BytesIO(model)

@@ -84,7 +84,11 @@ class Micro:
         return {n: np.array(self._runner.get_output(i)) for i, n in enumerate(self.outputs)}
 
     def arena(self) -> Arena:
-        """Memory that the model took."""
+        """Memory that the model took.
+
+        Raises:
+            BadArtifact: the runtime does not tell.
+        """
         with _stderr() as said:
             self._runner.print_allocations()
             text = said()

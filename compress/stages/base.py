@@ -123,7 +123,12 @@ class Training:
         )
 
     def record(self, stage: str, fitted: Fitted) -> None:
-        """Append a stage's epochs to the history, numbered on."""
+        """Append a stage's epochs to the history, numbered on.
+
+        Args:
+            stage: its name.
+            fitted: what the loop gave.
+        """
         first = len(self.history)
         named = {} if stage == "distill" else {"stage": stage}  # pretraining has its own name
         self.history += [h | {"epoch": first + h["epoch"]} | named for h in fitted.history]

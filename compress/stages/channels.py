@@ -68,7 +68,16 @@ def remove_channels(student: Student, share: float, clips: Sequence[Tensor]) -> 
 def choose_channels(
     student: Student, share: float, clips: Sequence[Tensor]
 ) -> list[tuple[Group, Tensor]]:
-    """Each group with the numbers of the channels that stay; see `remove_channels`."""
+    """Each group with the numbers of the channels that stay; see `remove_channels`.
+
+    Args:
+        student: trained; it is not changed.
+        share: of the channels, above 0 and below 1.
+        clips: features of real clips, each [1, frames, bands].
+
+    Raises:
+        BadRecipe: at that share no channel goes.
+    """
     moved = _contributions(student, clips)
     kept: list[tuple[Group, Tensor]] = []
     for group in find_groups(student):
@@ -289,7 +298,12 @@ def _left(size: int, share: float) -> int:
 
 
 def without(student: Student, kept: Sequence[tuple[Group, Tensor]]) -> Student:
-    """A copy with the weights of the kept channels alone, marked as pruned."""
+    """A copy with the weights of the kept channels alone, marked as pruned.
+
+    Args:
+        student: it is not changed.
+        kept: each group with the numbers of the channels that stay.
+    """
     state = {k: v.clone() for k, v in student.state_dict().items()}
     columns: dict[str, Tensor] = {}
     for group, keep in kept:

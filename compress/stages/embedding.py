@@ -79,12 +79,22 @@ def select_embedding_channels(
 
 
 def embedded(student: Student, rows: LabelledDataset) -> LabelledDataset:
-    """The rows with the student's own embedding in place of the teacher's."""
+    """The rows with the student's own embedding in place of the teacher's.
+
+    Args:
+        student: in evaluation mode.
+        rows: N of them.
+    """
     return replace(rows, embedding=embeddings(student, rows))
 
 
 def embeddings(student: Student, rows: LabelledDataset) -> NDArray[Any]:
-    """The student's own embedding of each row, float16 [N, E]."""
+    """The student's own embedding of each row, float16 [N, E].
+
+    Args:
+        student: in evaluation mode.
+        rows: N of them.
+    """
     batches = Batches(rows)
     found: list[NDArray[Any]] = []
     order = batches.lengths.argsort(stable=True)

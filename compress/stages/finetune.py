@@ -21,13 +21,23 @@ from .base import Splits, Training
 
 
 def num_augmented_copies(clips: Sequence[Clip], recipe: Recipe) -> list[int]:
-    """How many copies of each clip a recipe wants: [N]."""
+    """How many copies of each clip a recipe wants: [N].
+
+    Args:
+        clips: N of them.
+        recipe: its tables `augment` and `finetune` say how many.
+    """
     annotated = recipe.augment.copies if recipe.finetune is None else recipe.finetune.copies
     return [recipe.augment.copies if clip.dimensions is None else annotated for clip in clips]
 
 
 def drop_extra_copies(examples: LabelledDataset, recipe: Recipe) -> LabelledDataset:
-    """The examples without those copies that are made of annotated clips alone."""
+    """The examples without those copies that are made of annotated clips alone.
+
+    Args:
+        examples: with the copies that num_augmented_copies() counts.
+        recipe: the same.
+    """
     if recipe.finetune is None:
         return examples
     return examples.take(examples.copy < recipe.augment.copies)

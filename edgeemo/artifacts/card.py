@@ -215,7 +215,9 @@ class Card:
         if not re.fullmatch(r"[0-9a-f]{64}", self.digest):
             raise BadArtifact(f"$.digest: expected 64 hex digits, got {self.digest!r:.80}")
         if not re.fullmatch(r"([0-9a-f]{64})?", self.recipe):
-            raise BadArtifact(f"$.recipe: expected 64 hex digits or nothing, got {self.recipe!r:.80}")
+            raise BadArtifact(
+                f"$.recipe: expected 64 hex digits or nothing, got {self.recipe!r:.80}"
+            )
         if not re.fullmatch(r"\d{1,4}\.\d{1,4}(\.\d{1,4})?", self.min_edgeemo):
             raise BadArtifact(f"$.min_edgeemo: expected 1.2.3, got {self.min_edgeemo!r:.40}")
         for path, value, low, high in (
