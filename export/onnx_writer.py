@@ -6,8 +6,8 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-from edgeemo.artifacts.card import Card, Quantization
-from edgeemo.artifacts.onnx import CARD_KEY, check, digest, pack_card
+from edgeemo.artifacts.card import Card, Quantization, to_json
+from edgeemo.artifacts.onnx import CARD_KEY, check, digest
 from edgeemo.compress.students import Student
 
 from .graph import frontend_graph, join, shrink, step_graph, student_graph
@@ -26,7 +26,7 @@ class OnnxWriter:
     float_heads = True
 
     def write(self, trained: ExportInput, int8: QuantConfig | None = None) -> bytes:
-        """See `edgeemo.export.writer.Writer.write`."""
+        """The file; see `edgeemo.export.writer.Writer`."""
         temperature = trained.card.calibration.class_temperature
         model = float_graph(trained.student, temperature)
         hop = 0
@@ -48,12 +48,7 @@ class OnnxWriter:
 
 @lru_cache(maxsize=2)
 def float_graph(student: Student, temperature: float) -> Any:
-    """The student's float graph; traced once, because several candidates start from it.
-
-    Args:
-        student: in evaluation mode.
-        temperature: that the class logits are divided by.
-    """
+    """The student's float graph; traced once, because several candidates start from it."""
     return student_graph(student, temperature)
 
 
@@ -63,16 +58,13 @@ def with_card(model: Any, card: Card) -> bytes:
     Args:
         model: an ONNX model; it is not changed.
         card: complete but for the digest.
-
-    Raises:
-        BadArtifact: the runtime would refuse the file.
     """
     copy = type(model)()
     copy.CopyFrom(model)
     shrink(copy)
     card = replace(card, digest=digest(copy.SerializeToString(deterministic=True)))
     entry = copy.metadata_props.add()
-    entry.key, entry.value = CARD_KEY, pack_card(card)
+    entry.key, entry.value = CARD_KEY, to_json(card)
     data: bytes = copy.SerializeToString(deterministic=True)
     # What the runtime would refuse on loading must not be written.
     check(data)

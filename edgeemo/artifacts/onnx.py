@@ -9,14 +9,11 @@ Field numbers: onnx.proto3 of ONNX 1.17 (ModelProto).
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgeemo.artifacts.card import MAX_BYTES as MAX_CARD
-from edgeemo.artifacts.card import Card, from_json, to_json
+from edgeemo.artifacts.card import Card, from_json
 from edgeemo.artifacts.onnx_check import check_graph
 from edgeemo.artifacts.onnx_graph import check_domain, read_graph
 from edgeemo.artifacts.protobuf import fields, message, number, text
@@ -24,7 +21,7 @@ from edgeemo.errors import BadArtifact
 from edgeemo.loading import read_bytes
 
 CARD_KEY = "edgeemo.card"
-"""Key of the card in the file's metadata: JSON, or JSON packed by zlib and written in base 85."""
+"""Key of the card in the file's metadata."""
 
 OPSET = 17
 """Version of the operators that files use."""
@@ -119,27 +116,4 @@ def _card_bytes(metadata: list[memoryview]) -> bytes:
             cards.append(bytes(message(pair.get(2, b""), "card")))
     if len(cards) != 1:
         raise BadArtifact(f"has {len(cards) or 'no'} card; a file made by `edgeemo export` has one")
-    return unpack_card(cards[0])
-
-
-def pack_card(card: Card) -> str:
-    """The card as a file's metadata have it."""
-    return base64.b85encode(zlib.compress(to_json(card).encode(), 9)).decode()
-
-
-def unpack_card(value: bytes) -> bytes:
-    """The card's JSON from a file's metadata.
-
-    Raises:
-        BadArtifact: neither JSON nor packed JSON, truncated, or too large.
-    """
-    if value.lstrip()[:1] == b"{":
-        return value
-    unpacker = zlib.decompressobj()
-    try:
-        found = unpacker.decompress(base64.b85decode(value), MAX_CARD + 1)
-    except (ValueError, zlib.error):
-        raise BadArtifact("its card is neither JSON nor packed JSON") from None
-    if len(found) > MAX_CARD or not unpacker.eof or unpacker.unused_data:
-        raise BadArtifact(f"its card is truncated, or has more than {MAX_CARD} bytes")
-    return found
+    return cards[0]

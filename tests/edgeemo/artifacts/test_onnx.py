@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import subprocess
 import sys
-import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,9 +14,8 @@ import numpy as np
 import pytest
 
 import edgeemo
-from edgeemo.artifacts.card import MAX_BYTES as MAX_CARD
 from edgeemo.artifacts.card import from_json, to_json
-from edgeemo.artifacts.onnx import CARD_KEY, MAX_BYTES, check, digest, pack_card, unpack_card
+from edgeemo.artifacts.onnx import CARD_KEY, MAX_BYTES, check, digest
 from edgeemo.errors import BadArtifact
 
 onnx = pytest.importorskip("onnx")
@@ -27,7 +24,7 @@ onnx = pytest.importorskip("onnx")
 def sealed(model: Any, **changes: Any) -> bytes:
     """A model whose card has the right digest: only its content can give it away."""
     (entry,) = (p for p in model.metadata_props if p.key == CARD_KEY)
-    card = replace(from_json(unpack_card(entry.value.encode())), **changes)
+    card = replace(from_json(entry.value), **changes)
     entry.value = to_json(replace(card, digest=digest(model.SerializeToString())))
     data: bytes = model.SerializeToString()
     return data
@@ -48,30 +45,6 @@ def test_sealing_again_changes_nothing(artifact: Path) -> None:
     assert check(sealed(onnx.load_from_string(data))) == check(data)
 
 
-@pytest.mark.parametrize(
-    "value, message",
-    [
-        ("packed?", "neither JSON"),
-        ("{" + "a" * 9, "card"),
-        (base64.b85encode(zlib.compress(b" " * (MAX_CARD + 1))).decode(), "truncated, or has more"),
-        (base64.b85encode(zlib.compress(b"{}")[:-3]).decode(), "truncated, or has more"),
-    ],
-)
-def test_a_card_that_cannot_be_unpacked(
-    artifact: Path, tmp_path: Path, value: str, message: str
-) -> None:
-    model = onnx.load_from_string(artifact.read_bytes())
-    (entry,) = (p for p in model.metadata_props if p.key == CARD_KEY)
-    entry.value = value
-    refused(tmp_path, model.SerializeToString(), message)
-
-
-def test_a_card_is_packed_and_read(artifact: Path) -> None:
-    card = check(artifact.read_bytes())
-    assert from_json(unpack_card(pack_card(card).encode())) == card
-    assert len(pack_card(card)) < 0.8 * len(to_json(card))
-
-
 def test_truncated_at_any_length(artifact: Path) -> None:
     data = artifact.read_bytes()
     for length in range(0, len(data), 7):
@@ -79,16 +52,26 @@ def test_truncated_at_any_length(artifact: Path) -> None:
             check(data[:length])
 
 
-def test_any_flipped_bit_is_refused(artifact: Path) -> None:
-    """One in the content breaks the digest, one in the card the checksum of its packing."""
+def test_any_flipped_bit_is_refused_or_harmless(artifact: Path) -> None:
+    """A flip in the content breaks the digest; one in the card's words may pass as other words."""
     data = artifact.read_bytes()
+    graph = onnx.load_from_string(data)
+    del graph.metadata_props[:]
+    content = len(graph.SerializeToString())
     rng = np.random.default_rng(1)
+    passed = 0
     for at in rng.integers(0, len(data), 3000):
         broken = bytearray(data)
         broken[at] ^= 1 << int(rng.integers(8))
-        with pytest.raises(BadArtifact) as caught:
+        try:
             check(bytes(broken))
-        assert "\n" not in str(caught.value)
+            passed += 1
+            # The fields of the model stand in the order of their numbers; the card is among the
+            # last, and what precedes it is content.
+            assert digest(bytes(broken)) == digest(data)
+        except BadArtifact as error:
+            assert "\n" not in str(error)
+    assert 0 < passed < 3000 * (len(data) - content) / len(data)
 
 
 def test_random_bytes_are_refused() -> None:
@@ -249,8 +232,7 @@ import numpy as np
 import onnx
 from pathlib import Path
 import edgeemo
-from edgeemo.artifacts.onnx import CARD_KEY, digest, unpack_card
-from edgeemo.artifacts.card import MAX_BYTES as MAX_CARD
+from edgeemo.artifacts.onnx import CARD_KEY, digest
 from edgeemo.artifacts.card import from_json, to_json
 from edgeemo.errors import BadArtifact
 from dataclasses import replace
@@ -268,8 +250,7 @@ for _ in range(250):
     except Exception:
         continue
     entry = model.metadata_props[0]
-    packed = entry.value.encode()
-    card = replace(from_json(unpack_card(packed)), digest=digest(model.SerializeToString()))
+    card = replace(from_json(entry.value), digest=digest(model.SerializeToString()))
     entry.value = to_json(card)
     path = folder / "fuzz.onnx"
     path.write_bytes(model.SerializeToString())

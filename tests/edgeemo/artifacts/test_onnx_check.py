@@ -12,7 +12,7 @@ import pytest
 
 from edgeemo.artifacts.card import Card, from_json, to_json
 from edgeemo.artifacts.models import shipped
-from edgeemo.artifacts.onnx import CARD_KEY, check, digest, unpack_card
+from edgeemo.artifacts.onnx import CARD_KEY, check, digest
 from edgeemo.artifacts.onnx_check import measure
 from edgeemo.artifacts.onnx_graph import Graph, Node, Port, read_graph
 from edgeemo.artifacts.onnx_operators import OPERATORS
@@ -25,7 +25,7 @@ numpy_helper = pytest.importorskip("onnx.numpy_helper")
 
 def sealed(model: Any, **changes: Any) -> bytes:
     (entry,) = (p for p in model.metadata_props if p.key == CARD_KEY)
-    card = replace(from_json(unpack_card(entry.value.encode())), **changes)
+    card = replace(from_json(entry.value), **changes)
     entry.value = to_json(replace(card, digest=digest(model.SerializeToString())))
     return bytes(model.SerializeToString())
 
