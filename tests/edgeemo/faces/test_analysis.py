@@ -9,9 +9,9 @@ import pytest
 
 import edgeemo
 from edgeemo.errors import BadInput
-from edgeemo.faces import Face, Faces, Tracked
+from edgeemo.faces import Face, Faces
 from edgeemo.faces.intervals import windows
-from edgeemo.types import CLASSES, Emotion
+from edgeemo.types import CLASSES
 from edgeemo.vision.images import Pixels, preprocess
 from edgeemo.vision.pictures import read_picture
 from edgeemo.vision.video import Video
@@ -85,21 +85,6 @@ def test_a_video_gives_each_frame_and_each_second(face_artifact: Path) -> None:
     each = [found[0].emotion.valence or 0 for _, found in frames[:25]]
     assert seconds[0].emotion.valence == pytest.approx(np.mean(each))
     assert sum(seconds[0].emotion.classes.values()) == pytest.approx(1)
-
-
-def test_windows_keep_faces_apart() -> None:
-    def seen(number: int, at: float, valence: float) -> Tracked:
-        return Tracked(number, Emotion(None, None, valence, {"anger": valence}, start=at, end=at))
-
-    frames = [
-        (0.0, [seen(1, 0.0, 0.2), seen(2, 0.0, 0.8)]),
-        (0.5, [seen(1, 0.5, 0.4)]),
-        (1.5, []),
-        (2.2, [seen(2, 2.2, 0.6)]),
-    ]
-    found = [(w.id, w.emotion.valence, w.emotion.start, w.emotion.end) for w in windows(frames)]
-    assert found == [(1, pytest.approx(0.3), 0.0, 0.5), (2, 0.8, 0.0, 0.0), (2, 0.6, 2.2, 2.2)]
-    assert next(iter(windows(frames))).emotion.arousal is None
 
 
 def test_threads_share_faces(face_artifact: Path) -> None:

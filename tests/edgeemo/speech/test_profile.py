@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 import edgeemo
 from edgeemo.artifacts.teachers_package import need
 from edgeemo.audio import read_audio
-from edgeemo.cli import main
 from edgeemo.errors import BadInput
 from edgeemo.evaluation.metrics import ccc
 from edgeemo.speech.profile import SpeakerProfile, from_calm, from_labels, load_profile
@@ -127,70 +126,3 @@ def test_files_that_are_none(tmp_path: Path) -> None:
     (tmp_path / "b.json").write_bytes(b"[" * 100_000)
     with pytest.raises(BadInput, match="not a profile"):
         load_profile(tmp_path / "b.json")
-
-
-def test_calibrate_then_predict(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    files = [str(p) for p in sorted(FLACS.glob("*.flac"))]
-    target = tmp_path / "me.json"
-    assert main(["calibrate", files[0], "-o", str(target)]) == 2
-    assert "at least 30 s" in capsys.readouterr().err and not target.exists()
-    assert main(["calibrate", *files, "-o", str(target)]) == 0
-    gain = load_profile(target).gain_db
-    assert f"level {gain:+.1f} dB" in capsys.readouterr().out
-    assert main(["predict", files[0], "--json"]) == 0
-    plain = json.loads(capsys.readouterr().out)
-    assert main(["predict", files[0], "--json", "--profile", str(target)]) == 0
-    mine = json.loads(capsys.readouterr().out)
-    assert plain["arousal"] != mine["arousal"]
-    samples = read_audio(files[0]) * np.float32(10 ** (gain / 20))
-    assert mine["arousal"] == pytest.approx(
-        edgeemo.load("wav2small-stream").predict(samples).arousal, abs=1e-4
-    )
-
-
-def test_calibrate_from_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    lines = ["path,arousal,dominance,valence"]
-    for i, path in enumerate(sorted(FLACS.glob("*.flac"))):
-        (tmp_path / path.name).write_bytes(path.read_bytes())
-        lines.append(f"{path.name},{i % 5 / 4},0.5,0.4")
-    table = tmp_path / "mine.csv"
-    table.write_text("\n".join(lines))
-    assert main(["calibrate", "--labels", str(table), "-o", str(tmp_path / "me.json")]) == 0
-    assert load_profile(tmp_path / "me.json").kind == "labelled"
-    table.write_text("\n".join([*lines[:5], "x.wav,high,0,0"]))
-    assert main(["calibrate", "--labels", str(table), "-o", str(tmp_path / "me.json")]) == 2
-    assert "mine.csv:6: arousal is 'high'; expected a number 0 to 1" in capsys.readouterr().err
-
-
-def test_a_table_from_a_spreadsheet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A mark of byte order, blanks, another scale, two dimensions, a clip that is missing."""
-    folder = tmp_path / "clips"
-    folder.mkdir()
-    names = []
-    for i, flac in enumerate(sorted(FLACS.glob("*.flac"))):
-        names.append(f"clip, {i}.flac")
-        (folder / names[-1]).write_bytes(flac.read_bytes())
-    lines = [f'"{name}", {i % 5 + 1}, 3' for i, name in enumerate([*names, "gone.flac"])]
-    table, target = folder / "mine.csv", tmp_path / "me.json"
-    command = ["calibrate", "--labels", str(table), "-o", str(target), "--label-scale", "1", "5"]
-
-    def write(*rows: str) -> None:
-        text = "\r\n".join(["path, arousal, valence", *rows])
-        table.write_bytes(b"\xef\xbb\xbf" + text.encode())
-
-    write(*lines)
-    assert main(command) == 1
-    assert "skipped gone.flac" in capsys.readouterr().err
-    head = load_profile(target)
-    assert head.offset[1] == 0 and not any(head.matrix[1]) and any(head.matrix[0])
-    for rows, says in (
-        ([*lines, lines[0]], "stands in"),
-        ([*lines, "../../x.flac, 3, 3"], "leaves the folder"),
-        ([*lines, "x.flac, 3,"], "dominance and valence are missing"),
-        ([*lines, "x.flac, 6, 3"], "arousal is '6'; expected a number 1 to 5"),
-        ([], "0 clips"),
-    ):
-        write(*rows)
-        assert main(command) == 2
-        err = capsys.readouterr().err
-        assert says in err and "Traceback" not in err
