@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from edgeemo.compress.students import Student
 from edgeemo.compress.students.cost import input_shape
 from edgeemo.errors import require
+from edgeemo.features import FeatureSpec
 from edgeemo.vision.images import ImageSpec
 
 from .frontend import LogMelGraph
@@ -66,10 +67,8 @@ def step_graph(step: Step) -> Any:
     return trace(step.eval(), step.examples(), step.inputs, step.outputs, {})
 
 
-def frontend_graph(student: Student) -> Any:
-    """The student's front end as an ONNX model: "samples" [1, n] to "features"."""
-    spec = student.spec
-    assert not isinstance(spec, ImageSpec)
+def frontend_graph(spec: FeatureSpec) -> Any:
+    """A front end as an ONNX model: "samples" [1, n] to "features"."""
     example = torch.zeros(1, spec.window + 20 * spec.hop)
     # Folding would turn the small tables of the front end into the big matrices they stand for.
     return trace(

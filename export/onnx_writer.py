@@ -9,6 +9,8 @@ from typing import Any
 from edgeemo.artifacts.card import Card, Quantization, to_json
 from edgeemo.artifacts.onnx import CARD_KEY, check, digest
 from edgeemo.compress.students import Student
+from edgeemo.errors import BadInput
+from edgeemo.features import FeatureSpec
 
 from .graph import frontend_graph, join, shrink, step_graph, student_graph
 from .int8 import WEIGHT_BITS, quantize
@@ -41,7 +43,10 @@ class OnnxWriter:
             rule = int8.ranges.rule + (", biases corrected" if int8.bias_correction else "")
             kind = Quantization("int8", rule, WEIGHT_BITS, ("heads",) if int8.float_head else ())
         if trained.waveform:
-            model = join(frontend_graph(trained.student), model)
+            spec = trained.student.spec
+            if not isinstance(spec, FeatureSpec):
+                raise BadInput("faces have no waveform; leave --waveform out")
+            model = join(frontend_graph(spec), model)
         given = "samples" if trained.waveform else trained.card.input
         return with_card(model, replace(trained.card, input=given, quantization=kind, hop=hop))
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeemo.cli._options import OldName
+from edgeemo.errors import BadInput
 
 if TYPE_CHECKING:
     from edgeemo.export import ExportResult
@@ -27,7 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="RUN",
         help="folder left by `edgeemo distill` (default: the last one under runs/); for the format "
-        "c also an int8 .tflite file or the name of a shipped model",
+        "c also an int8 .tflite file or the name of a shipped model, with --waveform an .onnx "
+        "file or such a name",
     )
     parser.add_argument("--int8", action="store_true", help="8-bit weights and activations")
     parser.add_argument(
@@ -60,6 +62,8 @@ def run(args: argparse.Namespace) -> int:
     check_formats(formats)  # before the last run is looked for: its message would mislead
     if formats == ["c"] and args.run_folder is not None and not args.run_folder.is_dir():
         return _write_folder(args)
+    if args.waveform and args.run_folder is not None and not args.run_folder.is_dir():
+        return _write_waveform(args, formats)
     folder = args.run_folder or last_run().folder
     results: list[ExportResult] = export(
         folder,
@@ -72,6 +76,20 @@ def run(args: argparse.Namespace) -> int:
     )
     for result in results:
         print(json.dumps(row(result)) if args.json else text(result))
+    return 0
+
+
+def _write_waveform(args: argparse.Namespace, formats: list[str]) -> int:
+    """A file that takes samples, from one that was exported before."""
+    from edgeemo.artifacts.models import resolve
+    from edgeemo.export.waveform import add_front_end
+
+    if formats != ["onnx"] or args.step:
+        raise BadInput("--waveform of a file or a shipped model: only --format onnx, no --step")
+    file = add_front_end(resolve(str(args.run_folder), "onnx"), args.out or Path())
+    size = file.stat().st_size
+    row = {"path": str(file), "format": "onnx", "bytes": size}
+    print(json.dumps(row) if args.json else f"{file}: {size} bytes, takes samples")
     return 0
 
 
