@@ -97,15 +97,13 @@ def _models(suffix: str) -> list[Path]:
 def onnx() -> Format:
     """Graphs."""
     from edgeemo.artifacts.card import from_json, to_json
-    from edgeemo.artifacts.onnx import CARD_KEY, digest, read_onnx, unpack_card
+    from edgeemo.artifacts.onnx import CARD_KEY, digest, read_onnx
 
     bases = [path.read_bytes() for path in _models(".onnx")]
 
     def seal(model: Any) -> bytes:
         (entry,) = (p for p in model.metadata_props if p.key == CARD_KEY)
-        card = replace(
-            from_json(unpack_card(entry.value.encode())), digest=digest(model.SerializeToString())
-        )
+        card = replace(from_json(entry.value), digest=digest(model.SerializeToString()))
         entry.value = to_json(card)
         return bytes(model.SerializeToString())
 
@@ -170,11 +168,11 @@ def card() -> Format:
     """Cards: they are no part of what the digest covers."""
     import onnx as library
 
-    from edgeemo.artifacts.onnx import CARD_KEY, read_onnx, unpack_card
+    from edgeemo.artifacts.onnx import CARD_KEY, read_onnx
 
     base = library.load(_models(".onnx")[0])
     (entry,) = (p for p in base.metadata_props if p.key == CARD_KEY)
-    text = json.loads(unpack_card(entry.value.encode()))
+    text = json.loads(entry.value)
 
     def mutant(rng: Random) -> bytes:
         made = mutators.text_of(rng, text)
