@@ -17,9 +17,9 @@ from typing import Any, BinaryIO, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeemo.errors import BadInput, require
+from edgeemo.errors import BadInput, printable, require
 from edgeemo.sound.channels import Level, Powers
-from edgeemo.sound.ffmpeg import FfmpegDecoder, ffmpeg
+from edgeemo.sound.ffmpeg import FfmpegDecoder, NoSound, ffmpeg
 from edgeemo.sound.kinds import HEAD, SOUND_SUFFIXES, Kind, kind_of
 from edgeemo.sound.libsndfile import SndfileDecoder
 from edgeemo.sound.opening import open_binary, with_descriptor
@@ -35,7 +35,7 @@ LONGEST = 3600.0
 # A header is a stranger's word: these bound what it can make us allocate or compute.
 _RATES = (1_000, 768_000)  # Hz
 _CHANNELS = 64
-_PEAK = 16.0  # a float file in units of int16 reaches 32768; loud float files stay below 4
+_PEAK = 4.0  # loud float files stay below; one in units of int16 reaches 32768
 _KEPT = 1 << 22  # values of a file with channels that are kept while its mix is chosen
 
 
@@ -89,7 +89,7 @@ class SoundReader:
             name: what messages call the sound; default the path.
         """
         path = isinstance(source, (str, Path))
-        self.name = name or str(source if path else getattr(source, "name", "sound"))
+        self.name = name or printable(source if path else getattr(source, "name", "sound"))
         self.seconds = 0.0
         self.promised: float | None = None
         self.notices: list[str] = []
@@ -254,6 +254,25 @@ class SoundReader:
             yield stream.resample_chunk(np.ascontiguousarray(block))
         if stream is not None:
             yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
+
+
+def has_sound(source: str | Path) -> bool:
+    """Whether a video has a sound track; True where that cannot be told without ffmpeg.
+
+    Args:
+        source: a path.
+    """
+    if ffmpeg() is None:
+        return True
+    with ExitStack() as stack:
+        try:
+            file = open_binary(source, str(source), stack, what="video")
+            FfmpegDecoder(with_descriptor(file, stack), str(source)).close()
+        except NoSound:
+            return False
+        except BadInput:
+            return True  # whoever reads it will say what is wrong
+    return True
 
 
 def read_audio(

@@ -258,7 +258,7 @@ def sound_file(path: str | Path, *, fast: bool = False) -> SoundFile:
     """A sound file that is used like a microphone.
 
     Args:
-        path: WAV, FLAC, OGG or MP3 (extra "audio").
+        path: any file of sound, or a video (extra "audio"; containers need ffmpeg).
         fast: as fast as it is read, not at real speed.
 
     Raises:

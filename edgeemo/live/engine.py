@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Protocol
 from edgeemo.errors import EdgeemoError, printable
 from edgeemo.fusion import STALE_SECONDS, Clock, Fusion
 from edgeemo.live.state import Block, Item, Picture, State
-from edgeemo.live.video_sound import NoSound
 from edgeemo.live.workers import (
     Event,
     PictureSource,
@@ -23,6 +22,7 @@ from edgeemo.live.workers import (
     face_events,
     voice_events,
 )
+from edgeemo.sound.ffmpeg import NoSound
 from edgeemo.speech.stream import Stream
 
 if TYPE_CHECKING:

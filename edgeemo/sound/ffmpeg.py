@@ -28,6 +28,10 @@ def ffmpeg() -> str | None:
     return shutil.which("ffmpeg")
 
 
+class NoSound(BadInput):
+    """A container that holds no sound track."""
+
+
 class FfmpegDecoder:
     """The first sound track of a file, decoded by ffmpeg.
 
@@ -46,7 +50,8 @@ class FfmpegDecoder:
             name: for messages.
 
         Raises:
-            BadInput: ffmpeg finds no sound in it.
+            NoSound: it holds none.
+            BadInput: ffmpeg cannot read it.
         """
         program = ffmpeg()
         assert program is not None
@@ -72,7 +77,7 @@ class FfmpegDecoder:
             head = self._out.read(_AU)
             if len(head) < _AU or head[:4] != b".snd":
                 self._process.wait()
-                raise BadInput(f"{name}: {self._reason()}")
+                raise self._refusal()
             skip, _, _, self.rate, self.channels = np.frombuffer(head[4:], ">u4").tolist()
             self._out.read(skip - _AU)
         except BaseException:
@@ -117,13 +122,14 @@ class FfmpegDecoder:
         seconds = int(found[1]) * 3600 + int(found[2]) * 60 + float(found[3])
         return round(seconds * self.rate)
 
-    def _reason(self) -> str:
+    def _refusal(self) -> BadInput:
         lines = self._lines()
         if any("matches no streams" in line for line in lines):
-            return "holds no sound"
+            return NoSound(f"{self._name}: holds no sound track")
         faults = [line for line in lines if re.search(r"\[(error|fatal)\]", line)]
         reason = _plain(faults[0]) if faults else "no reason given"
-        return f"cannot be read by ffmpeg ({reason}); it is cut or damaged, copy it again"
+        remedy = "it is cut or damaged, copy it again"
+        return BadInput(f"{self._name}: cannot be read by ffmpeg ({reason}); {remedy}")
 
 
 def _plain(line: str) -> str:

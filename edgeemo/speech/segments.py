@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -33,10 +34,12 @@ class SpeechSegments:
     Args:
         gate: tells where somebody speaks; it begins with the same sample as this object.
         rate: of the sound, Hz.
+        longest: seconds; speech without a pause that is longer is cut there. None: it is not.
     """
 
-    def __init__(self, gate: Gate, rate: int) -> None:
+    def __init__(self, gate: Gate, rate: int, longest: float | None = None) -> None:
         self._gate = gate
+        self._longest = math.inf if longest is None else round(longest * rate)
         self._pause = round(PAUSE_SECONDS * rate)
         self._margin = round(MARGIN_SECONDS * rate)
         self._shortest = round(SHORTEST_SECONDS * rate)
@@ -51,6 +54,7 @@ class SpeechSegments:
         self._samples = self._blocks = 0
         self._first = self._last = -1  # samples: where speech began, and where it ended last
         self._speech = 0  # samples of speech in between
+        self._cut = False  # whether the stretch goes on from one that was too long
 
     def push(self, samples: NDArray[np.float32]) -> list[Stretch]:
         """Take samples, give the stretches that are known to have ended."""
@@ -66,10 +70,21 @@ class SpeechSegments:
                 self._first, self._speech = at, 0
             self._last = at + block
             self._speech += block
+            if self._last - self.begun >= self._longest:
+                ended.append((self.begun, self._last))
+                self._first, self._speech, self._cut = self._last, 0, True
         self._blocks += len(answers)
         if self._first >= 0 and self._samples - self._last > self._pause:
             ended += self._stretch()
         return ended
+
+    @property
+    def begun(self) -> int:
+        """The first sample that the next stretch can have."""
+        if self._cut:
+            return self._first
+        first = self._first if self._first >= 0 else self._samples - self._gate.block
+        return first - self._margin if first > self._pause else 0
 
     def flush(self) -> list[Stretch]:
         """End the sound: the stretch that is under way, if there is one; then as new."""
@@ -79,8 +94,7 @@ class SpeechSegments:
 
     def _stretch(self) -> list[Stretch]:
         """The stretch that ended, or nothing if there is too little speech in it."""
-        first, last, self._first = self._first, self._last, -1
-        start = first - self._margin if first > self._pause else 0
+        start, last, self._first, self._cut = self.begun, self._last, -1, False
         end = last + self._margin if self._samples - last > self._pause else self._samples
         # Of a clip that is shorter than that, the share that a window of a stream must have.
         least = min(self._shortest, MIN_SPEECH_RATIO * self._samples)

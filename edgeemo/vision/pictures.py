@@ -7,11 +7,15 @@ is dropped, CMYK is converted, and a camera's note on which way is up is followe
 from __future__ import annotations
 
 import struct
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 
-from edgeemo.errors import BadInput, require
+from edgeemo.errors import BadInput, printable, require
+from edgeemo.quiet import quiet
+from edgeemo.sound.kinds import HEAD, UNKNOWN, kind_of
+from edgeemo.sound.opening import open_binary
 from edgeemo.vision.images import LARGEST, Pixels
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
@@ -46,8 +50,8 @@ def read_picture(source: str | Path | bytes, name: str | None = None) -> Pixels:
     if isinstance(source, bytes):
         name, data = name or "picture", source
     else:
-        name = name or str(source)
-        data = _read(Path(source), name)
+        name = name or printable(source)
+        data = _read(source, name)
     width, height = _size(data, name)
     if not 0 < min(width, height) <= max(width, height) <= LARGEST or width * height > MOST_PIXELS:
         raise BadInput(
@@ -56,7 +60,8 @@ def read_picture(source: str | Path | bytes, name: str | None = None) -> Pixels:
         )
     cv2 = require("cv2", "vision")
     try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        with quiet():  # libjpeg writes what it thinks of a file to stderr
+            image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as error:
         raise BadInput(
             f"{name}: cannot be decoded ({' '.join(str(error).split())[:120]})"
@@ -74,16 +79,13 @@ def is_picture(data: bytes) -> bool:
     return webp or data.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM"))
 
 
-def _read(path: Path, name: str) -> bytes:
-    try:
-        if not path.is_file():
-            raise BadInput(f"{name}: no such file; give the path of a picture")
-        size = path.stat().st_size
-        if size > MOST_BYTES:
-            raise BadInput(f"{name}: {size} bytes; expected at most {MOST_BYTES}")
-        return path.read_bytes()
-    except OSError as error:
-        raise BadInput(f"{name}: cannot be read ({error.strerror})") from None
+def _read(path: str | Path, name: str) -> bytes:
+    with ExitStack() as stack:
+        file = open_binary(path, name, stack, what="picture")
+        data = file.read(MOST_BYTES + 1)
+    if len(data) > MOST_BYTES:
+        raise BadInput(f"{name}: over {MOST_BYTES} bytes; make it smaller")
+    return data
 
 
 def _size(data: bytes, name: str) -> tuple[int, int]:
@@ -91,7 +93,10 @@ def _size(data: bytes, name: str) -> tuple[int, int]:
     cut = BadInput(f"{name}: the picture is cut short; copy the file again")
     try:
         if not is_picture(data):
-            raise BadInput(f"{name}: not a picture; expected JPEG, PNG, WebP or BMP")
+            kind = kind_of(data[:HEAD])
+            what = "not a picture" if kind is UNKNOWN else f"is {kind.name}"
+            remedy = f"; {kind.remedy}" if kind.name.endswith("picture") else ""
+            raise BadInput(f"{name}: {what}; expected JPEG, PNG, WebP or BMP{remedy}")
         if data.startswith(b"\xff\xd8"):
             width, height, rest = _jpeg(data)
             whole = data.find(b"\xff\xd9", rest) >= 0

@@ -5,30 +5,101 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from edgeemo.errors import BadInput, require
+from edgeemo.errors import BadInput, printable, require
+from edgeemo.quiet import quiet
+from edgeemo.sound.kinds import HEAD, UNKNOWN, kind_of
+from edgeemo.sound.opening import open_binary, with_descriptor
 from edgeemo.vision.images import LARGEST, Pixels
 from edgeemo.vision.pictures import MOST_PIXELS
 
-SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg")
+SUFFIXES = (
+    *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".3gp", ".3g2", ".ts"),
+    *(".flv", ".wmv", ".asf"),
+)
 """Endings of the files that a search through folders takes as video, in small letters."""
 
 LONGEST = 4 * 3600.0
 """Seconds of video that are read at most."""
 
-_SAMPLE = 12  # bytes that tell the container
+_MPEG4 = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
+_STARTS = (
+    *(b"\x1a\x45\xdf\xa3", b"\0\0\1\xba", b"\0\0\1\xb3"),  # Matroska and WebM, MPEG-1 and -2
+    *(b"FLV\1", b"\x30\x26\xb2\x75\x8e\x66\xcf\x11"),  # Flash, Windows Media
+)
 
 
 def is_video(data: bytes) -> bool:
-    """Whether a file that begins so is MP4, QuickTime, Matroska, WebM, AVI or MPEG-1/2.
+    """Whether a file that begins so is of a container that may hold video.
 
-    Playlists are no video: they name other files and addresses, which the decoder would open.
+    MP4, QuickTime, 3GP, Matroska, WebM, AVI, MPEG-1/2 and its transport streams, Flash, Windows
+    Media. Playlists are no video: they name other files and addresses, which the decoder would
+    open.
+
+    Args:
+        data: first HEAD bytes.
     """
-    box = data[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
+    if data[4:8] in _MPEG4:
+        return kind_of(data).reader == "ffmpeg"  # HEIC and AVIF begin like MP4
+    stream = len(data) > 188 and data[0] == data[188] == 0x47
     avi = data[:4] == b"RIFF" and data[8:12] == b"AVI "
-    return box or avi or data.startswith((b"\x1a\x45\xdf\xa3", b"\0\0\1\xba", b"\0\0\1\xb3"))
+    return stream or avi or data.startswith(_STARTS)
+
+
+class Capture:
+    """OpenCV's reader of a video file; what is no video is refused before a decoder sees it.
+
+    The file is opened here, and OpenCV gets its descriptor: names may hold what it cannot take, and
+    a name of digits and % would be a series of pictures to it.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        """Open the file, or standard input for "-".
+
+        Raises:
+            BadInput: no such file, not a video, or no pictures in it.
+            MissingExtra: OpenCV is not installed (extra "vision").
+        """
+        name = printable(path)
+        cv2 = require("cv2", "vision")
+        with ExitStack() as stack:
+            file = open_binary(path, name, stack, what="video")
+            head = file.read(HEAD)
+            if not is_video(head):
+                kind = kind_of(head)
+                what = "not a video" if kind is UNKNOWN else f"is {kind.name}, not a video"
+                raise BadInput(
+                    f"{name}: {what}; expected MP4, MOV, MKV, WebM, AVI, MPEG, FLV or WMV"
+                )
+            # A container may name further files; only those of this machine could ever be opened.
+            os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", "protocol_whitelist;file")
+            os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # its thoughts on damaged frames
+            opened = f"/dev/fd/{with_descriptor(file, stack).fileno()}"
+            with quiet():
+                self._capture: Any = cv2.VideoCapture(opened, cv2.CAP_FFMPEG)
+            stack.callback(self._capture.release)
+            if not self._capture.isOpened():
+                raise BadInput(
+                    f"{name}: cannot be read as video; it holds no pictures or is damaged"
+                )
+            self._stack = stack.pop_all()
+
+    def read(self) -> tuple[bool, Any]:
+        """Whether there is a further frame, and the frame: uint8 [height, width, 3], BGR."""
+        with quiet():
+            there, frame = self._capture.read()
+        return bool(there) and frame is not None, frame
+
+    def get(self, what: int) -> float:
+        """A property by OpenCV's number of it."""
+        return float(self._capture.get(what))
+
+    def release(self) -> None:
+        """Close the file; more than once is allowed."""
+        self._stack.close()
 
 
 class Video:
@@ -48,14 +119,10 @@ class Video:
             BadInput: no such file, not a video, or frames that are too large.
             MissingExtra: OpenCV is not installed (extra "vision").
         """
-        self._name = str(path)
+        self._name = printable(path)
         self.last: float | None = None
-        _check_container(Path(path), self._name)
-        cv2 = require("cv2", "vision")
-        # A container may name further files; only those of this machine could ever be opened.
-        os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", "protocol_whitelist;file")
-        self._cv2 = cv2
-        self._capture: Any = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+        self._capture = Capture(path)
+        self._cv2 = require("cv2", "vision")
         try:
             self._check_header()
         except BadInput:
@@ -64,8 +131,6 @@ class Video:
 
     def _check_header(self) -> None:
         cv2, get = self._cv2, self._capture.get
-        if not self._capture.isOpened():
-            raise BadInput(f"{self._name}: cannot be read as video; the file is damaged")
         self.width = int(get(cv2.CAP_PROP_FRAME_WIDTH))
         self.height = int(get(cv2.CAP_PROP_FRAME_HEIGHT))
         side, area = max(self.width, self.height), self.width * self.height
@@ -74,9 +139,9 @@ class Video:
                 f"{self._name}: frames of {self.width} x {self.height} pixels; "
                 f"expected 1 to {LARGEST} a side"
             )
-        rate = float(get(cv2.CAP_PROP_FPS))
+        rate = get(cv2.CAP_PROP_FPS)
         self.rate = rate if math.isfinite(rate) and 0.1 <= rate <= 1000 else 25.0
-        count = float(get(cv2.CAP_PROP_FRAME_COUNT))
+        count = get(cv2.CAP_PROP_FRAME_COUNT)
         self.seconds = count / self.rate if math.isfinite(count) and count > 0 else 0.0
 
     def frames(self) -> Iterator[tuple[float, Pixels]]:
@@ -90,9 +155,9 @@ class Video:
         first, last, number, shape = None, 0.0, 0, None
         while True:
             there, frame = self._capture.read()
-            if not there or frame is None:
+            if not there:
                 return
-            stamp = float(self._capture.get(self._cv2.CAP_PROP_POS_MSEC)) / 1000
+            stamp = self._capture.get(self._cv2.CAP_PROP_POS_MSEC) / 1000
             first = stamp if first is None else first
             # Some containers have no times: then the rate counts.
             seconds = max(last, stamp - first if stamp > first else number / self.rate)
@@ -113,15 +178,3 @@ class Video:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
-
-
-def _check_container(path: Path, name: str) -> None:
-    try:
-        if not path.is_file():
-            raise BadInput(f"{name}: no such file; give the path of a video")
-        with path.open("rb") as file:
-            head = file.read(_SAMPLE)
-    except OSError as error:
-        raise BadInput(f"{name}: cannot be read ({error.strerror})") from None
-    if not is_video(head):
-        raise BadInput(f"{name}: not a video; expected MP4, MOV, MKV, WebM, AVI or MPEG")

@@ -80,8 +80,11 @@ def test_a_turned_picture_comes_upright() -> None:
         (b"BM" + bytes(60), "0 x 0 pixels"),
         (b"BM", "cut short"),
         (b"RIFF\x10\0\0\0WEBPVP8X", "cut short"),
-        (b"GIF89a" + bytes(20), "not a picture; expected JPEG, PNG, WebP or BMP"),
-        (b"", "not a picture"),
+        (
+            b"GIF89a" + bytes(20),
+            "is a GIF picture; expected JPEG, PNG, WebP or BMP; save",
+        ),
+        (b"", "is an empty file"),
     ],
 )
 def test_bad_pictures_are_one_line(data: bytes, message: str) -> None:
