@@ -23,6 +23,7 @@ from edgeemo.sound.ffmpeg import FfmpegDecoder, NoSound, ffmpeg
 from edgeemo.sound.kinds import HEAD, SOUND_SUFFIXES, Kind, kind_of
 from edgeemo.sound.libsndfile import SndfileDecoder
 from edgeemo.sound.opening import open_binary, with_descriptor
+from edgeemo.sound.wav import open_wav
 
 LOG = logging.getLogger("edgeemo")
 
@@ -154,10 +155,13 @@ class SoundReader:
 
     def _open(self, file: BinaryIO, stack: ExitStack) -> Decoder:
         file.seek(0)
-        kind = kind_of(file.read(HEAD))
+        head = file.read(HEAD)
         file.seek(0)
+        kind = kind_of(head)
         decoder: Decoder
-        if kind.reader == "libsndfile":
+        if (wav := open_wav(file, head)) is not None:
+            decoder = wav
+        elif kind.reader == "libsndfile":
             decoder = self._sndfile(file, kind, stack)
         elif kind.reader and ffmpeg() is not None:
             decoder = FfmpegDecoder(with_descriptor(file, stack), self.name)
@@ -344,7 +348,7 @@ def read_blocks(
 
 
 def _checked(samples: NDArray[np.float32], name: str) -> NDArray[np.float32]:
-    peak = float(np.max(np.abs(samples)))
+    peak = max(float(samples.max()), -float(samples.min()))  # NaN stays NaN
     if not np.isfinite(peak):
         raise BadInput(f"{name}: a sample is NaN or infinite; write the file again from its source")
     if peak > _PEAK:

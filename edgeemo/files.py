@@ -10,7 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from edgeemo.errors import printable
+from edgeemo.errors import BadInput, printable
+
+_LONGEST_NAME = 240  # bytes; file systems take 255, and a temporary name is a little longer
 
 
 @contextmanager
@@ -38,6 +40,39 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def check_output(path: Path, *, folder: bool = False) -> None:
+    """Refuse an output that could not be written, before the work that fills it.
+
+    Args:
+        path: a file that is to be made or replaced; its folder may be missing. Nothing is made.
+        folder: it is a folder, which is to be made or filled.
+
+    Raises:
+        BadInput: a folder in a file's place or a file in a folder's, a name that is too long, or no
+            rights; the message names it.
+    """
+    name = printable(path)
+    if len(os.fsencode(path.name)) > _LONGEST_NAME:
+        raise BadInput(
+            f"{name}: the name has {len(path.name)} characters; expected at most {_LONGEST_NAME}"
+        )
+    try:
+        if "\0" in str(path):
+            raise ValueError("a NUL in the name")
+        if path.is_dir() and not folder:
+            raise BadInput(f"{name}: is a folder; name a file to write")
+        above = path if folder else path.parent
+        while not above.exists():
+            above = above.parent
+        if not above.is_dir():
+            raise BadInput(f"{name}: {printable(above)} is a file; name another place to write")
+        if not os.access(above, os.W_OK | os.X_OK):
+            raise BadInput(f"{name}: no rights to write there; name another place")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise BadInput(f"{name}: cannot be written ({reason}); name another place") from None
 
 
 def write_bytes(path: Path, data: bytes) -> None:

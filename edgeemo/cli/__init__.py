@@ -14,14 +14,16 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import logging
 import os
 import sys
 from collections.abc import Mapping, Sequence
 from types import ModuleType
+from typing import TextIO
 
 import edgeemo
-from edgeemo.errors import EdgeemoError
+from edgeemo.errors import EdgeemoError, one_line, printable
 
 COMMANDS: Mapping[str, str] = {
     "distill": "teach a tiny student what a large model knows",
@@ -37,6 +39,7 @@ COMMANDS: Mapping[str, str] = {
 """Name and one-line help of each command; the module edgeemo.cli.<name> does the work."""
 
 REFUSED = 2
+_LONGEST = 4000  # characters of a line of the log
 INTERRUPTED = 130  # 128 + SIGINT, what a shell reports
 
 
@@ -51,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Raises:
         SystemExit: from argparse, for --help, --version and wrong usage (status 2).
-        EdgeemoError: only with --debug, so that the traceback shows.
+        Exception: any, but only with --debug, so that the traceback shows.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     parser, command = _parser(arguments)
@@ -61,25 +64,43 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.print_help()
         return 0
     _log_to_stderr()
+    # A name that the terminal's encoding lacks must not end the command.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         status = int(command.run(args))
         sys.stdout.flush()  # inside the try, so that a closed pipe is met here
         return status
-    except EdgeemoError as error:
-        if debug:
-            raise
-        print(f"edgeemo: {error}", file=sys.stderr)
-        return REFUSED
-    except KeyboardInterrupt:
-        if debug:
-            raise
-        print("edgeemo: interrupted", file=sys.stderr)
-        return INTERRUPTED
     except BrokenPipeError:
         # The reader left (`edgeemo predict ... | head`). Python flushes stdout once more at exit;
         # pointing it at /dev/null keeps that from printing a second error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except (Exception, KeyboardInterrupt) as error:
+        if debug:
+            raise
+        print(f"edgeemo: {_told(error)}", file=sys.stderr)
+        return INTERRUPTED if isinstance(error, KeyboardInterrupt) else REFUSED
+
+
+def _told(error: BaseException) -> str:
+    """What a user reads of an error: one line, whoever raised it."""
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    if isinstance(error, EdgeemoError):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        names = (error.filename, error.filename2)
+        of = " to ".join(printable(name) for name in names if name is not None)
+        return f"{of}: {error.strerror}" if of else error.strerror
+    if isinstance(error, MemoryError):
+        return "not enough memory; give it less at a time"
+    # A mistake of edgeemo's or of a library: the traceback would tell a user nothing.
+    return (
+        f"{type(error).__name__}: {one_line(error)}; this should not happen: "
+        "please report it with what --debug shows"
+    )
 
 
 def _parser(arguments: Sequence[str]) -> tuple[argparse.ArgumentParser, ModuleType | None]:
@@ -113,11 +134,26 @@ def _parser(arguments: Sequence[str]) -> tuple[argparse.ArgumentParser, ModuleTy
     return parser, module
 
 
+class _OneLine(logging.Formatter):
+    """Names of files and words of libraries reach a terminal without control characters."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record), _LONGEST)
+
+
+class _Stderr(logging.StreamHandler[TextIO]):
+    """Writes to what is standard error now, not to what it was when the first command began."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.stream = sys.stderr
+        super().emit(record)
+
+
 def _log_to_stderr() -> None:
     """Send the logger `edgeemo` to stderr; a program that imports edgeemo decides for itself."""
     logger = logging.getLogger("edgeemo")
     if not logger.handlers:
-        handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("edgeemo: %(message)s"))
+        handler = _Stderr()
+        handler.setFormatter(_OneLine("edgeemo: %(message)s"))
         logger.addHandler(handler)
         logger.setLevel(logging.INFO)

@@ -63,12 +63,14 @@ def whole(judge: Judge, blocks: Iterable[Samples]) -> Iterator[Emotion]:
     """One estimate of all: what `Session.predict` gives; of a long sound by pieces of speech."""
     source = iter(blocks)
     held: list[Samples] = []
+    count = 0
     for block in source:
         held.append(block)
-        if sum(map(len, held)) > HELD_SECONDS * judge.rate:
+        count += len(block)
+        if count > HELD_SECONDS * judge.rate:
             yield _long(judge, held, source)
             return
-    yield judge.predict(np.concatenate(held))
+    yield judge.predict(held[0] if len(held) == 1 else np.concatenate(held))
 
 
 def _long(judge: Judge, held: list[Samples], rest: Iterator[Samples]) -> Emotion:
@@ -185,7 +187,8 @@ def mean(found: Sequence[Emotion], weights: Sequence[float]) -> Emotion:
 
     def average(of: Callable[[Emotion], float | None]) -> float | None:
         known = [(v, w) for e, w in zip(found, weights, strict=True) if (v := of(e)) is not None]
-        return float(np.average(*zip(*known, strict=True))) if known else None
+        values, shares = zip(*known, strict=True) if known else ((), ())
+        return float(np.average(values, weights=shares)) if known else None
 
     classes = {
         name: average(lambda e, name=name: e.classes.get(name)) or 0.0  # type: ignore[misc]

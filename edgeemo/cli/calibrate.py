@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from edgeemo.artifacts.models import DEFAULT
 from edgeemo.cli._labels import add_label_scale
 from edgeemo.errors import BadInput, printable
+from edgeemo.files import check_output
 from edgeemo.session import Session, load
 from edgeemo.types import DIMENSIONS
 
@@ -66,6 +67,7 @@ def run(args: argparse.Namespace) -> int:
     """
     from edgeemo.speech.profile import from_calm, from_labels
 
+    check_output(args.output)
     skipped = 0
     if args.labels is not None:
         if args.paths:

@@ -17,7 +17,7 @@ from edgeemo.errors import BadData, BadInput
 from edgeemo.evaluation import confusion
 from edgeemo.evaluation.confusion import Confusion
 from edgeemo.evaluation.evaluate import Figure, Judged, figures, to_csv, to_svg
-from edgeemo.files import write_text
+from edgeemo.files import check_output, write_text
 from edgeemo.session import Session, load
 from edgeemo.types import SAMPLE_RATE
 
@@ -69,6 +69,9 @@ def run(args: argparse.Namespace) -> int:
         raise BadInput(f"{args.plot}: pictures are written as SVG; name a file that ends in .svg")
     if args.confusion is not None and args.confusion.suffix not in (".svg", ".csv"):
         raise BadInput(f"{args.confusion}: name a file that ends in .svg or .csv")
+    for output in (args.csv, args.plot, args.confusion):
+        if output is not None:
+            check_output(output)
     data = open_dataset(args.path, tuple(args.label_scale))
     session = load(args.model or (FACE_DEFAULT if data.task == "face" else DEFAULT))
     if session.card.task != data.task:

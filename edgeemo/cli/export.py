@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from edgeemo.cli._options import OldName
 from edgeemo.errors import BadInput
+from edgeemo.files import check_output
 
 if TYPE_CHECKING:
     from edgeemo.export import ExportResult
@@ -59,6 +60,8 @@ def run(args: argparse.Namespace) -> int:
     from edgeemo.export.job import check_formats, export, row, text
 
     formats = [name.strip() for name in args.format.split(",") if name.strip()]
+    if args.out is not None:
+        check_output(args.out, folder=True)
     check_formats(formats)  # before the last run is looked for: its message would mislead
     if formats == ["c"] and args.run_folder is not None and not args.run_folder.is_dir():
         return _write_folder(args)

@@ -64,20 +64,35 @@ class Level:
         self._block = max(1, rate // 100)
         self._rest = np.zeros(0, np.float32)
         self._counts = np.zeros(400, np.int64)  # of blocks by dB, from -200 on
+        self._first: NDArray[np.float32] | None = None  # waits: of a short sound it is all
+        self._pushed = False
 
     def push(self, samples: NDArray[np.float32]) -> None:
         """Take samples [n]."""
-        samples = np.concatenate([self._rest, samples])
+        if not self._pushed:
+            self._first, self._pushed = samples, True
+            return
+        self._count_first()
+        self._count(samples)
+
+    def _count_first(self) -> None:
+        first, self._first = self._first, None
+        if first is not None:
+            self._count(first)
+
+    def _count(self, samples: NDArray[np.float32]) -> None:
+        samples = np.concatenate([self._rest, samples]) if len(self._rest) else samples
         blocks = len(samples) // self._block
         self._rest = samples[blocks * self._block :].copy()
         parts = samples[: blocks * self._block].reshape(blocks, self._block)
         with np.errstate(divide="ignore"):
             db = 10 * np.log10(np.einsum("ij,ij->i", parts, parts) / self._block)
-        places = np.clip(np.nan_to_num(db, neginf=-200) + 200, 0, 399).astype(int)
+        places = np.clip(db + 200, 0, 399).astype(np.int64)
         self._counts += np.bincount(places, minlength=400)
 
     def db(self) -> float:
         """Mean power of the loudest quarter, dB of full scale; -200 for silence."""
+        self._count_first()
         above = np.cumsum(self._counts[::-1])[::-1]
         loud = np.minimum(self._counts, np.maximum(0, -(-above[0] // 4) - (above - self._counts)))
         power = 10 ** ((np.arange(400) - 199.5) / 10)
@@ -85,6 +100,11 @@ class Level:
 
     def notice(self) -> str:
         """What a user should know; empty for the level of speech, and for silence."""
+        if self._first is not None:
+            # The loud quarter has at least the mean's power, and at most four times as much.
+            mean = float(self._first @ self._first) / max(1, len(self._first))
+            if 10 ** (LEVELS[0] / 10) <= mean <= 10 ** (LEVELS[1] / 10) / 4:
+                return ""
         db = self.db()
         if db <= -100 or LEVELS[0] <= db <= LEVELS[1]:
             return ""

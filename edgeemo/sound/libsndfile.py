@@ -19,6 +19,7 @@ _MOST_FRAMES = 1 << 36  # 50 days at 16 kHz; what promises more knows nothing
 _STREAMED = 0x7FF00000  # bytes; writers into a pipe put at least this into a WAV's head
 _WIDTHS = {"PCM_U8": 1, "PCM_S8": 1, "ULAW": 1, "ALAW": 1, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4}
 _TAIL = 1 << 16
+_SMALL = 1 << 21  # bytes
 
 
 class _Endless(io.RawIOBase):
@@ -34,7 +35,9 @@ class _Endless(io.RawIOBase):
         self._file = file
         self.size = file.seek(0, io.SEEK_END)
         file.seek(0)
-        self._end = self.size if file.read(4) == b"OggS" else _ENDLESS
+        # A small file is read in one go: libsndfile asks for some bytes at a time.
+        self._data = file.read(self.size if self.size <= _SMALL else 4)
+        self._end = self.size if self._data.startswith(b"OggS") else _ENDLESS
         self.at = 0
 
     def readable(self) -> bool:
@@ -56,6 +59,11 @@ class _Endless(io.RawIOBase):
         at = from_end if from_end >= 0 else self.at
         if at >= self.size:
             return 0
+        if self.size <= _SMALL:
+            part = self._data[at : at + len(buffer)]
+            buffer[: len(part)] = part
+            self.at += len(part)
+            return len(part)
         self._file.seek(at)
         count = self._file.readinto(buffer)  # type: ignore[attr-defined]
         self.at += count
@@ -93,6 +101,8 @@ class SndfileDecoder:
             raise BadInput(f"{name}: cannot be read as sound ({_why(error)})") from None
         self.rate, self.channels = int(self._sound.samplerate), int(self._sound.channels)
         self._mp3 = self._sound.format in ("MP3", "MPEG")
+        self._coded = self._sound.format not in ("WAV", "AIFF", "AU", "W64")
+        self._endings = self._mp3 or self._sound.format in ("OGG", "W64")
         self.promised = self._promise()
         most = max(1, _BLOCK // self.channels)
         # A short file needs no long block; one frame more than promised shows that it has ended.
@@ -110,6 +120,8 @@ class SndfileDecoder:
         while going:
             block, going = self._read()
             count += len(block)
+            # Beside MP3 a kept promise is the end; a further read would only say so.
+            going = going and (self._mp3 or count != self.promised)
             if len(block):
                 yield block
         if count == 0 and self.promised == 0:  # a writer that never came back to tell the length
@@ -117,12 +129,14 @@ class SndfileDecoder:
         short = self.promised is not None and count < self.promised
         if self._mp3 and self._file.at < self._file.size - 4096:  # a tag may remain
             self.broken = True
-        self.cut = not short and _cut(self._source, self._file.size)
+        self.cut = not short and self._endings and _cut(self._source, self._file.size)
 
     def _read(self) -> tuple[NDArray[np.float32], bool]:
         """The next block, and whether another may follow."""
         # soundfile drops what came before an error; NaN marks what was not written.
-        block = np.full((self._frames, self.channels), np.nan, np.float32)
+        block = np.empty((self._frames, self.channels), np.float32)
+        if self._coded:
+            block.fill(np.nan)
         try:
             with quiet() if self._mp3 else nullcontext():
                 read = self._sound.read(out=block)

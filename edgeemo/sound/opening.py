@@ -43,8 +43,9 @@ def open_binary(
         mode = os.stat(source).st_mode  # noqa: PTH116  # takes names that do not decode
         if stat.S_ISDIR(mode):
             raise BadInput(f"{name}: a folder, no such file; give the path of a {what} file")
-        file: BinaryIO = stack.enter_context(open(source, "rb"))  # noqa: PTH123, SIM115
-        return file if stat.S_ISREG(mode) else _copy(file, stack)
+        # Whoever reads takes large pieces: a buffer would be one more copy.
+        file: Any = stack.enter_context(open(source, "rb", buffering=0))  # noqa: PTH123, SIM115
+        return cast(BinaryIO, file) if stat.S_ISREG(mode) else _copy(file, stack)
     except FileNotFoundError:
         raise BadInput(f"{name}: no such file; give the path of a {what} file") from None
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name

@@ -62,20 +62,32 @@ class SpeechSegments:
         self._samples += len(samples)
         ended: list[Stretch] = []
         block = self._gate.block
-        for number in np.flatnonzero(answers) + self._blocks:
-            at = int(number) * block
-            if self._first >= 0 and at - self._last > self._pause:
+        speech = (np.flatnonzero(answers) + self._blocks) * block
+        # Runs of blocks without a long pause: few, where blocks are many.
+        breaks = np.flatnonzero(np.diff(speech) > self._pause + block) + 1
+        for run in np.split(speech, breaks) if len(speech) else ():
+            if self._first >= 0 and run[0] - self._last > self._pause:
                 ended += self._stretch()
-            if self._first < 0:
-                self._first, self._speech = at, 0
-            self._last = at + block
-            self._speech += block
-            if self._last - self.begun >= self._longest:
-                ended.append((self.begun, self._last))
-                self._first, self._speech, self._cut = self._last, 0, True
+            ended += self._extend(run + block)
         self._blocks += len(answers)
         if self._first >= 0 and self._samples - self._last > self._pause:
             ended += self._stretch()
+        return ended
+
+    def _extend(self, ends: NDArray[np.int_]) -> list[Stretch]:
+        """Take the ends of further blocks of speech; cut what becomes too long."""
+        ended: list[Stretch] = []
+        block = self._gate.block
+        while len(ends):
+            if self._first < 0:
+                self._first, self._speech = int(ends[0]) - block, 0
+            most = self.begun + self._longest
+            count = len(ends) if ends[-1] < most else int(np.searchsorted(ends, most)) + 1
+            self._last, self._speech = int(ends[count - 1]), self._speech + count * block
+            if self._last >= most:
+                ended.append((self.begun, self._last))
+                self._first, self._speech, self._cut = self._last, 0, True
+            ends = ends[count:]
         return ended
 
     @property
@@ -110,6 +122,8 @@ def only_speech(clip: NDArray[Any], rate: int, gate: Gate) -> NDArray[Any]:
         gate: as for `find_speech`.
     """
     stretches = find_speech(as_float(clip), rate, gate)
+    if stretches == [(0, len(clip))]:
+        return clip
     return np.concatenate([clip[:0], *(clip[start:end] for start, end in stretches)])
 
 

@@ -49,6 +49,10 @@ def is_video(data: bytes) -> bool:
     return stream or avi or data.startswith(_STARTS)
 
 
+class NoPictures(BadInput):
+    """A container in which no video track can be opened; it may hold sound."""
+
+
 class Capture:
     """OpenCV's reader of a video file; what is no video is refused before a decoder sees it.
 
@@ -60,7 +64,8 @@ class Capture:
         """Open the file, or standard input for "-".
 
         Raises:
-            BadInput: no such file, not a video, or no pictures in it.
+            BadInput: no such file, or not a video.
+            NoPictures: a container without a video track, or a damaged one.
             MissingExtra: OpenCV is not installed (extra "vision").
         """
         name = printable(path)
@@ -82,7 +87,7 @@ class Capture:
                 self._capture: Any = cv2.VideoCapture(opened, cv2.CAP_FFMPEG)
             stack.callback(self._capture.release)
             if not self._capture.isOpened():
-                raise BadInput(
+                raise NoPictures(
                     f"{name}: cannot be read as video; it holds no pictures or is damaged"
                 )
             self._stack = stack.pop_all()

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from edgeemo.files import confined, replacing, write_text
+from edgeemo.errors import BadInput
+from edgeemo.files import check_output, confined, replacing, write_text
 
 
 @pytest.mark.parametrize("name", ["a.wav", "b/a.wav", "./b//a.wav", "..a", "b..c/d", "é 語.wav"])
@@ -64,3 +65,27 @@ def test_an_error_leaves_the_old_file(tmp_path: Path) -> None:
         temporary.write_text("half")
         raise KeyError
     assert path.read_text() == "old" and [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_outputs_are_checked_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for path, says in (
+        (tmp_path, "is a folder; name a file"),
+        (tmp_path / "file" / "x.csv", "is a file; name another place"),
+        (tmp_path / ("x" * 300), "has 300 characters; expected at most 240"),
+        (tmp_path / "a\0b", "cannot be written"),
+    ):
+        with pytest.raises(BadInput, match=says):
+            check_output(path)
+    with pytest.raises(BadInput, match="is a file"):
+        check_output(tmp_path / "file", folder=True)
+    check_output(tmp_path / "new" / "folder" / "x.csv")
+    check_output(tmp_path / "new", folder=True)
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_an_output_without_rights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root may write everywhere, so the system's answer is given by hand."""
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with pytest.raises(BadInput, match="no rights to write there"):
+        check_output(tmp_path / "x.csv")

@@ -61,10 +61,42 @@ def test_ctrl_c_is_130(
     assert capsys.readouterr().err == "edgeemo: interrupted\n"
 
 
-def test_an_unexpected_error_is_not_swallowed(failing_doctor: list[BaseException]) -> None:
-    failing_doctor.append(ZeroDivisionError("a mistake in edgeemo itself"))
-    with pytest.raises(ZeroDivisionError):
-        cli.main(["doctor"])
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (ZeroDivisionError("a mistake\n\x1b[31mof ours"), "ZeroDivisionError: a mistake"),
+        (OSError(28, "No space left on device", "/a/b\x1b"), "/a/b\\x1b: No space left on device"),
+        (PermissionError(13, "Permission denied", b"x\xff"), "Permission denied"),
+        (MemoryError(), "not enough memory"),
+        (RecursionError("deep"), "RecursionError: deep"),
+        (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "bad"), "UnicodeDecodeError"),
+    ],
+)
+def test_whatever_is_raised_is_one_line_and_2(
+    failing_doctor: list[BaseException],
+    capsys: pytest.CaptureFixture[str],
+    error: BaseException,
+    says: str,
+) -> None:
+    failing_doctor.append(error)
+    assert cli.main(["doctor"]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and says in err and err.count("\n") == 1 and err[:-1].isprintable()
+    with pytest.raises(type(error)):
+        cli.main(["--debug", "doctor"])
+
+
+def test_what_is_logged_is_printable(
+    failing_doctor: list[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a process of its own, for pytest has handlers of its own."""
+    code = (
+        "import logging, sys; from edgeemo.cli import doctor, main\n"
+        "doctor.run = lambda args: logging.getLogger('edgeemo').warning('a\\x1b[31m\\nb') or 0\n"
+        "sys.exit(main(['doctor']))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stderr == "edgeemo: a\\x1b[31m b\n"
 
 
 def test_a_real_error_of_a_process(tmp_path: Path) -> None:

@@ -80,10 +80,7 @@ def test_a_turned_picture_comes_upright() -> None:
         (b"BM" + bytes(60), "0 x 0 pixels"),
         (b"BM", "cut short"),
         (b"RIFF\x10\0\0\0WEBPVP8X", "cut short"),
-        (
-            b"GIF89a" + bytes(20),
-            "is a GIF picture; expected JPEG, PNG, WebP or BMP; save",
-        ),
+        (b"GIF89a" + bytes(20), "is a GIF picture; expected JPEG, PNG, WebP or BMP; save"),
         (b"", "is an empty file"),
     ],
 )

@@ -1,0 +1,132 @@
+"""Files read by several processes; rows come in the order of the files.
+
+A worker is `python -m edgeemo.cli._workers`: a line of JSON with the options, then a line for each
+file; it answers each with one line. A process that dies takes one file with it, and is replaced.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict
+
+from edgeemo.cli._predictor import Options, Predictor, Row, text_of
+from edgeemo.errors import EdgeemoError, one_line
+from edgeemo.inputs import Input
+
+_AHEAD = 8  # files a worker that are asked for before their rows are wanted
+
+
+def rows_of(
+    files: Iterable[Input], options: Options, jobs: int
+) -> Iterator[tuple[Input, list[Row]]]:
+    """The rows of each file, in the order of the files.
+
+    Args:
+        files: what to read.
+        options: as for `Predictor`.
+        jobs: processes.
+
+    Raises:
+        EdgeemoError: a model or a package is at fault, not a file.
+    """
+    pool = _Pool(options)
+    waiting: deque[tuple[Input, Future[list[Row]]]] = deque()
+    with ThreadPoolExecutor(jobs) as threads:
+        try:
+            for file in files:
+                waiting.append((file, threads.submit(pool.rows, file)))
+                if len(waiting) >= jobs * _AHEAD:
+                    first, future = waiting.popleft()
+                    yield first, future.result()
+            while waiting:
+                first, future = waiting.popleft()
+                yield first, future.result()
+        finally:
+            threads.shutdown(wait=False, cancel_futures=True)
+            pool.close()
+
+
+class _Pool:
+    """A process for each thread that asks."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._mine = threading.local()
+        self._all: list[subprocess.Popen[str]] = []
+
+    def rows(self, file: Input) -> list[Row]:
+        """Ask the thread's worker."""
+        worker = self._worker()
+        assert worker.stdin is not None and worker.stdout is not None
+        answer = ""
+        try:
+            worker.stdin.write(json.dumps(asdict(file)) + "\n")
+            worker.stdin.flush()
+            answer = worker.stdout.readline()
+        except (OSError, ValueError):
+            pass  # it died; the answer is empty
+        if not answer.endswith("\n"):
+            self._mine.worker = None
+            how = worker.wait()
+            reason = f"signal {-how}" if how < 0 else f"exit status {how}"
+            error = f"the process that read it ended ({reason})"
+            return [{"path": text_of(file.path), "error": error}]
+        found = json.loads(answer)
+        if isinstance(found, str):
+            raise EdgeemoError(found)
+        rows: list[Row] = found
+        return rows
+
+    def _worker(self) -> subprocess.Popen[str]:
+        worker: subprocess.Popen[str] | None = getattr(self._mine, "worker", None)
+        if worker is None:
+            command = [sys.executable, "-m", "edgeemo.cli._workers"]
+            worker = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="ascii"
+            )
+            assert worker.stdin is not None
+            worker.stdin.write(json.dumps(asdict(self._options)) + "\n")
+            self._mine.worker = worker
+            self._all.append(worker)
+        return worker
+
+    def close(self) -> None:
+        """End all processes."""
+        for worker in self._all:
+            if worker.stdin is not None:
+                worker.terminate()
+                worker.wait()
+                for pipe in (worker.stdin, worker.stdout):
+                    try:
+                        if pipe is not None:
+                            pipe.close()
+                    except OSError:  # what was not sent to a process that has ended
+                        continue
+
+
+def _work() -> None:
+    """Answer files until standard input ends."""
+    answers = os.fdopen(os.dup(1), "w", encoding="ascii")
+    os.dup2(2, 1)  # what libraries print is no answer
+    asked = iter(sys.stdin)
+    predictor: Predictor | None = None
+    options = Options(**json.loads(next(asked)))
+    for line in asked:
+        try:
+            predictor = predictor or Predictor(options)
+            answer: list[Row] | str = [*predictor.rows(Input(**json.loads(line)))]
+        except EdgeemoError as error:
+            answer = str(error) or one_line(error)
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+
+
+if __name__ == "__main__":
+    _work()
