@@ -47,8 +47,8 @@ class Table:
         sure = f"{row['confidence']:.2f}{'?' if row['confidence'] < LOW else ''}"
         if row.get("speech") is False:
             label, sure = "no speech", "-"
-        numbers = (row[dimension] for dimension in ("arousal", "dominance", "valence"))
-        return f"{head}{_cells(*numbers, label, sure)}  {name}{_place(row)}"
+        cells = _cells(row["arousal"], row["dominance"], row["valence"], label, sure)
+        return f"{head}{cells}  {name}{_place(row)}"
 
 
 def _cells(

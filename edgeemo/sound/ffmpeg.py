@@ -78,7 +78,8 @@ class FfmpegDecoder:
             if len(head) < _AU or head[:4] != b".snd":
                 self._process.wait()
                 raise self._refusal()
-            skip, _, _, self.rate, self.channels = np.frombuffer(head[4:], ">u4").tolist()
+            skip, _, _, rate, channels = np.frombuffer(head[4:], ">u4").tolist()
+            self.rate, self.channels = int(rate), int(channels)
             self._out.read(skip - _AU)
         except BaseException:
             self.close()
@@ -120,7 +121,7 @@ class FfmpegDecoder:
         if film or guess or found is None:
             return None
         seconds = int(found[1]) * 3600 + int(found[2]) * 60 + float(found[3])
-        return round(seconds * self.rate)
+        return int(seconds * self.rate)
 
     def _refusal(self) -> BadInput:
         lines = self._lines()

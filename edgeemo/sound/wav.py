@@ -71,15 +71,16 @@ def open_wav(file: BinaryIO, head: bytes) -> WavDecoder | None:
     """
     if head[:4] != b"RIFF" or head[8:12] != b"WAVE":
         return None
-    at, found = 12, None
+    at, kind, rate, channels = 12, "", 0, 0
     while at + 8 <= len(head):
         name, size = head[at : at + 4], struct.unpack_from("<I", head, at + 4)[0]
         if name == b"fmt " and size >= 16 and at + 24 <= len(head):
             code, channels, rate, _, _, bits = struct.unpack_from("<HHIIHH", head, at + 8)
-            found = _FORMATS.get((code, bits)), rate, channels
+            kind = _FORMATS.get((code, bits), "")
         if name == b"data":
-            if found is None or found[0] is None or not found[2] or not size:
+            if not kind or not channels or not size:
                 return None
-            return WavDecoder(file, *found, at + 8, None if size >= _STREAMED else size)
+            length = None if size >= _STREAMED else size
+            return WavDecoder(file, kind, rate, channels, at + 8, length)
         at += 8 + size + size % 2
     return None

@@ -42,7 +42,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, streams: dict[str, ExportRe
     for backend in ("onnx", "tflite"):
         for name, target in (("wav2small-stream", "model"), ("efficientnet-lite0-face", "face")):
             shutil.copy(resolve(name, backend), made / f"{target}.{backend}")
-        shutil.copy(streams[f"{backend}-hop"].path, made / f"step.{backend}")
+        shutil.copy(streams[f"{backend}-step"].path, made / f"step.{backend}")
     sound = read_audio(sorted(need("speech").rglob("*.flac"))[0])
     with wave.open(str(made / "clip.wav"), "wb") as file:
         file.setnchannels(1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import subprocess
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -187,3 +188,63 @@ def test_evaluate_faces_by_label(face_artifact: Path, tmp_path: Path, capsys: Ca
         == 2
     )
     assert "name a file that ends in .svg or .csv" in capsys.readouterr().err
+
+
+@pytest.fixture
+def clip(speech_files: list[Path]) -> Path:
+    if shutil.which("ffmpeg") is None:
+        pytest.skip("ffmpeg is not installed; .ci/run installs it")
+    return speech_files[0]
+
+
+def test_a_film_gives_its_faces_and_its_voice(clip: Path, tmp_path: Path, capsys: Capture) -> None:
+    picture = LONDON / "001_happiness.jpg"
+    made = ["ffmpeg", "-v", "error", "-loop", "1", "-t", "2", "-i", picture, "-i", clip]
+    subprocess.run([*made, "-vf", "scale=320:-2", "-r", "5", tmp_path / "a.mp4"], check=True)
+    status, rows = predicted(capsys, tmp_path / "a.mp4")
+    assert status == 0
+    assert [row.get("voice", False) for row in rows] == [False] * (len(rows) - 1) + [True]
+    assert rows[0]["face"] == 1 and "face" not in rows[-1]
+    (sound,) = predicted(capsys, clip)[1]
+    for dimension in ("arousal", "dominance", "valence"):
+        assert rows[-1][dimension] == pytest.approx(sound[dimension], abs=0.1)
+    # A model of speech judges the voice alone, one of faces the faces.
+    (voice,) = predicted(capsys, tmp_path / "a.mp4", "--model", "wav2small-stream")[1]
+    assert "face" not in voice and voice["arousal"] == rows[-1]["arousal"]
+
+
+@pytest.mark.parametrize("ending", ["mp4", "webm", "mkv", "m4a", "3gp"])
+def test_a_container_with_sound_alone_is_sound(
+    clip: Path, tmp_path: Path, capsys: Capture, ending: str
+) -> None:
+    how = ["-ar", "44100", "-c:a", "aac"] if ending == "3gp" else []
+    subprocess.run(
+        ["ffmpeg", "-v", "error", "-i", clip, *how, tmp_path / f"a.{ending}"], check=True
+    )
+    status, (row,) = predicted(capsys, tmp_path)
+    assert status == 0 and row["arousal"] is not None and "face" not in row
+
+
+@pytest.mark.parametrize("ending", ["ts", "flv", "wmv", "avi"])
+def test_further_videos_are_read(
+    face_artifact: Path, tmp_path: Path, capsys: Capture, ending: str, clip: Path
+) -> None:
+    made = ["ffmpeg", "-v", "error", "-i", DATA / "video" / "grid_pwij3p.mpg", "-an", "-t", "0.5"]
+    strange = tmp_path / f"a%d\udcff.{ending}"
+    subprocess.run([*made, tmp_path / f"a.{ending}"], check=True)
+    (tmp_path / f"a.{ending}").rename(strange)
+    status, rows = predicted(capsys, tmp_path, "--model", face_artifact)
+    assert status == 0 and rows[0]["face"] == 1
+
+
+def test_decoders_of_pictures_keep_stderr_clean(
+    face_artifact: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    data = bytearray((LONDON / "001_happiness.jpg").read_bytes())
+    data[9000:9400] = bytes(400)
+    (tmp_path / "a.jpg").write_bytes(data)
+    film = bytearray((DATA / "video" / "grid_pwij3p.mpg").read_bytes())
+    film[60000:62000] = bytes(2000)
+    (tmp_path / "b.mpg").write_bytes(film)
+    cli.main(["predict", str(tmp_path), "--model", str(face_artifact), "--json"])
+    assert capfd.readouterr().err == ""

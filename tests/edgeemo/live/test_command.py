@@ -185,6 +185,23 @@ def test_views_show_names_and_json_the_path(clip: Path, tmp_path: Path, capsys: 
         assert first["path"] == str(path)
 
 
+def test_any_container_stands_in_for_the_microphone(
+    clip: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    if shutil.which("ffmpeg") is None:
+        pytest.skip("ffmpeg is not installed; .ci/run installs it")
+    made = ["ffmpeg", "-v", "error", "-i", clip, "-c:a", "flac", tmp_path / "a.mka"]
+    subprocess.run(made, check=True)
+    want = [row | {"path": ""} for row in fast(capsys, "--wav", clip)]
+    assert [row | {"path": ""} for row in fast(capsys, "--wav", tmp_path / "a.mka")] == want
+
+
+def test_a_playlist_is_refused(tmp_path: Path, capsys: Capture) -> None:
+    (tmp_path / "a.mp4").write_text("ffconcat version 1.0\nfile 'b.mp4'\n")
+    assert cli.main(["live", "--fast", "--json", "--video", str(tmp_path / "a.mp4")]) == 2
+    assert "is a playlist, not a video" in capsys.readouterr().err
+
+
 def test_a_recording_is_what_was_heard(clip: Path, tmp_path: Path, capsys: Capture) -> None:
     folder = tmp_path / "new" / "folder"
     found = fast(capsys, "--wav", clip, "--record", folder)
