@@ -13,6 +13,7 @@ from edgeemo.compress.recipes import SCHEMA, DistillConfig, Recipe, StudentConfi
 from edgeemo.compress.students import Student, StudentOutput, register_student, time_mask
 from edgeemo.compress.teachers.base import TeacherOutput
 from edgeemo.features import SPECS, log_mel
+from tests.compress.faces import write_table
 
 
 class Ear:
@@ -94,3 +95,9 @@ class Probe(Student):
         return StudentOutput(
             self.adv(pooled), self.classes(pooled), pooled, x.transpose(1, 2), lengths // 4
         )
+
+
+@pytest.fixture(scope="session")
+def face_table(tmp_path_factory):
+    """A folder of two Parquet tables of faces."""
+    return write_table(tmp_path_factory.mktemp("faces"))

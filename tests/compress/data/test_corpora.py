@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 
 from edgeemo.compress.data import Clip, open_dataset
 from edgeemo.errors import BadData
+from tests.compress.data.facts import facts
 
 
 def by_id(path: Path) -> dict[str, Clip]:
     return {clip.id: clip for clip in open_dataset(path)}
-
-
-def facts(clip: Clip) -> tuple[str | None, ...]:
-    return clip.speaker, clip.sex, clip.language, clip.text_id, clip.emotion
 
 
 def test_ravdess(tmp_path: Path, place) -> None:
@@ -114,20 +110,6 @@ def test_one_rating_has_no_spread(tmp_path: Path, place) -> None:
     (tmp_path / "emotale" / "annotations.csv").write_text(table)
     (clip,) = open_dataset(tmp_path / "emotale")
     assert clip.dimensions == pytest.approx((0.75, 0.75, 0.125)) and clip.dimensions_sd is None
-    clip = next(iter(open_dataset(iemocap(tmp_path / "iemocap", _one_evaluator(IEMOCAP)))))
-    assert clip.dimensions is not None and clip.dimensions_sd is None
-    (tmp_path / "msp" / "Labels").mkdir(parents=True)
-    (tmp_path / "msp" / "Labels" / "labels_consensus.csv").write_text(MSP)
-    details = {k: dict(list(v.items())[:1]) for k, v in MSP_DETAILS.items()}
-    (tmp_path / "msp" / "Labels" / "labels_detailed.json").write_text(json.dumps(details))
-    clip = next(iter(open_dataset(tmp_path / "msp")))
-    assert clip.dimensions is not None and clip.dimensions_sd is None
-
-
-def _one_evaluator(text: str) -> str:
-    lines = text.splitlines(keepends=True)
-    first = next(i for i, line in enumerate(lines) if line.startswith("A-"))
-    return "".join(x for i, x in enumerate(lines) if not x.startswith("A-") or i == first)
 
 
 @pytest.mark.parametrize(
@@ -180,162 +162,3 @@ def test_tess(tmp_path: Path, place) -> None:
 def test_one_foreign_file_makes_a_folder_plain(tmp_path: Path, place) -> None:
     place("a/03-01-02-01-01-01-01.wav", "a/mine.wav")
     assert {clip.emotion for clip in open_dataset(tmp_path)} == {None}
-
-
-MSP = """\
-FileName,EmoClass,EmoAct,EmoVal,EmoDom,SpkrID,Gender,Split_Set
-MSP-PODCAST_0001_0008.wav,N,2.2,4.0,2.6,30,Male,Test1
-MSP-PODCAST_0002_0011.wav,X,7.0,1.0,4.0,Unknown,Female,Train
-MSP-PODCAST_0002_0012.wav,O,4.0,4.0,4.0,Unknown,Unknown,Train
-"""
-MSP_DETAILS = {
-    "MSP-PODCAST_0001_0008.wav": {
-        "WORKER00000001": {
-            "EmoClass_Major": "Neutral",
-            "EmoClass_Second": "Neutral,Concerned",
-            "EmoAct": "2",
-            "EmoDom": "3",
-            "EmoVal": "4",
-        },
-        "WORKER00000002": {
-            "EmoClass_Major": "Contempt",
-            "EmoClass_Second": "Angry",
-            "EmoAct": "3",
-            "EmoDom": "3",
-            "EmoVal": "4",
-        },
-    },
-    "MSP-PODCAST_0002_0011.wav": {
-        "WORKER00000001": {"EmoClass_Major": "Angry", "EmoAct": "7", "EmoDom": "4", "EmoVal": "1"},
-        "WORKER00000003": {"EmoClass_Major": "Sad", "EmoAct": "7", "EmoDom": "4", "EmoVal": "1"},
-        "WORKER00000004": {
-            "EmoClass_Major": "Other-Annoyed",
-            "EmoAct": "7",
-            "EmoDom": "4",
-            "EmoVal": "1",
-        },
-    },
-}
-
-
-@pytest.mark.parametrize("details", ["json", "csv"])
-def test_msp_podcast(tmp_path: Path, place, details: str) -> None:
-    place("Audios/MSP-PODCAST_0001_0008.wav")
-    (tmp_path / "Labels").mkdir()
-    (tmp_path / "Labels" / "labels_consensus.csv").write_text(MSP)
-    if details == "json":
-        (tmp_path / "Labels" / "labels_detailed.json").write_text(json.dumps(MSP_DETAILS))
-    else:
-        columns = ("EmoClass_Major", "EmoAct", "EmoDom", "EmoVal")
-        rows = ["FileName,Worker," + ",".join(columns)]
-        for name, workers in MSP_DETAILS.items():
-            rows += [",".join([name, w, *(r[c] for c in columns)]) for w, r in workers.items()]
-        (tmp_path / "Labels" / "labels_detailed.csv").write_text("\n".join(rows) + "\n")
-    neutral, disputed, other = open_dataset(tmp_path)
-    assert neutral.id == "Audios/MSP-PODCAST_0001_0008.wav"
-    assert len(neutral.samples()) > 0
-    assert facts(neutral) == ("msp_podcast/30", "M", "en", None, "neutral")
-    assert neutral.dimensions == pytest.approx(
-        (1.2 / 6, 1.6 / 6, 0.5)
-    )  # arousal, dominance, valence
-    assert neutral.dimensions_sd == pytest.approx((0.5 / 6, 0, 0))
-    assert neutral.votes == {"neutral": 0.5, "contempt": 0.5}
-    assert neutral.tags == {"Split_Set": "Test1"}
-    assert facts(disputed)[:2] == ("msp_podcast/podcast-0002", "F")
-    assert (disputed.emotion, disputed.votes) == ("no agreement", {"sadness": 0.5, "anger": 0.5})
-    assert disputed.other == pytest.approx(1 / 3)
-    assert disputed.dimensions == (1.0, 0.5, 0.0)
-    assert (other.emotion, other.votes, other.other, other.sex) == ("other", None, 1.0, None)
-
-
-@pytest.mark.parametrize(
-    ("consensus", "details", "says"),
-    [
-        (
-            MSP.replace("2.2", "0.2"),
-            "{}",
-            "labels_consensus.csv:2: EmoAct is '0.2'; expected a number 1 to 7",
-        ),
-        (MSP.replace(",N,", ",Q,"), "{}", "labels_consensus.csv:2: EmoClass is 'Q'"),
-        (MSP.replace("EmoVal", "Valence"), "{}", "column 'EmoVal' is missing"),
-        (MSP.replace("MSP-PODCAST_0001", "../0001"), "{}", "labels_consensus.csv:2: path"),
-        (MSP, "[]", "labels_detailed.json: expected an object"),
-        (MSP, "{", "labels_detailed.json is not JSON"),
-        (MSP, '{"a.wav": {"W1": {}}}', "a.wav: W1: EmoClass_Major is missing"),
-        (
-            MSP,
-            '{"MSP-PODCAST_0001_0008.wav": {"W1": {"EmoClass_Major": "Vexed"}}}',
-            "MSP-PODCAST_0001_0008.wav: W1: EmoClass_Major is 'Vexed'",
-        ),
-    ],
-)
-def test_msp_podcast_faults(tmp_path: Path, consensus: str, details: str, says: str) -> None:
-    (tmp_path / "Labels").mkdir()
-    (tmp_path / "Labels" / "labels_consensus.csv").write_text(consensus)
-    (tmp_path / "Labels" / "labels_detailed.json").write_text(details)
-    with pytest.raises(BadData, match=says):
-        open_dataset(tmp_path)
-
-
-IEMOCAP = """\
-% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]
-
-[6.2901 - 8.2357]\tSes01F_impro01_F000\tneu\t[2.5000, 2.0000, 4.0000]
-C-E2:\tNeutral;\t()
-C-E3:\tFrustration; Anger;\t()
-C-E4:\tExcited;\t(amused)
-C-F1:\tSadness;\t(curious)
-A-E3:\tval 3; act 2; dom  4;\t()
-A-E4:\tval 2; act 2; dom  4;\t(mildly aggravated but staying polite, attitude)
-A-F1:\tval 3; act 2; dom  1;\t()
-
-[10.0100 - 11.3925]\tSes01F_impro01_M001\txxx\t[5.5000, 1.0000, 5.0000]
-C-E2:\tNeutral state;\t()
-A-E3:\tval ; act 1; dom  ;\t()
-
-"""
-
-
-def iemocap(folder: Path, text: str) -> Path:
-    path = folder / "Session1" / "dialog" / "EmoEvaluation" / "Ses01F_impro01.txt"
-    path.parent.mkdir(parents=True)
-    path.write_bytes(text.encode("latin-1"))
-    (path.parent / "._Ses01F_impro01.txt").write_bytes(b"\x00\x05\x16\x07[")
-    (path.parent / "Categorical").mkdir()
-    return folder
-
-
-def test_iemocap(tmp_path: Path, place) -> None:
-    place("Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_F000.wav")
-    first, second = open_dataset(iemocap(tmp_path, IEMOCAP.replace("amused", "amus\xe9")))
-    assert first.id == "Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_F000.wav"
-    assert len(first.samples()) > 0
-    assert facts(first) == ("iemocap/Ses01F", "F", "en", None, "neutral")
-    # The file's order is valence 2.5, activation 2, dominance 4; ours arousal, dominance, valence.
-    assert first.dimensions == pytest.approx((0.25, 0.75, 0.375))
-    assert first.dimensions_sd == pytest.approx((0, 0, 0.125))
-    # Three evaluators; one of them parted his vote between anger and a word without a class.
-    assert first.votes == pytest.approx({"neutral": 0.4, "happiness": 0.4, "anger": 0.2})
-    assert first.other == pytest.approx(1 / 6)
-    assert first.seconds == pytest.approx(1.9456)
-    assert facts(second) == ("iemocap/Ses01M", "M", "en", None, "no agreement")
-    assert second.dimensions == (0.0, 1.0, 1.0) and second.dimensions_sd is None
-    assert first.group == second.group == "iemocap/Ses01"
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "says"),
-    [
-        ("\tneu\t", "\tabc\t", r"Ses01F_impro01.txt:3: emotion is 'abc'"),
-        ("2.0000, 4.0000", "2.0000", r":3: 2 attributes"),
-        ("2.0000, 4.0000", "2.0000, 7.0", r":3: attribute is ' 7.0'"),
-        ("[6.2901 - ", "[6.2901 ", r":3: .*expected \[start - end\]"),
-        ("Ses01F_impro01_F000", "F000", r":3: name is 'F000'"),
-        ("C-E2:\tNeutral;", "C-E2:\tGlum;", r":4: category is 'Glum'"),
-        ("val 3; act 2; dom  4", "val 9; act 2; dom  4", r":8: val is '9'"),
-    ],
-)
-def test_iemocap_faults(tmp_path: Path, old: str, new: str, says: str) -> None:
-    assert old in IEMOCAP
-    with pytest.raises(BadData, match=says):
-        open_dataset(iemocap(tmp_path, IEMOCAP.replace(old, new, 1)))

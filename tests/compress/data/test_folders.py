@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from edgeemo.compress.data import Clip, DataSet, Span, open_dataset, shard_of
-from edgeemo.errors import BadData, BadInput
+from edgeemo.compress.data import open_dataset
+from edgeemo.errors import BadData
 
 
 def test_plain_folder_takes_speakers_from_folders(
@@ -66,26 +66,6 @@ def test_nothing_to_open(tmp_path: Path) -> None:
     (tmp_path / "a.zip").write_bytes(b"PK")
     with pytest.raises(BadData, match="is a file; expected a folder"):
         open_dataset(tmp_path / "a.zip")
-
-
-def test_ids_are_unique_and_votes_are_shares() -> None:
-    clip = Clip("a", "c", "c/1", Span(Path("a")))
-    with pytest.raises(BadData, match="two clips are called 'a'"):
-        DataSet("d", (clip, clip))
-    for votes in ({"anger": 0.5}, {"boredom": 1.0}):
-        with pytest.raises(BadData, match="no shares over CLASSES"):
-            Clip("a", "c", "c/1", Span(Path("a")), votes=votes)
-    assert hash(Clip("a", "c", "c/1", Span(Path("a")), votes={"anger": 1.0})) is not None
-
-
-@pytest.mark.parametrize("world", [1, 2, 3, 7])
-def test_ranks_share_all_clips(world: int) -> None:
-    parts = [shard_of(range(20), rank, world) for rank in range(world)]
-    assert sorted(x for part in parts for x in part) == list(range(20))
-    assert max(map(len, parts)) - min(map(len, parts)) <= 1
-    for rank in (-1, world):
-        with pytest.raises(BadInput, match=f"rank {rank} of {world}"):
-            shard_of(range(20), rank, world)
 
 
 def test_research_corpora_open_as_their_page_says(corpora: Path) -> None:

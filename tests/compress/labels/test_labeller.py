@@ -1,14 +1,21 @@
+"""Labels of a teacher: made once, found again, and only what changed is made anew."""
+
 import logging
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
+from edgeemo.compress.data import open_dataset
 from edgeemo.compress.data.clips import Clip, Span
 from edgeemo.compress.labels.labeller import SHARD, Labeller, downsample_tokens
 from edgeemo.compress.recipes import AugmentConfig, TeacherConfig
+from edgeemo.compress.students import make_student
+from edgeemo.compress.train.batches import Batches
 from edgeemo.errors import BadData
 from edgeemo.features import SPECS, log_mel
+from tests.compress.faces import RECIPE, SMALL, Eye
 
 SPEC = SPECS["logmel40"]
 
@@ -28,7 +35,7 @@ def test_rows_hold_what_teacher_and_front_end_say(rows, some_clips, ear):
     assert not np.allclose(rows.dimensions[0], rows.dimensions[1], atol=1e-3)
 
 
-def test_humans_have_not_heard_mixtures(tmp_path, recipe, some_clips, ear):
+def test_mixtures_have_no_annotations(tmp_path, recipe, some_clips, ear):
     mixing = replace(recipe, augment=AugmentConfig(mixup_p=1.0))
     rows = Labeller(ear(), SPEC, mixing, tmp_path).label(some_clips[:20], copies=2)
     emotional = np.array([c.votes is not None for c in rows.clips])
@@ -89,7 +96,7 @@ def test_an_interrupted_labelling_goes_on(tmp_path, recipe, some_clips, ear, mon
 def test_a_damaged_shard_is_made_again(tmp_path, recipe, some_clips, ear, caplog):
     labeller = Labeller(ear(), SPEC, recipe, tmp_path)
     labeller.label(some_clips[:4])
-    (shard,) = labeller.shards.folder.glob("*.parquet")
+    (shard,) = labeller.cache.folder.glob("*.parquet")
     shard.write_bytes(shard.read_bytes()[:100])
     with caplog.at_level(logging.WARNING):
         assert len(labeller.label(some_clips[:4])) == 4
@@ -115,17 +122,28 @@ def test_a_constant_teacher_is_refused_before_the_work(tmp_path, recipe, some_cl
     assert teacher.heard <= 20 and not list(tmp_path.rglob("*.parquet"))
 
 
-def test_targets_can_be_replaced(rows):
-    other = rows.take(np.arange(6)).with_dimensions(np.zeros((6, 3)))
-    assert len(other) == 6 and other.dimensions.sum() == 0 and rows.dimensions.sum() > 0
-    assert np.array_equal(other.features[5], rows.features[5])
-
-
 @pytest.mark.parametrize("ratio", [1.0, 2.0, 3.3])
-def test_thin_is_the_mean(ratio):
+def test_tokens_at_a_lower_rate_are_means(ratio):
     x = np.random.default_rng(0).normal(size=(20, 2)).astype(np.float16)
     got = downsample_tokens(x, ratio)
     assert len(got) == int(20 / ratio)
     for k, row in enumerate(got):
         part = x[int(k * ratio) : int((k + 1) * ratio)].astype(np.float64)
         assert np.allclose(row, part.mean(0), atol=2e-3)
+
+
+def test_rows_are_what_the_runtime_would_cut_and_are_labelled_once(face_table, tmp_path):
+    eye, clips = Eye(), open_dataset(face_table).clips[:20]
+    spec = make_student("mobilenetv3-small-face", **SMALL).spec
+    rows = Labeller(eye, spec, RECIPE, tmp_path).label(clips)
+    seen = eye.seen
+    again = Labeller(eye, spec, RECIPE, tmp_path).label(clips)
+    assert eye.seen == seen and np.array_equal(again.probs, rows.probs)
+    batch = Batches(rows).batch(torch.arange(20))
+    from edgeemo.vision.images import preprocess
+
+    want = preprocess(clips[3].image(), None, spec)
+    assert batch.features.shape == (20, 32, 32, 1)
+    assert np.array_equal(batch.features[3].numpy(), want[0])
+    assert np.isnan(rows.dimensions).all() and np.isnan(rows.level).all()
+    assert rows.votes[0].sum() == pytest.approx(1)

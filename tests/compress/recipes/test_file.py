@@ -4,8 +4,9 @@ import pytest
 
 from edgeemo.compress.recipes import dump_recipe, load_recipe, recipe_names
 from edgeemo.compress.recipes.file import FOLDER
-from edgeemo.compress.students import student_names
+from edgeemo.compress.students import make_student, student_names
 from edgeemo.errors import BadRecipe
+from edgeemo.vision.images import ImageSpec
 
 LEAST = 'schema = 2\n[student]\nname = "x"\n[distill]\nepochs = 1\n'
 
@@ -79,3 +80,19 @@ def test_a_recipe_that_is_not_there():
         load_recipe("demoo")
     with pytest.raises(BadRecipe, match="no such file"):
         load_recipe("nowhere/x.toml")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "face-teacher",
+        "face-teacher-identity",
+        "efficientnet-lite0-face",
+        "mobilenetv3-small-face",
+        "mobilenetv4-conv-small-face",
+    ],
+)
+def test_shipped_recipes_of_faces_name_students_of_faces(name):
+    recipe = load_recipe(name)
+    made = make_student(recipe.student.name, **recipe.student.options)
+    assert recipe.task == "face" and isinstance(made.spec, ImageSpec)

@@ -150,3 +150,11 @@ def test_protocol_is_what_a_teacher_has() -> None:
 
     assert isinstance(Ensemble("e", (), ()), Teacher)
     assert not isinstance(object(), Teacher)
+
+
+def test_a_dimension_is_absent_in_every_row_or_in_none():
+    from edgeemo.compress.teachers.base import TeacherOutput
+
+    half = np.array([[0.5, np.nan, 0.5], [0.5, 0.5, 0.5]], np.float32)
+    with pytest.raises(BadData, match="dominance"):
+        TeacherOutput(dimensions=half)

@@ -11,6 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 from edgeemo.compress.teachers import check_teacher, load_teacher
 from edgeemo.errors import BadArtifact, BadInput, BadRecipe
 from edgeemo.types import CLASSES
+from tests.compress.teachers.graphs import face_graph
 
 ADV = '[adv]\norder = ["arousal", "dominance", "valence"]\n'
 NAMES = '[classes]\nvalues = "logits"\nnames = ["sad", "angry", "happy"]\n'
@@ -106,3 +107,31 @@ def test_faulty_ensembles_are_refused(folder: Path, monkeypatch) -> None:
     monkeypatch.setenv("EDGEEMO_TEACHERS", str(folder))
     with pytest.raises(BadInput, match="hf download 3loi"):
         load_teacher(ensemble(folder, {"one.toml": 1, "odyssey-wavlm": 1}))
+
+
+FACE = np.zeros((60, 50, 3), np.uint8)
+
+
+def test_an_ensemble_is_of_one_task(tmp_path):
+    face_graph(tmp_path / "a" / "enet_b2_8.onnx", [0.0] * 8, [1, 3, 260, 260])
+    (tmp_path / "two.toml").write_text(
+        'schema = 1\nkind = "ensemble"\nname = "two"\n[[members]]\nteacher = "a"\n'
+        '[[members]]\nteacher = "builtin"\n',
+        encoding="utf-8",
+    )
+    with pytest.raises(BadRecipe, match="face and speech"):
+        load_teacher(tmp_path / "two.toml")
+
+
+def test_an_ensemble_of_faces_averages(tmp_path):
+    face_graph(tmp_path / "a" / "enet_b2_8.onnx", [9.0] + [0.0] * 7, [1, 3, 260, 260])
+    face_graph(tmp_path / "b" / "enet_b2_7.onnx", [9.0] + [0.0] * 6, [1, 3, 260, 260])
+    (tmp_path / "two.toml").write_text(
+        'schema = 1\nkind = "ensemble"\nname = "two"\n[[members]]\nteacher = "a"\nweight = 3.0\n'
+        '[[members]]\nteacher = "b"\n',
+        encoding="utf-8",
+    )
+    both = load_teacher(tmp_path / "two.toml")
+    single = [load_teacher(tmp_path / n).label([FACE]).probs[0] for n in "ab"]
+    want = 0.75 * single[0] + 0.25 * single[1]
+    assert both.task == "face" and np.allclose(both.label([FACE]).probs[0], want, atol=1e-6)

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from edgeemo.compress.data.intervals import centers
 from edgeemo.compress.train import losses
 from edgeemo.evaluation.metrics import ccc
+from edgeemo.types import CLASSES
 
 RNG = np.random.default_rng(5)
 X, Y = RNG.normal(size=(2, 40, 3))
@@ -96,3 +98,15 @@ def test_pool_tokens_is_the_mean_of_what_lies_inside(ratio):
             assert mask[b, k] == (len(rows) > 0)
             if len(rows):
                 assert torch.allclose(got[b, k], rows.mean(0), atol=1e-9)
+
+
+def test_the_tie_pulls_dimensions_to_their_class_and_leaves_the_classes():
+    middle = torch.tensor(centers())[:, [0, 2]]
+    logits = torch.full((2, 8), -20.0, requires_grad=True)
+    with torch.no_grad():
+        logits[0, CLASSES.index("happiness")] = logits[1, CLASSES.index("contempt")] = 20.0
+    dimensions = torch.tensor([[0.72, 0.74], [0.5, 0.5]], requires_grad=True)
+    loss = losses.class_consistency_loss(dimensions, logits, middle)
+    loss.backward()
+    assert dimensions.grad[0].abs().max() < 1e-6 and logits.grad is None
+    assert torch.isfinite(loss) and loss > 0  # contempt: the other classes speak, all alike

@@ -1,0 +1,50 @@
+"""Weights that others published become those of a student."""
+
+import pytest
+import torch
+
+from edgeemo.compress.students import make_student
+from edgeemo.errors import BadArtifact
+from tests.compress.faces import SMALL
+
+
+def published(student):
+    """The weights of a grey student as the package of the ImageNet weights would hold them."""
+    state, found = student.state_dict(), {}
+    last = len(student.layers) - 1
+    for key, value in state.items():
+        if not key.startswith("layers."):
+            continue
+        _, layer, *rest = key.split(".")
+        if layer in ("0", str(last)):
+            conv, norm = ("_conv_stem", "_bn0") if layer == "0" else ("_conv_head", "_bn1")
+        else:
+            i, parts = (
+                int(layer) - 1,
+                [("_expand_conv", "_bn0"), ("_depthwise_conv", "_bn1"), ("_project_conv", "_bn2")],
+            )
+            conv, norm = (f"_blocks.{i}.{n}" for n in (parts if i else parts[1:])[int(rest[1])])
+            rest = rest[2:]
+        found[f"{conv if rest[0] == 'conv' else norm}.{rest[1]}"] = value
+    # Colour there: three kernels that add up; twice ours, because ours is twice the picture.
+    stem = found["_conv_stem.weight"]
+    found["_conv_stem.weight"] = 2 * torch.cat([0.5 * stem, 0.2 * stem, 0.3 * stem], 1)
+    return found
+
+
+def test_published_weights_become_a_start(tmp_path):
+    torch.manual_seed(4)
+    source = make_student("efficientnet-lite0-face", blocks=4, wide=32, size=32).eval()
+    path = tmp_path / "published.pth"
+    torch.save(published(source), path)
+    from edgeemo.compress.train.pretrained import load_pretrained
+
+    other = make_student("efficientnet-lite0-face", blocks=4, wide=32, size=32).eval()
+    load_pretrained(other, path)
+    x = torch.randn(2, 32, 32, 1)
+    assert torch.allclose(other(x).embedding, source(x).embedding, atol=1e-5)
+    with pytest.raises(BadArtifact, match="mobilenetv3-small-face"):
+        load_pretrained(make_student("mobilenetv3-small-face", **SMALL), path)
+    (tmp_path / "noise.pt").write_bytes(b"noise")
+    with pytest.raises(BadArtifact, match=r"noise\.pt"):
+        load_pretrained(other, tmp_path / "noise.pt")
