@@ -66,8 +66,8 @@ def _head(file: Path) -> str:
 def read_affectnet(folder: Path) -> Iterator[Clip]:
     """training.csv and validation.csv over whole photographs with face boxes."""
     need = [c for c in _COLUMNS if c != "facial_landmarks"]
-    for file in sorted(folder.rglob("automatically_annotated.csv")):
-        LOG.warning("%s: left out; a machine has labelled these pictures", file)
+    for automatic in sorted(folder.rglob("automatically_annotated.csv")):
+        LOG.warning("%s: left out; a machine has labelled these pictures", automatic)
     for stem, split in (("training", "train"), ("validation", "valid")):
         file = find_list(folder, stem)
         if file is None:
