@@ -19,19 +19,18 @@ ZOO = ROOT / "edgeemo" / "zoo"
 
 @dataclass(frozen=True)
 class Round:
-    """One training and the files that it left.
+    """One training.
 
     Attributes:
         recipe: name of the recipe file, beside the provenance.
         recipe_sha256: of that file.
-        onnx_digest: `Card.digest` of the ONNX file that was exported.
-        tflite_digest: of the TFLite file.
+        start: `Card.digest` of the file whose weights it began with, which the round before had
+            left; empty for the first one.
     """
 
     recipe: str
     recipe_sha256: str
-    onnx_digest: str
-    tflite_digest: str
+    start: str = ""
 
 
 @dataclass(frozen=True)
@@ -79,27 +78,23 @@ def check(name: str, zoo: Path = ZOO) -> list[str]:
         name: of the model.
         zoo: folder of the shipped files.
     """
-    path, made = provenance_file(name), load_provenance(name)
+    path, provenance = provenance_file(name), load_provenance(name)
     faults = []
-    for each in made.rounds:
+    for each in provenance.rounds:
         found = sha256(path.parent / each.recipe)
         if found != each.recipe_sha256:
             faults.append(
                 f"{path.parent / each.recipe}: sha256 {found}, {path.name} says "
                 f"{each.recipe_sha256}; a recipe that something was made by must stay as it was"
             )
-    last = made.rounds[-1]
-    for file, card, digest in (
-        (onnx := zoo / f"{name}.onnx", read_onnx(onnx).card, last.onnx_digest),
-        (tflite := zoo / f"{name}.tflite", read_tflite(tflite).card, last.tflite_digest),
+    expected = sha256(path)
+    files = zoo / f"{name}.onnx", zoo / f"{name}.tflite"
+    for file, card in zip(
+        files, (read_onnx(files[0]).card, read_tflite(files[1]).card), strict=True
     ):
-        for what, value, expected in (
-            ("content", card.digest, digest),
-            ("recipe", card.recipe, sha256(path)),
-        ):
-            if value != expected:
-                faults.append(
-                    f"{file}: its card names the {what} {value or 'of nothing'}, {path} gives "
-                    f"{expected}; make the file again: {made.command}"
-                )
+        if card.recipe != expected:
+            faults.append(
+                f"{file}: its card names the recipe {card.recipe or 'of nothing'}, {path} is "
+                f"{expected}; make the file again: {provenance.command}"
+            )
     return faults
