@@ -38,7 +38,7 @@ PROTOCOL = (
     "instructions for a second of sound in the engine (frame by frame; by 8 frames), for an "
     "estimate, in the front end (int16); total: front end, engine frame by frame, 4 estimates. "
     "Bytes: memory, stack, code of the engine, blob; flash and ram with those of the front end, "
-    "its tables in flash"
+    "its tables in flash. By layer: of the engine, in the order of the graph"
 )
 SHIPPED = ROOT / "edgeemo" / "zoo" / "wav2small-stream.tflite"
 
@@ -87,6 +87,12 @@ def size_of(program: Path) -> int:
     )
 
 
+def engine_sources() -> list[Path]:
+    """C files of the engine."""
+    parts = ("edgeemo_model*.c", "edgeemo_kernels*.c", "edgeemo_spec.c")
+    return [path for part in parts for path in sorted((C / "src").glob(part))]
+
+
 def measure(board: str, blob: bytes) -> dict[str, int]:
     """Instructions for a second of sound and for an estimate; bytes; outputs are compared."""
     _, ticks, _ = BOARDS[board]
@@ -94,9 +100,7 @@ def measure(board: str, blob: bytes) -> dict[str, int]:
         folder = Path(name)
         (folder / "blob").write_bytes(blob)
         (folder / "frames").write_bytes(second_of_speech().astype("<f4").tobytes())
-        sources = sorted((C / "src").glob("edgeemo_model*.c"))
-        sources += sorted((C / "src").glob("edgeemo_kernels*.c"))
-        sources += [C / "src" / "edgeemo_spec.c", ROOT / "tests" / "cmake_ext" / "model.c"]
+        sources = [*engine_sources(), ROOT / "tests" / "cmake_ext" / "model.c"]
         program = run_on_board(board, sources, folder, "-g")
         counts = np.fromfile(folder / "counts", "<u4").tolist()
         outputs = np.fromfile(folder / "outputs", np.int8)
@@ -113,6 +117,19 @@ def measure(board: str, blob: bytes) -> dict[str, int]:
         "stack": counts[2],
         "code": code,
     }
+
+
+def layers(board: str, blob: bytes) -> list[int]:
+    """Instructions of each layer for a second of sound, frame by frame, and one estimate."""
+    _, ticks, _ = BOARDS[board]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "blob").write_bytes(blob)
+        (folder / "frames").write_bytes(second_of_speech().astype("<f4").tobytes())
+        sources = [*engine_sources(), ROOT / "tests" / "cmake_ext" / "layers.c"]
+        run_on_board(board, sources, folder, "-Wl,--wrap=edgeemo_layer_run")
+        counts = np.fromfile(folder / "layers", "<u4")
+    return [round(count / ticks) for count in counts.tolist()]
 
 
 def main() -> None:
@@ -135,6 +152,8 @@ def main() -> None:
     print(f"{'':12}" + "".join(f"{board:>12}" for board in results))
     for key in next(iter(results.values())):
         print(f"{key:12}" + "".join(f"{row[key]:12}" for row in results.values()))
+    by_layer = layers("Cortex-M4F", blob)
+    print(f"by layer, Cortex-M4F: {by_layer}")
     RESULT.write_text(
         json.dumps(
             {
@@ -142,6 +161,7 @@ def main() -> None:
                 "compiler": compiler_and_flags(),
                 "command": f"{COMMAND} --model {arguments.model.name}",
                 "boards": results,
+                "by layer, Cortex-M4F": by_layer,
             },
             indent=1,
         )
