@@ -54,6 +54,25 @@ static uint8_t judge(edgeemo_gate *gate)
     return gate->hang > 0;
 }
 
+/* Samples of one block; in locals, because each sample waits for the one before. */
+static void add_samples(edgeemo_gate *gate, const float *samples, int32_t n)
+{
+    float high = gate->high, last = gate->last, sum = gate->sum;
+    const float leak = gate->leak;
+    for (int32_t i = 0; i < n; i++) {
+        high = samples[i] - last + leak * high;
+        last = samples[i];
+        float size = high < 0.0f ? -high : high; /* one branch, always the same in sound */
+        if (size <= NOTHING)
+            high = 0.0f;
+        sum += high * high;
+    }
+    gate->high = high;
+    gate->last = last;
+    gate->sum = sum;
+    gate->filled += n;
+}
+
 int32_t edgeemo_gate_push(edgeemo_gate *gate, const float *samples, int32_t n, uint8_t *speech,
                           int32_t room)
 {
@@ -63,12 +82,12 @@ int32_t edgeemo_gate_push(edgeemo_gate *gate, const float *samples, int32_t n, u
     if (edgeemo_first_bad_sample(samples, n) >= 0)
         return EDGEEMO_ERR_VALUE;
     int32_t told = 0;
-    for (int32_t i = 0; i < n; i++) {
-        float high = samples[i] - gate->last + gate->leak * gate->high;
-        gate->high = high > NOTHING || high < -NOTHING ? high : 0.0f;
-        gate->last = samples[i];
-        gate->sum += gate->high * gate->high;
-        if (++gate->filled == gate->block)
+    for (const float *end = samples + n; samples < end;) {
+        int32_t left = gate->block - gate->filled;
+        int32_t size = left < end - samples ? left : (int32_t)(end - samples);
+        add_samples(gate, samples, size);
+        samples += size;
+        if (gate->filled == gate->block)
             speech[told++] = judge(gate);
     }
     return told;
