@@ -28,7 +28,7 @@ from ..students.base import Student, load_student
 from .batches import Batches
 from .checkpoint import TrainState, fingerprint, load_checkpoint, save_checkpoint
 from .distillation_loss import Objective
-from .onnx_weights import recalibrate_batchnorm
+from .onnx_weights import recalibrate_batchnorm, settle_batchnorm
 
 LOG = logging.getLogger("edgeemo")
 
@@ -98,6 +98,7 @@ def fit(
             recalibrate_batchnorm(student, rows)
         elif fresh:
             student.normalize_from(rows.mean, rows.sd)
+            settle_batchnorm(student, rows)
         state = _start(student.to(device), rows, recipe)
         if resume and out is not None:
             load_checkpoint(out / "checkpoints" / "last.pt", state, belongs_to)

@@ -109,6 +109,34 @@ def recalibrate_batchnorm(student: Student, rows: Batches) -> None:
     student.folded = False
 
 
+@torch.no_grad()
+def settle_batchnorm(student: Student, rows: Batches) -> None:
+    """Give batch norms that were never trained the statistics of the rows.
+
+    Without them a fresh student computes something else in evaluation than in training, and
+    projections that were fitted to the one are a thousand times too large for the other.
+
+    Args:
+        student: changed in place if its batch norms have seen nothing.
+        rows: the training rows.
+    """
+    norms = [m for m in student.modules() if isinstance(m, nn.BatchNorm2d)]
+    if not norms or any(n.num_batches_tracked for n in norms):
+        return
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = None  # the plain mean over all batches
+    training = student.training
+    student.train()
+    picked = torch.arange(0, len(rows), max(1, len(rows) // _ROWS))
+    for part in picked.split(64):
+        batch = rows.batch(part)
+        student(batch.features, batch.lengths)
+    student.train(training)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+
+
 def _pairs(student: Student) -> list[_Pair]:
     """Convolutions in the order in which they run, each with the batch norm behind it, if any."""
     pairs: list[_Pair] = []

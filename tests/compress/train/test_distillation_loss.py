@@ -8,6 +8,7 @@ from edgeemo.compress.recipes import DistillConfig
 from edgeemo.compress.students import make_student
 from edgeemo.compress.train.batches import Batches
 from edgeemo.compress.train.distillation_loss import Objective
+from edgeemo.compress.train.onnx_weights import settle_batchnorm
 
 
 def test_first_projections_are_the_best_linear_maps(rows: LabelledDataset) -> None:
@@ -27,3 +28,33 @@ def test_first_projections_are_the_best_linear_maps(rows: LabelledDataset) -> No
     assert float(settled["embedding"]) < 1.05 * (residual**2).mean() + 0.02
     for name in ("embedding", "tokens"):
         assert float(settled[name]) < 0.9 * float(drawn[name]), name
+
+
+def test_first_projections_of_a_fresh_student_hold_in_training_too(rows: LabelledDataset) -> None:
+    losses = {"embedding": 1.0, "tokens": 1.0}
+    begun = []
+    for settled in (False, True):
+        torch.manual_seed(0)
+        student = make_student("wav2small-stream")
+        batches = Batches(rows)
+        student.normalize_from(batches.mean, batches.sd)
+        if settled:
+            settle_batchnorm(student, batches)
+        objective = Objective(student, batches, DistillConfig(epochs=1))
+        objective.init_projections(student, batches)
+        batch = batches.batch(torch.arange(32))
+        with torch.no_grad():
+            output = student.train()(batch.features, batch.lengths)
+            begun.append(objective(output, batch, losses)[1])
+    for name in losses:
+        assert float(begun[1][name]) < 1.5 < float(begun[0][name]), name
+
+
+def test_batch_norms_that_were_trained_are_left_alone(rows: LabelledDataset) -> None:
+    student, batches = make_student("wav2small-stream").train(), Batches(rows)
+    batch = batches.batch(torch.arange(16))
+    with torch.no_grad():
+        student(batch.features, batch.lengths)
+    before = {name: value.clone() for name, value in student.state_dict().items()}
+    settle_batchnorm(student, batches)
+    assert all(torch.equal(before[name], value) for name, value in student.state_dict().items())
