@@ -42,6 +42,8 @@ def augment(
     chance = dict(
         zip(("mixup", "noise", "babble", "reverb", "band", "speed"), rng.random(6), strict=True)
     )
+    # Recipes without it keep the draws that they had.
+    chance["microphone"] = rng.random() if config.microphone_p else 1.0
     used = ""
     x = samples
     if chance["speed"] < config.speed_p:
@@ -56,9 +58,11 @@ def augment(
         else:
             noise = colored_noise(len(x), rng.choice([0.0, 1.0, 2.0]), rng)
         x = add_at_snr(x, noise, rng.uniform(*config.snr_db))
+    if chance["microphone"] < config.microphone_p:
+        x = another_microphone(x, config.microphone_db, rng)
     if chance["band"] < config.band_p:
         x = limit_band(x, rng.uniform(*config.low_hz), rng.uniform(*config.high_hz))
-    x = x * np.float32(10 ** (rng.uniform(-config.gain_db, config.gain_db) / 20))
+    x = x * np.float32(10 ** (rng.uniform(*config.gain_db) / 20))
     peak = float(np.max(np.abs(x), initial=0))
     return (x / np.float32(max(1.0, peak))).astype(np.float32), used
 
@@ -153,6 +157,20 @@ def limit_band(x: Sound, low_hz: float, high_hz: float) -> Sound:
     with np.errstate(divide="ignore"):
         gain = 1 / np.sqrt(1 + (low_hz / f) ** 4) / np.sqrt(1 + (f / high_hz) ** 8)
     return np.fft.irfft(np.fft.rfft(x) * gain, len(x)).astype(np.float32)
+
+
+def another_microphone(x: Sound, largest_db: float, rng: np.random.Generator) -> Sound:
+    """A smooth response that rises and falls by up to `largest_db` from octave to octave.
+
+    Returns:
+        float32 [n], with the level of x.
+    """
+    octaves = SAMPLE_RATE / 2 * 2.0 ** np.arange(-7, 1)  # 62.5 Hz to 8 kHz
+    gain_db = rng.uniform(-largest_db, largest_db, len(octaves))
+    f = np.fft.rfftfreq(len(x), 1 / SAMPLE_RATE)
+    response = np.interp(np.log2(np.maximum(f, octaves[0])), np.log2(octaves), gain_db)
+    heard = np.fft.irfft(np.fft.rfft(x) * 10 ** (response / 20), len(x))
+    return (heard * (_rms(x) / max(_rms(heard), 1e-9))).astype(np.float32)
 
 
 def fit_length(x: Sound, n: int) -> Sound:

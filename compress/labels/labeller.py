@@ -179,7 +179,7 @@ class Labeller:
         parts += [self.recipe.teacher.tokens_per_second, schema.write(self.spec), copy]
         if copy:
             # How many copies are made says nothing about one of them.
-            settings = schema.write(self.recipe.augment) | {"copies": 0}
+            settings = schema.write(self.recipe.augment) | {"copies": 0, "corpus_copies": {}}
             parts += [self.recipe.seed, partner, settings]
         return sha_of(parts)
 

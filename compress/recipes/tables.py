@@ -68,17 +68,21 @@ class AugmentConfig:
 
     Attributes:
         copies: copies of each training clip; copy 0 is the clip as it is.
-        gain_db: largest change of level, up or down.
+        corpus_copies: copies of each clip of some corpora, by name, in place of `copies`: what a
+            small corpus alone can teach is heard more often.
+        gain_db: smallest and largest change of level.
         mixup_p: mix with another clip; mixup_share: its largest share.
         noise_p: add noise; snr_db: smallest and largest ratio.
         babble_p: of the noise, the share that is another clip.
         reverb_p: put the voice into a room; rt60: shortest and longest decay, seconds.
         band_p: cut the band; low_hz, high_hz: ranges of the two edges.
+        microphone_p: another microphone; microphone_db: its largest rise or fall in a band.
         speed_p: play faster or slower (pitch goes along); speed: range of the factor.
     """
 
     copies: int = 1
-    gain_db: float = 6.0
+    corpus_copies: Mapping[str, int] = field(default_factory=dict)
+    gain_db: tuple[float, float] = (-6.0, 6.0)
     mixup_p: float = 0.2
     mixup_share: float = 0.5
     noise_p: float = 0.4
@@ -89,12 +93,17 @@ class AugmentConfig:
     band_p: float = 0.2
     low_hz: tuple[float, float] = (50.0, 400.0)
     high_hz: tuple[float, float] = (3000.0, 7500.0)
+    microphone_p: float = 0.0
+    microphone_db: float = 8.0
     speed_p: float = 0.3
     speed: tuple[float, float] = (0.9, 1.1)
 
     def __post_init__(self) -> None:
         check_range("augment.copies", self.copies, 1, 1000)
-        check_range("augment.gain_db", self.gain_db, 0, 40)
+        for corpus, copies in self.corpus_copies.items():
+            check_range(f"augment.corpus_copies.{corpus}", copies, 1, 1000)
+        check_pair("augment.gain_db", self.gain_db, -40, 40)
+        check_range("augment.microphone_db", self.microphone_db, 0, 40)
         for name in (
             "mixup_p",
             "mixup_share",
@@ -102,6 +111,7 @@ class AugmentConfig:
             "babble_p",
             "reverb_p",
             "band_p",
+            "microphone_p",
             "speed_p",
         ):
             check_range(f"augment.{name}", getattr(self, name), 0, 1)
@@ -257,6 +267,8 @@ class Recipe:
     """A run, completely. Every random choice derives from `seed`.
 
     Attributes:
+        open: what comes out may be sold and passed on; a corpus, teacher or start whose licence
+            does not allow it, or is not known, is refused before anything is trained.
         finetune: after distillation, fine-tune on annotated clips; without the table, or where
             there are none, there is no such stage.
         heads: then replace the student's heads by ones trained on its frozen backbone; without
@@ -271,6 +283,7 @@ class Recipe:
     name: str = "run"
     task: Literal["speech", "face"] = "speech"
     seed: int = 1
+    open: bool = False
     data: DataConfig = field(default_factory=DataConfig)
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)

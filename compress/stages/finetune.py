@@ -27,8 +27,13 @@ def num_augmented_copies(clips: Sequence[Clip], recipe: Recipe) -> list[int]:
         clips: N of them.
         recipe: its tables `augment` and `finetune` say how many.
     """
-    annotated = recipe.augment.copies if recipe.finetune is None else recipe.finetune.copies
-    return [recipe.augment.copies if clip.dimensions is None else annotated for clip in clips]
+    usual = [_usual_copies(clip, recipe) for clip in clips]
+    if recipe.finetune is None:
+        return usual
+    annotated = recipe.finetune.copies
+    return [
+        n if clip.dimensions is None else annotated for n, clip in zip(usual, clips, strict=True)
+    ]
 
 
 def drop_extra_copies(examples: LabelledDataset, recipe: Recipe) -> LabelledDataset:
@@ -40,7 +45,13 @@ def drop_extra_copies(examples: LabelledDataset, recipe: Recipe) -> LabelledData
     """
     if recipe.finetune is None:
         return examples
-    return examples.take(examples.copy < recipe.augment.copies)
+    usual = np.array([_usual_copies(clip, recipe) for clip in examples.clips])
+    return examples.take(examples.copy < usual)
+
+
+def _usual_copies(clip: Clip, recipe: Recipe) -> int:
+    config = recipe.augment
+    return config.corpus_copies.get(clip.corpus, config.copies)
 
 
 def run(student: Student, data: Splits, config: FinetuneConfig, training: Training) -> Student:

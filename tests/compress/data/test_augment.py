@@ -23,7 +23,9 @@ def test_the_same_generator_gives_the_same_copy():
 
 @pytest.mark.parametrize("seed", range(8))
 def test_copies_are_sound(seed):
-    loud = AugmentConfig(gain_db=40, noise_p=1, mixup_p=0.5, reverb_p=0.5, band_p=0.5, speed_p=0.5)
+    loud = AugmentConfig(
+        gain_db=(-40, 40), noise_p=1, mixup_p=0.5, reverb_p=0.5, band_p=0.5, speed_p=0.5
+    )
     for x in (TONE, np.zeros(4000, np.float32), np.ones(4000, np.float32)):
         got, _ = a.augment(x, RNG(seed), loud, lambda: OTHER)
         assert got.dtype == np.float32 and np.isfinite(got).all() and np.abs(got).max() <= 1
@@ -45,7 +47,7 @@ def test_use_of_the_second_clip_is_told():
 
 
 def test_off_means_off():
-    off = AugmentConfig(gain_db=0, mixup_p=0, noise_p=0, reverb_p=0, band_p=0, speed_p=0)
+    off = AugmentConfig(gain_db=(0, 0), mixup_p=0, noise_p=0, reverb_p=0, band_p=0, speed_p=0)
     assert np.array_equal(a.augment(TONE, RNG(0), off, lambda: OTHER)[0], TONE)
 
 
@@ -87,6 +89,27 @@ def test_band_limits_are_half_power():
     for hz, gain in ((300, 0.5), (3000, 0.5), (1000, 1.0)):
         x = np.sin(2 * np.pi * hz * np.arange(SAMPLE_RATE) / SAMPLE_RATE).astype(np.float32)
         assert power(a.limit_band(x, 300, 3000)) / power(x) == pytest.approx(gain, rel=0.02)
+
+
+def test_another_microphone_is_smooth_and_keeps_the_level():
+    noise = a.colored_noise(1 << 16, 0.0, RNG(0))
+    heard = a.another_microphone(noise, 8.0, RNG(1))
+    assert power(heard) == pytest.approx(power(noise), rel=1e-3)
+    gain = np.abs(np.fft.rfft(heard) / np.fft.rfft(noise))[1:]
+    assert 3 < np.ptp(20 * np.log10(gain)) <= 16
+    assert np.abs(np.diff(20 * np.log10(gain[64:]))).max() < 0.1
+    assert np.allclose(a.another_microphone(noise, 0.0, RNG(1)), noise, atol=1e-5)
+
+
+def test_gain_lies_between_its_ends():
+    softer = AugmentConfig(
+        gain_db=(-30, -20), noise_p=0, mixup_p=0, reverb_p=0, band_p=0, speed_p=0
+    )
+    falls = [
+        10 * np.log10(power(a.augment(TONE, RNG(s), softer, lambda: OTHER)[0]) / power(TONE))
+        for s in range(20)
+    ]
+    assert -30.01 <= min(falls) < -27 and -23 < max(falls) <= -19.99
 
 
 def test_mix_brings_the_second_clip_to_the_same_level():

@@ -61,7 +61,7 @@ def test_labels_are_found_again_and_only_what_changed_is_made(tmp_path, recipe, 
     assert teacher.heard - heard == 2 * 2  # a probe, and the two new clips
     # Another teacher, augmentation or token rate is another row; more copies are not.
     for change in (
-        {"augment": AugmentConfig(gain_db=1)},
+        {"augment": AugmentConfig(gain_db=(-1, 1))},
         {"teacher": TeacherConfig(tokens_per_second=5)},
         {"seed": 8},
     ):

@@ -68,3 +68,11 @@ def test_what_is_given_is_not_changed() -> None:
     values = {"schema": 1, "distil": {"loss": {"human": 1.0}}}
     assert upgrade(values, 2) == {"schema": 2, "distill": {"loss": {"annotator_ccc": 1.0}}}
     assert values == {"schema": 1, "distil": {"loss": {"human": 1.0}}}
+
+
+def test_one_number_of_gain_is_a_pair_since() -> None:
+    old = upgrade({"schema": 1, "augment": {"gain_db": 8.0}}, SCHEMA)
+    assert old["augment"] == {"gain_db": [-8.0, 8.0]}
+    assert upgrade({"schema": 2, "augment": {"gain_db": 8.0}}, SCHEMA)["augment"] == {
+        "gain_db": 8.0
+    }

@@ -56,6 +56,16 @@ def test_annotated_clips_have_more_copies(rows, how, clips):
     assert num_augmented_copies(clips, replace(how, finetune=None)) == [2] * len(clips)
 
 
+def test_a_corpus_may_have_copies_of_its_own(how, clips):
+    augment = replace(how.augment, corpus_copies={"cremad": 4})
+    own = replace(how, augment=augment)
+    for recipe, annotated in ((own, 5), (replace(own, finetune=None), None)):
+        for clip, count in zip(clips, num_augmented_copies(clips, recipe), strict=True):
+            usual = 4 if clip.corpus == "cremad" else 2
+            expected = annotated if annotated and clip.dimensions is not None else usual
+            assert count == expected
+
+
 def test_a_student_learns_the_teachers_dimensions_of_annotated_clips(rows, how):
     student = make_student("probe")
     before = {name: value.clone() for name, value in student.state_dict().items()}
