@@ -21,6 +21,7 @@ from .data.clips import Clip, DataSet
 from .data.splits import split_as_published
 from .labels.dataset import Progress
 from .labels.labeller import Labeller
+from .licences import check_open
 from .recipes import Recipe
 from .run import Run, RunSummary, write_ranges
 from .stages import distill as distillation
@@ -79,12 +80,14 @@ def distill(
         The facts that are also in run.json. Under torchrun every process returns them.
 
     Raises:
-        BadRecipe: the recipe asks for a student or features that do not exist.
+        BadRecipe: the recipe asks for a student or features that do not exist, or claims an open
+            result that its sources do not allow.
         BadData: too few people, a constant teacher, data that changed since the run began.
         BadInput: another process works on the run.
     """
     recipe = run.recipe
     check_task(recipe, data, teacher)
+    check_open(recipe, data, teacher)
     student = new_student(recipe)
     with run.locked() if distributed.rank() == 0 else nullcontext():
         splits = label_splits(run, data, teacher, student, cache, progress)

@@ -19,7 +19,6 @@ import hashlib
 import json
 import os
 import platform
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -47,10 +46,6 @@ SCHEMA = 1
 _POINTER = "last"
 _LOCK = ".lock"
 
-# Licences under which a model taught with the data may be given away. All else is research.
-_FREE = re.compile(r"(CC0|CC[ -]BY[ -]\d|ODbL|DbCL|MIT\b|Apache|BSD|Unlicense|public domain)", re.I)
-_UNSURE = re.compile(r"not settled|not stated|research|non-?commercial|\bNC\b|no commercial", re.I)
-
 
 @dataclass(frozen=True)
 class RunSummary:
@@ -66,7 +61,7 @@ class RunSummary:
         window: span of a token, shortest clip.
         teachers: whose labels it learned.
         data: corpora that it heard.
-        licence: of the weights, which data and teacher decide.
+        licence: of the weights, which data, teacher and first weights decide.
         metrics: on the test speakers.
         ceiling: CCC of one annotator against the others on the test speakers; empty if unknown.
         calibration: temperature of the classes and the confidence, fitted on the valid speakers.
@@ -77,6 +72,7 @@ class RunSummary:
         clips: labelled clips of each part.
         skipped: clips that could not be used.
         recipe: sha256 (hex) of the recipe file.
+        attributions: who must be named with the model.
     """
 
     schema: int
@@ -99,6 +95,7 @@ class RunSummary:
     clips: Mapping[str, int]
     skipped: int
     recipe: str = ""
+    attributions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -399,23 +396,6 @@ def new_folder(name: str, runs: Path = RUNS) -> Path:
     while (folder := runs / f"{name}-{number:03d}").exists():
         number += 1
     return folder
-
-
-def weights_licence(data: tuple[Source, ...], teachers: tuple[Source, ...]) -> str:
-    """Licence that the weights may carry, by what taught them.
-
-    "Apache-2.0" only if every corpus and teacher is known to allow it; else what stands in the way.
-
-    Args:
-        data: corpora with their licences.
-        teachers: with theirs.
-    """
-    bound = [
-        f"{s.name}: {s.licence}"
-        for s in (*data, *teachers)
-        if not _FREE.search(s.licence) or _UNSURE.search(s.licence)
-    ]
-    return "research use only (" + "; ".join(bound) + ")" if bound else "Apache-2.0"
 
 
 def environment() -> dict[str, Any]:

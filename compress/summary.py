@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from edgeemo.artifacts.card import Calibration, Metric, ReceptiveField, Source
+from edgeemo.artifacts.card import Calibration, Metric, ReceptiveField
+from edgeemo.artifacts.licences import weights_licence
 from edgeemo.features import log_mel
 from edgeemo.types import DIMENSIONS
 from edgeemo.vision.images import ImageSpec, normalize
@@ -29,8 +30,9 @@ from .evaluation.metrics import fit_temperature, softmax
 from .evaluation.report import write_report
 from .labels.dataset import LabelledDataset
 from .labels.labeller import MIN_FRAMES
+from .licences import sources_of
 from .recipes import Recipe
-from .run import SCHEMA, ParitySet, Run, RunSummary, weights_licence
+from .run import SCHEMA, ParitySet, Run, RunSummary
 from .stages.base import Splits
 from .students.base import Student
 from .students.cost import macs_per_second, parameters
@@ -95,8 +97,7 @@ def _facts(
 ) -> RunSummary:
     recipe = run.recipe
     temperature, on = _temperature(student, splits.valid)
-    sources = tuple(Source(name, licence) for name, licence in data.licences.items())
-    teachers = (Source(teacher.name, teacher.licence),)
+    sources = sources_of(recipe, data, teacher)
     said = predict(student, splits.test) if len(splits.test) else None
     counts = {
         name: len({clip.id for clip in getattr(splits, name).clips})
@@ -110,9 +111,9 @@ def _facts(
         options=dict(student.options),
         spec=student.spec,
         window=_window(student),
-        teachers=teachers,
-        data=sources,
-        licence=weights_licence(sources, teachers),
+        teachers=sources.teachers,
+        data=sources.data,
+        licence=weights_licence((*sources.data, *sources.teachers)),
         metrics=() if said is None else tuple(_metrics(said, splits, data.name)),
         ceiling=inter_rater_ccc(splits.test) if len(splits.test) else {},
         calibration=Calibration(temperature, on),
@@ -123,6 +124,7 @@ def _facts(
         clips=counts,
         skipped=sum(p.skipped for p in (splits.train, splits.valid, splits.test)),
         recipe=run.recipe_sha256,
+        attributions=sources.attributions,
     )
 
 

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 import edgeemo
 from edgeemo.artifacts.card import Card, to_json
 from edgeemo.artifacts.engine_blob import compile_graph
+from edgeemo.artifacts.licences import verdict_of
 from edgeemo.artifacts.tflite import read_tflite
 from edgeemo.artifacts.tflite_graph import read_graph
 from edgeemo.audio import read_audio
@@ -287,7 +288,7 @@ def text(folder: Folder) -> str:
     return (
         f"{folder.path}\n"
         f"{folder.flash:,} bytes of flash for network and tables; self-test passed\n{board}\n"
-        f"licence: {folder.card.licence}\n"
+        f"licence: {folder.card.licence}\n{verdict_of(folder.card)}\n"
         f"use it: make -C {folder.path} (its README.md tells the rest)"
     )
 

@@ -71,4 +71,5 @@ def card_of_run(facts: RunSummary) -> Card:
         parameters=facts.parameters,
         macs_per_second=facts.macs_per_second,
         recipe=facts.recipe,
+        attributions=facts.attributions,
     )

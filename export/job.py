@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from edgeemo.artifacts.card import Card
+from edgeemo.artifacts.licences import verdict_of
 from edgeemo.backends import Backend, open_backend
 from edgeemo.compress.run import ParitySet, Run, RunSummary
 from edgeemo.compress.students import Student
@@ -315,7 +316,7 @@ def text(result: ExportResult) -> str:
         f"{card.work}\n"
         f"{table(result.parity)}\n"
         f"{matrix(result.runtimes)}\n"
-        f"licence: {card.licence}\n"
+        f"licence: {card.licence}\n{verdict_of(card)}\n"
         f"use it: {_use(result)}"
     )
 

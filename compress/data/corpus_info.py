@@ -12,12 +12,14 @@ class CorpusInfo:
 
     Attributes:
         licence: of the sound.
+        attribution: who made it, as a model that it taught names them; "" is its name alone.
         people: name under which its speakers are counted, where another corpus has the same people.
         one_group: its few speakers never lie in two splits.
         same: speakers who are, or may be, one person: name to the name used instead.
     """
 
     licence: str
+    attribution: str = ""
     people: str | None = None
     one_group: bool = False
     same: Mapping[str, str] = field(default_factory=dict)
@@ -26,18 +28,41 @@ class CorpusInfo:
 KNOWN: Mapping[str, CorpusInfo] = {
     "affectnet": CorpusInfo("research use, by agreement with the University of Denver"),
     "ased": CorpusInfo("research use; no licence stated"),
-    "cremad": CorpusInfo("ODbL 1.0 and DbCL 1.0"),
+    "cremad": CorpusInfo(
+        "ODbL 1.0 and DbCL 1.0",
+        "Contains information from CREMA-D, which is made available here under the Open Database "
+        "License (ODbL) 1.0. H. Cao, D. G. Cooper, M. K. Keutmann, R. C. Gur, A. Nenkova, "
+        "R. Verma, IEEE Transactions on Affective Computing 5(4), 2014.",
+    ),
     "emodb": CorpusInfo("research use; no licence stated"),
     # The whole sentences of the same ten people.
-    "emodb_full": CorpusInfo("CC0 1.0", people="emodb"),
+    "emodb_full": CorpusInfo(
+        "CC0 1.0",
+        "Emo-DB, Berlin Database of Emotional Speech (CC0 1.0). F. Burkhardt, A. Paeschke, "
+        "M. Rolfes, W. F. Sendlmeier, B. Weiss, Interspeech 2005.",
+        people="emodb",
+    ),
+    "emogator": CorpusInfo(
+        "Apache-2.0",
+        "EmoGator (Apache License 2.0, https://www.apache.org/licenses/LICENSE-2.0). "
+        "F. W. Buhl, arXiv 2301.00508.",
+    ),
     "emotale": CorpusInfo("research use; no licence stated"),
     # Votes are MIT; the pictures were collected from the web for a challenge in 2013.
     "fer2013": CorpusInfo("research use; rights in the pictures not settled"),
     "ferplus": CorpusInfo("votes MIT; pictures research use, rights not settled"),
     "iemocap": CorpusInfo("research use, by agreement with USC"),
     "kread": CorpusInfo("CC BY-NC-ND 4.0", one_group=True),
-    "librispeech": CorpusInfo("CC BY 4.0"),
-    "london": CorpusInfo("CC BY 4.0"),
+    "librispeech": CorpusInfo(
+        "CC BY 4.0",
+        "LibriSpeech (CC BY 4.0, https://creativecommons.org/licenses/by/4.0/). V. Panayotov, "
+        "G. Chen, D. Povey, S. Khudanpur, ICASSP 2015. A model learned from a part of it.",
+    ),
+    "london": CorpusInfo(
+        "CC BY 4.0",
+        "Face Research Lab London Set (CC BY 4.0, https://creativecommons.org/licenses/by/4.0/). "
+        "L. DeBruine, B. Jones, 2017, figshare 5047666. A model learned from a part of it.",
+    ),
     "msp_podcast": CorpusInfo("research use, by agreement with UT Dallas"),
     "nemo": CorpusInfo("CC BY-NC-SA 4.0"),
     "rafdb": CorpusInfo("research use, by agreement with its makers"),
@@ -46,7 +71,7 @@ KNOWN: Mapping[str, CorpusInfo] = {
     # Emotional and neutral recordings of two of the speakers carry different codes.
     "selvas": CorpusInfo("research use", same={"nea": "ema", "neb": "emb"}),
     "tess": CorpusInfo("research use; no licence stated", one_group=True, same={"OA": "OAF"}),
-    "thorsten": CorpusInfo("CC0 1.0"),
+    "thorsten": CorpusInfo("CC0 1.0", "Thorsten-Voice, Thorsten Mueller (CC0 1.0)."),
     "turev": CorpusInfo("CC BY-NC-ND 4.0"),
     "vocal": CorpusInfo("CC BY-NC-ND 4.0"),
 }
@@ -57,6 +82,11 @@ _UNKNOWN = CorpusInfo("not stated")
 def licence_of(corpus: str) -> str:
     """The licence of a corpus known by its folder's name, else "not stated"."""
     return KNOWN.get(corpus, _UNKNOWN).licence
+
+
+def attribution_of(corpus: str, licence: str) -> str:
+    """How a model names a corpus that taught it, for one that is not known its name and licence."""
+    return KNOWN.get(corpus, _UNKNOWN).attribution or f"{corpus} ({licence})."
 
 
 def speaker_and_group(corpus: str, name: str) -> tuple[str, str]:

@@ -15,6 +15,7 @@ from edgeemo.artifacts.card import (
     NOT_VALIDATED_FOR,
     NOT_VALIDATED_FOR_FACE,
 )
+from edgeemo.artifacts.licences import verdict
 from edgeemo.files import write_text
 from edgeemo.types import CLASSES, DIMENSIONS
 
@@ -102,6 +103,7 @@ def _warning(summary: RunSummary, split: str) -> str:
         f"<b>{escape(MISUSE)}</b>",
         f"Not validated for {escape(', '.join(missing))}.",
         f"Licence of the weights: {escape(summary.licence)}.",
+        f"{escape(str(verdict((*summary.teachers, *summary.data))))}.",
     ]
     where = "Metrics are speaker-independent: of unseen speakers, on whom nothing was chosen."
     if split == "valid":

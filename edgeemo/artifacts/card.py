@@ -176,6 +176,7 @@ class Card:
             outside; 0 for a file that takes whole clips.
         recipe: sha256 (hex) of the recipe file that the model was made by; for a shipped model of
             its provenance, which names the recipes of all rounds. Empty where it is not known.
+        attributions: who must be named with the model, a text for each source that asks for it.
     """
 
     schema: int
@@ -201,6 +202,7 @@ class Card:
     min_edgeemo: str
     hop: int = 0
     recipe: str = ""
+    attributions: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check ranges.

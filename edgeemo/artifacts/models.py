@@ -23,7 +23,7 @@ DEFAULT = "wav2small-stream"
 FACE_DEFAULT = "efficientnet-lite0-face"
 """The model that commands use for faces when none is named."""
 
-WITH_TEACHERS = (FACE_DEFAULT, "teacher", "teacher-face")
+WITH_TEACHERS = (FACE_DEFAULT, "teacher", "teacher-face", "teacher-open")
 """Models that come with the package edgeemo-teachers, in its folder `zoo`."""
 
 PACKAGES: Mapping[str, tuple[str, ...]] = {
@@ -114,6 +114,15 @@ def locate(name_or_path: str | Path, backend: str | None = None) -> tuple[Path, 
         f"no model {path.name!r}; there is: {', '.join(near) or 'none'} "
         f"(`edgeemo models` lists them; a path ends in {' or '.join(_endings())})"
     )
+
+
+def card_of(path: Path) -> Card:
+    """The card of a model file.
+
+    Raises:
+        BadArtifact: the file is damaged.
+    """
+    return _model(path).card
 
 
 def _pick(files: list[Path], backend: str | None) -> tuple[Path, TfliteFile | None]:

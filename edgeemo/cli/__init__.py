@@ -34,6 +34,7 @@ COMMANDS: Mapping[str, str] = {
     "live": "microphone and camera, in the terminal or a browser",
     "bench": "what a model costs on this machine, beside other runtimes",
     "models": "what is shipped, and the command to use it",
+    "notice": "what a product that contains a model must say",
     "doctor": "what is installed, what is missing, how to get it",
 }
 """Name and one-line help of each command; the module edgeemo.cli.<name> does the work."""

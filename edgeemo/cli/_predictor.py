@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from multiprocessing import parent_process
 from typing import TYPE_CHECKING, Any
 
+from edgeemo.artifacts.licences import named
 from edgeemo.artifacts.models import DEFAULT, FACE_DEFAULT
 from edgeemo.cli import _sounds
 from edgeemo.cli._sounds import Judge
@@ -79,7 +82,7 @@ class Predictor:
             from edgeemo.speech.profile import load_profile
 
             self._profile = load_profile(options.profile)
-        named = None if options.model is None else load(options.model, options.backend)
+        named = None if options.model is None else _loaded(options.model, options.backend)
         self._named = named
         self._loaded: dict[str, Session] = {}
         self._faces: Faces | None = None
@@ -126,7 +129,7 @@ class Predictor:
             return self._named
         if task not in self._loaded:
             name = DEFAULT if task == "speech" else FACE_DEFAULT
-            self._loaded[task] = load(name, self._options.backend)
+            self._loaded[task] = _loaded(name, self._options.backend)
         return self._loaded[task]
 
     def _sound(self, path: str) -> Iterator[Row]:
@@ -223,3 +226,11 @@ def _rounded(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _rounded(v) for key, v in value.items()}
     return round(value, 4) if isinstance(value, float) else value
+
+
+def _loaded(model: str, backend: str | None) -> Session:
+    """The model, after a line that says which one runs and what it may be used for."""
+    session = load(model, backend)
+    if parent_process() is None:  # not once more from each process of --jobs
+        print(f"edgeemo: {named(session.card)}", file=sys.stderr)
+    return session

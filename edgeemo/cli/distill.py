@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from edgeemo.artifacts.licences import verdict
 from edgeemo.cli._labels import add_label_scale
 from edgeemo.errors import BadInput, require
 
@@ -120,6 +121,7 @@ def _distil(args: argparse.Namespace) -> tuple[Run, RunSummary]:
 def _begun(args: argparse.Namespace) -> Run:
     """A new run, made by the first process for all."""
     from edgeemo.compress import distributed
+    from edgeemo.compress.licences import check_open
     from edgeemo.compress.pipeline import check_task, new_student, planned_splits
     from edgeemo.compress.recipes import load_recipe
     from edgeemo.compress.run import RUNS, Run
@@ -136,7 +138,9 @@ def _begun(args: argparse.Namespace) -> Run:
     # All that can be wrong is told before there is a run.
     data = _data(args.data, recipe, args.label_scale)
     new_student(recipe)
-    check_task(recipe, data, load_teacher(recipe.teacher.name, args.device))
+    teacher = load_teacher(recipe.teacher.name, args.device)
+    check_task(recipe, data, teacher)
+    check_open(recipe, data, teacher)
     planned_splits(recipe, data)
     folder = args.out
     if distributed.rank() == 0:
@@ -255,6 +259,7 @@ def _text(run: Run, facts: RunSummary) -> str:
         lines.append(f"{facts.skipped} clips could not be used; see the warnings above")
     lines += [
         f"Licence of the weights: {facts.licence}",
+        f"{verdict((*facts.teachers, *facts.data))}",
         f"Report: {run.report}",
         f"Next: edgeemo export {run.folder} --int8",
     ]

@@ -8,12 +8,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgeemo.artifacts.licences import named
 from edgeemo.artifacts.models import DEFAULT
 from edgeemo.backends import BACKENDS
 from edgeemo.cli._options import add_profile
 from edgeemo.errors import EdgeemoError
 
 if TYPE_CHECKING:
+    from edgeemo.artifacts.card import Card
     from edgeemo.live.engine import Engine, Summary, View
     from edgeemo.speech.profile import SpeakerProfile
 
@@ -151,6 +153,7 @@ def _engine(args: argparse.Namespace) -> Engine:
     chosen = Chosen(args.microphone, args.camera, args.wav, args.video, args.fast)
     sound, pictures = chosen.sound(), chosen.pictures()
     models: dict[str, str] = {}
+    cards: list[Card] = []
     required: set[str] = set()
     voice = face = without_faces = None
     if sound is not None:
@@ -158,17 +161,21 @@ def _engine(args: argparse.Namespace) -> Engine:
         profile = _profile(args.profile)
         voice = (sound[0], session.stream(profile=profile))
         models["voice"] = session.card.name
+        cards.append(session.card)
         required |= {"voice"} if sound[1] else set()
     if pictures is not None:
         try:
             faces, models["face"] = finder(args.face_model, args.backend)
             face = (pictures[0], faces)
+            cards.append(faces.session.card)
             required |= {"face"} if pictures[1] else set()
         except EdgeemoError as error:
             # A voice is enough, but not for somebody who named a camera or a model.
             if voice is None or args.camera or args.face_model:
                 raise
             without_faces = str(error)
+    for card in cards:
+        print(f"edgeemo: {named(card)}", file=sys.stderr)
     engine = Engine(
         voice, face, models, required=required, in_order=args.fast, one_clock=chosen.files
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 from edgeemo import schema
 from edgeemo.artifacts.card import Card
+from edgeemo.artifacts.licences import verdict_of
 from edgeemo.artifacts.models import Model, shipped
 
 HELP = "List the models that are shipped with edgeemo, with licence, cost and measured figures."
@@ -43,6 +44,7 @@ def row(model: Model) -> dict[str, Any]:
         "parameters": card.parameters,
         "macs_per_second": card.macs_per_second,
         "licence": card.licence,
+        "allowed": verdict_of(card).allowed,
         "metrics": schema.write(card.metrics),
         "command": model.command,
     }
@@ -55,6 +57,7 @@ def _text(model: Model) -> str:
             f"{model.name}  ({card.task}, {model.format}, {card.quantization.kind})",
             f"  {model.bytes / 1000:.1f} KB, {card.parameters} parameters, {card.work}",
             f"  licence: {card.licence}",
+            f"  {verdict_of(card)}",
             *figure_lines(card),
             f"  use: {model.command}",
         ]

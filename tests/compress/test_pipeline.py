@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from edgeemo.artifacts.card import Source
 from edgeemo.compress.data import DataSet
 from edgeemo.compress.pipeline import distill, planned_splits
 from edgeemo.compress.recipes import AugmentConfig, DataConfig, DistillConfig
-from edgeemo.compress.run import Run, last_run, new_folder, weights_licence
+from edgeemo.compress.run import Run, last_run, new_folder
 from edgeemo.errors import BadArtifact, BadData, BadInput
 from edgeemo.features import log_mel
 
@@ -214,22 +213,3 @@ def test_a_damaged_parity_set_is_refused(finished, tmp_path):
     (other / "parity" / "parity.npz").write_bytes(data[: len(data) // 2])
     with pytest.raises(BadArtifact, match="parity set"):
         Run(other).parity_set()
-
-
-@pytest.mark.parametrize(
-    ("licence", "free"),
-    [
-        ("CC0 1.0", True),
-        ("CC BY 4.0", True),
-        ("ODbL 1.0 and DbCL 1.0", True),
-        ("CC BY-NC-SA 4.0", False),
-        ("research use; no licence stated", False),
-        ("not stated", False),
-        ("MIT by its card; the WavLM weights it starts from: not settled", False),
-        ("OpenRAIL; its card says no commercial use", False),
-    ],
-)
-def test_weights_are_free_only_if_all_that_taught_them_is(licence, free):
-    found = weights_licence((Source("a", "CC0 1.0"), Source("b", licence)), ())
-    assert (found == "Apache-2.0") == free
-    assert free or f"b: {licence}" in found

@@ -64,6 +64,7 @@ def test_models_command(zoo: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "parameters",
         "macs_per_second",
         "licence",
+        "allowed",
         "metrics",
         "command",
     }
