@@ -13,7 +13,8 @@ crossval.json, agreement with human ratings on unseen speakers:
 latency.json, from samples or a picture to the estimate:
     {"machine": str, "protocol": str, "command": str, "rows": [
         {"peer": str, "file": str, "ms": float, "peak_mb": float}]}
-faces.json and compression.json: as benchmarks/faces.py and benchmarks/compression.py write them.
+faces.json, compression.json and open_weights.json: as benchmarks/faces.py, compression.py and
+open_weights.py write them.
 """
 
 from __future__ import annotations
@@ -27,8 +28,11 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = (ROOT / "README.md", ROOT / "docs" / "guides" / "compression.md")
+GUIDES = ROOT / "docs" / "guides"
+PAGES = (ROOT / "README.md", GUIDES / "compression.md", GUIDES / "licences.md")
 RESULTS = ROOT / "benchmarks" / "results"
+
+_ORDERED = ("ravdess_full", "nemo", "turev", "tess")
 
 BLOCK = re.compile(r"(<!-- figures:(\w+) -->\n).*?(<!-- /figures -->)", re.DOTALL)
 COMMAND = "python benchmarks/readme_table.py"
@@ -107,6 +111,39 @@ def faces() -> str:
     return f"{_table(head, rows)}\n\n{told}"
 
 
+def open_weights() -> str:
+    """Agreement of the models that may be sold with EmoTale's raters, and order of arousal."""
+    found = _result("open_weights.json")
+    if found is None:
+        return MISSING
+    rows = [
+        [
+            row["name"],
+            *(f"{value:.2f}" for value in (*row["correlation"], *row["ccc"])),
+            *(f"{row['auc'][c]:.2f}" if c in row["auc"] else "" for c in _ORDERED),
+        ]
+        for row in found["rows"]
+    ]
+    letters = ("A", "D", "V")
+    head = ["", *(f"r {x}" for x in letters), *(f"CCC {x}" for x in letters), *_ORDERED]
+    languages = "; ".join(
+        f"{row['name']}, CCC by language: "
+        + ", ".join(
+            f"{language} {' '.join(f'{value:.2f}' for value in values)}"
+            for language, values in row["languages"].items()
+        )
+        for row in found["rows"]
+    )
+    told = (
+        f"EmoTale, {found['rows'][0]['clips']} clips, speaker-independent (unseen speakers, and an "
+        "unseen corpus): correlation and CCC of arousal, dominance and valence with the mean "
+        "of three raters. Then the area under the curve of arousal, anger and happiness against "
+        f"sadness, neutral, calm and boredom, in four unseen corpora. {languages}. "
+        f"Made by `{found['command']}`."
+    )
+    return f"{_table(head, rows)}\n\n{told}"
+
+
 def compression() -> str:
     """CCC of students that were pruned or trained with rounding, in float and int8."""
     found = _result("compression.json")
@@ -142,6 +179,7 @@ WRITERS: Mapping[str, Callable[[], str]] = {
     "compression": compression,
     "faces": faces,
     "models": models,
+    "open_weights": open_weights,
 }
 
 

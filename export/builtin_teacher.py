@@ -35,7 +35,7 @@ TOKEN_WIDTH = 64
 """Principal directions that are kept of each token: .55 of the variance in a sixth of the bytes."""
 
 LICENCE = "research only: taught with corpora that allow no other use"
-_WHISPER = Source("Whisper tiny.en (OpenAI), first two encoder layers", "MIT")
+WHISPER = Source("Whisper tiny.en (OpenAI), first two encoder layers", "MIT")
 
 
 class BackboneModel(nn.Module):
@@ -92,9 +92,9 @@ class TeacherModel(nn.Module):
         return (*self.heads(embedding), embedding, tokens)
 
 
-def make_backbone(whisper: Path) -> BackboneModel:
+def make_backbone(whisper: Path, loudest: float | None = None) -> BackboneModel:
     """Backbone from a CTranslate2 file of Whisper tiny.en, directions learned on shipped speech."""
-    model = BackboneModel(WhisperEncoder(read_ctranslate2(whisper))).eval()
+    model = BackboneModel(WhisperEncoder(read_ctranslate2(whisper), loudest=loudest)).eval()
     longest = int(LONGEST_SECONDS * WHISPER80.sample_rate)
     model.learn_directions([clip.samples()[:longest] for clip in shipped_speech().clips])
     return model
@@ -118,11 +118,18 @@ def graph(model: nn.Module, names: list[str]) -> Any:
 def backbone_teacher(model: BackboneModel) -> BuiltinTeacher:
     """A teacher of features alone: what heads are trained on."""
     data = graph(model, ["embedding", "tokens"]).SerializeToString(deterministic=True)
-    return BuiltinTeacher(data, "whisper-trunk", _WHISPER.licence)
+    return BuiltinTeacher(data, "whisper-trunk", WHISPER.licence)
 
 
 def teacher_file(
-    base: BackboneModel, heads: Heads, data: DataSet, metrics: tuple[Metric, ...]
+    base: BackboneModel,
+    heads: Heads,
+    data: DataSet,
+    metrics: tuple[Metric, ...],
+    *,
+    name: str = "teacher",
+    licence: str = LICENCE,
+    attributions: tuple[str, ...] = (),
 ) -> bytes:
     """The shipped file.
 
@@ -131,17 +138,21 @@ def teacher_file(
         heads: trained on its embedding, rounded.
         data: corpora that the heads were trained on.
         metrics: for the card.
+        name: of the model.
+        licence: of the weights.
+        attributions: who must be named with it.
     """
     model = graph(TeacherModel(base, heads).eval(), ["adv", "probs", "embedding", "tokens"])
     sources = tuple(Source(n, licence) for n, licence in sorted(data.licences.items()))
     card = make_card(
-        "teacher",
+        name,
         WHISPER80,
         DIMENSIONS,
         window=ReceptiveField(LONGEST_SECONDS, 0.1),
-        teachers=(_WHISPER,),
+        teachers=(WHISPER,),
         data=sources,
-        licence=LICENCE,
+        licence=licence,
+        attributions=attributions,
         metrics=metrics,
         calibration=Calibration(),
         parameters=_numbers(base) + _numbers(heads),

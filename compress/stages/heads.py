@@ -28,7 +28,7 @@ from edgeemo.types import DIMENSIONS
 from ..labels.dataset import LabelledDataset
 from ..recipes import HeadsConfig
 from ..students.base import Student
-from ..teachers.heads import Heads, HeadsSettings, fit_heads
+from ..teachers.heads import Heads, HeadsSettings, fit_heads, text_independent
 from ..train.loop import cosine_warmup
 from .base import Splits, Training
 from .embedding import embedded
@@ -145,7 +145,12 @@ def _disagreement(outputs: Tensor, dimensions: Tensor, probs: Tensor) -> Tensor:
 def _taught(rows: LabelledDataset) -> tuple[LabelledDataset, bool]:
     """Rows whose labels are complete, and whether the classes are the teacher's."""
     if np.isnan(rows.human_dimensions).any(1).all():
-        rows = replace(rows, human_dimensions=rows.dimensions)
+        # Then each row teaches, so none may stay without classes.
+        unknown = np.isnan(rows.votes).any(1) | ~text_independent(list(rows.clips))
+        votes = np.where(unknown[:, None], rows.probs, rows.votes)
+        weight = np.where(unknown, 1, rows.votes_weight).astype(np.float32)
+        filled = replace(rows, human_dimensions=rows.dimensions, votes=votes, votes_weight=weight)
+        return filled, True
     by_teacher = bool(np.isnan(rows.votes).any(1).all())
     if by_teacher:
         rows = replace(rows, votes=rows.probs, votes_weight=np.ones_like(rows.votes_weight))

@@ -25,6 +25,9 @@ from .base import Floats, TeacherOutput, check_clips, label_in_batches
 FILE = "zoo/teacher.onnx"
 """Inside the package edgeemo-teachers."""
 
+OPEN_FILE = "zoo/teacher-open.onnx"
+"""The one that may be given away with what it teaches (export/open_teacher.py)."""
+
 TOKENS_PER_SECOND = 50.0
 """Whisper's encoder halves the 100 frames a second of its log-mel."""
 LONGEST_SECONDS = 29.0
@@ -43,11 +46,14 @@ class BuiltinTeacher:
     Args:
         model: the file's bytes.
         name, licence: see Teacher.
+        attributions: whom a student's card must name.
     """
 
-    def __init__(self, model: bytes, name: str, licence: str) -> None:
+    def __init__(
+        self, model: bytes, name: str, licence: str, attributions: tuple[str, ...] = ()
+    ) -> None:
         ort = require("onnxruntime", "onnx")
-        self.name, self.licence = name, licence
+        self.name, self.licence, self.attributions = name, licence, attributions
         self.digest = hashlib.sha256(model).hexdigest()
         options = ort.SessionOptions()
         options.intra_op_num_threads = _processors()
@@ -73,15 +79,15 @@ class BuiltinTeacher:
         return TeacherOutput(**rows, tokens=(tokens,), tokens_per_second=TOKENS_PER_SECOND)
 
 
-def load(device: str = "cpu") -> BuiltinTeacher:
-    """The shipped teacher. It runs on the processor, whatever `device` says: it is small.
+def load(device: str = "cpu", file: str = FILE, name: str = "builtin") -> BuiltinTeacher:
+    """A shipped teacher. It runs on the processor, whatever `device` says: it is small.
 
     Raises:
         BadArtifact: the shipped file is damaged.
         MissingExtra: edgeemo-teachers or onnxruntime is not installed.
     """
-    found = read_onnx(teachers_package.need(FILE))
-    return BuiltinTeacher(found.data, "builtin", found.card.licence)
+    found = read_onnx(teachers_package.need(file))
+    return BuiltinTeacher(found.data, name, found.card.licence, found.card.attributions)
 
 
 def _processors() -> int:

@@ -170,6 +170,11 @@ def _load_builtin(_folder: Path, device: str) -> Teacher:
     return cast(Teacher, builtin.load(device))
 
 
+def _load_open(_folder: Path, device: str) -> Teacher:
+    builtin = importlib.import_module("edgeemo.compress.teachers.builtin")
+    return cast(Teacher, builtin.load(device, builtin.OPEN_FILE, "teacher-open"))
+
+
 def _load_builtin_face(_folder: Path, device: str) -> Teacher:
     builtin_face = importlib.import_module("edgeemo.compress.teachers.builtin_face")
     return cast(Teacher, builtin_face.load(device))
@@ -208,6 +213,14 @@ for _known in (
         fetch="",
         order="classes only",
         scale="softmax of eight classes",
+    ),
+    TeacherInfo(
+        name="teacher-open",
+        loader=_load_open,
+        licence="shipped with edgeemo-teachers; its card tells",
+        fetch="",
+        order="arousal, dominance, valence",
+        scale="0..1",
     ),
     TeacherInfo(
         name="none-face",

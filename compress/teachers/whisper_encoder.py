@@ -113,10 +113,15 @@ class WhisperEncoder(nn.Module):
     Args:
         tensors: of read_ctranslate2.
         layers: how many layers to keep.
+        loudest: level, log10 of power, to which the loudest band of a clip is brought, so that a
+            microphone's gain says nothing; None leaves the level as it is.
     """
 
-    def __init__(self, tensors: Mapping[str, NDArray[Any]], layers: int = 2) -> None:
+    def __init__(
+        self, tensors: Mapping[str, NDArray[Any]], layers: int = 2, loudest: float | None = None
+    ) -> None:
         super().__init__()
+        self.loudest = loudest
         take = _Taker(tensors)
         self.conv1, self.bias1 = take.rounded("conv1/weight"), take.vector("conv1/bias")
         self.conv2, self.bias2 = take.rounded("conv2/weight"), take.vector("conv2/bias")
@@ -134,6 +139,8 @@ class WhisperEncoder(nn.Module):
             [B, ceil(T / 2), width].
         """
         x = decibels / 10
+        if self.loudest is not None:
+            x = x - x.amax((1, 2), keepdim=True) + self.loudest
         x = torch.maximum(x, x.amax((1, 2), keepdim=True) - 8)
         x = ((x + 4) / 4).transpose(1, 2)  # [B, 80, T]
         x = F.gelu(F.conv1d(x, self.conv1(), self.bias1, padding=1))

@@ -49,6 +49,6 @@ def text(card: Card) -> str:
         *(f"- {line}" for line in card.attributions),
     ]
     if any("MIT" in line for line in card.attributions):
-        lines += ["", *MIT]
+        lines += ["", "MIT License", "", *MIT]
     return "\n".join(textwrap.fill(line, _WIDTH, subsequent_indent="  " * line.startswith("- "))
                      for line in lines)  # fmt: skip

@@ -8,7 +8,9 @@ from edgeemo.compress.teachers import known_teachers, load_teacher, register_tea
 from edgeemo.errors import BadArtifact, BadInput
 
 FETCHED = [
-    name for name in known_teachers() if name not in ("builtin", "builtin-face", "none-face")
+    name
+    for name in known_teachers()
+    if name not in ("builtin", "builtin-face", "none-face", "teacher-open")
 ]
 
 

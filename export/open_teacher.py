@@ -1,0 +1,223 @@
+"""Make teacher-open, the teacher that may be given away with what it teaches.
+
+tools/open_weights.py is the command. It hears emodb_full with the shares of listeners who
+recognized the emotion, emogator, librispeech, cremad and thorsten. Nobody rated arousal, dominance
+and valence in them, so heads learn what follows from facts:
+
+1. A clip stands where the word for its emotion stands (compress/data/word_ratings.py), as far as
+   listeners recognized it, and at the middle of all emotions for the rest.
+2. Read speech is near neutral. Each emotion is therefore also heard as its difference from the
+   speaker's neutral speech, put on the read speech of somebody else: other voices and
+   microphones carry the same emotion, and a stranger's level does not matter.
+3. Sounds of the voice teach the classes alone.
+4. People who are strangers to the heads decide the scale: the spread of what is said of them
+   is brought to that of human ratings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeemo.artifacts.card import Source
+from edgeemo.artifacts.licences import weights_licence
+from edgeemo.compress.data import Clip, DataSet
+from edgeemo.compress.data.corpus_info import attribution_of
+from edgeemo.compress.data.labels import read_labels
+from edgeemo.compress.data.word_ratings import RATED_SPREAD, centre
+from edgeemo.compress.labels.dataset import LabelledDataset
+from edgeemo.compress.recipes.file import load_recipe
+from edgeemo.compress.teachers.heads import HeadsSettings, fit_heads
+from edgeemo.types import CLASSES, DIMENSIONS
+
+from .builtin_teacher import WHISPER, BackboneModel, head_rows, make_backbone, teacher_file
+
+LOUDEST = 0.5
+"""Level of the loudest band of each clip, log10 of power: that of speech just below clipping."""
+
+ACTED, READ, BURSTS = "emodb_full", "librispeech", "emogator"
+STRANGERS = "cremad", "thorsten"
+FOLDERS = {
+    "cremad": "speech/cremad",
+    # The whole sentences, with the shares of listeners who recognized the emotion.
+    "emodb_full": "voices/emodb",
+    "emogator": "voices/emogator",
+    "librispeech": "speech/librispeech",
+    "thorsten": "speech/thorsten",
+}
+"""Folder of each corpus inside DATA, by the name under which its licence is known."""
+
+COPIES = {ACTED: 3, READ: 1, BURSTS: 1, "cremad": 4, "thorsten": 4}
+CLIP_SECONDS = 5.0
+RECIPE = "wav2small-stream-open"
+"""How copies are changed."""
+
+BURST_CLASSES = {
+    "amusement": "happiness",
+    "anger": "anger",
+    "contempt": "contempt",
+    "contentment": "happiness",
+    "disgust": "disgust",
+    "elation": "happiness",
+    "fear": "fear",
+    "neutral": "neutral",
+    "sadness": "sadness",
+    "surprise_negative": "surprise",
+    "surprise_positive": "surprise",
+}
+"""What people were asked to express by a sound, as a class; other sounds teach nothing."""
+
+WHISPER_NOTICE = "Whisper tiny.en (MIT License). Copyright (c) 2022 OpenAI."
+
+MOVED = 3
+"""Times each acted clip is put on somebody's read speech."""
+
+MOST_SCALE = 2.0
+
+Floats = NDArray[np.float32]
+
+
+def open_speech(data: Path) -> DataSet:
+    """All clips that may teach: none of their licences binds a model to research.
+
+    Args:
+        data: holds speech/ and voices/.
+    """
+    clips = chain.from_iterable(
+        (replace(clip, id=f"{corpus}/{clip.id}") for clip in read_labels(data / folder, corpus))
+        for corpus, folder in FOLDERS.items()
+    )
+    return DataSet("open speech", tuple(clips))
+
+
+def taught(rows: LabelledDataset, seed: int = 1) -> LabelledDataset:
+    """The rows with targets for the heads, and acted ones on other voices among them."""
+    corpus = rows.column("corpus")
+    rows = replace(
+        rows,
+        human_dimensions=dimension_targets(list(rows.clips)),
+        votes=class_targets(list(rows.clips)),
+    )
+    acted, read = (rows.take(corpus == name) for name in (ACTED, READ))
+    return joined([acted, *_moved(acted, read, seed), read, rows.take(corpus == BURSTS)])
+
+
+def scale_of(said: Floats) -> Floats:
+    """Factors [3] that bring the spread of what is said of strangers [N, 3] to that of ratings."""
+    factor = np.clip(np.array(RATED_SPREAD) / said.std(0), 1.0, MOST_SCALE)
+    return np.asarray(factor, np.float32)
+
+
+def joined(parts: Sequence[LabelledDataset]) -> LabelledDataset:
+    """Rows behind each other, for heads: what heads do not hear is left as in the first part."""
+    names = ("clips", "embedding", "human_dimensions", "votes", "votes_weight")
+    columns: dict[str, Any] = {n: np.concatenate([getattr(p, n) for p in parts]) for n in names}
+    return replace(parts[0], **columns)
+
+
+def _of_use(data: DataSet) -> DataSet:
+    """Without the sounds that teach nothing."""
+    return replace(data, clips=tuple(
+        c for c in data.clips if c.corpus != BURSTS or c.tags["burst"] in BURST_CLASSES
+    ))  # fmt: skip
+
+
+def dimension_targets(clips: Sequence[Clip]) -> Floats:
+    """Where acted and read clips stand in the three dimensions, [N, 3]; others are NaN."""
+    emotions = sorted({c.emotion for c in clips if c.corpus == ACTED and c.emotion})
+    everywhere = np.mean([centre(emotion) for emotion in emotions], axis=0)
+    out = np.full((len(clips), len(DIMENSIONS)), np.nan, np.float32)
+    for i, clip in enumerate(clips):
+        if clip.corpus == ACTED:
+            share = float(clip.tags["recognised"])
+            out[i] = share * np.asarray(centre(clip.emotion or "")) + (1 - share) * everywhere
+        elif clip.corpus == READ:
+            out[i] = centre("neutral")
+    return out
+
+
+def class_targets(clips: Sequence[Clip]) -> Floats:
+    """Shares of the eight classes, [N, 8]; NaN where a clip teaches none."""
+    out = np.full((len(clips), len(CLASSES)), np.nan, np.float32)
+    for i, clip in enumerate(clips):
+        name, share = clip.emotion, 1.0
+        if clip.corpus == ACTED:
+            share = float(clip.tags["recognised"])
+        elif clip.corpus == READ:
+            name = "neutral"
+        elif clip.corpus == BURSTS:
+            name = BURST_CLASSES.get(clip.tags["burst"])
+        if name in CLASSES:
+            out[i] = (1 - share) / len(CLASSES)
+            out[i, CLASSES.index(name)] += share
+    return out
+
+
+def _moved(acted: LabelledDataset, read: LabelledDataset, seed: int) -> list[LabelledDataset]:
+    assert acted.embedding is not None
+    rng = np.random.default_rng(seed)
+    home = _means(acted.take(acted.column("emotion") == "neutral"))
+    voices = list(_means(read).values())
+    own = np.stack([home[key] for key in _keys(acted)])
+    difference = acted.embedding.astype(np.float32) - own
+    there = [np.stack([voices[i] for i in rng.integers(len(voices), size=len(acted))])
+             for _ in range(MOVED)]  # fmt: skip
+    return [replace(acted, embedding=(t + difference).astype(np.float16)) for t in there]
+
+
+def _keys(rows: LabelledDataset) -> list[tuple[str, int]]:
+    return list(zip(rows.column("speaker"), rows.copy.tolist(), strict=True))
+
+
+def _means(rows: LabelledDataset) -> dict[tuple[str, int], Floats]:
+    """Mean embedding of each speaker and copy: what was changed in both is the same on average."""
+    assert rows.embedding is not None
+    keys = _keys(rows)
+    groups: dict[tuple[str, int], list[int]] = {}
+    for i, key in enumerate(keys):
+        groups.setdefault(key, []).append(i)
+    return {k: rows.embedding[i].astype(np.float32).mean(0) for k, i in groups.items()}
+
+
+def heard(base: BackboneModel, data: DataSet, cache: Path) -> LabelledDataset:
+    """The backbone's labels of all clips that teach, and of their augmented copies."""
+    recipe = load_recipe(RECIPE)
+    recipe = replace(
+        recipe,
+        augment=replace(recipe.augment, corpus_copies=COPIES),
+        data=replace(recipe.data, clip_seconds=CLIP_SECONDS),
+    )
+    return head_rows(base, _of_use(data), recipe, cache)
+
+
+def make_teacher(whisper: Path, data: DataSet, cache: Path) -> bytes:
+    """The file of teacher-open.
+
+    Args:
+        whisper: CTranslate2 model.bin of Whisper tiny.en.
+        data: clips of the corpora named above.
+        cache: folder of the backbone's labels; with it full, only the heads are trained.
+    """
+    sources = [WHISPER, *(Source(name, licence) for name, licence in data.licences.items())]
+    texts = [attribution_of(source.name, source.licence) for source in sources[1:]]
+    base = make_backbone(whisper, LOUDEST)
+    rows = heard(base, data, cache)
+    heads = fit_heads(taught(rows), HeadsSettings(), labels_are_text_independent=True)
+    strangers = np.isin(rows.column("corpus"), STRANGERS)
+    heads.stretch(scale_of(heads.apply_to(rows.take(strangers)).dimensions))
+    heads.round()
+    return teacher_file(
+        base,
+        heads,
+        data,
+        (),
+        name="teacher-open",
+        licence=weights_licence(sources),
+        attributions=(WHISPER_NOTICE, *texts),
+    )

@@ -1,0 +1,21 @@
+"""Figures go onto a card without another byte of the network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+from edgeemo.artifacts.card import Metric
+from edgeemo.artifacts.onnx import read_onnx
+from edgeemo.artifacts.teachers_package import need
+
+
+def test_figures_change_the_card_alone(tmp_path: Path, tool: Callable[[str], ModuleType]) -> None:
+    shipped = need("zoo/teacher-open.onnx")
+    figure = Metric("a test", "ccc", "arousal", 0.5)
+    made = tmp_path / "made.onnx"
+    made.write_bytes(tool("open_weights").with_metrics(shipped, (figure,)))
+    before, after = read_onnx(shipped).card, read_onnx(made).card
+    assert before.metrics and after.metrics == (figure,)
+    assert after.digest == before.digest and after.attributions == before.attributions
