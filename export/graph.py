@@ -283,7 +283,7 @@ def _short_names(model: Any) -> None:
         used.update([*node.input, *node.output])
     # The shortest for those that stand most often in the file.
     often = [name for name, _ in used.most_common() if name not in keep]
-    names = dict(zip(often, _shorts(keep), strict=False))
+    names: dict[str, str] = dict(zip(often, _shorts(keep), strict=False))
 
     def rename(name: str) -> str:
         return names.get(name, name)

@@ -242,9 +242,11 @@ class Card:
             )
         _check_outputs(self.outputs)
         for metric in self.metrics:
-            for value in (metric.value, metric.spread, metric.human_ceiling, metric.baseline):
-                if value is not None and abs(value) > _MOST:
-                    raise BadArtifact(f"$.metrics: a figure of {value:g}; at most {_MOST:g} is one")
+            for figure in (metric.value, metric.spread, metric.human_ceiling, metric.baseline):
+                if figure is not None and abs(figure) > _MOST:
+                    raise BadArtifact(
+                        f"$.metrics: a figure of {figure:g}; at most {_MOST:g} is one"
+                    )
 
     @property
     def features(self) -> FeatureSpec:

@@ -91,7 +91,7 @@ def measure(graph: Graph, card: Card, length: int) -> Mapping[str, Value]:
         raise BadArtifact(f"output {missing[0]!r:.40} is made by no operator")
     kept = {name for name, value in values.items() if value.constant}
     kept |= {port.name for port in (*graph.inputs, *graph.outputs)}
-    sizes = {name: value.bytes for name, value in values.items()}
+    sizes: dict[object, int] = {name: value.bytes for name, value in values.items()}
     check_cost(card, length, steps, sizes, kept, sum(value.work for value in values.values()))
     return values
 

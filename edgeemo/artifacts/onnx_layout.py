@@ -45,7 +45,7 @@ def constant(node: Node, inputs: Inputs) -> list[Value]:
     return [computed(node, array.dtype, array)]
 
 
-def _filled(node: Node, shape: Sequence[int], value: np.ndarray) -> Value:  # type: ignore[type-arg]
+def _filled(node: Node, shape: Sequence[int], value: np.ndarray) -> Value:
     found = make(node, shape, value.dtype)
     if found.elements > MOST_KNOWN:
         return found
