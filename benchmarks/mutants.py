@@ -76,14 +76,14 @@ def _clip() -> np.ndarray[Any, Any]:
     return np.asarray(0.1 * buzz * (0.6 + 0.4 * np.sin(2 * np.pi * 4 * t)), np.float32)
 
 
-def _predict(path: Path, backend: str | None = None, profile: Any = None) -> None:
+def _predict(path: Path, backend: str | None = None) -> None:
     import edgeemo
 
     session = edgeemo.load(path, backend)
     if session.card.task == "face":
         estimate = session.predict(np.full((64, 64, 3), 90, np.uint8))
     else:
-        estimate = session.predict(_clip(), 16_000, **({"profile": profile} if profile else {}))
+        estimate = session.predict(_clip(), 16_000, gate=None)
     json.dumps(asdict(estimate), allow_nan=False)
 
 
@@ -204,11 +204,10 @@ def profile() -> Format:
     kind = type(head)
     level = kind(1, "calm", 3.0, "", "", (), (), 30.0, 4)
     texts = [asdict(head), asdict(level)]
-    load = getattr(profiles, "load_profile", None) or profiles.load_baseline
-    keyword = "profile" if hasattr(profiles, "load_profile") else "baseline"
 
     def read(path: Path) -> None:
-        estimate = session.predict(_clip(), 16_000, **{keyword: load(path)})
+        made = profiles.load_profile(path)
+        estimate = session.predict(_clip(), 16_000, profile=made, gate=None)
         json.dumps(asdict(estimate), allow_nan=False)
 
     return Format(lambda rng: mutators.text_of(rng, rng.choice(texts)), ".json", read)

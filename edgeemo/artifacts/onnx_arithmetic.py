@@ -23,6 +23,7 @@ from edgeemo.artifacts.onnx_values import (
     fault,
     integers,
     make,
+    option,
     value_of,
 )
 from edgeemo.errors import BadArtifact
@@ -83,7 +84,7 @@ def quantize(node: Node, inputs: Inputs) -> list[Value]:
     first, scale = value_of(node, inputs), value_of(node, inputs, 1)
     zero = inputs[2] if len(inputs) > 2 else None
     rank = len(first.shape)
-    axis = axis_of(node, int(node.attributes.get("axis", 1)), rank) if len(scale.shape) else 0
+    axis = axis_of(node, option(node, "axis", 1), rank) if len(scale.shape) else 0
     if scale.shape not in ((), (1,)) and scale.shape != (first.shape[axis],):
         raise fault(node, f"scales of the shape {scale.shape} for {first.shape}")
     if zero is not None and zero.shape != scale.shape:
@@ -96,7 +97,7 @@ def quantize(node: Node, inputs: Inputs) -> list[Value]:
 def norm(node: Node, inputs: Inputs) -> list[Value]:
     """LayerNormalization."""
     first = value_of(node, inputs)
-    axis = axis_of(node, int(node.attributes.get("axis", -1)), len(first.shape))
+    axis = axis_of(node, option(node, "axis", -1), len(first.shape))
     for at in range(1, len(inputs)):
         if (
             broadcast(node, [value_of(node, inputs, at).shape, first.shape[axis:]])
@@ -112,7 +113,7 @@ def norm(node: Node, inputs: Inputs) -> list[Value]:
 def conv(node: Node, inputs: Inputs) -> list[Value]:
     """Conv."""
     first, weights = value_of(node, inputs), value_of(node, inputs, 1)
-    group = int(node.attributes.get("group", 1))
+    group = option(node, "group", 1)
     rank = len(weights.shape) - 2
     if not 1 <= rank <= 2 or len(first.shape) != rank + 2 or not weights.elements or group < 1:
         raise fault(node, f"inputs of the shapes {first.shape} and {weights.shape}")
@@ -121,7 +122,7 @@ def conv(node: Node, inputs: Inputs) -> list[Value]:
         raise fault(node, f"{group} groups of the shapes {first.shape} and {weights.shape}")
     if len(inputs) > 2 and inputs[2] is not None and value_of(node, inputs, 2).shape != (outputs,):
         raise fault(node, f"a bias of the shape {value_of(node, inputs, 2).shape}")
-    kernel = node.attributes.get("kernel_shape", list(weights.shape[2:]))
+    kernel = option(node, "kernel_shape", list(weights.shape[2:]))
     if list(kernel) != list(weights.shape[2:]):
         raise fault(node, f"a kernel of {kernel}")
     shape = (first.shape[0], outputs, *_windows(node, first.shape[2:], kernel))
@@ -132,11 +133,11 @@ def conv(node: Node, inputs: Inputs) -> list[Value]:
 def _windows(node: Node, lengths: Sequence[int], kernel: Sequence[int]) -> list[int]:
     """How often a kernel fits along each axis."""
     rank = len(lengths)
-    if node.attributes.get("auto_pad", b"NOTSET") != b"NOTSET":
+    if option(node, "auto_pad", b"NOTSET") != b"NOTSET":
         raise fault(node, "automatic padding")
-    strides = node.attributes.get("strides", [1] * rank)
-    dilations = node.attributes.get("dilations", [1] * rank)
-    pads = node.attributes.get("pads", [0] * 2 * rank)
+    strides = option(node, "strides", [1] * rank)
+    dilations = option(node, "dilations", [1] * rank)
+    pads = option(node, "pads", [0] * 2 * rank)
     if (len(kernel), len(strides), len(dilations), len(pads)) != (rank, rank, rank, 2 * rank):
         raise fault(node, f"a geometry of another rank than {rank}")
     if min([*kernel, *strides, *dilations]) < 1 or min(pads) < 0 or max(pads) > 4096:
@@ -153,11 +154,11 @@ def _windows(node: Node, lengths: Sequence[int], kernel: Sequence[int]) -> list[
 def pool(node: Node, inputs: Inputs) -> list[Value]:
     """AveragePool and MaxPool."""
     first = value_of(node, inputs)
-    kernel = node.attributes.get("kernel_shape", [])
+    kernel = option(node, "kernel_shape", list[int]())
     rank = len(first.shape) - 2
-    if not 1 <= rank <= 2 or node.attributes.get("ceil_mode", 0) or len(kernel) != rank:
+    if not 1 <= rank <= 2 or option(node, "ceil_mode", 0) or len(kernel) != rank:
         raise fault(node, f"a kernel of {kernel} over {first.shape}")
-    pads = node.attributes.get("pads", [0] * 2 * rank)
+    pads = option(node, "pads", [0] * 2 * rank)
     if any(p >= k for p, k in zip(pads, [*kernel, *kernel], strict=True)):
         raise fault(node, f"pads {pads} around a kernel of {kernel}")
     shape = (*first.shape[:2], *_windows(node, first.shape[2:], kernel))
@@ -176,8 +177,8 @@ def gemm(node: Node, inputs: Inputs) -> list[Value]:
     a, b = value_of(node, inputs), value_of(node, inputs, 1)
     if len(a.shape) != 2 or len(b.shape) != 2:
         raise fault(node, f"inputs of the shapes {a.shape} and {b.shape}")
-    rows, inner = a.shape[::-1] if node.attributes.get("transA", 0) else a.shape
-    also, columns = b.shape[::-1] if node.attributes.get("transB", 0) else b.shape
+    rows, inner = a.shape[::-1] if option(node, "transA", 0) else a.shape
+    also, columns = b.shape[::-1] if option(node, "transB", 0) else b.shape
     if inner != also:
         raise fault(node, f"inputs of the shapes {a.shape} and {b.shape}")
     if len(inputs) > 2 and inputs[2] is not None:
@@ -207,7 +208,7 @@ def reduce(node: Node, inputs: Inputs) -> list[Value]:
     axes = set(range(rank)) if given is None else axes_of(node, given, rank)
     if any(first.shape[a] == 0 for a in axes):
         raise fault(node, f"nothing to reduce in {first.shape}")
-    kept = node.attributes.get("keepdims", 1)
+    kept = option(node, "keepdims", 1)
     shape = [1 if i in axes else n for i, n in enumerate(first.shape) if kept or i not in axes]
     return [make(node, shape, first.dtype, work=first.elements)]
 

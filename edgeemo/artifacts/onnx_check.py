@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from edgeemo.artifacts.budget import check_cost, check_lengths, usual_length
 from edgeemo.artifacts.card import Card
-from edgeemo.artifacts.onnx_graph import DTYPES, Graph, Port
+from edgeemo.artifacts.onnx_graph import DTYPES, Graph, Node, Port
 from edgeemo.artifacts.onnx_operators import OPERATORS
 from edgeemo.artifacts.onnx_values import MOST_KNOWN, Value
 from edgeemo.artifacts.step_model import MEAN, NEXT, STATE, TOKEN
-from edgeemo.errors import BadArtifact
+from edgeemo.errors import BadArtifact, one_line
 
 
 def check_graph(graph: Graph, card: Card) -> None:
@@ -75,7 +75,7 @@ def measure(graph: Graph, card: Card, length: int) -> Mapping[str, Value]:
         if any(name and name not in values for name in node.inputs):
             raise BadArtifact(f"{node.operator} reads a value that nothing has made before")
         inputs = [values[name] if name else None for name in node.inputs]
-        made = OPERATORS[node.operator](node, inputs)
+        made = _made(node, inputs)
         if len(made) != len(node.outputs) or any(name in values for name in node.outputs):
             raise BadArtifact(
                 f"{node.operator} with {len(node.outputs)} outputs, or one made twice"
@@ -94,6 +94,14 @@ def measure(graph: Graph, card: Card, length: int) -> Mapping[str, Value]:
     sizes: dict[object, int] = {name: value.bytes for name, value in values.items()}
     check_cost(card, length, steps, sizes, kept, sum(value.work for value in values.values()))
     return values
+
+
+def _made(node: Node, inputs: list[Value | None]) -> Sequence[Value]:
+    try:
+        return OPERATORS[node.operator](node, inputs)
+    # What numpy raises where small values do not fit each other.
+    except (ValueError, TypeError, IndexError, OverflowError, ArithmeticError) as error:
+        raise BadArtifact(f"{node.operator} cannot run: {one_line(error)}") from None
 
 
 def _shape(card: Card, length: int) -> tuple[int, ...]:

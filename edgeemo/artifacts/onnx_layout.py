@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgeemo.artifacts.onnx_arithmetic import broadcast
 from edgeemo.artifacts.onnx_values import (
@@ -23,6 +24,7 @@ from edgeemo.artifacts.onnx_values import (
     integers,
     known,
     make,
+    option,
     value_of,
 )
 
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 def shape(node: Node, inputs: Inputs) -> list[Value]:
     """Shape."""
     found = value_of(node, inputs).shape
-    start, end = (node.attributes.get(k, d) for k, d in (("start", 0), ("end", len(found))))
+    start, end = (option(node, k, d) for k, d in (("start", 0), ("end", len(found))))
     return [computed(node, np.int64, np.array(found[start:end], np.int64))]
 
 
@@ -45,7 +47,7 @@ def constant(node: Node, inputs: Inputs) -> list[Value]:
     return [computed(node, array.dtype, array)]
 
 
-def _filled(node: Node, shape: Sequence[int], value: np.ndarray) -> Value:
+def _filled(node: Node, shape: Sequence[int], value: NDArray[Any]) -> Value:
     found = make(node, shape, value.dtype)
     if found.elements > MOST_KNOWN:
         return found
@@ -54,7 +56,7 @@ def _filled(node: Node, shape: Sequence[int], value: np.ndarray) -> Value:
 
 def constant_of_shape(node: Node, inputs: Inputs) -> list[Value]:
     """ConstantOfShape."""
-    value = node.attributes.get("value", np.zeros(1, np.float32))
+    value = option(node, "value", np.zeros(1, np.float32))
     if not isinstance(value, np.ndarray) or value.size != 1:
         raise fault(node, "a value that is not one number")
     return [_filled(node, known(node, inputs, 0).reshape(-1).tolist(), value.reshape(()))]
@@ -88,9 +90,9 @@ def cast(node: Node, inputs: Inputs) -> list[Value]:
     """Cast."""
     from edgeemo.artifacts.onnx_graph import DTYPES
 
-    first, dtype = value_of(node, inputs), DTYPES.get(node.attributes.get("to", 0))
+    first, dtype = value_of(node, inputs), DTYPES.get(option(node, "to", 0))
     if dtype is None:
-        raise fault(node, f"the type {node.attributes.get('to')}")
+        raise fault(node, f"the type {option(node, 'to', 0)}")
     if first.data is None:
         return [make(node, first.shape, dtype)]
     with np.errstate(invalid="ignore"):
@@ -101,7 +103,7 @@ def reshape(node: Node, inputs: Inputs) -> list[Value]:
     """Reshape."""
     first = value_of(node, inputs)
     wanted = [int(n) for n in known(node, inputs, 1).reshape(-1)]
-    if not node.attributes.get("allowzero", 0):
+    if not option(node, "allowzero", 0):
         if any(n == 0 and i >= len(first.shape) for i, n in enumerate(wanted)):
             raise fault(node, f"{first.shape} to {wanted[:8]}")
         wanted = [first.shape[i] if n == 0 else n for i, n in enumerate(wanted)]
@@ -121,7 +123,7 @@ def _moved(node: Node, first: Value, shape: Sequence[int]) -> Value:
 
 def flatten(node: Node, inputs: Inputs) -> list[Value]:
     """Flatten."""
-    first, axis = value_of(node, inputs), int(node.attributes.get("axis", 1))
+    first, axis = value_of(node, inputs), option(node, "axis", 1)
     rank = len(first.shape)
     axis = rank if axis == rank else axis_of(node, axis, rank)
     return [_moved(node, first, (math.prod(first.shape[:axis]), math.prod(first.shape[axis:])))]
@@ -152,7 +154,7 @@ def unsqueeze(node: Node, inputs: Inputs) -> list[Value]:
 def transpose(node: Node, inputs: Inputs) -> list[Value]:
     """Transpose."""
     first = value_of(node, inputs)
-    order = node.attributes.get("perm", list(range(len(first.shape)))[::-1])
+    order = option(node, "perm", list(range(len(first.shape)))[::-1])
     if sorted(order) != list(range(len(first.shape))):
         raise fault(node, f"the order {order[:8]} of {len(first.shape)} axes")
     data = None if first.data is None else first.data.transpose(order)
@@ -162,7 +164,7 @@ def transpose(node: Node, inputs: Inputs) -> list[Value]:
 def concat(node: Node, inputs: Inputs) -> list[Value]:
     """Concat."""
     given = [value_of(node, inputs, i) for i in range(max(len(inputs), 1))]
-    axis = axis_of(node, int(node.attributes.get("axis", 0)), len(given[0].shape))
+    axis = axis_of(node, option(node, "axis", 0), len(given[0].shape))
     sides = {(v.shape[:axis], v.shape[axis + 1 :], len(v.shape)) for v in given}
     if len(sides) != 1:
         raise fault(node, f"inputs of the shapes {[v.shape for v in given][:3]}")
@@ -177,7 +179,7 @@ def concat(node: Node, inputs: Inputs) -> list[Value]:
 def split(node: Node, inputs: Inputs) -> list[Value]:
     """Split."""
     first = value_of(node, inputs)
-    axis = axis_of(node, int(node.attributes.get("axis", 0)), len(first.shape))
+    axis = axis_of(node, option(node, "axis", 0), len(first.shape))
     lengths = integers(node, inputs, 1, "split")
     if lengths is None:
         count = len(node.outputs)
@@ -197,7 +199,7 @@ def split(node: Node, inputs: Inputs) -> list[Value]:
 def gather(node: Node, inputs: Inputs) -> list[Value]:
     """Gather."""
     first, places = value_of(node, inputs), value_of(node, inputs, 1)
-    axis = axis_of(node, int(node.attributes.get("axis", 0)), len(first.shape))
+    axis = axis_of(node, option(node, "axis", 0), len(first.shape))
     length = first.shape[axis]
     if places.data is not None and not ((-length <= places.data) & (places.data < length)).all():
         raise fault(node, f"a place outside of {length}")
@@ -233,7 +235,7 @@ def pad(node: Node, inputs: Inputs) -> list[Value]:
     rank = len(first.shape)
     if len(amounts) != 2 * rank or min(amounts, default=0) < 0 or max(amounts, default=0) > 4096:
         raise fault(node, f"the amounts {amounts[:8]} around {first.shape}")
-    mode = node.attributes.get("mode", b"constant")
+    mode = option(node, "mode", b"constant")
     if mode != b"constant":
         raise fault(node, "another mode than constant")
     lengths = [n + amounts[i] + amounts[i + rank] for i, n in enumerate(first.shape)]

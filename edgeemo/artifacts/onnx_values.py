@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +59,21 @@ def fault(node: Node, what: str) -> BadArtifact:
     return BadArtifact(f"{node.operator} with {what}")
 
 
+T = TypeVar("T")
+
+
+def option(node: Node, name: str, default: T) -> T:
+    """An attribute, or its default.
+
+    Raises:
+        BadArtifact: it is of another type than the default.
+    """
+    value = node.attributes.get(name, default)
+    if type(value) is not type(default):
+        raise fault(node, f"{name} of the type {type(value).__name__}")
+    return value
+
+
 def value_of(node: Node, inputs: Inputs, at: int = 0) -> Value:
     """An input that must be there."""
     found = inputs[at] if at < len(inputs) else None
@@ -78,7 +93,7 @@ def known(node: Node, inputs: Inputs, at: int) -> NDArray[Any]:
 def integers(node: Node, inputs: Inputs, at: int, attribute: str) -> list[int] | None:
     """Integers of an attribute, or of an input; None where both are left out."""
     if attribute in node.attributes:
-        return [int(n) for n in node.attributes[attribute]]
+        return option(node, attribute, list[int]())
     if at < len(inputs) and inputs[at] is not None:
         return [int(n) for n in known(node, inputs, at).reshape(-1)]
     return None

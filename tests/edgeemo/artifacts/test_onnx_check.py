@@ -146,9 +146,15 @@ def _pads(model: Any) -> None:
                 attribute.ints[0] = 2**40
 
 
+def _type_of_an_attribute(model: Any) -> None:
+    node = next(n for n in model.graph.node if n.op_type == "Conv")
+    node.attribute.append(onnx.helper.make_attribute("auto_pad", [1, 2]))
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
+        (_type_of_an_attribute, "Conv with auto_pad of the type list"),
         (_outer_product, "it would take|with an output of the shape"),
         (_large_constant, "it would take"),
         (_unknown_shape, "ConstantOfShape with input 0, which decides its shape"),
