@@ -37,7 +37,13 @@ class Sources:
 
 
 def sources_of(recipe: Recipe, data: DataSet, teacher: Teacher) -> Sources:
-    """What a run learns from."""
+    """What a run learns from.
+
+    Args:
+        recipe: tells the first weights.
+        data: tells corpora and their licences.
+        teacher: its licence, and its attributions if it has any.
+    """
     corpora = tuple(Source(name, licence) for name, licence in data.licences.items())
     teachers = [Source(teacher.name, teacher.licence)]
     texts = [attribution_of(s.name, s.licence) for s in corpora]
@@ -51,6 +57,11 @@ def sources_of(recipe: Recipe, data: DataSet, teacher: Teacher) -> Sources:
 
 def check_open(recipe: Recipe, data: DataSet, teacher: Teacher) -> None:
     """Refuse a recipe that claims an open result, where a source does not allow one.
+
+    Args:
+        recipe: checked if it says `open`.
+        data: whose corpora and votes it learns from.
+        teacher: who labels them.
 
     Raises:
         BadRecipe: names each such corpus, teacher and start, with its licence.

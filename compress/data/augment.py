@@ -160,7 +160,12 @@ def limit_band(x: Sound, low_hz: float, high_hz: float) -> Sound:
 
 
 def another_microphone(x: Sound, largest_db: float, rng: np.random.Generator) -> Sound:
-    """A smooth response that rises and falls by up to `largest_db` from octave to octave.
+    """A smooth response that rises and falls from octave to octave.
+
+    Args:
+        x: float32 [n].
+        largest_db: of a rise or fall.
+        rng: draws the response.
 
     Returns:
         float32 [n], with the level of x.

@@ -85,7 +85,12 @@ def licence_of(corpus: str) -> str:
 
 
 def attribution_of(corpus: str, licence: str) -> str:
-    """How a model names a corpus that taught it, for one that is not known its name and licence."""
+    """How a model names a corpus that taught it.
+
+    Args:
+        corpus: its name.
+        licence: named for a corpus that is not known.
+    """
     return KNOWN.get(corpus, _UNKNOWN).attribution or f"{corpus} ({licence})."
 
 

@@ -82,6 +82,11 @@ class BuiltinTeacher:
 def load(device: str = "cpu", file: str = FILE, name: str = "builtin") -> BuiltinTeacher:
     """A shipped teacher. It runs on the processor, whatever `device` says: it is small.
 
+    Args:
+        device: of other teachers.
+        file: inside edgeemo-teachers.
+        name: of the teacher.
+
     Raises:
         BadArtifact: the shipped file is damaged.
         MissingExtra: edgeemo-teachers or onnxruntime is not installed.
