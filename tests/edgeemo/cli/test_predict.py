@@ -21,6 +21,7 @@ import soundfile
 
 import edgeemo
 from edgeemo import cli
+from edgeemo.artifacts.licences import verdict_of
 from edgeemo.audio import read_audio
 from edgeemo.cli._predictor import Options
 from edgeemo.cli._workers import rows_of
@@ -61,7 +62,11 @@ def test_json_has_a_line_a_file_in_sorted_order(
 def test_the_table_is_for_people(folder: Path, artifact: Path, capsys: Capture) -> None:
     named = str(folder / "b.flac")
     assert cli.main(["predict", named, "--model", str(artifact)]) == 0
-    head, line = capsys.readouterr().out.splitlines()
+    out, err = capsys.readouterr()
+    head, line = out.splitlines()
+    # Which model runs and what it may be used for is told once, beside the table.
+    card = edgeemo.load(artifact).card
+    assert err.count(f"edgeemo: {card.name} ({verdict_of(card).allowed}; ") == 1
     assert head.split() == ["arousal", "dominance", "valence", "class", "confidence", "file"]
     assert line.endswith(named)
     assert len(line.split()) == 7
