@@ -20,7 +20,7 @@ import numpy as np
 from _heldout import Annotated, heldout, outputs
 
 from edgeemo.evaluation.metrics import ccc
-from edgeemo.files import write_text
+from edgeemo.io.files import write_text
 from edgeemo.speech.profile import calm_gain, fit_head, speech_power
 from edgeemo.types import DIMENSIONS
 

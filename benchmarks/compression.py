@@ -27,6 +27,7 @@ import torch
 
 from edgeemo.backends import open_backend
 from edgeemo.compress.data import shipped_speech
+from edgeemo.compress.evaluation.summary import complete
 from edgeemo.compress.pipeline import label_splits, new_student, run_stages
 from edgeemo.compress.recipes import (
     SCHEMA,
@@ -40,12 +41,11 @@ from edgeemo.compress.recipes import (
 )
 from edgeemo.compress.run import Run
 from edgeemo.compress.stages.base import Training
-from edgeemo.compress.summary import complete
 from edgeemo.compress.teachers import load_teacher
 from edgeemo.evaluation.metrics import ccc
 from edgeemo.export import export
 from edgeemo.export.parity import Tolerances
-from edgeemo.files import write_text
+from edgeemo.io.files import write_text
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULT = ROOT / "benchmarks" / "results" / "compression.json"

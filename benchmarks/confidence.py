@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 from _heldout import FOLDS, Annotated, heldout, outputs
 
-from edgeemo import schema
 from edgeemo.artifacts.confidence import Confidence, describe
 from edgeemo.compress.data.augment import add_at_snr, colored_noise
 from edgeemo.compress.evaluation.confidence import (
@@ -34,7 +33,8 @@ from edgeemo.compress.evaluation.confidence import (
     with_negatives,
 )
 from edgeemo.compress.evaluation.report import reliability_plot
-from edgeemo.files import write_text
+from edgeemo.io import schema
+from edgeemo.io.files import write_text
 
 RESULTS = Path(__file__).parent / "results"
 ROWS_NOISE, ROWS_MUSIC = 280, 70

@@ -7,7 +7,8 @@
 Repeated 7-fold cross-validation over EmoTale's 14 speakers, 2 in a fold; each seed is a repetition
 with other folds. Nothing that is scored in a fold was trained on its two speakers: neither the
 heads of the teacher nor any stage of the student. What all folds share, because it was trained on
-no EmoTale speaker at all, is the teacher's backbone and the student's (`edgeemo.compress.folds`).
+no EmoTale speaker at all, is the teacher's backbone and the student's
+(`edgeemo.compress.evaluation.folds`).
 
 CCC is taken over all clips of a repetition at once, each estimated by the fold that held it out;
 mean and standard deviation are over the repetitions. Every fold is kept, so a killed run goes on.
@@ -33,21 +34,21 @@ from sklearn.svm import SVR
 from edgeemo import load
 from edgeemo.compress.data import DataSet, open_dataset
 from edgeemo.compress.evaluation.evaluate import inter_rater_ccc, level_estimates, predict
-from edgeemo.compress.folds import Folds
+from edgeemo.compress.evaluation.folds import Folds
+from edgeemo.compress.evaluation.summary import complete
 from edgeemo.compress.labels.dataset import LabelledDataset
 from edgeemo.compress.pipeline import new_student
 from edgeemo.compress.recipes import load_recipe
 from edgeemo.compress.run import Run
 from edgeemo.compress.stages.base import Splits
 from edgeemo.compress.students import Student, save_student
-from edgeemo.compress.summary import complete
 from edgeemo.compress.teachers.base import Teacher
 from edgeemo.compress.teachers.heads import HeadsSettings, fit_heads
 from edgeemo.evaluation.metrics import ccc
 from edgeemo.export.builtin_teacher import backbone_teacher, head_rows, make_backbone
 from edgeemo.export.job import export
 from edgeemo.export.parity import Tolerances
-from edgeemo.files import replacing, write_text
+from edgeemo.io.files import replacing, write_text
 from edgeemo.types import DIMENSIONS
 
 RESULT = Path(__file__).parent / "results" / "crossval.json"

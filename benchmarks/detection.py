@@ -24,7 +24,7 @@ import numpy as np
 
 from edgeemo.errors import EdgeemoError
 from edgeemo.faces import DETECTORS, Detector, Face, open_detector
-from edgeemo.files import write_text
+from edgeemo.io.files import write_text
 from edgeemo.vision.images import ImageSpec, Pixels, crop_face
 from edgeemo.vision.pictures import read_picture
 

@@ -35,7 +35,7 @@ from edgeemo.compress.evaluation.evaluate import top_class
 from edgeemo.compress.teachers.class_names import columns, to_classes
 from edgeemo.errors import require
 from edgeemo.evaluation.metrics import kl_divergence, uar
-from edgeemo.files import write_text
+from edgeemo.io.files import write_text
 from edgeemo.types import CLASSES
 from edgeemo.vision.images import ImageSpec, preprocess
 

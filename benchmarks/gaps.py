@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from edgeemo import Session, load
 from edgeemo.artifacts.teachers_package import need
 from edgeemo.audio import read_audio
-from edgeemo.files import write_text
+from edgeemo.io.files import write_text
 
 PACKET, RATE = 320, 16_000
 REMEDIES = ("gap", "reset", "drop")

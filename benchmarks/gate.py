@@ -22,7 +22,7 @@ import numpy as np
 from edgeemo.audio import read_audio
 from edgeemo.compress.data.augment import colored_noise
 from edgeemo.compress.evaluation.confidence import music
-from edgeemo.files import write_text
+from edgeemo.io.files import write_text
 from edgeemo.speech.vad import GATES, Gate, open_gate
 
 RATE, STEP = 16000, 160

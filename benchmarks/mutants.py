@@ -44,7 +44,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import _mutators as mutators
 from edgeemo.errors import EdgeemoError
-from edgeemo.files import write_text
+from edgeemo.io.files import write_text
 
 RESULT = Path(__file__).parent / "results" / "mutants.json"
 SECONDS, MEGABYTES = 5.0, 500

@@ -46,7 +46,7 @@ from edgeemo.export.open_teacher import (
     scale_of,
     taught,
 )
-from edgeemo.files import write_text
+from edgeemo.io.files import write_text
 from edgeemo.types import CLASSES, DIMENSIONS, Emotion
 
 RESULT = Path(__file__).parent / "results" / "open_weights.json"

@@ -31,7 +31,7 @@ from edgeemo import Session, Stream, load
 from edgeemo.artifacts.teachers_package import need
 from edgeemo.audio import read_audio
 from edgeemo.errors import require
-from edgeemo.files import write_text
+from edgeemo.io.files import write_text
 
 MODEL = "wav2small-stream"
 ROWS = (

@@ -12,13 +12,14 @@ import numpy as np
 
 from edgeemo.errors import BadData, BadInput, BadRecipe
 from edgeemo.features import SPECS
-from edgeemo.files import write_text
-from edgeemo.loading import load_json
+from edgeemo.io.files import write_text
+from edgeemo.io.loading import load_json
 from edgeemo.vision.images import ImageSpec
 
 from . import distributed
 from .data.clips import Clip, DataSet
 from .data.splits import split_as_published
+from .evaluation.summary import complete
 from .labels.dataset import Progress
 from .labels.labeller import Labeller
 from .licences import check_open
@@ -28,7 +29,6 @@ from .stages import distill as distillation
 from .stages import embedding, finetune, heads, prune, qat
 from .stages.base import Splits, StageRun, Training
 from .students.base import Student, make_student, save_student
-from .summary import complete
 from .teachers.base import Teacher, task_of
 from .train.loop import seeded_student
 from .train.pretrained import load_pretrained

@@ -29,11 +29,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeemo import __version__, schema
+from edgeemo import __version__
 from edgeemo.artifacts.card import Calibration, Metric, ReceptiveField, Source
 from edgeemo.errors import BadArtifact, BadData, BadInput
 from edgeemo.features import FeatureSpec
-from edgeemo.files import is_plain, lock, replacing, write_text
+from edgeemo.io import schema
+from edgeemo.io.files import is_plain, lock, replacing, write_text
 from edgeemo.vision.images import ImageSpec
 
 from .recipes import Recipe, dump_recipe, load_recipe

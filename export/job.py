@@ -17,7 +17,7 @@ from edgeemo.backends import Backend, open_backend
 from edgeemo.compress.run import ParitySet, Run, RunSummary
 from edgeemo.compress.students import Student
 from edgeemo.errors import BadData, BadInput, ParityFailed
-from edgeemo.files import replacing
+from edgeemo.io.files import replacing
 
 from .c_writer import find_compiler, write_folder
 from .cards import card_of_run

@@ -12,7 +12,7 @@ from edgeemo.artifacts.onnx import CARD_KEY, read_onnx
 from edgeemo.backends import open_backend
 from edgeemo.errors import BadInput, ParityFailed, require
 from edgeemo.features import FeatureSpec, log_mel
-from edgeemo.files import replacing
+from edgeemo.io.files import replacing
 
 from .graph import frontend_graph, join
 from .onnx_writer import with_card

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from edgeemo import schema
 from edgeemo.cli import live
 from edgeemo.compress.data import labels, open_dataset, shipped_speech
 from edgeemo.compress.recipes import checks, tables
 from edgeemo.errors import BadRecipe
+from edgeemo.io import schema
 
 GUIDES = Path(__file__).resolve().parents[1] / "docs" / "guides"
 

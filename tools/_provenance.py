@@ -7,10 +7,10 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgeemo import schema
 from edgeemo.artifacts.onnx import read_onnx
 from edgeemo.artifacts.tflite import read_tflite
 from edgeemo.errors import BadRecipe
+from edgeemo.io import schema
 
 ROOT = Path(__file__).resolve().parents[1]
 RECIPES = Path(__file__).parent / "recipes"

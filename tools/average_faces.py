@@ -18,7 +18,7 @@ from pathlib import Path
 from edgeemo.artifacts.card import Metric
 from edgeemo.errors import EdgeemoError
 from edgeemo.export.averaged import averaged
-from edgeemo.files import write_bytes
+from edgeemo.io.files import write_bytes
 
 
 def _metrics(path: Path | None, name: str) -> tuple[Metric, ...]:

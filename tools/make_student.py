@@ -28,18 +28,17 @@ from pathlib import Path
 
 from _provenance import check, load_provenance, provenance_file, sha256
 
-from edgeemo import schema
 from edgeemo.artifacts.card import Metric
 from edgeemo.compress.data import DataSet, open_dataset, split_by_speaker
 from edgeemo.compress.evaluation.confidence import FittedConfidence
-from edgeemo.compress.folds import Folds
+from edgeemo.compress.evaluation.folds import Folds
+from edgeemo.compress.evaluation.summary import complete
 from edgeemo.compress.labels.dataset import LabelledDataset
 from edgeemo.compress.pipeline import new_student
 from edgeemo.compress.recipes import Recipe, load_recipe
 from edgeemo.compress.run import Run
 from edgeemo.compress.stages.base import Splits
 from edgeemo.compress.students import save_student
-from edgeemo.compress.summary import complete
 from edgeemo.compress.teachers.base import Teacher
 from edgeemo.compress.teachers.heads import HeadsSettings, fit_heads
 from edgeemo.errors import BadData, EdgeemoError
@@ -52,7 +51,8 @@ from edgeemo.export.builtin_teacher import (
     make_backbone,
 )
 from edgeemo.features import FeatureSpec
-from edgeemo.files import write_text
+from edgeemo.io import schema
+from edgeemo.io.files import write_text
 
 NAME = "wav2small-stream"
 

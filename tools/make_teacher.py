@@ -25,7 +25,7 @@ from edgeemo.compress.teachers.builtin import FILE
 from edgeemo.compress.teachers.heads import HeadsSettings, fit_heads
 from edgeemo.errors import EdgeemoError
 from edgeemo.export.builtin_teacher import head_rows, make_backbone, teacher_file
-from edgeemo.files import write_bytes
+from edgeemo.io.files import write_bytes
 
 
 def make(args: argparse.Namespace) -> None:

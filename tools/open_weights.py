@@ -32,7 +32,7 @@ from edgeemo.compress.teachers.builtin import OPEN_FILE
 from edgeemo.export import export
 from edgeemo.export.onnx_writer import with_card
 from edgeemo.export.open_teacher import make_teacher, open_speech
-from edgeemo.files import write_bytes
+from edgeemo.io.files import write_bytes
 
 ROOT = Path(__file__).resolve().parents[1]
 NAME = "wav2small-stream-open"

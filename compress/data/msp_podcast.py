@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import pstdev
 
 from edgeemo.errors import BadData
-from edgeemo.loading import load_json
+from edgeemo.io.loading import load_json
 
 from .clips import LOG, Clip, Span
 from .corpus_info import licence_of

@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from edgeemo.audio import SUFFIXES
 from edgeemo.errors import BadData, one_line
-from edgeemo.loading import parse_json
+from edgeemo.io.loading import parse_json
 
 from .clips import LOG, Clip, Span
 from .labels import UNIT, Scale, check_scale, clip_of_row

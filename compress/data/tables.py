@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TextIO
 
 from edgeemo.errors import BadData, one_line, printable
-from edgeemo.files import confined
+from edgeemo.io.files import confined
 
 from .emotions import WORDS, read_word
 

@@ -16,7 +16,7 @@ from edgeemo.artifacts.card import (
     NOT_VALIDATED_FOR_FACE,
 )
 from edgeemo.artifacts.licences import verdict
-from edgeemo.files import write_text
+from edgeemo.io.files import write_text
 from edgeemo.types import CLASSES, DIMENSIONS
 
 from ..labels.dataset import LabelledDataset

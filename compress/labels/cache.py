@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from edgeemo.errors import BadData
-from edgeemo.files import replacing
+from edgeemo.io.files import replacing
 
 LOG = logging.getLogger("edgeemo")
 

@@ -18,9 +18,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from edgeemo import schema
 from edgeemo.errors import BadData, BadInput
 from edgeemo.features import SPECS, FeatureSpec, log_mel
+from edgeemo.io import schema
 from edgeemo.types import CLASSES, DIMENSIONS
 from edgeemo.vision.images import ImageSpec, crop_face
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from edgeemo import schema
 from edgeemo.errors import BadRecipe, nearest, printable
-from edgeemo.loading import load_toml
+from edgeemo.io import schema
+from edgeemo.io.loading import load_toml
 
 from .tables import SCHEMA, Recipe
 from .upgrade import upgrade

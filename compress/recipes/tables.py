@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from edgeemo.errors import BadRecipe, printable
-from edgeemo.files import is_plain
+from edgeemo.io.files import is_plain
 
 from .checks import check_losses, check_pair, check_range
 from .stage_tables import EarlyStoppingConfig, FinetuneConfig, HeadsConfig, PruneConfig, QatConfig

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from edgeemo.errors import BadArtifact, BadRecipe, nearest, one_line
 from edgeemo.features import FeatureSpec
-from edgeemo.files import replacing
+from edgeemo.io.files import replacing
 from edgeemo.types import DIMENSIONS
 from edgeemo.vision.images import ImageSpec
 

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgeemo import files
 from edgeemo.errors import BadArtifact, one_line, require
-from edgeemo.loading import parse_json
+from edgeemo.io import files
+from edgeemo.io.loading import parse_json
 
 if TYPE_CHECKING:
     import torch

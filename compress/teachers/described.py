@@ -54,9 +54,9 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 
-from edgeemo import schema
 from edgeemo.errors import BadArtifact, BadInput, BadRecipe
-from edgeemo.loading import parse_toml
+from edgeemo.io import schema
+from edgeemo.io.loading import parse_toml
 from edgeemo.types import DIMENSIONS, SAMPLE_RATE
 from edgeemo.vision.images import ImageSpec, Pixels
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from edgeemo.errors import BadArtifact, BadData, BadRecipe, one_line
-from edgeemo.files import replacing, write_text
+from edgeemo.io.files import replacing, write_text
 
 from ..evaluation.evaluate import Metrics
 from ..labels.dataset import LabelledDataset

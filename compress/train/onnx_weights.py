@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from edgeemo.errors import BadArtifact, one_line, require
-from edgeemo.loading import read_bytes
+from edgeemo.io.loading import read_bytes
 
 from ..students.base import Student
 from .batches import Batches

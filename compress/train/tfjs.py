@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from edgeemo.errors import BadArtifact
-from edgeemo.files import confined
-from edgeemo.loading import load_json, read_bytes
+from edgeemo.io.files import confined
+from edgeemo.io.loading import load_json, read_bytes
 
 _MOST = 64 << 20
 _KINDS = {"float32": "<f4", "float16": "<f2", "int32": "<i4"}

@@ -11,11 +11,11 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from edgeemo import schema
 from edgeemo.artifacts.confidence import Confidence
 from edgeemo.errors import BadArtifact, BadInput, printable
 from edgeemo.features import FeatureSpec
-from edgeemo.loading import parse_json
+from edgeemo.io import schema
+from edgeemo.io.loading import parse_json
 from edgeemo.vision.images import ImageSpec
 
 SCHEMA = 1

@@ -18,7 +18,7 @@ from edgeemo.artifacts.onnx_check import check_graph
 from edgeemo.artifacts.onnx_graph import check_domain, read_graph
 from edgeemo.artifacts.protobuf import fields, message, number, text
 from edgeemo.errors import BadArtifact
-from edgeemo.loading import read_bytes
+from edgeemo.io.loading import read_bytes
 
 CARD_KEY = "edgeemo.card"
 """Key of the card in the file's metadata."""

@@ -19,7 +19,7 @@ from edgeemo.artifacts.card import Card, from_json
 from edgeemo.artifacts.tflite_graph import read_graph
 from edgeemo.artifacts.tflite_operators import check_operators
 from edgeemo.errors import BadArtifact
-from edgeemo.loading import read_bytes
+from edgeemo.io.loading import read_bytes
 
 CARD_NAME = "edgeemo.card.json"
 """Name of the card in the ZIP."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from edgeemo.errors import printable
-from edgeemo.files import replacing
+from edgeemo.io.files import replacing
 from edgeemo.types import CLASSES
 
 Row = dict[str, Any]

@@ -10,11 +10,11 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
-from edgeemo import schema
 from edgeemo.artifacts.card import Card
 from edgeemo.artifacts.models import DEFAULT, FACE_DEFAULT, shipped
 from edgeemo.cli.models import figure_lines
 from edgeemo.evaluation.bench import PEERS, PROTOCOL, Row, measure
+from edgeemo.io import schema
 from edgeemo.session import load
 
 HELP = (

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from edgeemo.artifacts.models import DEFAULT
 from edgeemo.cli._labels import add_label_scale
 from edgeemo.errors import BadInput, printable
-from edgeemo.files import check_output
+from edgeemo.io.files import check_output
 from edgeemo.session import Session, load
 from edgeemo.types import DIMENSIONS
 

@@ -236,7 +236,7 @@ class _Lines:
 
 
 def _json(run: Run, facts: RunSummary) -> str:
-    from edgeemo import schema
+    from edgeemo.io import schema
 
     plain = {"run": str(run.folder), "report": str(run.report)} | schema.write(facts)
     return json.dumps(plain, ensure_ascii=False)

@@ -17,7 +17,7 @@ from edgeemo.errors import BadData, BadInput
 from edgeemo.evaluation import confusion
 from edgeemo.evaluation.confusion import Confusion
 from edgeemo.evaluation.evaluate import Figure, Judged, figures, to_csv, to_svg
-from edgeemo.files import check_output, write_text
+from edgeemo.io.files import check_output, write_text
 from edgeemo.session import Session, load
 from edgeemo.types import SAMPLE_RATE
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from edgeemo.cli._options import OldName
 from edgeemo.errors import BadInput
-from edgeemo.files import check_output
+from edgeemo.io.files import check_output
 
 if TYPE_CHECKING:
     from edgeemo.export import ExportResult

@@ -6,10 +6,10 @@ import argparse
 import json
 from typing import Any
 
-from edgeemo import schema
 from edgeemo.artifacts.card import Card
 from edgeemo.artifacts.licences import verdict_of
 from edgeemo.artifacts.models import Model, shipped
+from edgeemo.io import schema
 
 HELP = "List the models that are shipped with edgeemo, with licence, cost and measured figures."
 

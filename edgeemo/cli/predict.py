@@ -17,8 +17,8 @@ from edgeemo.cli._sounds import HELD_SECONDS
 from edgeemo.errors import BadInput, printable
 from edgeemo.faces import DETECTORS
 from edgeemo.faces.detectors import DEFAULT as DETECTOR
-from edgeemo.files import check_output
 from edgeemo.inputs import Input, files
+from edgeemo.io.files import check_output
 
 HELP = (
     "Estimate how speech in sound files, and faces in pictures and video, would be perceived. "

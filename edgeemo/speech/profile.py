@@ -22,11 +22,11 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeemo import schema
 from edgeemo.artifacts.card import Card
 from edgeemo.errors import BadInput
-from edgeemo.files import write_text
-from edgeemo.loading import load_json
+from edgeemo.io import schema
+from edgeemo.io.files import write_text
+from edgeemo.io.loading import load_json
 from edgeemo.speech.vad import EnergyGate
 from edgeemo.types import DIMENSIONS
 

@@ -15,9 +15,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from edgeemo import _native, schema
+from edgeemo import _native
 from edgeemo.errors import BadInput
 from edgeemo.features import LOGMEL40, SPECS, WAV2SMALL, FeatureSpec, LogMel, log_mel
+from edgeemo.io import schema
 
 QUICK = settings(max_examples=60, deadline=None)
 

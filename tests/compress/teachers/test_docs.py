@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from edgeemo import schema
 from edgeemo.compress.teachers import class_names, described, known_teachers
 from edgeemo.errors import BadRecipe
+from edgeemo.io import schema
 
 TEXT = (Path(__file__).parents[3] / "docs" / "teachers.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```toml\n(.*?)```", TEXT, re.DOTALL)

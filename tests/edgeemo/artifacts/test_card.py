@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from edgeemo import schema
 from edgeemo.artifacts.card import MAX_BYTES, Card, Output, from_json, to_json
 from edgeemo.errors import BadArtifact
+from edgeemo.io import schema
 
 
 def changed(card: Card, path: str, value: Any) -> str:

@@ -6,8 +6,8 @@ import math
 import numpy as np
 import pytest
 
-from edgeemo import schema
 from edgeemo.errors import BadInput
+from edgeemo.io import schema
 from edgeemo.vision.images import (
     FACE96,
     LARGEST,

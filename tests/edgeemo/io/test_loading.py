@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edgeemo.errors import BadData, BadRecipe
-from edgeemo.loading import MOST_DEPTH, load_json, load_toml, parse_json, parse_toml, read_bytes
+from edgeemo.io.loading import MOST_DEPTH, load_json, load_toml, parse_json, parse_toml, read_bytes
 
 
 def test_values_come_back() -> None:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from edgeemo.compress import folds as folds_module
+from edgeemo.compress.evaluation import folds as folds_module
 from edgeemo.compress.evaluation.evaluate import predict
-from edgeemo.compress.folds import Folds
+from edgeemo.compress.evaluation.folds import Folds
 from edgeemo.compress.labels.labeller import Labeller
 from edgeemo.compress.recipes import (
     AugmentConfig,

@@ -14,13 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
-from .labels.dataset import LabelledDataset
-from .pipeline import STAGES, new_student, run_stages
-from .recipes import Recipe
-from .stages.base import Splits, Training
-from .stages.finetune import drop_extra_copies
-from .students.base import Student, load_student, save_student
-from .teachers.heads import Heads, HeadsSettings, fit_heads
+from ..labels.dataset import LabelledDataset
+from ..pipeline import STAGES, new_student, run_stages
+from ..recipes import Recipe
+from ..stages.base import Splits, Training
+from ..stages.finetune import drop_extra_copies
+from ..students.base import Student, load_student, save_student
+from ..teachers.heads import Heads, HeadsSettings, fit_heads
 
 SHARED = ("distill", "embedding")
 """Stages that all folds share."""

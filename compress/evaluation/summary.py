@@ -14,29 +14,22 @@ from edgeemo.features import log_mel
 from edgeemo.types import DIMENSIONS
 from edgeemo.vision.images import ImageSpec, normalize
 
-from . import distributed
-from .data import augment
-from .data.clips import Clip, DataSet
-from .evaluation.confidence import FittedConfidence, learn_confidence
-from .evaluation.evaluate import (
-    Metrics,
-    Predictions,
-    evaluate,
-    inter_rater_ccc,
-    level_baseline,
-    predict,
-)
-from .evaluation.metrics import fit_temperature, softmax
-from .evaluation.report import write_report
-from .labels.dataset import LabelledDataset
-from .labels.labeller import MIN_FRAMES
-from .licences import sources_of
-from .recipes import Recipe
-from .run import SCHEMA, ParitySet, Run, RunSummary
-from .stages.base import Splits
-from .students.base import Student
-from .students.cost import macs_per_second, parameters
-from .teachers.base import Teacher
+from .. import distributed
+from ..data import augment
+from ..data.clips import Clip, DataSet
+from ..labels.dataset import LabelledDataset
+from ..labels.labeller import MIN_FRAMES
+from ..licences import sources_of
+from ..recipes import Recipe
+from ..run import SCHEMA, ParitySet, Run, RunSummary
+from ..stages.base import Splits
+from ..students.base import Student
+from ..students.cost import macs_per_second, parameters
+from ..teachers.base import Teacher
+from .confidence import FittedConfidence, learn_confidence
+from .evaluate import Metrics, Predictions, evaluate, inter_rater_ccc, level_baseline, predict
+from .metrics import fit_temperature, softmax
+from .report import write_report
 
 PARITY = 200
 """Held-out clips that a run keeps for parity."""

@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 import pytest
 
-from edgeemo import schema
 from edgeemo.errors import BadData
+from edgeemo.io import schema
 
 
 @dataclass(frozen=True)

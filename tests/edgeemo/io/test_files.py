@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edgeemo.errors import BadInput
-from edgeemo.files import check_output, confined, replacing, write_text
+from edgeemo.io.files import check_output, confined, replacing, write_text
 
 
 @pytest.mark.parametrize("name", ["a.wav", "b/a.wav", "./b//a.wav", "..a", "b..c/d", "é 語.wav"])

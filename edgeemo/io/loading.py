@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeemo.errors import EdgeemoError, one_line
-from edgeemo.schema import MOST_INTEGER
+from edgeemo.io.schema import MOST_INTEGER
 
 MOST_DEPTH = 32
 """Lists and tables in each other; a card has 5."""
