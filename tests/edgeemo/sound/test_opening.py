@@ -67,7 +67,7 @@ def test_no_rights_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     """As root every file can be read, so the refusal is the system's own, given by hand."""
     (tmp_path / "a.wav").write_bytes(b"RIFF")
 
-    def refuse(*_: object) -> io.BytesIO:
+    def refuse(*_: object, **__: object) -> io.BytesIO:
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr("builtins.open", refuse)
