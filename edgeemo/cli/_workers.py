@@ -1,7 +1,7 @@
 """Files read by several processes; rows come in the order of the files.
 
-A worker is `python -m edgeemo.cli._workers`: a line of JSON with the options, then a line for each
-file; it answers each with one line. A process that dies takes one file with it, and is replaced.
+A worker is `python -m edgeemo.cli._workers`: a line of JSON with the options, then a line for some
+files; it answers each with one line. A process that dies takes one file with it, and is replaced.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
 
@@ -20,11 +20,12 @@ from edgeemo.cli._predictor import Options, Predictor, Row, text_of
 from edgeemo.errors import EdgeemoError, one_line
 from edgeemo.inputs import Input
 
-_AHEAD = 8  # files a worker that are asked for before their rows are wanted
+_AHEAD = 4  # questions a worker that are asked before their rows are wanted
+_FILES = 16  # in a question, if there are many
 
 
 def rows_of(
-    files: Iterable[Input], options: Options, jobs: int
+    files: Sequence[Input], options: Options, jobs: int
 ) -> Iterator[tuple[Input, list[Row]]]:
     """The rows of each file, in the order of the files.
 
@@ -37,17 +38,16 @@ def rows_of(
         EdgeemoError: a model or a package is at fault, not a file.
     """
     pool = _Pool(options)
-    waiting: deque[tuple[Input, Future[list[Row]]]] = deque()
+    size = max(1, min(_FILES, len(files) // (8 * jobs)))
+    waiting: deque[tuple[Sequence[Input], Future[list[list[Row]]]]] = deque()
     with ThreadPoolExecutor(jobs) as threads:
         try:
-            for file in files:
-                waiting.append((file, threads.submit(pool.rows, file)))
-                if len(waiting) >= jobs * _AHEAD:
+            for at in range(0, len(files) + _AHEAD * jobs * size, size):
+                if part := files[at : at + size]:
+                    waiting.append((part, threads.submit(pool.rows, part)))
+                if waiting and (not part or len(waiting) >= _AHEAD * jobs):
                     first, future = waiting.popleft()
-                    yield first, future.result()
-            while waiting:
-                first, future = waiting.popleft()
-                yield first, future.result()
+                    yield from zip(first, future.result(), strict=True)
         finally:
             threads.shutdown(wait=False, cancel_futures=True)
             pool.close()
@@ -61,13 +61,13 @@ class _Pool:
         self._mine = threading.local()
         self._all: list[subprocess.Popen[str]] = []
 
-    def rows(self, file: Input) -> list[Row]:
-        """Ask the thread's worker."""
+    def rows(self, files: Sequence[Input]) -> list[list[Row]]:
+        """The rows of each file, from the thread's worker."""
         worker = self._worker()
         assert worker.stdin is not None and worker.stdout is not None
         answer = ""
         try:
-            worker.stdin.write(json.dumps(asdict(file)) + "\n")
+            worker.stdin.write(json.dumps([asdict(file) for file in files]) + "\n")
             worker.stdin.flush()
             answer = worker.stdout.readline()
         except (OSError, ValueError):
@@ -75,13 +75,15 @@ class _Pool:
         if not answer.endswith("\n"):
             self._mine.worker = None
             how = worker.wait()
+            if len(files) > 1:  # which one it was, a question for each will show
+                return [rows for file in files for rows in self.rows([file])]
             reason = f"signal {-how}" if how < 0 else f"exit status {how}"
             error = f"the process that read it ended ({reason})"
-            return [{"path": text_of(file.path), "error": error}]
+            return [[{"path": text_of(files[0].path), "error": error}]]
         found = json.loads(answer)
         if isinstance(found, str):
             raise EdgeemoError(found)
-        rows: list[Row] = found
+        rows: list[list[Row]] = found
         return rows
 
     def _worker(self) -> subprocess.Popen[str]:
@@ -121,7 +123,8 @@ def _work() -> None:
     for line in asked:
         try:
             predictor = predictor or Predictor(options)
-            answer: list[Row] | str = [*predictor.rows(Input(**json.loads(line)))]
+            asked_for = (Input(**file) for file in json.loads(line))
+            answer: list[list[Row]] | str = [[*predictor.rows(file)] for file in asked_for]
         except EdgeemoError as error:
             answer = str(error) or one_line(error)
         answers.write(json.dumps(answer) + "\n")
