@@ -15,6 +15,7 @@ from edgeemo.artifacts.step_model import MEAN, NEXT, STATE, TOKEN
 from edgeemo.artifacts.tflite import TfliteFile
 from edgeemo.backends.artifact import ArtifactBackend, Floats, States
 from edgeemo.errors import BadArtifact, MissingExtra, one_line, require
+from edgeemo.quiet import quiet
 
 
 class TfliteBackend(ArtifactBackend):
@@ -142,12 +143,13 @@ def _start(model: bytes, path: Path, reference: bool) -> Any:
     litert = _runtime()
     kind = litert.OpResolverType
     try:
-        runner = litert.Interpreter(
-            model_content=model,
-            num_threads=1,
-            experimental_op_resolver_type=kind.BUILTIN_REF if reference else kind.AUTO,
-        )
-        runner.allocate_tensors()
+        with quiet():  # it says which of its parts do the work
+            runner = litert.Interpreter(
+                model_content=model,
+                num_threads=1,
+                experimental_op_resolver_type=kind.BUILTIN_REF if reference else kind.AUTO,
+            )
+            runner.allocate_tensors()
     except (RuntimeError, ValueError) as error:
         raise BadArtifact(f"{path}: LiteRT refuses it: {one_line(error)}") from error
     return runner

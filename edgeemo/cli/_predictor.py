@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from multiprocessing import parent_process
 from typing import TYPE_CHECKING, Any
 
 from edgeemo.artifacts.licences import named
@@ -70,19 +69,26 @@ class Predictor:
         kinds: what is taken in folders.
     """
 
-    def __init__(self, options: Options, tell: Tell | None = None) -> None:
+    def __init__(
+        self, options: Options, tell: Tell | None = None, *, announce: bool = True
+    ) -> None:
         """Check the options, and load a model that is named.
+
+        Args:
+            options: what the user chose.
+            tell: hears how much of a sound was read.
+            announce: models say on stderr which they are; one process of several is enough.
 
         Raises:
             EdgeemoError: a model or a profile cannot be used.
         """
-        self._options, self._tell = options, tell
+        self._options, self._tell, self._announce = options, tell, announce
         self._profile: SpeakerProfile | None = None
         if options.profile is not None:
             from edgeemo.speech.profile import load_profile
 
             self._profile = load_profile(options.profile)
-        named = None if options.model is None else _loaded(options.model, options.backend)
+        named = None if options.model is None else _loaded(options.model, options.backend, announce)
         self._named = named
         self._loaded: dict[str, Session] = {}
         self._faces: Faces | None = None
@@ -129,7 +135,7 @@ class Predictor:
             return self._named
         if task not in self._loaded:
             name = DEFAULT if task == "speech" else FACE_DEFAULT
-            self._loaded[task] = _loaded(name, self._options.backend)
+            self._loaded[task] = _loaded(name, self._options.backend, self._announce)
         return self._loaded[task]
 
     def _sound(self, path: str) -> Iterator[Row]:
@@ -228,9 +234,9 @@ def _rounded(value: Any) -> Any:
     return round(value, 4) if isinstance(value, float) else value
 
 
-def _loaded(model: str, backend: str | None) -> Session:
+def _loaded(model: str, backend: str | None, announce: bool) -> Session:
     """The model, after a line that says which one runs and what it may be used for."""
     session = load(model, backend)
-    if parent_process() is None:  # not once more from each process of --jobs
+    if announce:
         print(f"edgeemo: {named(session.card)}", file=sys.stderr)
     return session

@@ -94,7 +94,9 @@ class _Pool:
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="ascii"
             )
             assert worker.stdin is not None
-            worker.stdin.write(json.dumps(asdict(self._options)) + "\n")
+            # A model that was named has said already who it is.
+            announce = not self._all and self._options.model is None
+            worker.stdin.write(json.dumps([asdict(self._options), announce]) + "\n")
             self._mine.worker = worker
             self._all.append(worker)
         return worker
@@ -119,10 +121,11 @@ def _work() -> None:
     os.dup2(2, 1)  # what libraries print is no answer
     asked = iter(sys.stdin)
     predictor: Predictor | None = None
-    options = Options(**json.loads(next(asked)))
+    chosen, announce = json.loads(next(asked))
+    options = Options(**chosen)
     for line in asked:
         try:
-            predictor = predictor or Predictor(options)
+            predictor = predictor or Predictor(options, announce=announce)
             asked_for = (Input(**file) for file in json.loads(line))
             answer: list[list[Row]] | str = [[*predictor.rows(file)] for file in asked_for]
         except EdgeemoError as error:

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from edgeemo.artifacts import teachers_package
 from edgeemo.errors import require
 from edgeemo.faces.boxes import Face, as_square, distinct, in_picture, is_among
+from edgeemo.quiet import quiet
 from edgeemo.vision.images import Pixels, validate_image
 
 FILE = "detectors/face_detection_short_range.tflite"
@@ -169,10 +170,13 @@ class _Network:
 
     def __init__(self, width: int, height: int) -> None:
         litert = require("ai_edge_litert.interpreter", "vision")
-        self._net = litert.Interpreter(model_path=str(teachers_package.need(FILE)), num_threads=1)
+        file = str(teachers_package.need(FILE))
+        with quiet():  # it says which of its parts do the work
+            self._net = litert.Interpreter(model_path=file, num_threads=1)
         self._input = self._net.get_input_details()[0]["index"]
         self._net.resize_tensor_input(self._input, [1, height, width, 3])
-        self._net.allocate_tensors()
+        with quiet():
+            self._net.allocate_tensors()
         by_width = {o["shape"][-1]: o["index"] for o in self._net.get_output_details()}
         self._numbers, self._scores = by_width[16], by_width[1]
         self._anchors = _anchors(width, height)

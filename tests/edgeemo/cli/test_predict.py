@@ -221,7 +221,8 @@ def test_one_channel(talk: Path, artifact: Path, tmp_path: Path, capsys: Capture
 def test_standard_input(talk: Path, artifact: Path) -> None:
     command = [sys.executable, "-m", "edgeemo", "predict", "-", "--model", artifact, "--json"]
     run = subprocess.run(command, input=talk.read_bytes(), capture_output=True, check=True)
-    assert json.loads(run.stdout)["path"] == "-" and run.stderr == b""
+    assert json.loads(run.stdout)["path"] == "-"
+    assert run.stderr.startswith(b"edgeemo: tiny (") and run.stderr.count(b"\n") == 1
 
 
 def test_csv_has_the_rows(folder: Path, artifact: Path, tmp_path: Path, capsys: Capture) -> None:
@@ -254,6 +255,12 @@ def test_several_processes_give_the_same_rows(
     one = rows(capsys, folder, "--model", artifact, status=1)
     assert rows(capsys, folder, "--model", artifact, "--jobs", "2", status=1) == one
     assert cli.main(["predict", str(folder), "--model", str(artifact), "--jobs", "0"]) == 2
+
+
+def test_several_processes_say_once_which_model_runs(folder: Path) -> None:
+    command = [sys.executable, "-m", "edgeemo", "predict", folder, "--jobs", "2"]
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert run.stderr.count("edgeemo: wav2small-stream") == 1, run.stderr
 
 
 def test_a_process_that_dies_takes_one_file_with_it(
@@ -346,3 +353,10 @@ def test_progress_is_for_terminals_alone(talk: Path, artifact: Path, tmp_path: P
             shown += part
     os.close(main)
     assert b"of 3: " in shown and out.count(b"\n") == 4 and b"of 3: " not in out
+
+
+@pytest.mark.parametrize("backend", ["onnx", "tflite", "c"])
+def test_no_runtime_speaks_on_stderr(talk: Path, backend: str) -> None:
+    command = [sys.executable, "-m", "edgeemo", "predict", talk, "--backend", backend]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert [line for line in run.stderr.splitlines() if not line.startswith("edgeemo: ")] == []
