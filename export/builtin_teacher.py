@@ -93,7 +93,12 @@ class TeacherModel(nn.Module):
 
 
 def make_backbone(whisper: Path, loudest: float | None = None) -> BackboneModel:
-    """Backbone from a CTranslate2 file of Whisper tiny.en, directions learned on shipped speech."""
+    """Backbone from a CTranslate2 file of Whisper tiny.en, directions learned on shipped speech.
+
+    Args:
+        whisper: the file model.bin.
+        loudest: as `WhisperEncoder` takes it.
+    """
     model = BackboneModel(WhisperEncoder(read_ctranslate2(whisper), loudest=loudest)).eval()
     longest = int(LONGEST_SECONDS * WHISPER80.sample_rate)
     model.learn_directions([clip.samples()[:longest] for clip in shipped_speech().clips])
