@@ -81,8 +81,8 @@ def _table(table: Mapping[str, Any], name: str, version: object) -> dict[str, An
         if isinstance(made.get(loss), Mapping):
             made[loss] = _renamed(made[loss], LOSSES, f"$.{name}.{loss}", version)
     gain = made.get("gain_db")
-    if name == "augment" and version == 1 and isinstance(gain, (int, float)):
-        made["gain_db"] = [-gain, gain]  # since schema 2 the smallest and the largest change
+    if name == "augment" and type(gain) in (int, float):
+        made["gain_db"] = [-gain, gain]  # recipes that models were made by stay as they were
     return made
 
 

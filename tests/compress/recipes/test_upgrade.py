@@ -71,9 +71,7 @@ def test_what_is_given_is_not_changed() -> None:
     assert values == {"schema": 1, "distil": {"loss": {"human": 1.0}}}
 
 
-def test_one_number_of_gain_is_a_pair_since() -> None:
-    old = upgrade({"schema": 1, "augment": {"gain_db": 8.0}}, SCHEMA)
-    assert old["augment"] == {"gain_db": [-8.0, 8.0]}
-    assert upgrade({"schema": 2, "augment": {"gain_db": 8.0}}, SCHEMA)["augment"] == {
-        "gain_db": 8.0
-    }
+@pytest.mark.parametrize("version", [1, 2])
+def test_one_number_of_gain_is_as_far_down_as_up(version: int) -> None:
+    table = upgrade({"schema": version, "augment": {"gain_db": 8.0}}, SCHEMA)["augment"]
+    assert table == {"gain_db": [-8.0, 8.0]}
