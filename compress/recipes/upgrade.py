@@ -81,7 +81,7 @@ def _table(table: Mapping[str, Any], name: str, version: object) -> dict[str, An
         if isinstance(made.get(loss), Mapping):
             made[loss] = _renamed(made[loss], LOSSES, f"$.{name}.{loss}", version)
     gain = made.get("gain_db")
-    if name == "augment" and type(gain) in (int, float):
+    if name == "augment" and isinstance(gain, (int, float)) and not isinstance(gain, bool):
         made["gain_db"] = [-gain, gain]  # recipes that models were made by stay as they were
     return made
 
