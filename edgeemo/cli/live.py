@@ -95,13 +95,15 @@ def run(args: argparse.Namespace) -> int:
         EdgeemoError: nothing could be opened, or the only device was lost.
     """
     views = _views(args)
-    engine = _engine(args)
+    engine, cards = _engine(args)
     engine.state.recording = str(args.record.resolve()) if args.record else None
     # A terminal that is closed and a service that is stopped end as cleanly as Ctrl-C.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     summary = engine.run(views)
-    for line in summary.lines():
+    lines = summary.lines()
+    # Which model ran, and what it may be used for: not in front of an error, which is one line.
+    for line in (*map(named, cards), *lines) if lines else ():
         print(f"edgeemo: {line}", file=sys.stderr)
     return _status(summary)
 
@@ -145,7 +147,7 @@ def _profile(path: str | None) -> SpeakerProfile | None:
     return load_profile(path)
 
 
-def _engine(args: argparse.Namespace) -> Engine:
+def _engine(args: argparse.Namespace) -> tuple[Engine, list[Card]]:
     from edgeemo.live.engine import Engine
     from edgeemo.live.sources import Chosen, finder
     from edgeemo.session import load
@@ -174,11 +176,9 @@ def _engine(args: argparse.Namespace) -> Engine:
             if voice is None or args.camera or args.face_model:
                 raise
             without_faces = str(error)
-    for card in cards:
-        print(f"edgeemo: {named(card)}", file=sys.stderr)
     engine = Engine(
         voice, face, models, required=required, in_order=args.fast, one_clock=chosen.files
     )
     if without_faces is not None:
         engine.state.ended["face"] = without_faces
-    return engine
+    return engine, cards

@@ -96,4 +96,4 @@ def test_the_old_option_works_and_says_its_new_name(
     assert main(["predict", files[0], "--json", "--baseline", target]) == 0
     old = capsys.readouterr()
     assert old.out == new.out
-    assert old.err == new.err + "edgeemo: --baseline is --profile now\n"
+    assert old.err == "edgeemo: --baseline is --profile now\n" + new.err
