@@ -21,22 +21,20 @@ import os
 import platform
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from edgeemo import __version__
 from edgeemo.artifacts.card import Calibration, Metric, ReceptiveField, Source
 from edgeemo.errors import BadArtifact, BadData, BadInput
 from edgeemo.features import FeatureSpec
 from edgeemo.io import schema
-from edgeemo.io.files import is_plain, lock, replacing, write_text
+from edgeemo.io.files import is_plain, lock, write_text
 from edgeemo.vision.images import ImageSpec
 
+from .evaluation.parity_set import ParitySet, read_parity_set, write_parity_set
 from .recipes import Recipe, dump_recipe, load_recipe
 from .students.base import Student, load_student
 
@@ -97,39 +95,6 @@ class RunSummary:
     skipped: int
     recipe: str = ""
     attributions: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class ParitySet:
-    """Held-out clips of a run, on which exported files are compared with the student.
-
-    Attributes:
-        ids: of the clips.
-        samples: float32 [n] each, at the spec's rate; empty for faces.
-        features: float32 [frames, bands] each, made from the samples by edgeemo.log_mel; or
-            [size, size, channels] of a face.
-        dimensions: float32 [N, D], the student's dimensions.
-        probs: float32 [N, 8], the student's, with the calibrated temperature.
-        teacher_dimensions: float32 [N, 3], NaN where there is none.
-        teacher_probs: float32 [N, 8], likewise.
-        human_dimensions: float32 [N, 3], likewise.
-    """
-
-    ids: tuple[str, ...]
-    samples: tuple[NDArray[np.float32], ...]
-    features: tuple[NDArray[np.float32], ...]
-    dimensions: NDArray[np.float32]
-    probs: NDArray[np.float32]
-    teacher_dimensions: NDArray[np.float32]
-    teacher_probs: NDArray[np.float32]
-    human_dimensions: NDArray[np.float32]
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def take(self, rows: slice) -> ParitySet:
-        """Some of the clips."""
-        return ParitySet(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
 class Run:
@@ -282,41 +247,20 @@ class Run:
         Raises:
             BadArtifact: it is missing or damaged.
         """
-        path = self.folder / "parity" / "parity.npz"
         try:
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as found:
-                return ParitySet(
-                    ids=tuple(found["ids"].tolist()),
-                    samples=_split_ragged(found["samples"], found["sample_lengths"]),
-                    features=_split_ragged(found["features"], found["feature_lengths"]),
-                    dimensions=found["adv"],
-                    probs=found["probs"],
-                    teacher_dimensions=found["teacher_adv"],
-                    teacher_probs=found["teacher_probs"],
-                    human_dimensions=found["human_adv"],
-                )
-        except Exception as error:  # numpy and zipfile raise many kinds on damaged files
+            return read_parity_set(self._parity)
+        except BadArtifact as error:
             raise BadArtifact(
-                f"{path}: the parity set cannot be read ({str(error)[:80]}); "
-                f"make it again with: edgeemo distill --resume {self.folder}"
+                f"{error}; make it again with: edgeemo distill --resume {self.folder}"
             ) from None
 
     def write_parity_set(self, clips: ParitySet) -> None:
         """Write the parity set, all of it or nothing."""
-        with replacing(self.folder / "parity" / "parity.npz") as temporary:
-            np.savez(
-                temporary,
-                ids=np.array(clips.ids, dtype=str),
-                samples=np.concatenate(clips.samples),
-                sample_lengths=np.array([len(x) for x in clips.samples]),
-                features=np.concatenate(clips.features),
-                feature_lengths=np.array([len(x) for x in clips.features]),
-                adv=clips.dimensions,
-                probs=clips.probs,
-                teacher_adv=clips.teacher_dimensions,
-                teacher_probs=clips.teacher_probs,
-                human_adv=clips.human_dimensions,
-            )
+        write_parity_set(self._parity, clips)
+
+    @property
+    def _parity(self) -> Path:
+        return self.folder / "parity" / "parity.npz"
 
     def ranges(self) -> dict[str, tuple[float, float]]:
         """Learned ranges of activations, by the student's own names; empty if none were learned.
@@ -408,10 +352,6 @@ def environment() -> dict[str, Any]:
         except PackageNotFoundError:
             continue
     return {"versions": found, "machine": platform.platform(), "cores": os.cpu_count()}
-
-
-def _split_ragged(flat: NDArray[Any], lengths: NDArray[Any]) -> tuple[NDArray[np.float32], ...]:
-    return tuple(np.split(flat.astype(np.float32, copy=False), np.cumsum(lengths)[:-1]))
 
 
 def _json(value: Any) -> str:

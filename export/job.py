@@ -14,7 +14,8 @@ import numpy as np
 from edgeemo.artifacts.card import Card
 from edgeemo.artifacts.licences import verdict_of
 from edgeemo.backends import Backend, open_backend
-from edgeemo.compress.run import ParitySet, Run, RunSummary
+from edgeemo.compress.evaluation.parity_set import ParitySet
+from edgeemo.compress.run import Run, RunSummary
 from edgeemo.compress.students import Student
 from edgeemo.errors import BadData, BadInput, ParityFailed
 from edgeemo.io.files import replacing

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from edgeemo.backends import Backend
-from edgeemo.compress.run import ParitySet
+from edgeemo.compress.evaluation.parity_set import ParitySet
 from edgeemo.compress.students import Student
 from edgeemo.errors import BadData
 from edgeemo.evaluation.metrics import ccc

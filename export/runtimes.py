@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from edgeemo.artifacts.tflite import TfliteFile, read_tflite
 from edgeemo.backends import Backend
 from edgeemo.backends.tflite import TfliteBackend
-from edgeemo.compress.run import ParitySet
+from edgeemo.compress.evaluation.parity_set import ParitySet
 from edgeemo.compress.students import Student
 from edgeemo.evaluation.metrics import ccc
 

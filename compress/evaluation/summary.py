@@ -21,7 +21,7 @@ from ..labels.dataset import LabelledDataset
 from ..labels.labeller import MIN_FRAMES
 from ..licences import sources_of
 from ..recipes import Recipe
-from ..run import SCHEMA, ParitySet, Run, RunSummary
+from ..run import SCHEMA, Run, RunSummary
 from ..stages.base import Splits
 from ..students.base import Student
 from ..students.cost import macs_per_second, parameters
@@ -29,6 +29,7 @@ from ..teachers.base import Teacher
 from .confidence import FittedConfidence, learn_confidence
 from .evaluate import Metrics, Predictions, evaluate, inter_rater_ccc, level_baseline, predict
 from .metrics import fit_temperature, softmax
+from .parity_set import ParitySet
 from .report import write_report
 
 PARITY = 200

@@ -12,9 +12,10 @@ import torch
 
 from edgeemo.artifacts.card import Calibration, Metric, ReceptiveField, Source
 from edgeemo.compress.data import shipped_speech
+from edgeemo.compress.evaluation.parity_set import ParitySet
 from edgeemo.compress.recipes import SCHEMA as RECIPE_SCHEMA
 from edgeemo.compress.recipes import DistillConfig, Recipe, StudentConfig
-from edgeemo.compress.run import SCHEMA, ParitySet, Run, RunSummary
+from edgeemo.compress.run import SCHEMA, Run, RunSummary
 from edgeemo.compress.students import Student, make_student, save_student
 from edgeemo.compress.students.cost import macs_per_second, parameters
 from edgeemo.export import ExportResult, export
