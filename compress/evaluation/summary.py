@@ -147,9 +147,9 @@ def _temperature(student: Student, valid: LabelledDataset) -> tuple[float, str]:
 def _metrics(said: Predictions, splits: Splits, name: str) -> list[Metric]:
     test = splits.test
     people = len({clip.speaker for clip in test.clips})
-    where = f"{name}: {len(test)} clips of {people} people whom the student had not heard"
+    where = f"{name}: {len(test)} clips of {people} unseen speakers"
     if isinstance(test.spec, ImageSpec):
-        where = f"{name}: {len(test)} faces that the student had not seen"
+        where = f"{name}: {len(test)} unseen faces"
     figures: Metrics = evaluate(said, test)
     ceiling = inter_rater_ccc(test)
     out = []

@@ -126,9 +126,13 @@ def distill_refuses(
         ("epochs = 15", "epochs = 0", ["$.distill.epochs", "0"]),
         ("wav2small-stream", "wav2small-steam", ["wav2small-steam", "wav2small-stream"]),
         ("[augment]", "[augmentation]", ["$.augmentation", "augment"]),
-        ("batch = 8", "batch = 8\n[stop]\nmetric = 'test.ccc.mean'", ["test.ccc.mean", "valid"]),
-        ("schema = 1", "schema = 9", ["$.schema", "9"]),
-        ("schema = 1", "schema == 1", ["not TOML"]),
+        (
+            "batch = 8",
+            "batch = 8\n[early_stopping]\nmetric = 'test.ccc.mean'",
+            ["test.ccc.mean", "valid"],
+        ),
+        ("schema = 2", "schema = 9", ["$.schema", "9"]),
+        ("schema = 2", "schema == 2", ["not TOML"]),
     ],
 )
 def test_recipes_that_are_refused(

@@ -289,7 +289,8 @@ def test_tools_have_no_complaint(
     assert "-cp311-abi3-" in wheel.name
     packages = [sdist, wheel, teachers_sdist, teachers_wheel]
     run([sys.executable, "-m", "twine", "check", "--strict", *packages], tmp_path)
-    run([sys.executable, "-m", "check_wheel_contents", wheel, teachers_wheel], tmp_path)
+    settings = ["--config", ROOT / "pyproject.toml"]
+    run([sys.executable, "-m", "check_wheel_contents", *settings, wheel, teachers_wheel], tmp_path)
     run([sys.executable, "-m", "abi3audit", "--strict", wheel], tmp_path)
 
 
