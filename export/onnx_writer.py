@@ -28,7 +28,11 @@ class OnnxWriter:
     float_heads = True
 
     def write(self, trained: ExportInput, int8: QuantConfig | None = None) -> bytes:
-        """The file; see `edgeemo.export.writer.Writer`."""
+        """See `edgeemo.export.writer.Writer`.
+
+        Raises:
+            BadInput: a student of faces with a waveform.
+        """
         temperature = trained.card.calibration.class_temperature
         model = float_graph(trained.student, temperature)
         hop = 0
@@ -53,7 +57,12 @@ class OnnxWriter:
 
 @lru_cache(maxsize=2)
 def float_graph(student: Student, temperature: float) -> Any:
-    """The student's float graph; traced once, because several candidates start from it."""
+    """The student's float graph; traced once, because several candidates start from it.
+
+    Args:
+        student: in evaluation mode, on the CPU.
+        temperature: what class logits are divided by before the softmax.
+    """
     return student_graph(student, temperature)
 
 

@@ -97,7 +97,12 @@ def open_speech(data: Path) -> DataSet:
 
 
 def taught(rows: LabelledDataset, seed: int = 1) -> LabelledDataset:
-    """The rows with targets for the heads, and acted ones on other voices among them."""
+    """The rows with targets for the heads, and acted ones on other voices among them.
+
+    Args:
+        rows: of `heard`.
+        seed: of the draw of voices that acted rows are put on.
+    """
     corpus = rows.column("corpus")
     rows = replace(
         rows,
@@ -186,7 +191,13 @@ def _means(rows: LabelledDataset) -> dict[tuple[str, int], Floats]:
 
 
 def heard(base: BackboneModel, data: DataSet, cache: Path) -> LabelledDataset:
-    """The backbone's labels of all clips that teach, and of their augmented copies."""
+    """The backbone's labels of all clips that teach, and of their augmented copies.
+
+    Args:
+        base: the backbone.
+        data: clips of all corpora.
+        cache: folder of the labels.
+    """
     recipe = load_recipe(RECIPE)
     recipe = replace(
         recipe,

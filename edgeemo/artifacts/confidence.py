@@ -110,6 +110,9 @@ def describe(
         The outputs in the order of their names; mean level; of each group of bands the mean (less
         the level), the deviation over time, and the mean change from frame to frame; the
         logarithm of the number of frames.
+
+    Raises:
+        BadInput: no frames, or fewer bands than GROUPS.
     """
     mean, variance, change = statistics = np.empty((3, GROUPS))
     given = np.ascontiguousarray(features, np.float32)
@@ -125,6 +128,12 @@ def describe(
 def terms(
     found: NDArray[np.float64], center: NDArray[np.float64], scale: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Standardised inputs and their squares, [..., 2 n]; nothing lies beyond 5 deviations."""
+    """Standardised inputs and their squares, [..., 2 n]; nothing lies beyond 5 deviations.
+
+    Args:
+        found: inputs of `describe`, [..., n].
+        center: their means, [n].
+        scale: their standard deviations, [n], above 0.
+    """
     z = np.clip((found - center) / scale, -5, 5)
     return np.concatenate([z, z * z], axis=-1)

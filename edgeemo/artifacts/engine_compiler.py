@@ -69,7 +69,12 @@ class Compiler:
 
 
 def fault(operator: Operator, what: str) -> CannotRun:
-    """The error for an operator that the engine does not run in this form."""
+    """The error for an operator that the engine does not run in this form.
+
+    Args:
+        operator: of the graph.
+        what: the form that is not run; follows "with".
+    """
     return CannotRun(f"the c backend does not run {operator.name} with {what}")
 
 
@@ -88,7 +93,17 @@ def quantization(tensor: Tensor) -> tuple[float, int]:
 
 
 def add_tensor(c: Compiler, origin: int, stride: int, shape: tuple[int, ...]) -> int:
-    """A tensor of the blob for one of the graph; its number."""
+    """A tensor of the blob for one of the graph; its number.
+
+    Args:
+        c: the compiler; the tensor is appended to its list.
+        origin: number of the tensor in the graph.
+        stride: rows of the model's input for each of its rows; 0 for one row only.
+        shape: rows, columns, channels.
+
+    Raises:
+        CannotRun: it is not int8 with one scale.
+    """
     scale, zero = quantization(c.graph.tensors[origin])
     rows, columns, channels = shape
     c.tensors.append(BlobTensor(origin, rows, columns, channels, stride, zero, scale))
@@ -97,6 +112,11 @@ def add_tensor(c: Compiler, origin: int, stride: int, shape: tuple[int, ...]) ->
 
 def place_of(c: Compiler, number: int, *, padded: bool = False) -> Padded:
     """Where a tensor of the graph lies in the blob.
+
+    Args:
+        c: the compiler.
+        number: of the tensor in the graph.
+        padded: whether the reader can take a border.
 
     Raises:
         CannotRun: nothing has made it, or it has a border that the reader cannot take.
@@ -112,6 +132,12 @@ def place_of(c: Compiler, number: int, *, padded: bool = False) -> Padded:
 def constant_of(c: Compiler, operator: Operator, at: int, dtype: str) -> NDArray[Any]:
     """The constant that is input `at` of an operator.
 
+    Args:
+        c: the compiler.
+        operator: of the graph.
+        at: place among its inputs, from 0.
+        dtype: that the constant must have: "int8", "int32".
+
     Raises:
         CannotRun: there is no such input, or it is no constant of `dtype`.
     """
@@ -124,14 +150,31 @@ def constant_of(c: Compiler, operator: Operator, at: int, dtype: str) -> NDArray
 
 
 def sides(c: Compiler, operator: Operator, inputs: int = 1) -> tuple[int, int]:
-    """Numbers of the first input and the output in the graph; the counts are checked."""
+    """Numbers of the first input and the output in the graph; the counts are checked.
+
+    Args:
+        c: the compiler.
+        operator: of the graph.
+        inputs: least count of them; outputs are one.
+
+    Raises:
+        CannotRun: fewer inputs, or not one output.
+    """
     if len(operator.inputs) < inputs or len(operator.outputs) != 1:
         raise fault(operator, f"{len(operator.inputs)} inputs, {len(operator.outputs)} outputs")
     return operator.inputs[0], operator.outputs[0]
 
 
 def shape4(c: Compiler, number: int) -> tuple[int, int, int]:
-    """Rows, columns, channels of a tensor of the graph: [1, n] is one row of one column."""
+    """Rows, columns, channels of a tensor of the graph: [1, n] is one row of one column.
+
+    Args:
+        c: the compiler.
+        number: of the tensor in the graph: [1, n] or [1, rows, columns, channels].
+
+    Raises:
+        CannotRun: another shape.
+    """
     shape = c.graph.tensors[number].shape
     if shape[:1] != (1,) or len(shape) not in (2, 4):
         raise CannotRun(f"the c backend does not run tensors of the shape {shape}")
@@ -155,6 +198,12 @@ def fixed_point(real: NDArray[np.float64]) -> tuple[NDArray[np.int32], int, int]
 def limits(activation: int, scale: float, zero: int, operator: Operator) -> dict[str, int]:
     """The lowest and highest integer that a fused activation lets through.
 
+    Args:
+        activation: NONE, RELU or RELU6.
+        scale: of the output.
+        zero: zero point of the output, -128..127.
+        operator: for messages.
+
     Raises:
         CannotRun: another activation than ReLU and ReLU6.
     """
@@ -166,14 +215,27 @@ def limits(activation: int, scale: float, zero: int, operator: Operator) -> dict
 
 
 def add_constant(c: Compiler, data: bytes) -> int:
-    """Offset among the constants, a multiple of 4; equal constants are not joined."""
+    """Offset among the constants, a multiple of 4; equal constants are not joined.
+
+    Args:
+        c: the compiler; its constants grow.
+        data: bytes as they are to lie in the blob.
+    """
     c.constants += bytes(-len(c.constants) % 4)
     c.constants += data
     return len(c.constants) - len(data)
 
 
 def add_layer(c: Compiler, kind: str, source: int, target: int, **values: int) -> None:
-    """Append a layer; what `values` does not name is at its neutral value."""
+    """Append a layer; what `values` does not name is at its neutral value.
+
+    Args:
+        c: the compiler; the layer is appended to its list.
+        kind: key of KINDS.
+        source: number of the tensor of the blob that it reads.
+        target: number of the tensor of the blob that it writes.
+        values: further fields of the layer, by the names in LAYOUT.
+    """
     made = dict.fromkeys(LAYOUT["layer"], 0)
     made |= {
         "kind": KINDS[kind],

@@ -24,7 +24,12 @@ from edgeemo.artifacts.tflite_graph import SAME, Operator
 
 
 def span(kernel: int, dilation: int) -> int:
-    """Rows or columns from the first to the last that a kernel sees."""
+    """Rows or columns from the first to the last that a kernel sees.
+
+    Args:
+        kernel: rows or columns of the kernel.
+        dilation: distance from one to the next, 1 or more.
+    """
     return (kernel - 1) * dilation + 1
 
 
@@ -37,7 +42,17 @@ def _same(size: int, span: int, stride: int) -> tuple[int, int]:
 def window(
     c: Compiler, operator: Operator, place: Padded, kernel: tuple[int, int]
 ) -> dict[str, int]:
-    """Geometry of a kernel, the padding of a PAD in front of it included."""
+    """Geometry of a kernel, the padding of a PAD in front of it included.
+
+    Args:
+        c: the compiler; the columns of padding are noted in the tensor.
+        operator: of the graph.
+        place: what the kernel reads.
+        kernel: its rows and columns.
+
+    Raises:
+        CannotRun: a stride or dilation below 1, or padding SAME behind a PAD.
+    """
     o, tensor = operator.options, c.tensors[place.index]
     rows, columns = o.get("dilation_rows", 1), o.get("dilation_columns", 1)
     if min(rows, columns, o["stride_rows"], o["stride_columns"], *kernel) < 1:
@@ -128,7 +143,15 @@ def _pack_depthwise(weights: NDArray[np.int8]) -> bytes:
 
 
 def conv(c: Compiler, operator: Operator) -> None:
-    """CONV_2D."""
+    """CONV_2D.
+
+    Args:
+        c: the compiler.
+        operator: of the graph; its layer is appended.
+
+    Raises:
+        CannotRun: groups, or another form that the engine lacks.
+    """
     number, out = sides(c, operator, 2)
     place, weights = place_of(c, number, padded=True), constant_of(c, operator, 1, "int8")
     if weights.ndim != 4 or weights.shape[3] != c.tensors[place.index].channels:
@@ -137,7 +160,15 @@ def conv(c: Compiler, operator: Operator) -> None:
 
 
 def depthwise(c: Compiler, operator: Operator) -> None:
-    """DEPTHWISE_CONV_2D; over one channel it is a convolution."""
+    """DEPTHWISE_CONV_2D; over one channel it is a convolution.
+
+    Args:
+        c: the compiler.
+        operator: of the graph; its layer is appended.
+
+    Raises:
+        CannotRun: a form that the engine lacks.
+    """
     number, out = sides(c, operator, 2)
     place, weights = place_of(c, number, padded=True), constant_of(c, operator, 1, "int8")
     channels = c.tensors[place.index].channels
@@ -154,6 +185,11 @@ def depthwise(c: Compiler, operator: Operator) -> None:
 
 def rows_behind(tensor: BlobTensor, geometry: dict[str, int], operator: Operator) -> int:
     """Rows of the output of a kernel that `window` has placed.
+
+    Args:
+        tensor: what the kernel reads.
+        geometry: from `window`.
+        operator: for messages.
 
     Raises:
         CannotRun: the kernel has more rows than there are.
@@ -185,7 +221,15 @@ def _convolve(
 
 
 def fully_connected(c: Compiler, operator: Operator) -> None:
-    """FULLY_CONNECTED, for each row anew."""
+    """FULLY_CONNECTED, for each row anew.
+
+    Args:
+        c: the compiler.
+        operator: of the graph; its layer is appended.
+
+    Raises:
+        CannotRun: a form that the engine lacks.
+    """
     number, out = sides(c, operator, 2)
     place, weights = place_of(c, number), constant_of(c, operator, 1, "int8")
     source = c.tensors[place.index]

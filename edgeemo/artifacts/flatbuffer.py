@@ -69,30 +69,71 @@ class Table:
         self._fields = struct.unpack_from(f"<{size // 2 - 2}H", data, vtable + 4)
 
     def place(self, field: int, size: int = 1) -> int | None:
-        """Where a field lies, or None if it is left at its default."""
+        """Where a field lies, or None if it is left at its default.
+
+        Args:
+            field: its number in the schema.
+            size: bytes that it takes.
+
+        Raises:
+            BadArtifact: it lies outside of the table.
+        """
         offset = self._fields[field] if field < len(self._fields) else 0
         if offset and offset + size > self.size:
             raise self._wrong(f"field {field} lies outside")
         return self.at + offset if offset else None
 
     def number(self, field: int, kind: str = "<i", default: int = 0) -> int:
-        """A number; `kind` is a format of struct."""
+        """A number; `kind` is a format of struct.
+
+        Args:
+            field: its number in the schema.
+            kind: format of struct, with the order of bytes.
+            default: what it is where it is left out.
+
+        Raises:
+            BadArtifact: it lies outside of the table.
+        """
         place = self.place(field, struct.calcsize(kind))
         return default if place is None else self._number(kind, place)
 
     def table(self, field: int, kind: str) -> Table | None:
-        """A table that this one points to."""
+        """A table that this one points to.
+
+        Args:
+            field: its number in the schema.
+            kind: of the table, as for `Table`.
+
+        Raises:
+            BadArtifact: it does not lie in the flatbuffer.
+        """
         place = self.place(field, 4)
         return None if place is None else Table(self.data, self._follow(place), kind)
 
     def tables(self, field: int, kind: str) -> list[Table]:
-        """All tables of a list."""
+        """All tables of a list.
+
+        Args:
+            field: its number in the schema.
+            kind: of each table, as for `Table`.
+
+        Raises:
+            BadArtifact: one does not lie in the flatbuffer.
+        """
         start, count = self.vector(field, 4)
         places = range(start, start + 4 * count, 4)
         return [Table(self.data, self._follow(place), kind) for place in places]
 
     def vector(self, field: int, size: int) -> tuple[int, int]:
-        """Start and length of a vector of elements of `size` bytes; 0, 0 if there is none."""
+        """Start and length of a vector of elements of `size` bytes; 0, 0 if there is none.
+
+        Args:
+            field: its number in the schema.
+            size: bytes of an element.
+
+        Raises:
+            BadArtifact: it does not lie in the flatbuffer.
+        """
         place = self.place(field, 4)
         if place is None:
             return 0, 0
@@ -102,7 +143,15 @@ class Table:
         return start + 4, count
 
     def numbers(self, field: int, kind: str = "i") -> tuple[int, ...]:
-        """A vector of numbers; `kind` is a letter of struct."""
+        """A vector of numbers; `kind` is a letter of struct.
+
+        Args:
+            field: its number in the schema.
+            kind: letter of struct, without the order of bytes.
+
+        Raises:
+            BadArtifact: it does not lie in the flatbuffer.
+        """
         start, count = self.vector(field, struct.calcsize(f"<{kind}"))
         return struct.unpack_from(f"<{count}{kind}", self.data, start) if count else ()
 

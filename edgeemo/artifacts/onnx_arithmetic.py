@@ -42,7 +42,15 @@ def same(node: Node, inputs: Inputs) -> list[Value]:
 
 
 def broadcast(node: Node, shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
-    """The common shape of several, by numpy's rule."""
+    """The common shape of several, by numpy's rule.
+
+    Args:
+        node: for messages.
+        shapes: one or more.
+
+    Raises:
+        BadArtifact: they do not fit each other.
+    """
     rank = max(map(len, shapes))
     found = []
     for lengths in zip(*([1] * (rank - len(s)) + list(s) for s in shapes), strict=True):
@@ -56,7 +64,13 @@ def broadcast(node: Node, shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
 def elementwise(
     function: Callable[..., NDArray[Any]] | None = None, dtype: Any = None, least: int = 2
 ) -> Rule:
-    """An operator of values side by side; `function` computes it where all are known."""
+    """An operator of values side by side; `function` computes it where all are known.
+
+    Args:
+        function: of as many arrays as inputs; None: values are never computed.
+        dtype: of the output; None: that of the last input.
+        least: inputs that must be there.
+    """
 
     def rule(node: Node, inputs: Inputs) -> list[Value]:
         given = [value_of(node, inputs, i) for i in range(max(len(inputs), least))]
@@ -71,7 +85,15 @@ def elementwise(
 
 
 def divide(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
-    """Div as shapes are divided: whole numbers are cut off towards 0."""
+    """Div as shapes are divided: whole numbers are cut off towards 0.
+
+    Args:
+        a: numbers.
+        b: numbers of a shape that fits.
+
+    Raises:
+        BadArtifact: a whole number divided by 0.
+    """
     if a.dtype.kind == "f":
         return np.asarray(a / b)
     if not b.all():

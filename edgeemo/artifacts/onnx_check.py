@@ -19,6 +19,10 @@ from edgeemo.errors import BadArtifact, one_line
 def check_graph(graph: Graph, card: Card) -> None:
     """Hold a graph to its card.
 
+    Args:
+        graph: of the whole file.
+        card: of the same file.
+
     Raises:
         BadArtifact: inputs or outputs are not what the card promises, an operator cannot run, or
             the graph takes more memory or work than any model of edgeemo.

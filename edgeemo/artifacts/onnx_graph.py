@@ -108,7 +108,15 @@ def read_graph(graph: memoryview) -> Graph:
 
 
 def check_domain(entry: memoryview, at: int) -> None:
-    """Refuse another operator domain: its operators are code that we know nothing of."""
+    """Refuse another operator domain: its operators are code that we know nothing of.
+
+    Args:
+        entry: a node or an operator set, as protobuf.
+        at: number of its field for the domain.
+
+    Raises:
+        BadArtifact: another domain than "" and "ai.onnx", or damaged bytes.
+    """
     for found, value in fields(entry, "domain", repeated=(1, 2, 5, 9)):
         if found == at and text(value, "domain") not in ("", "ai.onnx"):
             raise BadArtifact(f"operators of the domain {text(value, 'domain')!r:.60} are not run")

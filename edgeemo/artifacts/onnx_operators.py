@@ -82,4 +82,8 @@ OPERATORS: Mapping[str, Rule] = {
     "Unsqueeze": layout.unsqueeze,
     "Where": arithmetic.elementwise(np.where, least=3),
 }
-"""Rule by operator."""
+"""Rule by operator.
+
+Each is called with the node and its inputs, in order, None for one that is left out. It returns a
+value for each output and raises BadArtifact where the operator cannot run in that form.
+"""

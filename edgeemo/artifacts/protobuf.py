@@ -58,6 +58,10 @@ def _fields(data: memoryview, name: str) -> Iterator[Field]:
 def message(value: int | memoryview | bytes, name: str) -> memoryview:
     """A field that must be bytes.
 
+    Args:
+        value: of a field.
+        name: of the field, for messages.
+
     Raises:
         BadArtifact: it is a number.
     """
@@ -67,12 +71,24 @@ def message(value: int | memoryview | bytes, name: str) -> memoryview:
 
 
 def text(value: int | memoryview | bytes, name: str) -> str:
-    """A field that must be text; bytes that are no UTF-8 are replaced."""
+    """A field that must be text; bytes that are no UTF-8 are replaced.
+
+    Args:
+        value: of a field.
+        name: of the field, for messages.
+
+    Raises:
+        BadArtifact: it is a number.
+    """
     return bytes(message(value, name)).decode("utf-8", "replace")
 
 
 def number(value: int | memoryview, name: str) -> int:
     """A field that must be a number, with its sign: 64 bits in two's complement.
+
+    Args:
+        value: of a field.
+        name: of the field, for messages.
 
     Raises:
         BadArtifact: it is bytes.
@@ -83,7 +99,15 @@ def number(value: int | memoryview, name: str) -> int:
 
 
 def numbers(value: int | memoryview, name: str) -> list[int]:
-    """A repeated number: one of its values, or all of them packed."""
+    """A repeated number: one of its values, or all of them packed.
+
+    Args:
+        value: of a field.
+        name: of the field, for messages.
+
+    Raises:
+        BadArtifact: packed bytes that end too early, or a number that is too long.
+    """
     if isinstance(value, int):
         return [number(value, name)]
     values, at = [], 0

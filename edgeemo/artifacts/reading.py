@@ -14,6 +14,11 @@ from edgeemo.errors import BadArtifact
 def check_outputs(outputs: dict[str, NDArray[np.float32]], card: Card, path: Path) -> None:
     """Refuse outputs that are not what the card promises.
 
+    Args:
+        outputs: array by name; all that the card names.
+        card: of the model.
+        path: the model's file, for messages.
+
     Raises:
         BadArtifact: an output has another shape than [1, labels], or is not finite.
     """

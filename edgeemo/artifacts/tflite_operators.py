@@ -80,6 +80,10 @@ TABLE: Mapping[str, _Row] = {
 def check_operators(graph: Graph, card: Card) -> None:
     """Hold all operators to their rows, and the whole to bounds of memory and work.
 
+    Args:
+        graph: of the whole file.
+        card: of the same file.
+
     Raises:
         BadArtifact: the message names the operator and what is wrong with it.
     """

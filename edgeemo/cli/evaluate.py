@@ -105,6 +105,10 @@ def judge(session: Session, data: DataSet, gate: str | None = "energy") -> Itera
         session: the model.
         data: clips or pictures with labels.
         gate: of speech, as for `Session.predict`.
+
+    Raises:
+        BadArtifact: the model gives what its card does not promise. Clips that raise BadInput are
+            skipped, with a line on stderr.
     """
     for clip in data:
         try:

@@ -67,7 +67,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Predict every file; 1 if one could not be used."""
+    """Predict every file; 1 if one could not be used.
+
+    Raises:
+        BadInput: --jobs or --windows out of range, or a --csv that cannot be written.
+    """
     if args.jobs < 1:
         raise BadInput(f"--jobs is {args.jobs}; expected 1 or more")
     if args.windows is not None and not 0 < args.windows <= HELD_SECONDS:

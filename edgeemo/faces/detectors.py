@@ -55,7 +55,7 @@ class Whole:
         return [Face((0.0, 0.0, float(width), float(height)), 1.0)]
 
     def follow(self, image: Pixels, known: Sequence[Face]) -> list[Face]:
-        """As `find`."""
+        """See `Detector.follow`; what is known does not help."""
         return self.find(image)
 
 

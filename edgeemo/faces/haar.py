@@ -57,5 +57,5 @@ class Haar:
         )
 
     def follow(self, image: Pixels, known: Sequence[Face]) -> list[Face]:
-        """As `find`."""
+        """See `Detector.follow`; what is known does not help."""
         return self.find(image)

@@ -53,5 +53,5 @@ class MediaPipe:
         return distinct(found)
 
     def follow(self, image: Pixels, known: Sequence[Face]) -> list[Face]:
-        """As `find`."""
+        """See `Detector.follow`; what is known does not help."""
         return self.find(image)

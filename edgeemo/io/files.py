@@ -76,13 +76,23 @@ def check_output(path: Path, *, folder: bool = False) -> None:
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write `data` to `path`, all of it or nothing."""
+    """Write `data` to `path`, all of it or nothing.
+
+    Args:
+        path: the final name, as for `replacing`.
+        data: the whole content.
+    """
     with replacing(path) as temporary:
         temporary.write_bytes(data)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` to `path` as UTF-8, all of it or nothing."""
+    """Write `text` to `path` as UTF-8, all of it or nothing.
+
+    Args:
+        path: the final name, as for `replacing`.
+        text: the whole content.
+    """
     write_bytes(path, text.encode())
 
 

@@ -66,7 +66,16 @@ def parse_json(data: bytes | str, error: type[EdgeemoError], where: object) -> A
 
 
 def parse_toml(data: bytes, error: type[EdgeemoError], where: object) -> dict[str, Any]:
-    """The tables of a TOML text; see `parse_json`."""
+    """The tables of a TOML text; see `parse_json`.
+
+    Args:
+        data: UTF-8, already bounded.
+        error: the class of error to raise.
+        where: the file's name, for messages.
+
+    Raises:
+        EdgeemoError: (of class `error`) not TOML, an integer beyond 64 bits, or nested too deep.
+    """
     made: dict[str, Any] = _parse(
         lambda: tomllib.loads(data.decode()), error, f"{where} is not TOML"
     )
@@ -74,12 +83,30 @@ def parse_toml(data: bytes, error: type[EdgeemoError], where: object) -> dict[st
 
 
 def load_json(path: Path, error: type[EdgeemoError], most: int = MOST_BYTES) -> Any:
-    """The value of a JSON file; see `read_bytes` and `parse_json`."""
+    """The value of a JSON file; see `read_bytes` and `parse_json`.
+
+    Args:
+        path: the file.
+        error: the class of error to raise.
+        most: bytes that it may have.
+
+    Raises:
+        EdgeemoError: (of class `error`) as for `read_bytes` and `parse_json`.
+    """
     return parse_json(read_bytes(path, error, most), error, path)
 
 
 def load_toml(path: Path, error: type[EdgeemoError], most: int = MOST_BYTES) -> dict[str, Any]:
-    """The tables of a TOML file; see `read_bytes` and `parse_toml`."""
+    """The tables of a TOML file; see `read_bytes` and `parse_toml`.
+
+    Args:
+        path: the file.
+        error: the class of error to raise.
+        most: bytes that it may have.
+
+    Raises:
+        EdgeemoError: (of class `error`) as for `read_bytes` and `parse_toml`.
+    """
     return parse_toml(read_bytes(path, error, most), error, path)
 
 

@@ -54,7 +54,12 @@ def open_binary(
 
 
 def with_descriptor(file: BinaryIO, stack: ExitStack) -> BinaryIO:
-    """The same bytes as a file of the system, for other programs: itself, or a copy."""
+    """The same bytes as a file of the system, for other programs: itself, or a copy.
+
+    Args:
+        file: open; it can be sought.
+        stack: closes the copy, if one is made.
+    """
     try:
         file.fileno()
     except (OSError, AttributeError, io.UnsupportedOperation):

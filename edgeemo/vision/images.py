@@ -109,7 +109,12 @@ def preprocess(image: Pixels, box: Box | None, spec: ImageSpec) -> NDArray[np.fl
 
 
 def normalize(faces: Pixels, spec: ImageSpec) -> NDArray[np.float32]:
-    """What `crop_face` gave as the model takes it: uint8 [..., channels] to float32, one shape."""
+    """What `crop_face` gave as the model takes it: uint8 [..., channels] to float32, one shape.
+
+    Args:
+        faces: uint8 [..., channels].
+        spec: mean and deviation of each channel, of 0..1.
+    """
     factor = np.array([1 / (255 * std) for std in spec.std], np.float32)
     shift = np.array(
         [mean / std for mean, std in zip(spec.mean, spec.std, strict=True)], np.float32
@@ -197,7 +202,12 @@ def _square(image: Pixels, box: Box | None, spec: ImageSpec) -> tuple[float, flo
 
 
 def resize_matrix(pixels: int, size: int) -> NDArray[np.float32]:
-    """`crop_face`'s filter on an axis of a whole picture: float32 [size, pixels]; rows sum to 1."""
+    """`crop_face`'s filter on an axis of a whole picture: float32 [size, pixels]; rows sum to 1.
+
+    Args:
+        pixels: length of the axis.
+        size: length that it gets.
+    """
     return _weights(pixels, 0.0, pixels, size).matrix / np.float32(_ONE)
 
 
