@@ -1,7 +1,6 @@
 """What happens to files that were changed on purpose? Every kind of file that edgeemo reads.
 
-    python benchmarks/mutants.py --count 20000 --seed 1 --write
-    python benchmarks/mutants.py onnx tflite --count 500
+    python benchmarks/mutants.py [onnx tflite ...] --count 20000 --seed 1 --write
 
 A mutant is a sound file of which a few fields were changed, with the digest put right, so that only
 the guards stand between it and a runtime. An outcome is one of
@@ -10,11 +9,10 @@ the guards stand between it and a runtime. An outcome is one of
     answer      the file was used, and what came out is finite
     traceback   any other exception; an answer that is not finite; an error of several lines
     lost        the process ended by a signal
-    slow        more than 5 s of processor time
-    large       more than 500 MB in the process
+    slow, large more than 5 s of processor time; more than 500 MB in the process
 
 Only the first two are right; any other gives status 1. What a guard lets pass runs in a process of
-its own. Mutants are never stored: seed and index make them again.
+its own. None is stored: seed and index make it again.
 """
 
 from __future__ import annotations
