@@ -182,8 +182,10 @@ def _follow(quantizer: Any, given: tuple[Tensor, ...]) -> None:
 
 @torch.no_grad()
 def _check_masks(made: Student, clip: Tensor) -> None:
-    frames = torch.tensor([clip.shape[1]])
-    if not torch.allclose(made(clip, None).dimensions, made(clip, frames).dimensions, atol=5e-3):
+    whole = made(clip, None).dimensions
+    apart = (whole - made(clip, torch.tensor([clip.shape[1]])).dimensions).abs().max()
+    # Outputs of a student that has learned little may be large; so are their steps of int8 then.
+    if apart > 2e-2 * max(1.0, float(whole.abs().max())):
         raise BadRecipe(
             f"$.qat: {made.name} computes padded clips in another way than whole ones; hide its "
             "masks with edgeemo.compress.students.base.unwatched"

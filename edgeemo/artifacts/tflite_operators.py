@@ -25,7 +25,7 @@ _BYTES = {"float32": 4, "int8": 1, "int16": 2, "int32": 4, "int64": 8}
 _SCALES = 1e-10, 1e10
 # Of an output's scale and those that it is made from: LiteRT's fixed-point numbers abort beyond.
 # Weights that training has left at 0 have tiny scales.
-_RATIOS = 2.0**-100, 2.0**8
+_RATIOS = 2.0**-100, 2.0**16  # int8 to int16 multiplies by 256 and a little
 _MOST_LENGTH = 2**24
 
 

@@ -9,6 +9,7 @@ from edgeemo.compress.evaluation.evaluate import predict
 from edgeemo.compress.evaluation.metrics import softmax
 from edgeemo.compress.labels.dataset import LabelledDataset
 from edgeemo.compress.recipes import HeadsConfig
+from edgeemo.compress.stages import heads as heads_module
 from edgeemo.compress.stages.embedding import embedded
 from edgeemo.compress.stages.heads import with_heads
 from edgeemo.compress.students import make_student
@@ -45,12 +46,9 @@ def test_small_heads_say_what_the_wide_ensemble_says(rows: LabelledDataset) -> N
     student = make_student("wav2small-stream").eval()
     heard = embedded(student, rows)
     made = with_heads(student, heard, HeadsConfig(steps=600, batch=64), 1, wide=WIDE)
-    rated = (
-        replace(heard, human_dimensions=rows.dimensions)
-        if np.isnan(rows.human_dimensions).all()
-        else heard
-    )
-    dimensions, probs = fit_heads(rated, WIDE, 1)(torch.from_numpy(heard.embedding).float())
+    taught, by_teacher = heads_module._taught(heard)
+    ensemble = fit_heads(taught, WIDE, 1, labels_are_text_independent=by_teacher)
+    dimensions, probs = ensemble(torch.from_numpy(heard.embedding).float())
     said = predict(made, rows)
     for d in range(3):
         assert ccc(said.dimensions[:, d], dimensions[:, d].detach().numpy()) > 0.9

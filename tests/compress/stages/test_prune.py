@@ -162,6 +162,8 @@ def test_padding_is_as_nothing_in_a_batch_that_rounds(rounded):
 def test_each_learned_range_has_steps_of_its_own_size(rounded, rows, recipe):
     """Where the loop does not find them, ranges are learned at the rate of the weights."""
     student, clips, made = rounded
+    if student.spec != rows.spec:
+        return  # the rows are of another front end
     groups = _start(made, Batches(rows), recipe).optimizer.param_groups  # a copy has no sizes
     set_memory_format(made, torch.contiguous_format)
     _, ranges = qat.without_quantizers(made, student, clips[0])
