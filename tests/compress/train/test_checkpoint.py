@@ -6,44 +6,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from edgeemo.compress.recipes import DistillConfig, SpecAugmentConfig
-from edgeemo.compress.students import load_student, make_student
-from edgeemo.compress.train.loop import fit, seeded_student
+from edgeemo.compress.students import load_student
+from edgeemo.compress.train.loop import fit
 from edgeemo.errors import BadArtifact, BadRecipe
-
-ALL = dict.fromkeys(
-    (
-        "ccc",
-        "mse",
-        "std_match",
-        "kl",
-        "votes",
-        "interval",
-        "class_cooccurrence",
-        "embedding",
-        "tokens",
-    ),
-    0.5,
-)
-
-
-@pytest.fixture(scope="module")
-def parts(rows):
-    groups = sorted(set(rows.column("group")))
-    valid = set(groups[::4])
-    return (rows.of_groups(set(groups) - valid), rows.of_groups(valid, augmented=False))
-
-
-@pytest.fixture(scope="module")
-def busy(recipe):
-    """A recipe that uses every loss and every change of features."""
-    regular = SpecAugmentConfig(crop=0.7, gain_db=3, time_masks=1, band_masks=1)
-    distill = DistillConfig(epochs=3, pretrain=2, batch=16, lr=3e-3, loss=ALL, ema_decay=0.9)
-    return replace(recipe, spec_augment=regular, distill=distill)
-
-
-def probe():
-    return seeded_student(lambda: make_student("probe"), 1)
 
 
 @pytest.mark.parametrize("stop_after", [1, 3])
@@ -79,6 +44,9 @@ def test_resume_gives_the_same_bits(parts, busy, tmp_path, stop_after):
     assert all(k == j and torch.equal(v, w) for (k, v), (j, w) in pairs)
     kept = load_student(tmp_path / "cut" / "student.pt").state_dict()
     assert all(torch.equal(v, kept[k]) for k, v in whole.student.state_dict().items())
+
+
+from tests.compress.train.conftest import probe
 
 
 def test_resume_refuses_another_recipe_and_foreign_files(parts, busy, tmp_path):

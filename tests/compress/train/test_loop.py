@@ -7,44 +7,10 @@ import pytest
 
 from edgeemo.compress.evaluation.evaluate import predict
 from edgeemo.compress.evaluation.metrics import ccc_by_dimension
-from edgeemo.compress.recipes import DistillConfig, EarlyStoppingConfig, SpecAugmentConfig
+from edgeemo.compress.recipes import DistillConfig, EarlyStoppingConfig
 from edgeemo.compress.students import make_student
-from edgeemo.compress.train.loop import cosine_warmup, fit, seeded_student
+from edgeemo.compress.train.loop import cosine_warmup, fit
 from edgeemo.errors import BadRecipe
-
-ALL = dict.fromkeys(
-    (
-        "ccc",
-        "mse",
-        "std_match",
-        "kl",
-        "votes",
-        "interval",
-        "class_cooccurrence",
-        "embedding",
-        "tokens",
-    ),
-    0.5,
-)
-
-
-@pytest.fixture(scope="module")
-def parts(rows):
-    groups = sorted(set(rows.column("group")))
-    valid = set(groups[::4])
-    return (rows.of_groups(set(groups) - valid), rows.of_groups(valid, augmented=False))
-
-
-@pytest.fixture(scope="module")
-def busy(recipe):
-    """A recipe that uses every loss and every change of features."""
-    regular = SpecAugmentConfig(crop=0.7, gain_db=3, time_masks=1, band_masks=1)
-    distill = DistillConfig(epochs=3, pretrain=2, batch=16, lr=3e-3, loss=ALL, ema_decay=0.9)
-    return replace(recipe, spec_augment=regular, distill=distill)
-
-
-def probe():
-    return seeded_student(lambda: make_student("probe"), 1)
 
 
 def test_a_student_learns_its_teacher(parts, recipe):
@@ -64,6 +30,9 @@ def test_a_student_learns_its_teacher(parts, recipe):
         ccc_by_dimension(predict(fitted.student, valid).dimensions, valid.dimensions)["mean"]
     )
     assert fitted.best == max(h["valid"]["ccc"]["mean"] for h in fitted.history[5:])
+
+
+from tests.compress.train.conftest import probe
 
 
 def test_seed_decides(parts, busy):
