@@ -313,15 +313,11 @@ def last_run(runs: Path = RUNS) -> Run:
 
 
 def _claim(folder: Path) -> bool:
-    """Whether a folder is this process's: it made it, or was the first in an empty one."""
+    """Whether an empty or new folder is this process's: one alone can make the lock's file."""
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            folder.mkdir()
-            return True
-        except FileExistsError:
-            if not folder.is_dir() or any(folder.iterdir()):
-                return False
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            return False
         with (folder / _LOCK).open("x"):
             return True
     except FileExistsError:

@@ -59,15 +59,17 @@ def test_each_outcome_is_seen(code: str, found: str, tmp_path: Path) -> None:
     assert done.stdout.split() == [found], done.stderr[-2000:]
 
 
-def test_a_guard_that_is_lost_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    def kind() -> mutants.Format:
-        return mutants.Format(
-            lambda rng: bytes([rng.randrange(4)]),
-            ".bin",
-            lambda path: os.abort() if path.read_bytes() == b"\0" else None,
-        )
-
-    monkeypatch.setitem(mutants.FORMATS, "toy", kind)
-    found = list(mutants.outcomes("toy", 30, 1))
-    assert [index for index, _, _ in found] == list(range(30))
-    assert {name for _, name, _ in found} == {"lost", "answer"}
+def test_a_guard_that_is_lost_is_counted() -> None:
+    program = (
+        f"import os, sys; sys.path.insert(0, {str(ROOT)!r})\n"
+        "from benchmarks import mutants\n"
+        "mutants.FORMATS['toy'] = lambda: mutants.Format(\n"
+        "    lambda rng: bytes([rng.randrange(4)]), '.bin',\n"
+        "    lambda path: os.abort() if path.read_bytes() == bytes(1) else None)\n"
+        "for index, found, _ in mutants.outcomes('toy', 30, 1):\n"
+        "    print(index, found)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    found = [line.split() for line in done.stdout.splitlines()]
+    assert [int(index) for index, _ in found] == list(range(30)), done.stderr[-2000:]
+    assert {name for _, name in found} == {"lost", "answer"}
