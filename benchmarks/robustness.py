@@ -1,0 +1,174 @@
+"""What is left of the agreement with annotators in noise, rooms, telephones, at any level?
+
+    python benchmarks/robustness.py --data DATA --crossval runs/crossval/wav2small-stream
+    python benchmarks/robustness.py --data DATA --model wav2small-stream-open --teacher teacher-open
+
+All 625 clips of EmoTale, each judged by a model that was not trained on its speaker: with
+--crossval by the int8 file of its fold (benchmarks/crossval.py), with --model by one that nobody of
+EmoTale taught, which its card must say. A condition changes each clip by its own seed, the same for
+all models. The babble is made of people of librispeech. Figures: CCC of all clips, the gate off;
+mean confidence; the share that the default gate lets pass as speech.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from _conditions import Condition, Sound, conditions
+from _heldout import heldout
+from numpy.typing import NDArray
+
+from edgeemo import Session, load
+from edgeemo.compress.data import open_dataset
+from edgeemo.compress.teachers import load_teacher
+from edgeemo.errors import BadInput
+from edgeemo.evaluation.metrics import ccc
+from edgeemo.io.files import write_text
+from edgeemo.types import DIMENSIONS, SAMPLE_RATE, Emotion
+
+RESULT = Path(__file__).parent / "results" / "robustness.json"
+RATED, BEHIND = "emotale", "librispeech"
+LEAST_CLIPS = 2  # of a talker of the babble
+
+Table = NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A clip and who may judge it.
+
+    Attributes:
+        samples: float32 [n], 16 kHz.
+        label: arousal, dominance, valence by its annotators.
+        session: not trained on its speaker; None where a teacher alone judges.
+    """
+
+    samples: Sound
+    label: NDArray[Any]
+    session: Session | None
+
+
+Row = dict[str, Any]
+Judge = Callable[[Sequence[Judged], Sequence[Sound]], Row]
+
+
+def student(clips: Sequence[Judged], sounds: Sequence[Sound]) -> Row:
+    """What the clips' own sessions say of the changed sounds."""
+    said: list[Emotion] = []
+    spoken = 0
+    for clip, sound in zip(clips, sounds, strict=True):
+        assert clip.session is not None
+        said.append(clip.session.predict(sound, SAMPLE_RATE, gate=None))
+        spoken += bool(clip.session.predict(sound, SAMPLE_RATE).speech)
+    values = np.array([[e.arousal, e.dominance, e.valence] for e in said], np.float64)
+    return {
+        "ccc": _ccc(values, clips),
+        "confidence": round(float(np.mean([e.confidence for e in said])), 3),
+        "speech": round(spoken / len(said), 3),
+    }
+
+
+def teacher(name: str) -> Judge:
+    """A teacher's estimates, clipped to 0..1 as a student's are."""
+    model = load_teacher(name)
+
+    def judge(clips: Sequence[Judged], sounds: Sequence[Sound]) -> Row:
+        said = model.label(sounds).dimensions
+        assert said is not None
+        return {"ccc": _ccc(np.clip(said, 0, 1), clips)}
+
+    return judge
+
+
+def talkers(data: Path) -> list[list[Sound]]:
+    """Clips of each person who has several, for the babble."""
+    people: dict[str, list[Any]] = {}
+    for clip in open_dataset(data / "speech" / BEHIND).clips:
+        people.setdefault(clip.speaker, []).append(clip)
+    return [[c.samples() for c in clips] for clips in people.values() if len(clips) >= LEAST_CLIPS]
+
+
+def measure(
+    judges: dict[str, Judge], clips: Sequence[Judged], changes: Sequence[Condition]
+) -> list[Row]:
+    """A row for each condition, with every judge's figures."""
+    rows = []
+    for number, condition in enumerate(changes):
+        sounds = [
+            condition.change(clip.samples, np.random.default_rng([number, i]))
+            for i, clip in enumerate(clips)
+        ]
+        row: Row = {"condition": condition.name}
+        row |= {name: judge(clips, sounds) for name, judge in judges.items()}
+        rows.append(row)
+        print(condition.name, *(f"{n} {row[n]}" for n in judges), sep="; ", flush=True)
+    return rows
+
+
+def of_folds(data: Path, crossval: Path) -> list[Judged]:
+    """EmoTale's clips with the model of the fold that held each out."""
+    return [Judged(a.samples(), a.label, a.session) for a in heldout(data, crossval)]
+
+
+def of_model(data: Path, model: str) -> list[Judged]:
+    """EmoTale's clips with one model, if it was not taught by any of them.
+
+    Raises:
+        BadInput: its card names the corpus.
+    """
+    session = load(model)
+    if any(RATED in source.name.lower() for source in (*session.card.data, *session.card.teachers)):
+        raise BadInput(
+            f"{model}: {RATED} taught it, so no figure on {RATED} would count; give the folder of "
+            "benchmarks/crossval.py by --crossval"
+        )
+    clips = [c for c in open_dataset(data / "speech" / RATED).clips if c.dimensions is not None]
+    return [Judged(c.samples(), np.array(c.dimensions), session) for c in clips]
+
+
+def _ccc(values: Table, clips: Sequence[Judged]) -> list[float]:
+    labels = np.array([c.label for c in clips])
+    return [round(ccc(values[:, d], labels[:, d]), 3) for d in range(len(DIMENSIONS))]
+
+
+def main() -> int:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="holds speech/")
+    whom = parser.add_mutually_exclusive_group(required=True)
+    whom.add_argument("--crossval", type=Path, help="folder of benchmarks/crossval.py")
+    whom.add_argument("--model", help="one that EmoTale did not teach")
+    parser.add_argument("--teacher", help="beside it, if EmoTale did not teach it")
+    args = parser.parse_args()
+    try:
+        clips = (
+            of_model(args.data, args.model) if args.model else of_folds(args.data, args.crossval)
+        )
+    except BadInput as error:
+        print(error, file=sys.stderr)
+        return 2
+    name = args.model or args.crossval.name
+    judges: dict[str, Judge] = {name: student}
+    judges |= {args.teacher: teacher(args.teacher)} if args.teacher else {}
+    rows = measure(judges, clips, conditions(talkers(args.data)))
+    found = {
+        "command": "python benchmarks/robustness.py --data DATA "
+        + (f"--model {args.model}" if args.model else f"--crossval runs/crossval/{name}")
+        + (f" --teacher {args.teacher}" if args.teacher else ""),
+        "test_set": f"EmoTale, {len(clips)} clips",
+        "models": list(judges),
+        "rows": rows,
+    }
+    write_text(RESULT, json.dumps(found, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

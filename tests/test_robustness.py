@@ -1,0 +1,81 @@
+"""The conditions of benchmarks/robustness.py are what their names tell."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgeemo import read_audio
+from edgeemo.artifacts.teachers_package import need
+from edgeemo.compress.data.augment import colored_noise
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks import _conditions as world
+
+
+@pytest.fixture(scope="module")
+def voices() -> list[list[world.Sound]]:
+    files = sorted(need("speech/librispeech").glob("*.ogg"))
+    return [[read_audio(file)] for file in files[:12]]
+
+
+@pytest.fixture
+def voice(voices: list[list[world.Sound]]) -> world.Sound:
+    return voices[0][0][:48_000]
+
+
+def rms(x: world.Sound) -> float:
+    return float(np.sqrt(np.mean(np.square(x, dtype=np.float64))))
+
+
+def test_every_condition_gives_a_sound_of_the_same_length_again_and_again(
+    voice: world.Sound, voices: list[list[world.Sound]]
+) -> None:
+    for condition in world.conditions(voices):
+        if condition.name.startswith("Opus") and shutil.which("ffmpeg") is None:
+            continue
+        first, second = (condition.change(voice, np.random.default_rng(3)) for _ in range(2))
+        assert first.shape == voice.shape and first.dtype == np.float32, condition.name
+        assert np.abs(first).max() <= 1 and np.array_equal(first, second), condition.name
+        assert (condition.name == "clean") == np.array_equal(first, voice)
+
+
+def test_noise_stands_at_its_ratio_to_speech_and_not_to_pauses(voice: world.Sound) -> None:
+    noise = colored_noise(2 * len(voice), 1.0, np.random.default_rng(0))
+    half = np.concatenate([0.1 * voice, np.zeros_like(voice)])
+    added = world.add_noise(half, noise, 10.0) - half
+    assert 20 * np.log10(world.speech_level(half) / rms(added)) == pytest.approx(10, abs=0.1)
+
+
+def test_a_room_is_drier_near_the_mouth(voice: world.Sound) -> None:
+    near, far = (world.room(voice, 0.6, m, np.random.default_rng(1)) for m in (0.1, 3.0))
+    alike = [np.corrcoef(voice, wet)[0, 1] for wet in (near, far)]
+    assert alike[0] > 0.95 > 0.7 > alike[1]
+    assert world.speech_level(far) == pytest.approx(world.speech_level(voice), rel=0.05)
+
+
+def test_a_telephone_takes_the_band_and_the_bits(voice: world.Sound) -> None:
+    power = np.abs(np.fft.rfft(world.telephone(voice))) ** 2
+    hertz = np.fft.rfftfreq(len(voice), 1 / 16_000)
+    assert power[hertz > 4100].sum() < 1e-3 * power.sum()
+    assert power[hertz < 80].sum() < 0.02 * power.sum()
+
+
+def test_babble_is_as_loud_as_its_talkers_and_of_other_people_each_time(
+    voices: list[list[world.Sound]],
+) -> None:
+    one, two = (world.babble(voices, 48_000, np.random.default_rng(i)) for i in (1, 2))
+    assert rms(one) == pytest.approx(rms(two), rel=0.3)
+    assert abs(np.corrcoef(one, two)[0, 1]) < 0.2
+
+
+def test_clipping_keeps_the_softer_samples(voice: world.Sound) -> None:
+    limit = np.abs(voice).max() / 10
+    cut = world.clipped(voice, 20.0)
+    soft = np.abs(voice) <= limit
+    assert np.array_equal(cut[soft], voice[soft]) and np.abs(cut).max() == np.float32(limit)
