@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from edgeemo.features import LogMel as LogMel
     from edgeemo.features import log_mel as log_mel
     from edgeemo.fusion import Fusion as Fusion
+    from edgeemo.results.records import to_records as to_records
     from edgeemo.session import Session as Session
     from edgeemo.session import load as load
     from edgeemo.speech.profile import SpeakerProfile as SpeakerProfile
@@ -58,6 +59,7 @@ _HOME = {
     "log_mel": "edgeemo.features",
     "microphone": "edgeemo.devices",
     "read_audio": "edgeemo.audio",
+    "to_records": "edgeemo.results.records",
 }
 
 __all__ = sorted([*_HOME, "__version__"])

@@ -151,7 +151,7 @@ DESCRIBED = (
     *(f"edgeemo/{name}.py" for name in ("__init__", "session", "types", "features", "fusion")),
     *(
         f"edgeemo/{name}/"
-        for name in ("speech", "live", "faces", "devices", "evaluation", "backends")
+        for name in ("speech", "live", "faces", "devices", "evaluation", "backends", "results")
     ),
 )
 

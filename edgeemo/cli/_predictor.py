@@ -20,6 +20,7 @@ from edgeemo.session import Session, load
 from edgeemo.types import Emotion
 
 if TYPE_CHECKING:
+    from edgeemo.artifacts.card import Card
     from edgeemo.audio import SoundReader
     from edgeemo.speech.profile import SpeakerProfile
 
@@ -93,6 +94,12 @@ class Predictor:
         self._loaded: dict[str, Session] = {}
         self._faces: Faces | None = None
         self.kinds: tuple[Kind, ...] = tuple(SUFFIXES) if named is None else _KINDS[named.card.task]
+
+    @property
+    def cards(self) -> tuple[Card, ...]:
+        """Of the models that were used."""
+        sessions = [*self._loaded.values()] if self._named is None else [self._named]
+        return tuple(session.card for session in sessions)
 
     def rows(self, file: Input) -> Iterator[Row]:
         """The rows of a file: its estimates, and the error that ended it.

@@ -1,18 +1,13 @@
-"""How rows of estimates are shown: a table for people, JSON and CSV for programs, progress."""
+"""How rows of estimates are shown: a table for people, JSON for programs, progress."""
 
 from __future__ import annotations
 
-import csv
 import json
 import sys
 import time
-from contextlib import AbstractContextManager
-from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from edgeemo.errors import printable
-from edgeemo.io.files import replacing
-from edgeemo.types import CLASSES
 
 Row = dict[str, Any]
 
@@ -72,39 +67,6 @@ def _place(row: Row) -> str:
     parts = [who] if who else []
     parts += [times] if row["start"] or row.get("part") else []
     return f"  {', '.join(parts)}" if parts else ""
-
-
-class Csv(AbstractContextManager["Csv"]):
-    """Rows in a file; what was written stays there if the work ends early."""
-
-    _COLUMNS = (
-        *("path", "face", "voice", "start", "end", "speech", "arousal", "dominance", "valence"),
-        *(*CLASSES, "confidence", "left", "top", "right", "bottom", "notes", "error"),
-    )
-
-    def __init__(self, path: Path) -> None:
-        """Open it.
-
-        Raises:
-            OSError: nothing can be written there.
-        """
-        self._replacing = replacing(path)
-        self._file: IO[str] = self._replacing.__enter__().open("w", encoding="utf-8", newline="")
-        self._writer = csv.DictWriter(self._file, self._COLUMNS, extrasaction="ignore")
-        self._writer.writeheader()
-
-    def write(self, row: Row) -> None:
-        """Add a row."""
-        sides = zip(("left", "top", "right", "bottom"), row.get("box") or (), strict=False)
-        flat = row | dict(sides) | row.get("classes", {})
-        if "notes" in row:
-            flat["notes"] = "; ".join(row["notes"])
-        self._writer.writerow({k: "" if v is None else v for k, v in flat.items()})
-
-    def __exit__(self, *exc: object) -> None:
-        """Put the file into its place, also after an error: its rows are true."""
-        self._file.close()
-        self._replacing.__exit__(None, None, None)
 
 
 def json_line(row: Row) -> str:

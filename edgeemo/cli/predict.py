@@ -12,13 +12,16 @@ from edgeemo.artifacts.models import DEFAULT, FACE_DEFAULT
 from edgeemo.backends import BACKENDS
 from edgeemo.cli._options import add_gate, add_profile
 from edgeemo.cli._predictor import Options, Predictor, Row
-from edgeemo.cli._rows import LOW, Csv, Progress, Table, json_line
+from edgeemo.cli._rows import LOW, Progress, Table, json_line
 from edgeemo.cli._sounds import HELD_SECONDS
 from edgeemo.errors import BadInput, printable
 from edgeemo.faces import DETECTORS
 from edgeemo.faces.detectors import DEFAULT as DETECTOR
 from edgeemo.inputs import Input, files
 from edgeemo.io.files import check_output
+from edgeemo.results.tables import Csv
+from edgeemo.results.writers import NAMES, CueFiles, Origin, check
+from edgeemo.sound.opening import STDIN
 
 HELP = (
     "Estimate how speech in sound files, and faces in pictures and video, would be perceived. "
@@ -64,13 +67,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--jobs", type=int, default=1, metavar="N", help="processes that read (default: 1)")
     add("--json", action="store_true", help="one JSON object a line")
     add("--csv", type=Path, metavar="F", help="write a table with a line an estimate to F, too")
+    add(
+        "--output",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="F",
+        help=f"write one recording's estimates for other programs, too, by F's ending: {NAMES}; "
+        "sound by --segments, if there is no --windows; may be repeated; F must be new",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Predict every file; 1 if one could not be used.
 
     Raises:
-        BadInput: --jobs or --windows out of range, or a --csv that cannot be written.
+        BadInput: --jobs or --windows out of range, or an output that cannot be written.
     """
     if args.jobs < 1:
         raise BadInput(f"--jobs is {args.jobs}; expected 1 or more")
@@ -80,6 +92,7 @@ def run(args: argparse.Namespace) -> int:
         )
     if args.csv is not None:
         check_output(args.csv)
+    check(args.output, args.paths)
     options = Options(
         args.model,
         args.backend,
@@ -87,7 +100,7 @@ def run(args: argparse.Namespace) -> int:
         args.profile,
         args.gate,
         args.windows,
-        args.segments,
+        args.segments or bool(args.output and args.windows is None),
         args.channel,
         getattr(args, "debug", False),
     )
@@ -109,17 +122,21 @@ class Output:
     def run(self) -> int:
         """Read all files, show all rows."""
         given = [*files(self._args.paths, self._predictor.kinds)]
+        if self._args.output:
+            _check_one_recording(given)
         self._progress = Progress(len(given))
         table = None if self._args.json else Table()
         failed = False
         with ExitStack() as stack:
             stack.callback(self._progress.clear)
-            out = None if self._args.csv is None else stack.enter_context(Csv(self._args.csv))
+            outputs = [*self._outputs(given)]
+            for output in outputs:
+                stack.enter_context(output)
             for row in self._rows(given):
                 failed |= "error" in row
                 self._progress.clear()
-                if out is not None:
-                    out.write(row)
+                for output in outputs:
+                    output.write(row)
                 self._notes(row)
                 if table is None:
                     print(json_line(row))
@@ -128,6 +145,14 @@ class Output:
                 # A reader at the other end of a pipe sees each line when it is done.
                 sys.stdout.flush()
         return int(failed)
+
+    def _outputs(self, given: list[Input]) -> Iterator[Csv | CueFiles]:
+        if self._args.csv is not None:
+            yield Csv(self._args.csv)
+        if self._args.output:
+            path = given[0].path
+            media = None if path == STDIN else Path(path)
+            yield CueFiles(self._args.output, lambda: Origin(media, self._predictor.cards))
 
     def _rows(self, given: list[Input]) -> Iterator[Row]:
         if self._args.jobs == 1 or len(given) < 2:
@@ -146,3 +171,12 @@ class Output:
         if not self._args.json:
             for note in row.get("notes", ()):
                 print(f"edgeemo: {printable(row['path'])}: {printable(note)}", file=sys.stderr)
+
+
+def _check_one_recording(given: list[Input]) -> None:
+    if len(given) != 1:
+        raise BadInput(f"--output tells of one recording; {len(given)} files were given")
+    if given[0].kind == "picture":
+        raise BadInput(
+            f"{printable(given[0].path)}: a picture has no time; --output takes sound or a video"
+        )
