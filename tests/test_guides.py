@@ -15,7 +15,11 @@ from edgeemo.cli import live
 from edgeemo.compress.data import labels, open_dataset, shipped_speech
 from edgeemo.compress.recipes import checks, tables
 from edgeemo.errors import BadRecipe
+from edgeemo.fusion import Fused
 from edgeemo.io import schema
+from edgeemo.live.lsl import CHANNELS
+from edgeemo.live.osc import bundle
+from edgeemo.results.writers import WRITERS
 
 GUIDES = Path(__file__).resolve().parents[1] / "docs" / "guides"
 
@@ -74,6 +78,23 @@ def test_the_shown_stream_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     shown = re.findall(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
     assert len(shown) == 5
     exec("".join(shown), {})
+
+
+def test_the_shown_table_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    soundfile.write(tmp_path / "speech.wav", shipped_speech().clips[0].samples(), 16_000)
+    monkeypatch.chdir(tmp_path)
+    exec(block("results.md", "python"), {})
+
+
+def test_every_ending_and_address_is_told() -> None:
+    text = (GUIDES / "results.md").read_text()
+    assert [ending for ending in WRITERS if ending not in text] == []
+    sent = re.findall(
+        rb"/edgeemo/\w+", bundle(Fused(0, 0, 0, {"anger": 1.0}, 1, True, expression="a"))
+    )
+    assert len(sent) == 8
+    assert [name for name in sent if f"`{name.decode()}" not in text] == []
+    assert f"\n{len(CHANNELS)} float channels" in text
 
 
 def test_every_option_of_live_is_told() -> None:

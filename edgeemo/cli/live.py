@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 from edgeemo.artifacts.licences import named
 from edgeemo.artifacts.models import DEFAULT
 from edgeemo.backends import BACKENDS
+from edgeemo.cli._live_outputs import add_outputs, output_views
 from edgeemo.cli._options import add_profile
+from edgeemo.devices.stdin import FORM
 from edgeemo.errors import EdgeemoError
 
 if TYPE_CHECKING:
@@ -22,8 +24,8 @@ if TYPE_CHECKING:
 HELP = (
     "Listen and look, and show how voice and face would be perceived, four times a second. Without "
     "arguments: the default microphone, and the first camera if there is one and a model for "
-    "faces. Nothing leaves the machine, and nothing is kept unless --record asks for it. "
-    "Ctrl-C ends."
+    "faces. Nothing leaves the machine unless --osc or --lsl ask for it, and nothing is kept "
+    "unless an option does. Ctrl-C ends."
 )
 
 PORT = 8613
@@ -52,6 +54,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="a video file in place of the camera; its sound, in place of the microphone, needs "
         "ffmpeg (or give it with --wav)",
+    )
+    sources.add_argument(
+        "--stdin", action="store_true", help=f"standard input in place of the microphone: {FORM}"
     )
     sources.add_argument("--fast", action="store_true", help="files: do not keep to real speed")
     models = parser.add_argument_group("what is run")
@@ -83,6 +88,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="keep sound and estimates in this folder, which must be empty or absent",
     )
+    add_outputs(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -94,8 +100,9 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         EdgeemoError: nothing could be opened, or the only device was lost.
     """
-    views = _views(args)
-    engine, cards = _engine(args)
+    cards: list[Card] = []
+    views = [*output_views(args, lambda: tuple(cards)), *_views(args)]
+    engine = _engine(args, cards)
     engine.state.recording = str(args.record.resolve()) if args.record else None
     # A terminal that is closed and a service that is stopped end as cleanly as Ctrl-C.
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -147,15 +154,15 @@ def _profile(path: str | None) -> SpeakerProfile | None:
     return load_profile(path)
 
 
-def _engine(args: argparse.Namespace) -> tuple[Engine, list[Card]]:
+def _engine(args: argparse.Namespace, cards: list[Card]) -> Engine:
+    """What runs; the cards of its models are added to `cards`."""
     from edgeemo.live.engine import Engine
     from edgeemo.live.sources import Chosen, finder
     from edgeemo.session import load
 
-    chosen = Chosen(args.microphone, args.camera, args.wav, args.video, args.fast)
+    chosen = Chosen(args.microphone, args.camera, args.wav, args.video, args.fast, stdin=args.stdin)
     sound, pictures = chosen.sound(), chosen.pictures()
     models: dict[str, str] = {}
-    cards: list[Card] = []
     required: set[str] = set()
     voice = face = without_faces = None
     if sound is not None:
@@ -181,4 +188,4 @@ def _engine(args: argparse.Namespace) -> tuple[Engine, list[Card]]:
     )
     if without_faces is not None:
         engine.state.ended["face"] = without_faces
-    return engine, cards
+    return engine

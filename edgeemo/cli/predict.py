@@ -92,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
         )
     if args.csv is not None:
         check_output(args.csv)
-    check(args.output, args.paths)
+    check(args.output)
     options = Options(
         args.model,
         args.backend,

@@ -27,6 +27,7 @@ class Chosen:
         wav: a sound file in place of the microphone.
         video: a video file in place of the camera, and of the microphone if it has sound.
         fast: files are not kept to real speed.
+        stdin: raw samples on standard input in place of the microphone.
     """
 
     microphone: str | None = None
@@ -34,6 +35,7 @@ class Chosen:
     wav: Path | None = None
     video: Path | None = None
     fast: bool = False
+    stdin: bool = False
 
     def __post_init__(self) -> None:
         """Check that the choices go together.
@@ -44,8 +46,11 @@ class Chosen:
         for file, device in (("wav", "microphone"), ("video", "camera")):
             if getattr(self, file) is not None and getattr(self, device) is not None:
                 raise BadInput(f"--{file} stands in for the {device}; leave out --{device}")
+        if self.stdin and (self.microphone or self.wav):
+            other = "--microphone" if self.microphone else "--wav"
+            raise BadInput(f"--stdin stands in for the microphone; leave out {other}")
         devices = [d for d in (self.microphone, self.camera) if d not in (None, NONE)]
-        if self.fast and (devices or not self.files):
+        if self.fast and (devices or self.stdin or not self.files):
             raise BadInput("--fast is for files; a device keeps to real speed")
         if self.microphone == NONE and not (self.looks or self.video):
             raise BadInput("nothing to listen to or look at; leave out --microphone none")
@@ -57,10 +62,11 @@ class Chosen:
 
     @property
     def looks(self) -> bool:
-        """Whether there are pictures: a camera is not used beside files unless it is named."""
+        """Whether there are pictures: a camera is not used beside files or a pipe unless named."""
         if self.video is not None:
             return True
-        return self.camera != NONE if self.camera is not None else not self.files
+        other = self.files or self.stdin
+        return self.camera != NONE if self.camera is not None else not other
 
     def sound(self) -> tuple[Callable[[], SoundSource], bool] | None:
         """What opens the sound, and whether there is nothing to do without it; or None."""
@@ -69,6 +75,10 @@ class Chosen:
         wav, video, fast, device = self.wav, self.video, self.fast, self.microphone
         if device == NONE:
             return None
+        if self.stdin:
+            from edgeemo.devices.stdin import StandardInput
+
+            return StandardInput, True
         if wav is not None:
             return lambda: sound_file(wav, fast=fast), True
         if video is not None and device is None:

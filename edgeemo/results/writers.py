@@ -56,12 +56,8 @@ NAMES = ".vtt (WebVTT), .srt, .eaf (ELAN), .txt (labels for Audacity)"
 """The endings in words."""
 
 
-def check(paths: Iterable[Path], inputs: Iterable[str | Path] = ()) -> None:
+def check(paths: Sequence[Path]) -> None:
     """Refuse outputs that could not be written, or whose writing would lose something.
-
-    Args:
-        paths: files to be written by `write`.
-        inputs: files that are read.
 
     Raises:
         BadInput: an ending that is not in WRITERS, or as `check_new`.
@@ -70,26 +66,19 @@ def check(paths: Iterable[Path], inputs: Iterable[str | Path] = ()) -> None:
         if path.suffix.lower() not in WRITERS:
             csv = "; a table is --csv" if path.suffix.lower() == ".csv" else ""
             raise BadInput(f"{printable(path)}: unknown ending; expected {NAMES}{csv}")
-    check_new([*paths], inputs)
+    check_new(paths)
 
 
-def check_new(paths: Sequence[Path], inputs: Iterable[str | Path] = ()) -> None:
+def check_new(paths: Sequence[Path]) -> None:
     """Refuse outputs that are there already: labels that somebody has edited are not lost.
 
-    Args:
-        paths: files to be made.
-        inputs: files that are read, for the message.
-
     Raises:
-        BadInput: as `check_output`; the file exists, is an input, or is named twice.
+        BadInput: as `check_output`; the file exists, or is named twice.
     """
-    read = {os.path.realpath(name) for name in inputs}
     for number, path in enumerate(paths):
         check_output(path)
         if path in paths[:number]:
             raise BadInput(f"{printable(path)}: named twice; name another file")
-        if os.path.realpath(path) in read:
-            raise BadInput(f"{printable(path)}: is what is read; name another file")
         if os.path.lexists(path):
             raise BadInput(f"{printable(path)}: is there already; remove it or name another file")
 
