@@ -32,6 +32,7 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -41,7 +42,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import _mutators as mutators
-from edgeemo.errors import EdgeemoError
+from edgeemo.errors import EdgeemoError, require
 from edgeemo.io.files import write_text
 
 RESULT = Path(__file__).parent / "results" / "mutants.json"
@@ -86,9 +87,13 @@ def _predict(path: Path, backend: str | None = None) -> None:
 
 
 def _models(suffix: str) -> list[Path]:
+    """Shipped models; what runs them is imported here once, and not in each child."""
     from edgeemo.artifacts.models import resolve
 
-    backend = {".onnx": "onnx", ".tflite": "tflite"}[suffix]
+    backend = suffix.removeprefix(".")
+    require({"onnx": "onnxruntime", "tflite": "ai_edge_litert.interpreter"}[backend], backend)
+    for module in (f"backends.{backend}", "backends.c", "artifacts.engine_blob"):
+        import_module(f"edgeemo.{module}")
     return [resolve(name, backend) for name in ("wav2small-stream", "efficientnet-lite0-face")]
 
 
@@ -138,9 +143,8 @@ def blob() -> Format:
     from edgeemo.backends import c
 
     made = compile_graph(read_graph(read_tflite(_models(".tflite")[0]).model))
-    header = dict(
-        zip(layout["header"], np.frombuffer(made.data, "<i4", len(layout["header"])), strict=True)
-    )
+    names = layout["header"]
+    header = dict(zip(names, np.frombuffer(made.data, "<i4", len(names)), strict=True))
     tables = int(header["layers_at"] + 4 * len(layout["layer"]) * header["layers"])
 
     def model(path: Path) -> Any:
@@ -173,8 +177,7 @@ def card() -> Format:
     text = json.loads(entry.value)
 
     def mutant(rng: Random) -> bytes:
-        made = mutators.text_of(rng, text)
-        entry.value = made.decode("utf-8", "replace")
+        entry.value = mutators.text_of(rng, text).decode("utf-8", "replace")
         return bytes(base.SerializeToString())
 
     return Format(mutant, ".onnx", read_onnx, _predict)
@@ -199,8 +202,7 @@ def profile() -> Format:
     session = edgeemo.load("wav2small-stream")
     outputs = {o.name: np.full(len(o.labels), 0.3, np.float32) for o in session.card.outputs}
     head = profiles.fit_head(session.card, [outputs] * 3, np.full((3, 3), 0.4))
-    kind = type(head)
-    level = kind(1, "calm", 3.0, "", "", (), (), 30.0, 4)
+    level = type(head)(1, "calm", 3.0, "", "", (), (), 30.0, 4)
     texts = [asdict(head), asdict(level)]
 
     def read(path: Path) -> None:
@@ -276,8 +278,7 @@ def outcome(run: Callable[[], Any]) -> tuple[str, str]:
     try:
         run()
     except EdgeemoError as error:
-        said = str(error)
-        return ("refused", "") if said.isprintable() else ("traceback", "several lines")
+        return ("refused", "") if str(error).isprintable() else ("traceback", "several lines")
     except BaseException:
         return "traceback", traceback.format_exc()
     return "answer", ""
@@ -370,17 +371,16 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--write", action="store_true", help=f"keep the counts in {RESULT.name}")
     args = parser.parse_args()
-    wrong = 0
-    results = {}
+    wrong, results = 0, {}
     for name in args.formats or FORMATS:
         counts: Counter[str] = Counter()
         for index, found, word in outcomes(name, args.count, args.seed):
             counts[found] += 1
             if counts.total() % 1000 == 0:
-                print(f"{name}: {counts.total()} of {args.count}", file=sys.stderr, flush=True)
+                print(f"{counts.total()} of {args.count}", file=sys.stderr, flush=True)
             if found not in RIGHT:
+                wrong += 1
                 print(f"{name} {index}: {found}: {word}", flush=True)
-        wrong += sum(n for found, n in counts.items() if found not in RIGHT)
         print(f"{name}: " + ", ".join(f"{n} {k}" for k, n in counts.most_common()), flush=True)
         results[name] = {
             "count": args.count,
