@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from edgeemo.errors import EdgeemoError, one_line
+
+TIMEOUT = timedelta(days=1)
+"""How long processes wait for each other: shares of labelling are equal in rows, not in hours."""
+
+T = TypeVar("T")
+
 
 def start() -> None:
     """Join the group that torchrun has set up; nothing to do without torchrun."""
     if "RANK" in os.environ and "WORLD_SIZE" in os.environ and not dist.is_initialized():
-        dist.init_process_group("gloo")
+        dist.init_process_group("gloo", timeout=TIMEOUT)
 
 
 def finish() -> None:
@@ -32,10 +42,53 @@ def world() -> int:
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
+@contextmanager
+def _others() -> Iterator[None]:
+    """Say that another process is gone, in place of what gloo says of its connection."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise EdgeemoError(
+            f"another process of this training is gone ({one_line(error)}); its own message says "
+            "why: put that right and start all of them again"
+        ) from None
+
+
 def barrier() -> None:
-    """Wait for all processes."""
+    """Wait for all processes.
+
+    Raises:
+        EdgeemoError: one of them has ended.
+    """
     if dist.is_initialized():
-        dist.barrier()
+        with _others():
+            dist.barrier()
+
+
+def is_mine(key: str) -> bool:
+    """Whether work under a key falls to this process: to one process alone, whatever it lists.
+
+    Args:
+        key: a sha256 in hex.
+    """
+    return int(key[:16], 16) % world() == rank()
+
+
+def gather(value: T) -> list[T]:
+    """The value of each process, in every process, by rank.
+
+    Args:
+        value: anything that can be pickled; the processes are one program, which trusts itself.
+
+    Raises:
+        EdgeemoError: another process has ended.
+    """
+    if world() == 1:
+        return [value]
+    values: list[T] = [value] * world()
+    with _others():
+        dist.all_gather_object(values, value)
+    return values
 
 
 def average(tensors: Iterable[Tensor]) -> None:

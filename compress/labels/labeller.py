@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -113,7 +113,8 @@ class Labeller:
     ) -> LabelledDataset:
         """Label clips, or find them labelled.
 
-        Under torchrun the processes share the work, and each returns all rows.
+        Under torchrun the processes share the work by the rows' keys, so that it does not matter
+        what each finds done when it looks; each returns all rows.
 
         Args:
             clips: any number, at least 2.
@@ -126,17 +127,19 @@ class Labeller:
             short, are reported by the logger "edgeemo", left out and counted.
 
         Raises:
-            BadData: the teacher is constant or not finite; no clip could be labelled.
+            BadData: the teacher is constant or not finite; no clip could be labelled; the
+                processes find different rows.
+            EdgeemoError: another process has ended.
         """
         counts = [copies] * len(clips) if isinstance(copies, int) else copies
         jobs = list(self._jobs(clips, counts, clips if partners is None else partners))
         labelled_keys = self.cache.cache_keys()
         missing = [job for job in jobs if job.cache_key not in labelled_keys]
-        if missing:
-            self._probe(missing)
-            self._label_all(missing)
-            distributed.barrier()
+        self._probe(missing)
+        self._label_all([job for job in missing if distributed.is_mine(job.cache_key)])
+        distributed.barrier()
         rows = self.cache.read({job.cache_key for job in jobs})
+        self._check_rows(rows)
         dataset = self._dataset([job for job in jobs if job.cache_key in rows], rows, len(jobs))
         check_teacher(_as_output(dataset), self.teacher.name)
         return dataset
@@ -192,9 +195,18 @@ class Labeller:
             if output is not None and len(output) > 1:
                 check_teacher(output, self.teacher.name)
 
+    def _check_rows(self, rows: Collection[str]) -> None:
+        """Refuse processes that would train on different rows."""
+        found = distributed.gather((len(rows), sha_of(sorted(rows))))
+        if len(set(found)) > 1:
+            counts = ", ".join(str(count) for count, _ in found)
+            raise BadData(
+                f"the processes find different labels ({counts} rows in {self.cache.folder}); give "
+                "all the same clips and, by --cache, one folder on a disk that all of them see"
+            )
+
     def _label_all(self, jobs: Sequence[Job]) -> None:
-        shards = [jobs[i : i + SHARD] for i in range(0, len(jobs), SHARD)]
-        mine = shards[distributed.rank() :: distributed.world()]
+        mine = [jobs[i : i + SHARD] for i in range(0, len(jobs), SHARD)]
         # While the teacher runs on one shard, the next is decoded, augmented and turned into
         # features: decoder, FFTs and front end all leave the interpreter free.
         with ThreadPoolExecutor(1) as pool:

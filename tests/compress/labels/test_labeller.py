@@ -1,7 +1,13 @@
 """Labels of a teacher: made once, found again, and only what changed is made anew."""
 
+import json
 import logging
+import os
+import socket
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +24,8 @@ from edgeemo.features import SPECS, log_mel
 from tests.compress.faces import RECIPE, SMALL, Eye
 
 SPEC = SPECS["logmel40"]
+ROOT = Path(__file__).resolve().parents[3]
+WORKER = Path(__file__).with_name("two_labellers.py")
 
 
 def test_rows_hold_what_teacher_and_front_end_say(rows, some_clips, ear):
@@ -147,3 +155,41 @@ def test_rows_are_what_the_runtime_would_cut_and_are_labelled_once(face_table, t
     assert np.array_equal(batch.features[3].numpy(), want[0])
     assert np.isnan(rows.dimensions).all() and np.isnan(rows.level).all()
     assert rows.votes[0].sum() == pytest.approx(1)
+
+
+@pytest.fixture(scope="module")
+def two_processes(tmp_path_factory):
+    """What each of two processes found; torchrun would end the one with the other."""
+    out = tmp_path_factory.mktemp("two")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    common = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    common |= {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
+    children = [
+        subprocess.Popen(
+            [sys.executable, str(WORKER), str(out)],
+            env=os.environ | common | {"RANK": str(rank)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in (0, 1)
+    ]
+    for child in children:
+        _, error = child.communicate(timeout=120)
+        assert child.returncode == 0, error[-2000:]
+    return [json.loads((out / f"rank{rank}.json").read_text()) for rank in (0, 1)]
+
+
+def test_a_process_that_looks_later_loses_no_row(two_processes):
+    assert [found["late"] for found in two_processes] == [24, 24]
+
+
+def test_processes_with_caches_of_their_own_are_refused(two_processes):
+    for found in two_processes:
+        assert found["two caches"].startswith("BadData: the processes find different labels")
+        assert "--cache" in found["two caches"]
+
+
+def test_a_process_whose_peer_has_ended_says_so(two_processes):
+    assert "another process of this training is gone" in two_processes[0]["alone"]
