@@ -18,7 +18,7 @@ from .. import distributed
 from ..data import augment
 from ..data.clips import Clip, DataSet
 from ..labels.dataset import LabelledDataset
-from ..labels.labeller import MIN_FRAMES
+from ..labels.rows import MIN_FRAMES
 from ..licences import sources_of
 from ..recipes import Recipe
 from ..run import SCHEMA, Run, RunSummary

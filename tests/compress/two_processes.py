@@ -12,6 +12,7 @@ from torch import nn
 from edgeemo.compress import distributed
 from edgeemo.compress.data import shipped_speech
 from edgeemo.compress.labels import labeller
+from edgeemo.compress.labels import rows as label_rows
 from edgeemo.compress.recipes import SCHEMA, DistillConfig, Recipe, StudentConfig
 from edgeemo.compress.students import Student, StudentOutput, make_student, register_student
 from edgeemo.compress.train.loop import fit, seeded_student
@@ -43,7 +44,7 @@ def flat(student):
 def main(out: Path) -> None:
     out.mkdir(exist_ok=True)
     distributed.start()
-    labeller.SHARD = 8
+    label_rows.SHARD = 8
     recipe = Recipe(
         schema=SCHEMA,
         student=StudentConfig("probe"),

@@ -15,7 +15,8 @@ import torch
 
 from edgeemo.compress.data import open_dataset
 from edgeemo.compress.data.clips import Clip, Span
-from edgeemo.compress.labels.labeller import SHARD, Labeller, downsample_tokens
+from edgeemo.compress.labels.labeller import Labeller
+from edgeemo.compress.labels.rows import SHARD, downsample_tokens
 from edgeemo.compress.recipes import AugmentConfig, TeacherConfig
 from edgeemo.compress.students import make_student
 from edgeemo.compress.train.batches import Batches
@@ -83,7 +84,7 @@ def test_labels_are_found_again_and_only_what_changed_is_made(tmp_path, recipe, 
 
 
 def test_an_interrupted_labelling_goes_on(tmp_path, recipe, some_clips, ear, monkeypatch):
-    monkeypatch.setattr("edgeemo.compress.labels.labeller.SHARD", 4)
+    monkeypatch.setattr("edgeemo.compress.labels.rows.SHARD", 4)
 
     class Dies(ear):
         def label(self, clips):

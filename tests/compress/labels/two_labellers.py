@@ -8,7 +8,7 @@ from pathlib import Path
 
 from edgeemo.compress import distributed
 from edgeemo.compress.data import shipped_speech
-from edgeemo.compress.labels import labeller
+from edgeemo.compress.labels import labeller, rows
 from edgeemo.compress.recipes import SCHEMA, DistillConfig, Recipe, StudentConfig
 from edgeemo.errors import EdgeemoError
 from edgeemo.features import SPECS
@@ -45,7 +45,7 @@ def label(cache, kind=None):
 def main(out: Path) -> None:
     distributed.start()
     rank = distributed.rank()
-    labeller.SHARD = 4
+    rows.SHARD = 4
     found = {"late": label(out / "late", Late if rank else None)}
     found["two caches"] = label(out / f"cache-{rank}")
     if rank == 0:  # the other process ends here
