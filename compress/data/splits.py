@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from edgeemo.errors import BadInput
 
@@ -30,32 +30,53 @@ def split_by_speaker(
     Raises:
         BadInput: shares are negative or do not sum to 1, or there are fewer groups than splits.
     """
+    groups = _by_group(clips)
+    sizes = {group: len(members) for group, members in groups.items()}
+    return tuple(
+        _flat([groups[name] for name in names]) for names in split_groups(sizes, seed, shares)
+    )
+
+
+def split_groups(
+    sizes: Mapping[str, int], seed: int, shares: Sequence[float]
+) -> tuple[list[str], ...]:
+    """Divide groups into splits, where there are too many clips to hold one object for each.
+
+    Args:
+        sizes: clips of each group, by name ("corpus/name").
+        seed: which of the possible splits.
+        shares: wanted share of the clips for each split, 0 or more, summing to 1.
+
+    Returns:
+        Names of groups, a list for each share.
+
+    Raises:
+        BadInput: as split_by_speaker.
+    """
     if any(share < 0 for share in shares) or abs(sum(shares) - 1) > 1e-6:
         raise BadInput(f"shares {tuple(shares)}; expected numbers of 0 or more that sum to 1")
-    corpora = _corpora(clips, seed)
     wanted = [split for split, share in enumerate(shares) if share > 0]
-    groups = [group for corpus in corpora for group in corpus]
-    if len(groups) < len(wanted):
+    if len(sizes) < len(wanted):
         raise BadInput(
-            f"{len(groups)} speakers for {len(wanted)} splits; give clips of more speakers, "
+            f"{len(sizes)} speakers for {len(wanted)} splits; give clips of more speakers, "
             "or labels that tell the speakers apart"
         )
     missing = [0.0] * len(shares)
-    splits: list[list[list[Clip]]] = [[] for _ in shares]
-    for corpus in corpora:
-        total = sum(map(len, corpus))
+    splits: list[list[str]] = [[] for _ in shares]
+    for corpus in _by_corpus(sizes, seed):
+        total = sum(sizes[group] for group in corpus)
         missing = [m + share * total for m, share in zip(missing, shares, strict=True)]
         for group in corpus:
             split = max(wanted, key=lambda s: missing[s])
-            missing[split] -= len(group)
+            missing[split] -= sizes[group]
             splits[split].append(group)
     for split in wanted:
         if not splits[split]:
             richest = max(splits, key=len)
             splits[split].append(
-                richest.pop(min(range(len(richest)), key=lambda i: len(richest[i])))
+                richest.pop(min(range(len(richest)), key=lambda i: sizes[richest[i]]))
             )
-    return tuple(_flat(groups) for groups in splits)
+    return tuple(splits)
 
 
 def split_as_published(
@@ -76,29 +97,68 @@ def split_as_published(
     Raises:
         BadInput: as split_by_speaker.
     """
-    named = {clip.split for clip in clips}
+    counts: dict[str, dict[str, int]] = {}
+    for clip in clips:
+        of_group = counts.setdefault(clip.group, {})
+        of_group[clip.split] = of_group.get(clip.split, 0) + 1
+    places, once = assign_splits(counts, seed, shares)
+    splits: tuple[list[Clip], list[Clip], list[Clip]] = ([], [], [])
+    seen: set[str] = set()
+    for clip in clips:
+        place = places.get((clip.group, clip.split))
+        if place is not None and not (place in once and clip.group in seen):
+            splits[place].append(clip)
+            seen.add(clip.group)
+    by_id = [sorted(split, key=lambda clip: clip.id) for split in splits]
+    return by_id[0], by_id[1], by_id[2]
+
+
+def assign_splits(
+    counts: Mapping[str, Mapping[str, int]], seed: int, shares: Sequence[float]
+) -> tuple[dict[tuple[str, str], int], frozenset[int]]:
+    """What `split_as_published` does, for groups of which the clips are only counted.
+
+    Args:
+        counts: clips of each group by the split where their makers put them ("" is nowhere).
+        seed: which of the possible splits.
+        shares: wanted share of the clips for train, valid and test.
+
+    Returns:
+        By group and published split 0 (train), 1 (valid) or 2 (test); clips of pairs that are not
+        named are left out. And those of the three of which a group gives one clip alone.
+
+    Raises:
+        BadInput: as split_by_speaker.
+    """
+    named = {split for of_group in counts.values() for split in of_group}
     held_out = next((split for split in ("test", "valid") if split in named), "")
     if not held_out or named == {held_out}:
-        train, valid, test = split_by_speaker(clips, seed, shares)
-        return train, valid, test
-    rest = [clip for clip in clips if clip.split != held_out]
-    test = _unseen_groups((clip for clip in clips if clip.split == held_out), rest)
+        return _assigned(counts, split_groups(_sizes(counts), seed, shares)), frozenset()
+    rest = {g: {s: n for s, n in c.items() if s != held_out} for g, c in counts.items()}
+    rest = {group: of_group for group, of_group in rest.items() if of_group}
+    test = {(g, held_out): 2 for g, c in counts.items() if held_out in c and g not in rest}
     if held_out == "test" and "valid" in named:
-        train = [clip for clip in rest if clip.split != "valid"]
-        return train, _unseen_groups((c for c in rest if c.split == "valid"), train), test
-    train, valid = split_by_speaker(rest, seed, (1 - shares[1], shares[1]))
-    return train, valid, test
+        train = {(g, s): 0 for g, c in rest.items() for s in c if s != "valid"}
+        known = {group for group, _ in train}
+        valid = {(g, "valid"): 1 for g, c in rest.items() if "valid" in c and g not in known}
+        return train | valid | test, frozenset((1, 2))
+    split = split_groups(_sizes(rest), seed, (1 - shares[1], shares[1]))
+    return _assigned(rest, split) | test, frozenset((2,))
 
 
-def _unseen_groups(clips: Iterable[Clip], known: Iterable[Clip]) -> list[Clip]:
-    """One clip of each group that is not among the known."""
-    seen = {clip.group for clip in known}
-    unseen = []
-    for clip in clips:
-        if clip.group not in seen:
-            seen.add(clip.group)
-            unseen.append(clip)
-    return unseen
+def _sizes(counts: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
+    return {group: sum(of_group.values()) for group, of_group in counts.items()}
+
+
+def _assigned(
+    counts: Mapping[str, Mapping[str, int]], splits: Sequence[Sequence[str]]
+) -> dict[tuple[str, str], int]:
+    return {
+        (group, split): place
+        for place, groups in enumerate(splits)
+        for group in groups
+        for split in counts[group]
+    }
 
 
 def speaker_folds(clips: Iterable[Clip], k: int, seed: int) -> list[tuple[list[Clip], list[Clip]]]:
@@ -136,9 +196,19 @@ def speaker_folds(clips: Iterable[Clip], k: int, seed: int) -> list[tuple[list[C
 
 def _corpora(clips: Iterable[Clip], seed: int) -> list[list[list[Clip]]]:
     """Clips by group, groups by corpus: corpora by name, groups shuffled by the seed."""
+    groups = _by_group(clips)
+    return [[groups[name] for name in corpus] for corpus in _by_corpus(groups, seed)]
+
+
+def _by_group(clips: Iterable[Clip]) -> dict[str, list[Clip]]:
     groups: dict[str, list[Clip]] = {}
     for clip in clips:
         groups.setdefault(clip.group, []).append(clip)
+    return groups
+
+
+def _by_corpus(groups: Iterable[str], seed: int) -> list[list[str]]:
+    """Names of groups by corpus: corpora by name, groups shuffled by the seed."""
     corpora: dict[str, list[str]] = {}
     for group in groups:
         corpora.setdefault(group.partition("/")[0], []).append(group)
@@ -148,7 +218,7 @@ def _corpora(clips: Iterable[Clip], seed: int) -> list[list[list[Clip]]]:
         # order is the same in every version of Python.
         return hashlib.sha256(f"{seed}/{group}".encode()).hexdigest()
 
-    return [[groups[g] for g in sorted(corpora[name], key=place)] for name in sorted(corpora)]
+    return [sorted(corpora[name], key=place) for name in sorted(corpora)]
 
 
 def _flat(groups: list[list[Clip]]) -> list[Clip]:
