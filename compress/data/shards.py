@@ -1,20 +1,24 @@
 """Tar shards in WebDataset's layout, read where they lie.
 
-A sample is a run of members with one key: `key.flac` (or .wav, .ogg, .opus, .mp3) and `key.json`
-with the columns of `labels.csv` (votes also as an object: {"votes": {"anger": 3}}). Nothing is
-unpacked: a clip keeps its place in the tar and reads its bytes there.
+A sample is a run of members with one key: `key.flac` (or .wav, .ogg, .opus, .mp3), or the picture
+of a face, `key.jpg` (or .png), and `key.json` with the columns of `labels.csv` (votes also as an
+object: {"votes": {"anger": 3}}; of a picture also {"box": [left, top, right, bottom]}, pixels).
+Nothing is unpacked: a clip keeps its place in the tar and reads its bytes there.
 """
 
 from __future__ import annotations
 
+import math
 import tarfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from edgeemo.audio import SUFFIXES
 from edgeemo.errors import BadData, one_line
 from edgeemo.io.loading import parse_json
+from edgeemo.vision.pictures import SUFFIXES as PICTURES
 
 from .clips import LOG, Clip, Span
 from .labels import UNIT, Scale, check_scale, clip_of_row
@@ -139,21 +143,38 @@ def _check(shard: Path, member: tarfile.TarInfo, size: int) -> None:
 def _clips(
     shard: Path, corpus: str, key: str, members: list[tarfile.TarInfo], file: BinaryIO, scale: Scale
 ) -> Iterator[Clip]:
-    sounds = [m for m in members if PurePosixPath(m.name).suffix.lower() in SUFFIXES]
-    if not sounds:
+    inputs = [m for m in members if _suffix(m) in (*SUFFIXES, *PICTURES)]
+    if not inputs:
         return
-    if len(sounds) > 1:
-        raise BadData(f"{shard}: {key!r} has {len(sounds)} sounds; expected one")
+    if len(inputs) > 1:
+        raise BadData(f"{shard}: {key!r} has {len(inputs)} sounds or pictures; expected one")
     labels = next((m for m in members if m.name == f"{key}.json"), None)
-    row = Row(f"{shard}/{key}.json", _labels(shard, labels, file) if labels else {})
+    table = _labels(shard, labels, file) if labels else {}
+    box = table.pop("box", None)
+    row = Row(f"{shard}/{key}.json", _columns(table))
     if not row.text("speaker"):
         row.values["speaker"] = f"{shard.name}/{key}"
-    span = Span(shard, sounds[0].offset_data, sounds[0].size)
-    yield clip_of_row(row, f"{shard.name}/{PurePosixPath(sounds[0].name)}", corpus, span, scale)
+    span = Span(shard, inputs[0].offset_data, inputs[0].size)
+    clip = clip_of_row(row, f"{shard.name}/{PurePosixPath(inputs[0].name)}", corpus, span, scale)
+    face = _suffix(inputs[0]) in PICTURES
+    yield replace(clip, task="face", box=_box(row, box)) if face else clip
 
 
-def _labels(shard: Path, member: tarfile.TarInfo, file: BinaryIO) -> dict[str, str]:
-    """Labels as text by column, as in `labels.csv`; what is no scalar is dropped."""
+def _suffix(member: tarfile.TarInfo) -> str:
+    return PurePosixPath(member.name).suffix.lower()
+
+
+def _box(row: Row, box: Any) -> tuple[float, float, float, float] | None:
+    if box is None:
+        return None
+    numbers = isinstance(box, list) and all(type(v) in (int, float) for v in box)
+    if not numbers or len(box) != 4 or not all(map(math.isfinite, box)):
+        raise row.fault(f"box is {box!r:.60}; expected [left, top, right, bottom] in pixels")
+    left, top, right, bottom = map(float, box)
+    return left, top, right, bottom
+
+
+def _labels(shard: Path, member: tarfile.TarInfo, file: BinaryIO) -> dict[str, Any]:
     where = f"{shard}: {member.name!r:.80}"
     if member.size > _LONGEST_LABELS:
         raise BadData(f"{where} has {member.size} bytes; expected at most {_LONGEST_LABELS}")
@@ -164,6 +185,11 @@ def _labels(shard: Path, member: tarfile.TarInfo, file: BinaryIO) -> dict[str, s
     table = parse_json(text, BadData, where)
     if not isinstance(table, dict):
         raise BadData(f"{where}: expected an object with one entry for each column")
+    return table
+
+
+def _columns(table: dict[str, Any]) -> dict[str, str]:
+    """Labels as text by column, as in `labels.csv`; what is no scalar is dropped."""
     votes = table.pop("votes", None)
     if isinstance(votes, dict):
         table |= {f"votes_{name}": number for name, number in votes.items()}

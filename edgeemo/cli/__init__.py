@@ -27,6 +27,7 @@ from edgeemo.errors import EdgeemoError, one_line, printable
 
 COMMANDS: Mapping[str, str] = {
     "distill": "teach a tiny student what a large model knows",
+    "label": "a teacher's labels for corpora of many hours, by any number of jobs",
     "export": "turn a finished run into one small file that has been checked",
     "predict": "arousal, dominance, valence and classes of sound files",
     "calibrate": "learn where your own voice begins, from half a minute of calm speech",

@@ -5,15 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 from edgeemo.artifacts.licences import verdict
 from edgeemo.cli._labels import add_label_scale
+from edgeemo.cli._progress import progress_on_stderr
 from edgeemo.errors import BadInput, require
 
 if TYPE_CHECKING:
@@ -28,12 +27,6 @@ HELP = (
 )
 
 _RECIPES = {"speech": "demo", "face": "mobilenetv3-small-face"}
-
-_PLAIN_SECONDS = 10.0  # between two lines of progress where there is no terminal
-
-
-class _Show(Protocol):
-    def __call__(self, what: str, done: int, total: int) -> None: ...
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -100,7 +93,7 @@ def _distil(args: argparse.Namespace) -> tuple[Run, RunSummary]:
         )
     cache = begun.given.get("cache")
     try:
-        with _progress(silent=distributed.rank() > 0) as show:
+        with progress_on_stderr(silent=distributed.rank() > 0) as show:
             facts = distill(
                 begun,
                 data,
@@ -175,64 +168,6 @@ def _data(path: str | None, recipe: Recipe, scale: Sequence[float]) -> DataSet:
     if path is None and recipe.task == "face":
         raise BadInput("no faces are shipped; give a corpus, for example FER+: --data FERPLUS")
     return open_dataset(path, (scale[0], scale[1])) if path else shipped_speech()
-
-
-@contextmanager
-def _progress(silent: bool) -> Iterator[_Show]:
-    """Bars with the time left on a terminal, a line now and then elsewhere; on stderr."""
-    if silent:
-        yield lambda what, done, total: None
-    elif sys.stderr.isatty():
-        with _bars() as show:
-            yield show
-    else:
-        yield _Lines()
-
-
-@contextmanager
-def _bars() -> Iterator[_Show]:
-    require("rich", "train")
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as RichProgress
-
-    columns = (
-        TextColumn("{task.description:<10}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
-    with RichProgress(*columns, console=Console(stderr=True)) as bars:
-        tasks: dict[tuple[str, int], Any] = {}
-
-        def show(what: str, done: int, total: int) -> None:
-            if (what, total) not in tasks:
-                tasks[what, total] = bars.add_task(what, total=total)
-            bars.update(tasks[what, total], completed=done)
-
-        yield show
-
-
-class _Lines:
-    """A line at the start, at the end and every few seconds: what, how far, time left."""
-
-    def __init__(self) -> None:
-        self._key: tuple[str, int] | None = None
-        self._first = (0.0, 0)
-        self._last = 0.0
-
-    def __call__(self, what: str, done: int, total: int) -> None:
-        now = time.monotonic()
-        if self._key != (what, total):
-            self._key, self._first, self._last = (what, total), (now, done), 0.0
-        if now - self._last < _PLAIN_SECONDS and done < total:
-            return
-        self._last = now
-        started, from_ = self._first
-        left = (now - started) / max(1, done - from_) * (total - done)
-        tail = f", {left:.0f} s left" if from_ < done < total else ""
-        print(f"{what} {done} of {total}{tail}", file=sys.stderr, flush=True)
 
 
 def _json(run: Run, facts: RunSummary) -> str:
