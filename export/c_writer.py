@@ -51,6 +51,7 @@ PORTS = (
     "mps2-an386.ld",
     "mps2-an505.ld",
     "mps3-an547.ld",
+    "semihosting.h",
     "start.c",
     "terminal.c",
     "terminal.h",

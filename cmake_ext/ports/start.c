@@ -1,6 +1,6 @@
 /* start.c: from reset to main() on a Cortex-M4, M7, M33 or M55 under QEMU, and out again.
  * The status of main() becomes that of QEMU; a fault gives 99. */
-#include <stdint.h>
+#include "semihosting.h"
 
 extern uint32_t port_stack_top, port_data_load, port_data, port_data_end, port_bss, port_bss_end;
 
@@ -9,11 +9,9 @@ void port_reset(void);
 
 static void leave(int32_t status)
 {
-    /* 0x20 is the exit that carries a status; 0x20026 says that the program itself ended. */
+    /* 0x20026 says that the program itself ended. */
     volatile uint32_t block[2] = {0x20026, (uint32_t)status};
-    register int32_t r0 __asm__("r0") = 0x20;
-    register volatile void *r1 __asm__("r1") = block;
-    __asm__ volatile("bkpt 0xab" : "+r"(r0) : "r"(r1) : "memory");
+    semihosting(SEMIHOSTING_EXIT_EXTENDED, (const void *)block);
     for (;;) {
     }
 }
