@@ -1,4 +1,6 @@
 /* edgeemo_statistics.c: what a clip's confidence looks at; see edgeemo_batch.h. */
+#include "edgeemo_arithmetic.h"
+
 #include "edgeemo_batch.h"
 
 /* The mean of each group in a frame. */

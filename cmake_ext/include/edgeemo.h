@@ -25,8 +25,9 @@
  *
  * Nothing here allocates, locks, prints, or calls the operating system or libm.
  *
- * Bits: with floating-point contraction off (-ffp-contract=off; on x86 with FMA also -mno-fma)
- * the features of the same samples are the same bits on every IEEE 754 target.
+ * Bits: the features of the same samples are the same bits on every IEEE 754 target. With GCC and
+ * clang no flag is needed for that (but clang's -ffp-contract=fast undoes it); with another compiler
+ * turn floating-point contraction off.
  */
 #ifndef EDGEEMO_H
 #define EDGEEMO_H

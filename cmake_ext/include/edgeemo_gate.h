@@ -16,8 +16,8 @@
  * stays speech down to EDGEEMO_GATE_CLOSE times the floor, and EDGEEMO_GATE_HANG blocks longer;
  * nothing under EDGEEMO_GATE_SILENCE is speech.
  *
- * Bits: with the flags that edgeemo.h names the same samples give the same answers on every
- * IEEE 754 target, however they are cut. Nothing here allocates or calls anything but memset.
+ * Bits: the same samples give the same answers on every IEEE 754 target, however they are cut, with
+ * the compilers that edgeemo.h names. Nothing here allocates or calls anything but memset.
  */
 #ifndef EDGEEMO_GATE_H
 #define EDGEEMO_GATE_H

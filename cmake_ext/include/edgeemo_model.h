@@ -19,7 +19,7 @@
  * Bits: all arithmetic behind the rounding of the input is on integers, with one stated rounding
  * a layer (see REQUANTIZATION below), so every target, every kernel, every size of block and every
  * cut of a clip into pushes gives the same bits. The rounding of the input is one float product and
- * one sum: compile without contraction (-ffp-contract=off; on x86 with FMA also -mno-fma).
+ * one sum, without contraction, as edgeemo.h says.
  *
  * REQUANTIZATION, the only rounding of a layer; >> is the shift that rounds down:
  *

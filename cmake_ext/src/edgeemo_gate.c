@@ -1,4 +1,6 @@
 /* edgeemo_gate.c: speech by energy over an adaptive noise floor; see edgeemo_gate.h. */
+#include "edgeemo_arithmetic.h"
+
 #include "edgeemo_gate.h"
 
 #include <string.h>

@@ -2,6 +2,8 @@
 #ifndef EDGEEMO_INTERNAL_H
 #define EDGEEMO_INTERNAL_H
 
+#include "edgeemo_arithmetic.h"
+
 #include "edgeemo.h"
 
 /* Arm's vector unit: some stages have a form for it. Not for the lanes, which have their own. */

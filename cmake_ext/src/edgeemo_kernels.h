@@ -5,6 +5,8 @@
 #ifndef EDGEEMO_KERNELS_H
 #define EDGEEMO_KERNELS_H
 
+#include "edgeemo_arithmetic.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
