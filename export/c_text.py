@@ -22,6 +22,7 @@ class Student:
     blob: bytes
     labels: tuple[str, ...]  # of the values, in the engine's order
     clip: NDArray[np.int16]
+    features: NDArray[np.float32]  # of the clip, [frames, bands]
     estimate: NDArray[np.float32]
     definitions: str  # tables, in C
     sizes: Mapping[str, int]
@@ -98,7 +99,8 @@ const char *const edgeemo_student_names[EDGEEMO_STUDENT_VALUES] = {{{names}
 def golden_header(student: Student) -> str:
     """edgeemo_golden.h: of the self-test."""
     return f"""\
-/* edgeemo_golden.h: speech, and the estimate that it must give; written by `edgeemo export`.
+/* edgeemo_golden.h: speech, with the features and the estimate that it must give; written by
+ * `edgeemo export`.
  * A clip of the Berlin Database of Emotional Speech (Burkhardt et al., Interspeech 2005), CC0 1.0.
  */
 #ifndef EDGEEMO_GOLDEN_H
@@ -106,29 +108,66 @@ def golden_header(student: Student) -> str:
 
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {{
+#endif
+
 #define EDGEEMO_GOLDEN_SAMPLES {len(student.clip)}
+#define EDGEEMO_GOLDEN_BANDS {student.features.shape[1]}
+#define EDGEEMO_GOLDEN_FEATURES 0x{checksum(student.features):08x}u /* checksum of the features */
 
 extern const int16_t edgeemo_golden_clip[EDGEEMO_GOLDEN_SAMPLES];
 extern const float edgeemo_golden_estimate[{len(student.estimate)}];
+
+#ifdef __cplusplus
+}}
+#endif
 
 #endif
 """
 
 
 def golden_source(student: Student) -> str:
-    """edgeemo_golden.c: a clip, and the estimate that it must give."""
+    """edgeemo_golden.c: a clip, and what it must give."""
     samples = rows([str(sample) for sample in student.clip], 14)
-    values = [f"{float(v).hex()}f" for v in student.estimate]
     return f"""\
 /* edgeemo_golden.c: written by `edgeemo export`; do not edit. */
 #include "edgeemo_golden.h"
 
+#ifndef EDGEEMO_NO_SELF_TEST
 const int16_t edgeemo_golden_clip[EDGEEMO_GOLDEN_SAMPLES] = {{{samples}
 }};
 
-const float edgeemo_golden_estimate[{len(values)}] = {{{rows(values, 4)}
+const float edgeemo_golden_estimate[{len(student.estimate)}] = {{{floats(student.estimate)}
 }};
+
+#else
+typedef int edgeemo_golden_is_empty; /* ISO C wants something in each file */
+#endif
 """
+
+
+def checksum(features: NDArray[np.float32]) -> int:
+    """FNV-1a of features, word by word: 32 bits, as edgeemo_self_test.c has them.
+
+    Args:
+        features: float32, [frames, bands].
+
+    Source: G. Fowler, L. C. Noll, K.-P. Vo, the FNV hash (IETF draft-eastlake-fnv).
+    """
+    state = 2166136261
+    for word in features.astype("<f4").view("<u4").ravel().tolist():
+        state = (state ^ word) * 16777619 & 0xFFFFFFFF
+    return state
+
+
+def floats(values: NDArray[np.float32]) -> str:
+    """Initializers from which no bit is lost.
+
+    Args:
+        values: any number of floats.
+    """
+    return rows([f"{float(value).hex()}f" for value in values], 4)
 
 
 def rows(items: Sequence[str], width: int) -> str:

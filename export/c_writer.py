@@ -162,12 +162,22 @@ def _student(artifact: Path, compiler: Sequence[str], work: Path) -> c_text.Stud
     outputs = [card.output(name) for name in names]
     labels = tuple(label for o in outputs if o is not None for label in o.labels)
     clip = golden_clip(card.features)
-    found = backend.run(log_mel(clip, card.features)[np.newaxis])
+    features = log_mel(clip, card.features)
+    found = backend.run(features[np.newaxis])
     estimate = np.concatenate([found[name][0] for name in names])
     if len(labels) != len(estimate) or None in outputs:
         raise BadArtifact(f"{artifact}: outputs {names}; its card does not name all of them")
     sizes, definitions = _definitions(card.features, blob.data, compiler, work)
-    return c_text.Student(card, blob.data, labels, clip, estimate, definitions, sizes)
+    return c_text.Student(
+        card=card,
+        blob=blob.data,
+        labels=labels,
+        clip=clip,
+        features=features,
+        estimate=estimate,
+        definitions=definitions,
+        sizes=sizes,
+    )
 
 
 def golden_clip(spec: FeatureSpec) -> NDArray[np.int16]:

@@ -3,7 +3,10 @@
 #include "edgeemo_student.h"
 #include "terminal.h"
 
-#ifdef __arm__
+/* Of the processors for Arm's instructions, those of telephones and small computers run an operating
+ * system. */
+#if defined __arm__ && __ARM_ARCH_PROFILE == 'M'
+#define CORTEX_M 1
 #include "cortex_m.h"
 #endif
 
@@ -15,7 +18,7 @@ static void test(void)
     status = edgeemo_self_test(memory, sizeof memory);
 }
 
-#ifdef __arm__
+#ifdef CORTEX_M
 #include "edgeemo_golden.h"
 
 enum { HOP = 160 };
@@ -50,7 +53,7 @@ static void measure(void)
 
 int main(void)
 {
-#ifdef __arm__
+#ifdef CORTEX_M
     uint32_t stack = cortex_m_stack(test);
     measure();
     terminal_text("stack ");
@@ -63,7 +66,7 @@ int main(void)
 #endif
     terminal_text(status == EDGEEMO_OK ? "self-test: ok\n" : "self-test: failed: ");
     if (status != EDGEEMO_OK) {
-        terminal_text(status == EDGEEMO_ERR_VALUE ? "another estimate"
+        terminal_text(status == EDGEEMO_ERR_VALUE ? "other features, or another estimate"
                                                   : edgeemo_model_status_text(status));
         terminal_text("\n");
     }

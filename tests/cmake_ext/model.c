@@ -9,7 +9,7 @@
 #include "edgeemo_model_internal.h"
 #include "host.h"
 
-#ifdef __arm__
+#if defined __arm__ && __ARM_ARCH_PROFILE == 'M'
 #include "cortex_m.h"
 #else
 static void cortex_m_start(void) {}
@@ -65,7 +65,7 @@ static uint32_t ticks_of_all(void)
 
 static void loop_of_2000(void)
 {
-#ifdef __arm__
+#if defined __arm__ && __ARM_ARCH_PROFILE == 'M'
     uint32_t n = 1000;
     __asm__ volatile("1: subs %0, %0, #1\n bne 1b" : "+r"(n) : : "cc");
 #endif
