@@ -28,6 +28,7 @@ from typing import Any
 
 from edgeemo import __version__
 from edgeemo.artifacts.card import Calibration, Metric, ReceptiveField, Source
+from edgeemo.artifacts.trained_on import TrainedOn
 from edgeemo.errors import BadArtifact, BadData, BadInput
 from edgeemo.features import FeatureSpec
 from edgeemo.io import schema
@@ -72,6 +73,8 @@ class RunSummary:
         skipped: clips that could not be used.
         recipe: sha256 (hex) of the recipe file.
         attributions: who must be named with the model.
+        trained_on: speakers and clips that taught the student and its teachers.
+        seen: what of the test split taught the teacher, in one line; empty without one.
     """
 
     schema: int
@@ -95,6 +98,8 @@ class RunSummary:
     skipped: int
     recipe: str = ""
     attributions: tuple[str, ...] = ()
+    trained_on: TrainedOn | None = None
+    seen: str = ""
 
 
 class Run:

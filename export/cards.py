@@ -72,4 +72,5 @@ def card_of_run(facts: RunSummary) -> Card:
         macs_per_second=facts.macs_per_second,
         recipe=facts.recipe,
         attributions=facts.attributions,
+        trained_on=facts.trained_on,
     )

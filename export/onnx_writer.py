@@ -8,11 +8,12 @@ from typing import Any
 
 from edgeemo.artifacts.card import Card, Quantization, to_json
 from edgeemo.artifacts.onnx import CARD_KEY, check, digest
+from edgeemo.artifacts.onnx_embedding import find_embedding
 from edgeemo.compress.students import Student
 from edgeemo.errors import BadInput
 from edgeemo.features import FeatureSpec
 
-from .graph import frontend_graph, join, shrink, step_graph, student_graph
+from .graph import frontend_graph, join, onnx, shrink, step_graph, student_graph
 from .int8 import WEIGHT_BITS, quantize
 from .match_tensors import step_ranges
 from .streaming import Step
@@ -67,19 +68,42 @@ def float_graph(student: Student, temperature: float) -> Any:
 
 
 def with_card(model: Any, card: Card) -> bytes:
-    """A file: the model made small, and the card, whose digest is set here.
+    """A file: the model made small, and the card, whose digest and embedding are set here.
 
     Args:
         model: an ONNX model; it is not changed.
-        card: complete but for the digest.
+        card: complete but for the two.
     """
     copy = type(model)()
     copy.CopyFrom(model)
     shrink(copy)
-    card = replace(card, digest=digest(copy.SerializeToString(deterministic=True)))
-    entry = copy.metadata_props.add()
+    plain = copy.SerializeToString(deterministic=True)
+    found = None if card.hop else find_embedding(plain)
+    return _with_entry(
+        copy, replace(card, digest=digest(plain), embedding=found[1] if found else 0)
+    )
+
+
+def replace_card(data: bytes, card: Card) -> bytes:
+    """A file with another card, all else the same: its digest stays.
+
+    Args:
+        data: an ONNX file with a card.
+        card: complete but for the embedding, which is set here; its digest is that of the file.
+
+    Raises:
+        BadArtifact: the card does not fit the file.
+    """
+    copy = onnx.load_from_string(data)
+    del copy.metadata_props[:]
+    found = None if card.hop else find_embedding(data)
+    return _with_entry(copy, replace(card, embedding=found[1] if found else 0))
+
+
+def _with_entry(model: Any, card: Card) -> bytes:
+    entry = model.metadata_props.add()
     entry.key, entry.value = CARD_KEY, to_json(card)
-    data: bytes = copy.SerializeToString(deterministic=True)
+    data: bytes = model.SerializeToString(deterministic=True)
     # What the runtime would refuse on loading must not be written.
     check(data)
     return data

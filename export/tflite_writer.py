@@ -73,7 +73,7 @@ def with_card(model: bytes, card: Card) -> bytes:
     Raises:
         BadArtifact: the runtime would refuse the file.
     """
-    card = replace(card, digest=digest(model))
+    card = replace(card, digest=digest(model), embedding=0)
     buffer = io.BytesIO(model)
     with zipfile.ZipFile(buffer, "a") as archive:
         entries: list[tuple[str, str, int]] = [(CARD_NAME, to_json(card), zipfile.ZIP_DEFLATED)]

@@ -33,6 +33,10 @@ class Predictions:
     dimensions: NDArray[np.float64]
     logits: NDArray[np.float64]
 
+    def take(self, rows: NDArray[Any]) -> Predictions:
+        """Chosen rows: numbers, or a mask [N]."""
+        return Predictions(self.dimensions[rows], self.logits[rows])
+
 
 def predict(student: Student, rows: LabelledDataset | Batches, batch: int = 64) -> Predictions:
     """Run a student over rows, in evaluation mode, and leave it in the mode it was in.
@@ -190,8 +194,8 @@ def by_group(
     for value in sorted({str(v) for v in column if v is not None}):
         picked = np.array([v is not None and str(v) == value for v in column])
         if picked.sum() >= least:
-            group = Predictions(predictions.dimensions[picked], predictions.logits[picked])
-            out[value] = {"clips": int(picked.sum())} | evaluate(group, rows.take(picked))
+            group = evaluate(predictions.take(picked), rows.take(picked))
+            out[value] = {"clips": int(picked.sum())} | group
     return out
 
 

@@ -71,6 +71,7 @@ def write_report(
         f"<h1>{escape(summary.name)}</h1>",
         _warning(summary, split),
         "<h2>Metrics</h2>",
+        f"<p>Test split: {escape(summary.seen)}.</p>" if summary.seen else "",
         _figures(predictions, held_out, train, split),
         "<h2>Student against teacher</h2>",
         *_scatters(predictions, held_out, "teacher", held_out.dimensions),
@@ -105,7 +106,7 @@ def _warning(summary: RunSummary, split: str) -> str:
         f"Licence of the weights: {escape(summary.licence)}.",
         f"{escape(str(verdict((*summary.teachers, *summary.data))))}.",
     ]
-    where = "Metrics are speaker-independent: of unseen speakers, on whom nothing was chosen."
+    where = "Metrics are of people unseen by the student, on whom nothing was chosen."
     if split == "valid":
         where = (
             "There are no test speakers: metrics are of the valid speakers, who chose the epoch, "

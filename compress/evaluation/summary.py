@@ -10,6 +10,7 @@ import torch
 
 from edgeemo.artifacts.card import Calibration, Metric, ReceptiveField
 from edgeemo.artifacts.licences import weights_licence
+from edgeemo.evaluation.seen import Seen
 from edgeemo.features import log_mel
 from edgeemo.types import DIMENSIONS
 from edgeemo.vision.images import ImageSpec, normalize
@@ -17,6 +18,7 @@ from edgeemo.vision.images import ImageSpec, normalize
 from .. import distributed
 from ..data import augment
 from ..data.clips import Clip, DataSet
+from ..exposure import seen_clips, trained_on
 from ..labels.dataset import LabelledDataset
 from ..labels.rows import MIN_FRAMES
 from ..licences import sources_of
@@ -34,6 +36,9 @@ from .report import write_report
 
 PARITY = 200
 """Held-out clips that a run keeps for parity."""
+
+MIN_UNSEEN = 8
+"""Clips of people new to student and teacher that have figures of their own."""
 
 MIN_LABELS = 20
 """Clips from which a temperature is fitted; one number needs few, and fewer say little."""
@@ -92,6 +97,11 @@ def _facts(
     recipe = run.recipe
     temperature, on = _temperature(student, splits.valid)
     sources = sources_of(recipe, data, teacher)
+    taught = (rows for rows in (splits.train, splits.finetune, splits.valid) if rows is not None)
+    trained = trained_on(
+        (clip for rows in taught for clip in rows.clips), teacher, recipe.student.init_from
+    )
+    seen = seen_clips(trained, list(splits.test.clips))
     said = predict(student, splits.test) if len(splits.test) else None
     counts = {
         name: len({clip.id for clip in getattr(splits, name).clips})
@@ -108,7 +118,7 @@ def _facts(
         teachers=sources.teachers,
         data=sources.data,
         licence=weights_licence((*sources.data, *sources.teachers)),
-        metrics=() if said is None else tuple(_metrics(said, splits, data.name)),
+        metrics=() if said is None else tuple(_metrics(said, splits, data.name, seen)),
         ceiling=inter_rater_ccc(splits.test) if len(splits.test) else {},
         calibration=Calibration(temperature, on),
         parameters=parameters(student),
@@ -119,6 +129,8 @@ def _facts(
         skipped=sum(p.skipped for p in (splits.train, splits.valid, splits.test)),
         recipe=run.recipe_sha256,
         attributions=sources.attributions,
+        trained_on=trained,
+        seen="" if said is None else str(seen),
     )
 
 
@@ -144,18 +156,40 @@ def _temperature(student: Student, valid: LabelledDataset) -> tuple[float, str]:
     return 1.0, ""
 
 
-def _metrics(said: Predictions, splits: Splits, name: str) -> list[Metric]:
-    test = splits.test
-    people = len({clip.speaker for clip in test.clips})
-    where = f"{name}: {len(test)} clips of {people} unseen speakers"
-    if isinstance(test.spec, ImageSpec):
-        where = f"{name}: {len(test)} unseen faces"
+def _metrics(said: Predictions, splits: Splits, name: str, seen: Seen) -> list[Metric]:
+    """Of the test split, and of those of it who are new to the teacher too, if some are not."""
+    test, train = splits.test, splits.train
+    face = isinstance(test.spec, ImageSpec)
+
+    def count(rows: LabelledDataset) -> str:
+        if face:
+            return f"{name}: {len(rows)} unseen faces"
+        people = len({clip.speaker for clip in rows.clips})
+        return f"{name}: {len(rows)} clips of {people} unseen speakers"
+
+    unknown = f"; it is not known what taught {', '.join(seen.unknown)}" if seen.unknown else ""
+    if not seen.clips():
+        return _metrics_of(said, test, train, count(test) + unknown)
+    of = "" if face else f" of {len(set(seen.speakers))} speakers"
+    part = f"{seen.clips()}" + ("" if face else f" of {seen.people()}")
+    where = f"{name}: {len(test)} {'faces' if face else 'clips'}{of} unseen by the student"
+    found = _metrics_of(said, test, train, f"{where}, {part} seen by its teacher{unknown}")
+    unseen = np.array(seen.unseen, int)
+    if len(unseen) >= MIN_UNSEEN:
+        rest = test.take(unseen)
+        found += _metrics_of(said.take(unseen), rest, train, count(rest) + unknown)
+    return found
+
+
+def _metrics_of(
+    said: Predictions, test: LabelledDataset, train: LabelledDataset, where: str
+) -> list[Metric]:
     figures: Metrics = evaluate(said, test)
     ceiling = inter_rater_ccc(test)
     out = []
     for human, measure in ((False, "ccc against the teacher"), (True, "ccc against annotators")):
         found = figures.get("human", {}).get("ccc", {}) if human else figures.get("ccc", {})
-        level = level_baseline(splits.train, test, human)
+        level = level_baseline(train, test, human)
         out += [
             Metric(
                 where,

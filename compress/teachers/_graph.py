@@ -16,6 +16,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeemo.artifacts.card import Card
 from edgeemo.errors import BadArtifact, BadInput, one_line, require
 from edgeemo.types import DIMENSIONS
 from edgeemo.vision.images import ImageSpec, Pixels, preprocess
@@ -110,6 +111,7 @@ class GraphTeacher:
         embedding: the output that is one vector a clip; None for a model without.
         task: "speech" or "face".
         mirror: a face is run as it is and mirrored, and the two outputs are averaged.
+        card: of an artifact of edgeemo's own; it says what the teacher was trained on.
     """
 
     name: str
@@ -123,6 +125,7 @@ class GraphTeacher:
     embedding: Pick | None = None
     task: Literal["speech", "face"] = "speech"
     mirror: bool = False
+    card: Card | None = None
 
     def label(self, clips: Sequence[Floats] | Sequence[Pixels]) -> TeacherOutput:
         """See `Teacher.label`."""

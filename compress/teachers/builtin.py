@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from edgeemo.artifacts import teachers_package
+from edgeemo.artifacts.card import Card
 from edgeemo.artifacts.onnx import read_onnx
 from edgeemo.errors import require
 from edgeemo.features import WHISPER80, log_mel
@@ -47,13 +48,20 @@ class BuiltinTeacher:
         model: the file's bytes.
         name, licence: see Teacher.
         attributions: whom a student's card must name.
+        card: of the file, which says what the teacher was trained on; None for a backbone alone.
     """
 
     def __init__(
-        self, model: bytes, name: str, licence: str, attributions: tuple[str, ...] = ()
+        self,
+        model: bytes,
+        name: str,
+        licence: str,
+        attributions: tuple[str, ...] = (),
+        card: Card | None = None,
     ) -> None:
         ort = require("onnxruntime", "onnx")
         self.name, self.licence, self.attributions = name, licence, attributions
+        self.card = card
         self.digest = hashlib.sha256(model).hexdigest()
         options = ort.SessionOptions()
         options.intra_op_num_threads = _processors()
@@ -92,7 +100,8 @@ def load(device: str = "cpu", file: str = FILE, name: str = "builtin") -> Builti
         MissingExtra: edgeemo-teachers or onnxruntime is not installed.
     """
     found = read_onnx(teachers_package.need(file))
-    return BuiltinTeacher(found.data, name, found.card.licence, found.card.attributions)
+    card = found.card
+    return BuiltinTeacher(found.data, name, card.licence, card.attributions, card)
 
 
 def _processors() -> int:

@@ -36,4 +36,5 @@ def load(device: str = "cpu") -> _graph.GraphTeacher:
         ),
         task="face",
         mirror=True,
+        card=card,
     )

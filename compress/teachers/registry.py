@@ -76,8 +76,8 @@ def load_teacher(source: str | Path, device: str = "cpu") -> Teacher:
 
     Args:
         source: a registered name ("builtin", "audeering-dim", ...); or a folder as published (the
-            adapter is chosen from its files); or a TOML file that describes an ONNX or TorchScript
-            model, or an ensemble (docs/teachers.md).
+            adapter is chosen from its files); or a file that `edgeemo export` wrote; or a TOML file
+            that describes an ONNX or TorchScript model, or an ensemble (docs/teachers.md).
         device: "cpu", "cuda" or "cuda:1"; ONNX models on CUDA need onnxruntime-gpu.
 
     Returns:
@@ -99,11 +99,23 @@ def load_teacher(source: str | Path, device: str = "cpu") -> Teacher:
     if path.is_dir():
         return recognize(path)(path, device)
     if path.is_file():
-        raise BadInput(
-            f"{path}: a model file alone does not say what its outputs mean; "
-            "describe it in a TOML beside it (docs/teachers.md) and give that"
-        )
+        return _load_file(path)
     raise BadInput(_not_found(str(source)))
+
+
+def _load_file(path: Path) -> Teacher:
+    """A model with a card; a file without one does not say what its outputs mean."""
+    reason = ""
+    if path.suffix in (".onnx", ".tflite"):
+        artifact = importlib.import_module("edgeemo.compress.teachers.artifact")
+        try:
+            return cast(Teacher, artifact.ArtifactTeacher(path))
+        except BadArtifact as error:
+            reason = f" ({error})"
+    raise BadInput(
+        f"{path}: a model file alone does not say what its outputs mean; describe it in a TOML "
+        f"beside it (docs/teachers.md) and give that{reason}"
+    )
 
 
 def recognize(folder: Path) -> Loader:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from edgeemo.artifacts.confidence import Confidence
+from edgeemo.artifacts.trained_on import TrainedOn
 from edgeemo.errors import BadArtifact, BadInput, printable
 from edgeemo.features import FeatureSpec
 from edgeemo.io import schema
@@ -177,6 +178,9 @@ class Card:
         recipe: sha256 (hex) of the recipe file that the model was made by; for a shipped model of
             its provenance, which names the recipes of all rounds. Empty where it is not known.
         attributions: who must be named with the model, a text for each source that asks for it.
+        trained_on: which speakers and clips taught the model and its teachers; None where that is
+            not known.
+        embedding: length of the vector that `Session.embed` gives; 0 for a file that gives none.
     """
 
     schema: int
@@ -203,6 +207,8 @@ class Card:
     hop: int = 0
     recipe: str = ""
     attributions: tuple[str, ...] = ()
+    trained_on: TrainedOn | None = None
+    embedding: int = 0
 
     def __post_init__(self) -> None:
         """Check ranges.
@@ -229,6 +235,7 @@ class Card:
             ("parameters", self.parameters, 0, 1e12),
             ("macs_per_second", self.macs_per_second, 0, 1e15),
             ("hop", self.hop, 0, 10_000),
+            ("embedding", self.embedding, 0, 1e6),
         ):
             if not low <= value <= high:
                 raise BadArtifact(f"$.{path}: expected {low:g} to {high:g}, got {value:g}")

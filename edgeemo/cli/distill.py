@@ -183,9 +183,11 @@ def _text(run: Run, facts: RunSummary) -> str:
         f"{facts.name}: {facts.parameters:,} parameters, "
         f"{facts.macs_per_second / 1e6:.1f} M MAC a {each}"
     ]
-    if facts.metrics:
-        lines.append(f"On {facts.metrics[0].test_set}:")
+    where = ""
     for m in facts.metrics:
+        if m.test_set != where:
+            where = m.test_set
+            lines.append(f"On {where}:")
         beside = f"; mean level alone {m.baseline:.3f}" if m.baseline is not None else ""
         if m.human_ceiling is not None:
             beside += f"; one annotator against the others {m.human_ceiling:.3f}"

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeemo.artifacts.models import DEFAULT, FACE_DEFAULT
+from edgeemo.cli import _figures
 from edgeemo.cli._labels import add_label_scale
 from edgeemo.cli._options import add_gate
 from edgeemo.errors import BadData, BadInput
 from edgeemo.evaluation import confusion
 from edgeemo.evaluation.confusion import Confusion
-from edgeemo.evaluation.evaluate import Figure, Judged, figures, to_csv, to_svg
+from edgeemo.evaluation.evaluate import Judged, figures, to_csv, to_svg
+from edgeemo.evaluation.seen import Seen
 from edgeemo.io.files import check_output, write_text
 from edgeemo.session import Session, load
 from edgeemo.types import SAMPLE_RATE
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
 HELP = (
     "Compare a model with labels: CCC of arousal, dominance, valence with annotators' means, UAR "
     "of the classes, over all clips and by speaker; of the classes also accuracy, recalls, the "
-    "divergence from the votes, and accuracy by group of people. Figures of people whom the model "
-    "was trained on are higher than those of unseen people."
+    "divergence from the votes, and accuracy by group of people. Says which clips model or teacher "
+    "were trained on, and gives the figures of the others apart."
 )
 
 _GROUPS = ("sex", "ethnicity", "age", "language")
@@ -45,6 +46,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_gate(parser)
     add_label_scale(parser)
+    parser.add_argument(
+        "--only-unseen",
+        action="store_true",
+        help="leave out clips of people whom the model or its teacher was trained on",
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object a measure")
     parser.add_argument("--csv", type=Path, metavar="F", help="write a line a clip to F")
     parser.add_argument("--plot", type=Path, metavar="F.svg", help="draw estimates over labels")
@@ -76,9 +82,11 @@ def run(args: argparse.Namespace) -> int:
     session = load(args.model or (FACE_DEFAULT if data.task == "face" else DEFAULT))
     if session.card.task != data.task:
         raise BadInput(f"{args.path} is for models of {data.task}; {session.card.name} is not one")
+    seen = find_seen(session, data)
+    if args.only_unseen:
+        data = _without_seen(session, data, seen)
     rows = list(judge(session, data, None if args.gate == "none" else args.gate))
-    found, matrix = figures(rows), confusion.confusion(rows)
-    if not found:
+    if not figures(rows):
         raise BadData(
             f"{args.path}: nothing to compare with: fewer than 2 usable clips have arousal, "
             "dominance and valence or a class"
@@ -88,9 +96,9 @@ def run(args: argparse.Namespace) -> int:
     if args.plot is not None:
         write_text(args.plot, to_svg(rows))
     if args.confusion is not None:
-        _write_confusion(matrix, args.confusion)
-    lines = _json if args.json else _text
-    for line in lines(found, matrix, session, data):
+        _write_confusion(confusion.confusion(rows), args.confusion)
+    lines = _figures.as_json if args.json else _figures.as_text
+    for line in lines(session.card.name, data, _sections(rows, data, seen, args.only_unseen), seen):
         print(line)
     skipped = len(data) - len(rows)
     if skipped:
@@ -166,50 +174,38 @@ def _write_confusion(matrix: Confusion | None, path: Path) -> None:
     write_text(path, write(matrix))
 
 
-def _json(
-    found: list[Figure], matrix: Confusion | None, session: Session, data: DataSet
-) -> Iterator[str]:
-    head = {"model": session.card.name, "data": data.name}
-    for figure in found:
-        yield json.dumps(head | asdict(figure))
-    if matrix is None:
-        return
-    count = int(matrix.counts.sum())
-    yield json.dumps(
-        head | {"measure": "accuracy", "of": "classes", "clips": count, "value": matrix.accuracy}
-    )
-    if matrix.kl is not None:
-        yield json.dumps(
-            head | {"measure": "kl", "of": "votes", "clips": matrix.voted, "value": matrix.kl}
-        )
-    for name, (recall, total) in matrix.recall.items():
-        yield json.dumps(head | {"measure": "recall", "of": name, "clips": total, "value": recall})
-    for group in matrix.groups:
-        yield json.dumps(
-            head
-            | {
-                "measure": "accuracy",
-                "of": f"{group.by} {group.name}",
-                "clips": group.count,
-                "value": group.accuracy,
-            }
-        )
+def find_seen(session: Session, data: DataSet) -> Seen | None:
+    """Who of the data was in the training of the model and its teacher; None: not on its card.
+
+    Args:
+        session: the model.
+        data: all of a data set.
+    """
+    from edgeemo.compress.exposure import seen_clips
+
+    trained_on = session.card.trained_on
+    return None if trained_on is None else seen_clips(trained_on, data.clips)
 
 
-def _text(
-    found: list[Figure], matrix: Confusion | None, session: Session, data: DataSet
-) -> Iterator[str]:
-    yield f"{session.card.name} on {data.name}: {len(data)} clips, {len(data.speakers)} speakers"
-    yield f"{'':16}{'all clips':>10}{'speakers':>10}{'mean':>8}{'sd':>8}{'worst':>8}"
-    for f in found:
-        each = [f"{v:8.3f}" if v is not None else f"{'-':>8}" for v in (f.mean, f.spread, f.worst)]
-        yield f"{f.measure.upper()} {f.of:<12}{f.value:10.3f}{f.speakers:10d}{''.join(each)}"
-    if matrix is None:
-        return
-    kl = "" if matrix.kl is None else f", KL to the votes {matrix.kl:.3f} nats of {matrix.voted}"
-    yield f"classes: accuracy {matrix.accuracy:.3f} of {matrix.counts.sum()}{kl}"
-    recalls = (f"{name} {recall:.2f} of {n}" for name, (recall, n) in matrix.recall.items())
-    yield f"recall: {', '.join(recalls)}"
-    for by in dict.fromkeys(group.by for group in matrix.groups):
-        shown = (f"{g.name} {g.accuracy:.2f} of {g.count}" for g in matrix.groups if g.by == by)
-        yield f"accuracy by {by}: {', '.join(shown)}"
+def _without_seen(session: Session, data: DataSet, seen: Seen | None) -> DataSet:
+    if seen is None:
+        raise BadInput(
+            f"--only-unseen: the card of {session.card.name} does not say what taught the model; "
+            "leave it out, or export the model again from its run"
+        )
+    if not seen.unseen:
+        raise BadData(f"{data.name}: nobody is left with --only-unseen: {seen}")
+    return replace(data, clips=tuple(data.clips[i] for i in seen.unseen))
+
+
+def _sections(
+    rows: list[Judged], data: DataSet, seen: Seen | None, only_unseen: bool
+) -> dict[str, list[Judged]]:
+    """Rows by whom they are of: all, and those of unseen people where they are some of them."""
+    if only_unseen:
+        return {"unseen": rows}
+    found = {"all": rows}
+    if seen is not None and 0 < len(seen.unseen) < len(data):
+        new = {data.clips[i].id for i in seen.unseen}
+        found["unseen"] = [row for row in rows if row.id in new]
+    return found

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from edgeemo.compress.data import DataSet
+from edgeemo.compress.exposure import seen_clips
 from edgeemo.compress.pipeline import distill, planned_splits
 from edgeemo.compress.recipes import AugmentConfig, DataConfig, DistillConfig
 from edgeemo.compress.run import Run, last_run, new_folder
@@ -53,6 +54,17 @@ def test_a_finished_run_holds_what_export_needs(finished, some_clips):
     assert {m.of for m in facts.metrics} >= {"arousal", "dominance", "valence"}
     assert sum(facts.clips.values()) == len(some_clips)
     assert {s.name for s in facts.data} <= {"cremad", "emodb_full", "librispeech", "thorsten"}
+    assert facts.trained_on is not None and facts.trained_on.unknown == ("ear",)
+    by = dict(
+        zip(
+            (c.speaker for c in some_clips),
+            seen_clips(facts.trained_on, some_clips).by,
+            strict=True,
+        )
+    )
+    split = json.loads((run.folder / "split.json").read_text())
+    assert {s for s, who in by.items() if who} == {*split["train"], *split["valid"]}
+    assert all(m.test_set.endswith("it is not known what taught ear") for m in facts.metrics)
     assert facts.calibration.fitted_on and 0.25 <= facts.calibration.class_temperature <= 8
 
 

@@ -1,0 +1,120 @@
+"""Write on the cards of shipped models what taught them, or check that it stands there.
+
+    python tools/shipped_cards.py --data DATA           rewrites the cards
+    python tools/shipped_cards.py --data DATA --check   compares, writes nothing
+
+Weights, digests and estimates stay as they are: a card is no part of the digest. Which clips a
+model was trained on follows from the recipes beside this file, as `tools/make_student.py`,
+`tools/make_teacher.py` and `tools/open_weights.py` split the corpora.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from _provenance import load_provenance, provenance_file
+
+from edgeemo.artifacts.card import Card
+from edgeemo.artifacts.models import Model, shipped
+from edgeemo.artifacts.onnx import read_onnx
+from edgeemo.artifacts.tflite import read_tflite
+from edgeemo.artifacts.trained_on import TrainedOn
+from edgeemo.compress.data import Clip, open_dataset, split_by_speaker
+from edgeemo.compress.data.splits import split_as_published
+from edgeemo.compress.evaluation.folds import Folds
+from edgeemo.compress.exposure import exposure_of
+from edgeemo.compress.recipes import load_recipe
+from edgeemo.errors import EdgeemoError
+from edgeemo.export.onnx_writer import replace_card
+from edgeemo.export.open_teacher import open_speech
+from edgeemo.export.tflite_writer import with_card as with_tflite_card
+from edgeemo.io.files import write_bytes
+
+FACE_RECIPES = ("efficientnet-lite0-face", "face-teacher", "face-teacher-identity")
+
+
+def of_teacher(data: Path) -> TrainedOn:
+    """The built-in teacher: all of speech/."""
+    return exposure_of(open_dataset(data / "speech"))
+
+
+def of_student(data: Path) -> TrainedOn:
+    """The shipped student: what no round tested on, and all of the annotated corpus."""
+    clips, kept = open_dataset(data / "speech").clips, dict[str, Clip]()
+    for each in load_provenance("wav2small-stream").rounds:
+        recipe = load_recipe(provenance_file("wav2small-stream").parent / each.recipe)
+        train, valid, _ = split_by_speaker(clips, recipe.seed, recipe.data.shares)
+        groups = {clip.group for clip in (*train, *valid)} | set(Folds.valid)
+        kept |= {c.id: c for c in clips if c.group in groups or c.corpus == Folds.corpus}
+    return exposure_of(kept.values()).joined(exposure_of(clips).as_teacher())
+
+
+def of_open_teacher(data: Path) -> TrainedOn:
+    """teacher-open: all clips of corpora that may teach it."""
+    return exposure_of(open_speech(data))
+
+
+def of_faces(data: Path) -> TrainedOn:
+    """Models of faces: FER+ without its test split."""
+    clips, kept = open_dataset(data / "ferplus").clips, dict[str, Clip]()
+    for name in FACE_RECIPES:
+        recipe = load_recipe(name)
+        train, valid, _ = split_as_published(clips, recipe.seed, recipe.data.shares)
+        kept |= {clip.id: clip for clip in (*train, *valid)}
+    return exposure_of(kept.values())
+
+
+OF = {
+    "wav2small-stream": of_student,
+    "teacher": of_teacher,
+    "teacher-open": of_open_teacher,
+    "efficientnet-lite0-face": of_faces,
+    "teacher-face": of_faces,
+}
+"""By name of the shipped model; others carry what `edgeemo distill` wrote."""
+
+
+def with_new_card(path: Path, card: Card) -> bytes:
+    """The file with another card; the content before it stays the same bytes."""
+    if path.suffix == ".tflite":
+        return with_tflite_card(read_tflite(path).model, card)
+    return replace_card(read_onnx(path).data, card)
+
+
+def rewritten(data: Path) -> Iterator[tuple[Model, bytes]]:
+    """Each shipped model that OF names, and its file as it should be."""
+    known: dict[str, TrainedOn] = {}
+    for model in shipped():
+        if model.name in OF:
+            if model.name not in known:
+                known[model.name] = OF[model.name](data)
+            card = replace(model.card, trained_on=known[model.name])
+            yield model, with_new_card(model.path, card)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Rewrite or check; the exit status."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="holds speech/, voices/, ferplus/")
+    parser.add_argument("--check", action="store_true", help="compare, write nothing")
+    args = parser.parse_args(argv)
+    faults = 0
+    try:
+        for model, data in rewritten(args.data):
+            same = data == model.path.read_bytes()
+            faults += not same
+            if not same and not args.check:
+                write_bytes(model.path, data)
+            print(f"{model.path.name}: {len(data)} bytes, {'as it was' if same else 'differs'}")
+    except EdgeemoError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return int(faults > 0 and args.check)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
