@@ -95,6 +95,81 @@ class Session:
             raise BadInput(f"{self.card.name} takes speech; a box is for faces")
         return self._speech(values, SAMPLE_RATE if rate is None else rate, profile, gate)
 
+    def predict_batch(
+        self,
+        values: Iterable[ArrayLike],
+        rate: int | None = None,
+        *,
+        profile: SpeakerProfile | None = None,
+        gate: str | Gate | None = "energy",
+    ) -> list[Emotion]:
+        """One estimate for each of several clips or faces; each is what `predict` gives for it.
+
+        Args:
+            values: clips or faces, as `predict` takes them, of any lengths. They are taken one
+                after the other, so an iterator need not hold all of them.
+            rate: of speech, the same for all, as for `predict`.
+            profile: likewise.
+            gate: likewise.
+
+        Returns:
+            Estimates in the order of `values`; none for no values.
+
+        Raises:
+            BadInput: one cannot be used; the message says which, counted from 0.
+            MissingExtra, BadArtifact: see `predict`.
+        """
+        found = []
+        for i, each in enumerate(values):
+            try:
+                found.append(self.predict(each, rate, profile=profile, gate=gate))
+            except BadInput as error:
+                raise BadInput(f"values[{i}]: {error}") from None
+        return found
+
+    def embed(
+        self,
+        values: ArrayLike,
+        rate: int | None = None,
+        *,
+        gate: str | Gate | None = "energy",
+        box: Box | None = None,
+    ) -> NDArray[np.float32]:
+        """The embedding of a clip or a face: the vector that the model's heads see.
+
+        What `predict` averages is averaged here: pieces of a long sound, a face and its mirror
+        image. Only ONNX files give an embedding; `card.embedding` is its length, 0 for none.
+
+        Args:
+            values: as for `predict`.
+            rate: likewise.
+            gate: likewise.
+            box: likewise.
+
+        Returns:
+            float32 [card.embedding], not normalized.
+
+        Raises:
+            BadInput: the file gives no embedding, nobody speaks in the clip, or see `predict`.
+            MissingExtra, BadArtifact: see `predict`.
+        """
+        if self.card.task == "face":
+            face = preprocess(np.asarray(values), box, self.card.image)
+            inputs = [face, np.ascontiguousarray(face[:, :, ::-1])]
+        else:
+            rate = SAMPLE_RATE if rate is None else rate
+            pieces, _, _ = self._pieces(values, rate, None, gate)
+            if not pieces:
+                raise BadInput("nobody speaks in the clip; gate=None takes it as it is")
+            inputs = [self.model_input(piece) for piece in pieces]
+        embed = getattr(self.backend, "embed", None)
+        if embed is None or not self.card.embedding:
+            raise BadInput(
+                f"{self.path} gives no embedding; ONNX files of one model for whole clips do: "
+                f'edgeemo.load("{self.card.name}", "onnx")'
+            )
+        return np.asarray(np.mean([embed(each)[0] for each in inputs], axis=0), np.float32)
+
     def _face(self, image: ArrayLike, box: Box | None) -> Emotion:
         face = preprocess(np.asarray(image), box, self.card.image)
         # A face means the same in a mirror; both views together are right more often.
@@ -108,6 +183,17 @@ class Session:
     def _speech(
         self, samples: ArrayLike, rate: int, profile: SpeakerProfile | None, gate: str | Gate | None
     ) -> Emotion:
+        pieces, seconds, gated = self._pieces(samples, rate, profile, gate)
+        if not pieces:
+            return Emotion(None, None, None, speech=False, end=seconds)
+        values = (self.model_input(piece) for piece in pieces)
+        emotion = self.aggregate(((self.backend.run(v), v) for v in values), profile)
+        return replace(emotion, speech=True if gated else None, end=seconds)
+
+    def _pieces(
+        self, samples: ArrayLike, rate: int, profile: SpeakerProfile | None, gate: str | Gate | None
+    ) -> tuple[list[NDArray[Any]], float, bool]:
+        """Speech at the model's rate in pieces, none where nobody speaks; seconds; if gated."""
         spec = self.card.features
         clip = validate_samples(samples, rate)
         if profile is not None:
@@ -126,12 +212,10 @@ class Session:
         if opened is not None:
             speech = only_speech(clip, spec.sample_rate, opened)
             if not len(speech):
-                return Emotion(None, None, None, speech=False, end=seconds)
+                return [], seconds, True
             clip = speech if len(speech) >= least else clip
-        pieces = np.array_split(clip, math.ceil(len(clip) / (PIECE_SECONDS * spec.sample_rate)))
-        values = (self.model_input(piece) for piece in pieces)
-        emotion = self.aggregate(((self.backend.run(v), v) for v in values), profile)
-        return replace(emotion, speech=None if opened is None else True, end=seconds)
+        count = math.ceil(len(clip) / (PIECE_SECONDS * spec.sample_rate))
+        return np.array_split(clip, count), seconds, opened is not None
 
     @renamed(baseline="profile", hop_seconds="stride_seconds", window_seconds="context_seconds")
     def stream(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 SAMPLE_RATE = 16_000
 """Of speech in edgeemo unless a model's card says otherwise, Hz."""
@@ -46,3 +47,8 @@ class Emotion:
     end: float = 0.0
     box: tuple[int, int, int, int] | None = None
     expression: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The attributes by name as plain values, which `json.dumps` takes; `box` is a list."""
+        box = None if self.box is None else list(self.box)
+        return vars(self) | {"classes": dict(self.classes), "box": box}

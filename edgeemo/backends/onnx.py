@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from edgeemo.artifacts.onnx import read_onnx
+from edgeemo.artifacts.onnx_embedding import NAME as EMBEDDING
+from edgeemo.artifacts.onnx_embedding import find_embedding, with_output
 from edgeemo.artifacts.reading import check_outputs
 from edgeemo.artifacts.step_model import MEAN, NEXT, STATE, TOKEN
 from edgeemo.backends.artifact import ArtifactBackend, Floats, States
@@ -34,10 +36,36 @@ class OnnxBackend(ArtifactBackend):
         file = read_onnx(path)
         super().__init__(path, file.card)
         self._session = _start(file.data, path)
+        self._data = file.data
+        self._embedder: Any = None
+        self._embedding = ""
         self._check_signature()
 
     def _whole(self, values: Floats) -> dict[str, Floats]:
         return self._call({self.card.input: values}, [o.name for o in self.card.outputs])
+
+    def embed(self, values: Floats) -> Floats:
+        """What the heads see: float32 [1, card.embedding].
+
+        Args:
+            values: as `run` takes them.
+
+        Raises:
+            BadArtifact: the file has no such value, though its card tells a length.
+        """
+        if self._embedder is None:
+            found = find_embedding(self._data)
+            if found is None or found[1] != self.card.embedding:
+                raise BadArtifact(
+                    f"{self._path}: the card promises an embedding of {self.card.embedding} "
+                    f"numbers; the graph has {found[1] if found else 'none'}"
+                )
+            self._embedding = found[0]
+            own = found[0] == EMBEDDING
+            data = self._data if own else with_output(self._data, self._embedding)
+            self._embedder = _start(data, self._path)
+        (array,) = self._embedder.run([self._embedding], {self.card.input: values})
+        return np.asarray(array, np.float32)
 
     def _initial(self) -> tuple[States, int]:
         shapes = {i.name: i.shape for i in self._session.get_inputs()}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -237,3 +238,38 @@ def test_a_shipped_file_is_read_and_verified_once(
     monkeypatch.setattr(Path, "open", counted)
     edgeemo.load("wav2small-stream", backend)
     assert opened.count("wav2small-stream.tflite") == 1
+
+
+def test_predict_batch_is_predict_for_each(artifact: Path, speech: Clip) -> None:
+    session = edgeemo.load(artifact)
+    clips = [speech, speech[: len(speech) // 2], -speech]
+    assert session.predict_batch(iter(clips)) == [session.predict(clip) for clip in clips]
+    assert session.predict_batch([]) == []
+    with pytest.raises(BadInput, match=r"^values\[1\]: "):
+        session.predict_batch([speech, np.full(16000, np.nan, np.float32)])
+
+
+def test_an_estimate_as_plain_values(artifact: Path, speech: Clip) -> None:
+    found = edgeemo.load(artifact).predict(speech)
+    back = json.loads(json.dumps(found.to_dict()))
+    assert edgeemo.Emotion(**back) == found
+    face = replace(found, box=(1, 2, 30, 40)).to_dict()
+    assert json.loads(json.dumps(face))["box"] == [1, 2, 30, 40]
+
+
+def test_embed_averages_what_predict_averages(
+    speech: Clip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = edgeemo.load("wav2small-stream", "onnx")
+    clip = np.resize(speech, 32000)
+    halves = [session.embed(half, gate=None) for half in (clip[:16000], clip[16000:])]
+    assert halves[0].shape == (session.card.embedding,) and session.card.embedding == 96
+    monkeypatch.setattr("edgeemo.session.PIECE_SECONDS", 1.0)
+    assert session.embed(clip, gate=None) == pytest.approx(np.mean(halves, axis=0), abs=1e-6)
+    with pytest.raises(BadInput, match="nobody speaks"):
+        session.embed(np.zeros(16000, np.float32))
+
+
+def test_a_file_without_an_embedding_says_so(speech: Clip) -> None:
+    with pytest.raises(BadInput, match=r"gives no embedding.*\"onnx\""):
+        edgeemo.load("wav2small-stream", "c").embed(speech)

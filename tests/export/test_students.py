@@ -11,6 +11,7 @@ import torch
 
 from edgeemo.artifacts.card import Calibration, ReceptiveField, Source
 from edgeemo.backends import open_backend
+from edgeemo.backends.onnx import OnnxBackend
 from edgeemo.compress.run import SCHEMA, RunSummary
 from edgeemo.compress.stages import qat
 from edgeemo.compress.students import Student, make_student, student_names
@@ -166,3 +167,19 @@ def _onnx_scales(model: Any) -> list[float]:
     known = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
     readers = [n for n in model.graph.node if n.op_type == "QuantizeLinear"]
     return [float(known[n.input[1]]) for n in readers if known[n.input[1]].size == 1]
+
+
+@pytest.mark.parametrize("name", student_names())
+def test_embedding_in_the_file_is_the_student_s(
+    name: str, sounds: list[np.ndarray], tmp_path: Path
+) -> None:
+    student = fresh(name, sounds)
+    path = tmp_path / "some.onnx"
+    path.write_bytes(OnnxWriter().write(trained(student)))
+    backend = open_backend(path)
+    assert isinstance(backend, OnnxBackend)
+    for clip in clips_of(student, sounds, 2):
+        with torch.no_grad():
+            wanted = student(torch.from_numpy(clip), None).embedding.numpy()
+        assert wanted.shape == (1, backend.card.embedding)
+        assert backend.embed(clip) == pytest.approx(wanted, abs=1e-4)
