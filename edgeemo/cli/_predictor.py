@@ -13,7 +13,7 @@ from edgeemo.artifacts.models import DEFAULT, FACE_DEFAULT
 from edgeemo.cli import _sounds
 from edgeemo.cli._sounds import Judge
 from edgeemo.errors import BadInput, EdgeemoError, one_line
-from edgeemo.faces import Faces
+from edgeemo.faces import Faces, Tracked
 from edgeemo.faces.intervals import windows
 from edgeemo.inputs import SUFFIXES, Input, Kind
 from edgeemo.session import Session, load
@@ -29,6 +29,9 @@ Row = dict[str, Any]
 
 Tell = Callable[[float, float | None], None]
 """Takes the seconds that were read of a sound, and those that it promises."""
+
+Watch = Callable[[float, list[Tracked]], None]
+"""Takes the time of a frame in seconds, and its faces."""
 
 _FACE = ("arousal", "dominance", "valence", "classes", "confidence", "start", "end")
 _VOICE = (*_FACE[:-2], "speech", "start", "end")
@@ -71,19 +74,26 @@ class Predictor:
     """
 
     def __init__(
-        self, options: Options, tell: Tell | None = None, *, announce: bool = True
+        self,
+        options: Options,
+        tell: Tell | None = None,
+        watch: Watch | None = None,
+        *,
+        announce: bool = True,
     ) -> None:
         """Check the options, and load a model that is named.
 
         Args:
             options: what the user chose.
             tell: hears how much of a sound was read.
+            watch: sees the faces of each frame of a video.
             announce: models say on stderr which they are; one process of several is enough.
 
         Raises:
             EdgeemoError: a model or a profile cannot be used.
         """
         self._options, self._tell, self._announce = options, tell, announce
+        self._watch = watch
         self._profile: SpeakerProfile | None = None
         if options.profile is not None:
             from edgeemo.speech.profile import load_profile
@@ -205,7 +215,7 @@ class Predictor:
         finder = self._finder()
         with Video(path) as video:
             found = False
-            for tracked in windows(finder.track(video.frames())):
+            for tracked in windows(self._watched(finder.track(video.frames()))):
                 found = True
                 yield _face(tracked.id, tracked.emotion)
             if video.last is None:
@@ -214,6 +224,14 @@ class Predictor:
                 raise BadInput(f"{path}: ends after {video.last:.2f} s of {video.seconds:.2f} s")
             if not found:
                 raise BadInput(_no_face(self._options.detector))
+
+    def _watched(
+        self, frames: Iterator[tuple[float, list[Tracked]]]
+    ) -> Iterator[tuple[float, list[Tracked]]]:
+        for seconds, faces in frames:
+            if self._watch is not None:
+                self._watch(seconds, faces)
+            yield seconds, faces
 
 
 def text_of(path: str) -> str:

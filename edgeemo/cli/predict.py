@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgeemo.artifacts.models import DEFAULT, FACE_DEFAULT
 from edgeemo.backends import BACKENDS
@@ -22,6 +23,9 @@ from edgeemo.io.files import check_output
 from edgeemo.results.tables import Csv
 from edgeemo.results.writers import NAMES, CueFiles, Origin, check
 from edgeemo.sound.opening import STDIN
+
+if TYPE_CHECKING:
+    from edgeemo.results.overlay import Overlay
 
 HELP = (
     "Estimate how speech in sound files, and faces in pictures and video, would be perceived. "
@@ -76,6 +80,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"write one recording's estimates for other programs, too, by F's ending: {NAMES}; "
         "sound by --segments, if there is no --windows; may be repeated; F must be new",
     )
+    add(
+        "--overlay",
+        type=Path,
+        metavar="F.mp4",
+        help="draw the faces, and a timeline below, on one video, too; needs ffmpeg",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -100,7 +110,7 @@ def run(args: argparse.Namespace) -> int:
         args.profile,
         args.gate,
         args.windows,
-        args.segments or bool(args.output and args.windows is None),
+        args.segments or bool((args.output or args.overlay) and args.windows is None),
         args.channel,
         getattr(args, "debug", False),
     )
@@ -113,7 +123,9 @@ class Output:
     def __init__(self, args: argparse.Namespace, options: Options) -> None:
         self._args, self._options = args, options
         self._progress = Progress(0)
-        self._predictor = Predictor(options, self._sound)
+        self._overlay = None if args.overlay is None else _overlay(args)
+        watch = None if self._overlay is None else self._overlay.see
+        self._predictor = Predictor(options, self._sound, watch)
         self._parts = options.windows is not None or options.segments
 
     def _sound(self, seconds: float, promised: float | None) -> None:
@@ -146,13 +158,15 @@ class Output:
                 sys.stdout.flush()
         return int(failed)
 
-    def _outputs(self, given: list[Input]) -> Iterator[Csv | CueFiles]:
+    def _outputs(self, given: list[Input]) -> Iterator[Csv | CueFiles | Overlay]:
         if self._args.csv is not None:
             yield Csv(self._args.csv)
         if self._args.output:
             path = given[0].path
             media = None if path == STDIN else Path(path)
             yield CueFiles(self._args.output, lambda: Origin(media, self._predictor.cards))
+        if self._overlay is not None:
+            yield self._overlay
 
     def _rows(self, given: list[Input]) -> Iterator[Row]:
         if self._args.jobs == 1 or len(given) < 2:
@@ -180,3 +194,13 @@ def _check_one_recording(given: list[Input]) -> None:
         raise BadInput(
             f"{printable(given[0].path)}: a picture has no time; --output takes sound or a video"
         )
+
+
+def _overlay(args: argparse.Namespace) -> Overlay:
+    from edgeemo.results.overlay import Overlay
+
+    given = [*files(args.paths, ("video",))]
+    if len(given) != 1 or given[0].kind != "video":
+        what = printable(given[0].path) if len(given) == 1 else f"{len(given)} files"
+        raise BadInput(f"--overlay draws on one video, not on {what}")
+    return Overlay(args.overlay, Path(given[0].path))

@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from edgeemo.errors import BadInput
 
-# Demuxers that open nothing but the file they are given: no playlists, no image sequences.
-_CONTAINERS = (
+CONTAINERS = (
     "aac,aiff,amr,asf,au,avi,caf,flac,flv,matroska,mov,mp3,mpeg,mpegts,mpegvideo,ogg,w64,wav"
 )
+"""Demuxers that open nothing but the file they are given: no playlists, no image sequences."""
+
 _BLOCK = 1 << 18  # values read at once
 _AU = 24  # bytes of the head of an AU stream
 
@@ -60,7 +61,7 @@ class FfmpegDecoder:
         descriptor = os.dup(file.fileno())
         os.lseek(descriptor, 0, os.SEEK_SET)
         command = [program, "-nostdin", "-hide_banner", "-nostats", "-loglevel", "level+info"]
-        command += ["-protocol_whitelist", "file,pipe", "-format_whitelist", _CONTAINERS]
+        command += ["-protocol_whitelist", "file,pipe", "-format_whitelist", CONTAINERS]
         command += ["-i", f"file:/dev/fd/{descriptor}", "-map", "0:a:0", "-c:a", "pcm_f32be"]
         command += ["-f", "au", "pipe:1"]
         # What it says may be long: in a pipe that nobody empties it would wait for ever.
