@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import array
+import fcntl
 import json
 import os
 import pty
 import shutil
 import subprocess
 import sys
+import termios
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -39,6 +43,8 @@ def feed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Feed]:
             def write() -> None:
                 for piece in pieces:
                     pipe.write(piece)
+                    while waiting(reading):  # so that the next piece is read by itself
+                        time.sleep(0.001)
                 if close:
                     pipe.close()
 
@@ -47,6 +53,13 @@ def feed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Feed]:
             stack.callback(thread.join)
 
         yield begin
+
+
+def waiting(descriptor: int) -> int:
+    """Bytes that nobody has read yet."""
+    count = array.array("i", [0])
+    fcntl.ioctl(descriptor, termios.FIONREAD, count)
+    return count[0]
 
 
 def blocks() -> list[np.ndarray]:

@@ -79,6 +79,8 @@ def test_nothing_is_sent_beyond_this_machine(clip: Path, tmp_path: Path) -> None
     subprocess.run(command, check=True, capture_output=True)
     lines = log.read_text().splitlines()
     assert addresses(lines, "sendto|sendmsg|connect") <= {"127.0.0.1"}
+    # Who joins a group announces that to the network.
+    assert not any("MEMBERSHIP" in line for line in lines)
     assert addresses(lines, "bind") == {"0.0.0.0", "127.0.0.1"}
     assert not any(
         "AF_NETLINK" in line and "sendto" in line and "AF_INET" in line for line in lines

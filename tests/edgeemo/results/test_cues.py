@@ -15,8 +15,8 @@ def spans(*rows: dict[str, Any]) -> list[tuple[str, int, int]]:
 
 def test_neighbours_touch() -> None:
     """The same time is the same millisecond, be it an end or a start."""
-    found = spans(row(0, 1.2345), row(1.2345, 2.0004), row(2.0004, 3))
-    assert found == [("voice", 0, 1234), ("voice", 1234, 2000), ("voice", 2000, 3000)]
+    found = spans(row(0, 1.2347), row(1.2347, 2.0004), row(2.0004, 3))
+    assert found == [("voice", 0, 1235), ("voice", 1235, 2000), ("voice", 2000, 3000)]
 
 
 def test_a_face_that_is_seen_on_has_no_gap() -> None:
