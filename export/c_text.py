@@ -54,6 +54,8 @@ enum {{
 /* Bytes that edgeemo_speech_init() takes at most. */
 #if UINTPTR_MAX > 0xffffffffu
 #define EDGEEMO_STUDENT_MEMORY {student.sizes["LARGE"]}
+#elif defined __wasm_simd128__
+#define EDGEEMO_STUDENT_MEMORY {student.sizes["WASM"]}
 #else
 #define EDGEEMO_STUDENT_MEMORY {student.sizes["SMALL"]}
 #endif

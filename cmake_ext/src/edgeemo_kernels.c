@@ -128,6 +128,8 @@ const edgeemo_kernels *edgeemo_kernels_at(int32_t index)
     sets[1] = &edgeemo_kernels_dsp;
 #elif defined(EDGEEMO_HAVE_NEON)
     sets[1] = &edgeemo_kernels_neon;
+#elif defined(EDGEEMO_HAVE_WASM)
+    sets[1] = &edgeemo_kernels_wasm;
 #elif defined(EDGEEMO_HAVE_X86)
     if (edgeemo_has_avx2())
         sets[1] = &edgeemo_kernels_avx2;

@@ -15,6 +15,8 @@
 #if UINTPTR_MAX > UINT32_MAX
 #define EDGEEMO_HAVE_PREPARED 1
 enum { EDGEEMO_MAX_POSITIONS = 24, EDGEEMO_UNIT = 1 };
+#elif defined(__wasm_simd128__)
+enum { EDGEEMO_MAX_POSITIONS = 8, EDGEEMO_UNIT = 1 };
 #else
 enum { EDGEEMO_MAX_POSITIONS = 2, EDGEEMO_UNIT = 4 };
 #endif
@@ -151,6 +153,9 @@ extern const edgeemo_kernels edgeemo_kernels_dsp;
 #elif defined(__aarch64__) && defined(__ARM_NEON) && !defined(__ARM_BIG_ENDIAN)
 #define EDGEEMO_HAVE_NEON 1
 extern const edgeemo_kernels edgeemo_kernels_neon;
+#elif defined(__wasm_simd128__)
+#define EDGEEMO_HAVE_WASM 1
+extern const edgeemo_kernels edgeemo_kernels_wasm;
 #elif defined(__x86_64__) && defined(__GNUC__)
 #define EDGEEMO_HAVE_X86 1
 extern const edgeemo_kernels edgeemo_kernels_avx2, edgeemo_kernels_vnni;

@@ -133,8 +133,9 @@ int main(int argc, char **argv)
     const edgeemo_speech_model model = {blob, bytes, tables};
     if (edgeemo_speech_size(&model) == 0)
         return 2;
-    /* Cortex-M's kernels take two positions. */
+    /* Cortex-M's kernels take two positions, those of WebAssembly eight. */
     printf("#define SMALL %lu\n", (unsigned long)memory_with(&model, 2, 0));
+    printf("#define WASM %lu\n", (unsigned long)memory_with(&model, 8, 0));
     size_t plain = memory_with(&model, EDGEEMO_MAX_POSITIONS, 0);
     size_t prepared = memory_with(&model, EDGEEMO_MAX_POSITIONS, 2);
     printf("#define LARGE %lu\n", (unsigned long)(plain > prepared ? plain : prepared));
