@@ -193,15 +193,19 @@ def _definitions(
     program = work / "print_tables"
     sources = sorted((LIBRARY / "src").glob("*.c"))
     _compile(compiler, [c_text.TEMPLATES / "print_tables.c", *sources], program, LIBRARY)
-    (work / "spec").write_bytes(_spec_bytes(spec))
+    (work / "spec").write_bytes(spec_bytes(spec))
     (work / "blob").write_bytes(blob)
     printed = _run([str(program), "spec", "blob"], work).stdout
     sizes = {name: int(n) for name, n in re.findall(r"^#define (\w+) (\d+)$", printed, re.M)}
     return sizes, re.sub(r"^#define .*\n", "", printed, flags=re.M)
 
 
-def _spec_bytes(spec: FeatureSpec) -> bytes:
-    """An edgeemo_feature_spec in memory."""
+def spec_bytes(spec: FeatureSpec) -> bytes:
+    """An edgeemo_feature_spec in memory.
+
+    Args:
+        spec: of the features.
+    """
     choice = {name: words.index(getattr(spec, name)) for name, words in CHOICES.items()}
     return struct.pack(
         "@12i3d",

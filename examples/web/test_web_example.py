@@ -1,4 +1,4 @@
-"""The page in headless Chromium: a clip, and a microphone that plays a file."""
+"""The page in Chromium, whose microphone is a file; tests/cmake_ext/test_web.py compares bits."""
 
 from __future__ import annotations
 
@@ -6,21 +6,16 @@ import functools
 import http.server
 import shutil
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 HERE = Path(__file__).parent
-RECORD = """
-    window.heard = [];
-    const push = listener.push.bind(listener);
-    listener.push = (samples) => { heard.push(...samples); push(samples); };
-"""
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -29,12 +24,10 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 
 
 @pytest.fixture(scope="module")
-def address(
-    student: Any, needs: Callable[..., None], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[str]:
+def address(needs: Callable[..., None], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     needs("make", "clang", "wasm-ld")
     build = tmp_path_factory.mktemp("web")
-    command = ["make", "-s", "-C", HERE, f"STUDENT={student.folder}", f"BUILD={build}"]
+    command = ["make", "-s", "-C", HERE, f"PYTHON={sys.executable}", f"BUILD={build}"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     handler = functools.partial(Quiet, directory=str(build))
@@ -46,10 +39,8 @@ def address(
         thread.join()
 
 
-@pytest.fixture(scope="module")
-def browser(
-    address: str, clip: Any, needs: Callable[..., None], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Any]:
+@pytest.fixture
+def page(address: str, clip: Any, needs: Callable[..., None], tmp_path: Path) -> Iterator[Any]:
     from selenium import webdriver
     from selenium.webdriver.chrome.service import Service
 
@@ -57,7 +48,7 @@ def browser(
     options = webdriver.ChromeOptions()
     options.binary_location = shutil.which("chromium") or ""
     for flag in (
-        "headless",
+        "headless=new",
         "no-sandbox",
         "disable-gpu",
         "no-first-run",
@@ -67,19 +58,14 @@ def browser(
         "use-fake-ui-for-media-stream",
         "use-fake-device-for-media-stream",
         f"use-file-for-fake-audio-capture={clip.path}",
-        f"user-data-dir={tmp_path_factory.mktemp('profile')}",
+        f"user-data-dir={tmp_path / 'profile'}",
     ):
         options.add_argument(f"--{flag}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     driver = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
+    driver.get(address)
     yield driver
     driver.quit()
-
-
-@pytest.fixture
-def page(browser: Any, address: str) -> Any:
-    browser.get(address)
-    wait(browser, "!document.getElementById('listen').disabled")
-    return browser
 
 
 def wait(driver: Any, script: str, seconds: float = 60) -> None:
@@ -90,30 +76,13 @@ def wait(driver: Any, script: str, seconds: float = 60) -> None:
         time.sleep(0.1)
 
 
-def same(found: dict[str, float], want: dict[str, np.float32]) -> bool:
-    return {name: np.float32(value) for name, value in found.items()} == want
-
-
-def test_a_clip_gives_the_bits_of_python(page: Any, student: Any, clip: Any) -> None:
-    samples = clip.samples / 32768
-    script = "listener.push(Float32Array.from(arguments[0])); return listener.estimate()"
-    assert same(page.execute_script(script, samples.tolist()), student.estimate(clip.samples))
-
-
-def test_too_little_sound_gives_nothing(page: Any) -> None:
-    script = "listener.push(new Float32Array(300)); return listener.estimate()"
-    assert page.execute_script(script) is None
-
-
-def test_the_microphone_is_heard(page: Any, student: Any) -> None:
-    """What came from the microphone gives what Python gives for the same samples."""
-    page.execute_script(RECORD)
+def test_a_click_shows_estimates_and_another_stops(page: Any) -> None:
+    wait(page, "!document.getElementById('listen').disabled")
     page.find_element("id", "listen").click()
-    wait(page, "listener.seconds > 1.5")
-    assert float(page.find_element("id", "arousal-text").text) > 0
+    wait(page, "document.getElementById('status').textContent.endsWith('s heard')")
+    assert 0 < float(page.find_element("id", "arousal-text").text) < 1.2
     page.find_element("id", "listen").click()
     wait(page, "document.getElementById('listen').textContent === 'Listen'")
-    found, heard = page.execute_script("return [listener.estimate(), heard]")
-    samples = np.array(heard, np.float32)
-    assert np.sqrt(np.mean(samples**2)) > 0.01  # speech, not silence
-    assert same(found, student.estimate(samples))
+    # The policy of the page allows all that it does.
+    severe = [entry["message"] for entry in page.get_log("browser") if entry["level"] == "SEVERE"]
+    assert [message for message in severe if "favicon" not in message] == []
