@@ -103,6 +103,13 @@ def average(tensors: Iterable[Tensor]) -> None:
         tensor.detach().copy_(part.view_as(tensor))
 
 
+def add_up(*tensors: Tensor) -> None:
+    """Replace each tensor by its sum over the processes."""
+    if world() > 1:
+        for tensor in tensors:
+            dist.all_reduce(tensor)
+
+
 def from_first(value: str) -> str:
     """The first process's `value`, in every process."""
     if world() == 1:

@@ -16,6 +16,7 @@ from edgeemo.errors import BadArtifact, BadInput, BadRecipe
 
 from .data.clips import DataSet
 from .data.corpus_info import attribution_of
+from .labels.layout import LabelledBy
 from .recipes import Recipe
 from .run import Run
 from .teachers.base import Teacher
@@ -36,7 +37,7 @@ class Sources:
     attributions: tuple[str, ...]
 
 
-def sources_of(recipe: Recipe, data: DataSet, teacher: Teacher) -> Sources:
+def sources_of(recipe: Recipe, data: DataSet, teacher: Teacher | LabelledBy) -> Sources:
     """What a run learns from.
 
     Args:
@@ -55,7 +56,7 @@ def sources_of(recipe: Recipe, data: DataSet, teacher: Teacher) -> Sources:
     return Sources(corpora, tuple(teachers), tuple(dict.fromkeys(texts)))
 
 
-def check_open(recipe: Recipe, data: DataSet, teacher: Teacher) -> None:
+def check_open(recipe: Recipe, data: DataSet, teacher: Teacher | LabelledBy) -> None:
     """Refuse a recipe that claims an open result, where a source does not allow one.
 
     Args:

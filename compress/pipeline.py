@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,6 +22,8 @@ from .data.splits import split_as_published
 from .evaluation.summary import complete
 from .labels.dataset import Progress
 from .labels.labeller import Labeller
+from .labels.layout import LabelledBy
+from .labels.packed import Packed
 from .licences import check_open
 from .recipes import Recipe
 from .run import Run, RunSummary, write_ranges
@@ -30,6 +32,7 @@ from .stages import embedding, finetune, heads, prune, qat
 from .stages.base import Splits, StageRun, Training
 from .students.base import Student, make_student, save_student
 from .teachers.base import Teacher, task_of
+from .train.epoch import Due
 from .train.loop import seeded_student
 from .train.pretrained import load_pretrained
 
@@ -65,6 +68,7 @@ def distill(
     cache: Path | None = None,
     device: str = "cpu",
     progress: Progress | None = None,
+    due: Due | None = None,
 ) -> RunSummary:
     """Carry a run to its end, from wherever it is.
 
@@ -75,6 +79,7 @@ def distill(
         cache: folder of the labels; None is the folder "labels" beside the run.
         device: of torch.
         progress: called with (what, done, total).
+        due: asked after each step whether to write a checkpoint within the epoch.
 
     Returns:
         The facts that are also in run.json. Under torchrun every process returns them.
@@ -91,9 +96,68 @@ def distill(
     student = new_student(recipe)
     with run.locked() if distributed.rank() == 0 else nullcontext():
         splits = label_splits(run, data, teacher, student, cache, progress)
-        training = Training(recipe, run.folder, device, progress)
-        student = run_stages(student, splits, training)
-        return complete(run, data, teacher, student, splits, training.best_epoch)
+        return _train(run, data, teacher, student, splits, (device, progress, due))
+
+
+def distill_packed(
+    run: Run,
+    packed: Packed,
+    *,
+    device: str = "cpu",
+    progress: Progress | None = None,
+    due: Due | None = None,
+) -> RunSummary:
+    """Carry a run on packed labels to its end, from wherever it is; see `distill`.
+
+    Args:
+        run: begun by Run.begin, or interrupted.
+        packed: labels for its recipe. To go on with an interrupted run, the same.
+        device: of torch.
+        progress: called with (what, done, total).
+        due: asked after each step whether to write a checkpoint within the epoch.
+
+    Raises:
+        BadRecipe: as `distill`, or the labels are of another teacher or recipe.
+        BadData: as `distill`, or the labels are damaged.
+        BadInput: another process works on the run.
+    """
+    recipe = run.recipe
+    student = new_student(recipe)
+    check_packed(recipe, student, packed)
+    with run.locked() if distributed.rank() == 0 else nullcontext():
+        rows = packed.split(recipe)
+        _write_split(run, {"labels": packed.digest, **rows.clips})
+        splits = Splits(rows.sample, rows.valid, rows.test, rows.finetune, rows)
+        teacher = packed.index.teacher
+        return _train(run, packed.data, teacher, student, splits, (device, progress, due))
+
+
+def check_packed(recipe: Recipe, student: Student, packed: Packed) -> None:
+    """Refuse labels that are not those of a recipe, or that it does not allow.
+
+    Args:
+        recipe: of the training.
+        student: of the recipe.
+        packed: the labels.
+
+    Raises:
+        BadRecipe: the message names what differs.
+    """
+    packed.index.settings.check(recipe, student.spec, packed.folder)
+    check_open(recipe, packed.data, packed.index.teacher)
+
+
+def _train(
+    run: Run,
+    data: DataSet,
+    teacher: Teacher | LabelledBy,
+    student: Student,
+    splits: Splits,
+    how: tuple[str, Progress | None, Due | None],
+) -> RunSummary:
+    training = Training(run.recipe, run.folder, *how)
+    student = run_stages(student, splits, training)
+    return complete(run, data, teacher, student, splits, training.best_epoch)
 
 
 def run_stages(
@@ -200,7 +264,7 @@ def label_splits(
     """
     recipe = run.recipe
     split = planned_splits(recipe, data)
-    _write_split(run, split)
+    _write_split(run, _speakers(split))
     labeller = Labeller(
         teacher, student.spec, recipe, cache or run.folder.parent / "labels", progress
     )
@@ -234,17 +298,20 @@ def planned_splits(recipe: Recipe, data: DataSet) -> tuple[list[Clip], ...]:
     return splits
 
 
-def _write_split(run: Run, split: Sequence[Sequence[Clip]]) -> None:
+def _speakers(split: Sequence[Sequence[Clip]]) -> dict[str, list[str]]:
     names = ("train", "valid", "test")
-    speakers = {
+    return {
         name: sorted({clip.speaker for clip in clips})
         for name, clips in zip(names, split, strict=True)
     }
+
+
+def _write_split(run: Run, split: Mapping[str, Any]) -> None:
     path = run.folder / "split.json"
-    if path.exists() and load_json(path, BadData, _MOST_SPLIT) != speakers:
+    if path.exists() and load_json(path, BadData, _MOST_SPLIT) != split:
         raise BadData(
             f"{path} names other speakers than the data now hold; "
             "give the data that the run began with, or begin a new run"
         )
     if distributed.rank() == 0:
-        write_text(path, json.dumps(speakers, indent=1, ensure_ascii=False) + "\n")
+        write_text(path, json.dumps(split, indent=1, ensure_ascii=False) + "\n")

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from edgeemo.evaluation.metrics import ccc, kl_divergence, uar
 from edgeemo.types import CLASSES, DIMENSIONS
 
+from .. import distributed
 from ..labels.dataset import LabelledDataset
 from ..students.base import Student
 from ..train.batches import Batches
@@ -38,13 +39,16 @@ class Predictions:
         return Predictions(self.dimensions[rows], self.logits[rows])
 
 
-def predict(student: Student, rows: LabelledDataset | Batches, batch: int = 64) -> Predictions:
+def predict(
+    student: Student, rows: LabelledDataset | Batches, batch: int = 64, *, shared: bool = False
+) -> Predictions:
     """Run a student over rows, in evaluation mode, and leave it in the mode it was in.
 
     Args:
         student: on any device.
         rows: inputs.
         batch: rows of a batch.
+        shared: the processes of torchrun share the work; all must call this, with the same weights.
     """
     device = str(next(student.parameters()).device)
     batches = rows if isinstance(rows, Batches) else Batches(rows, device)
@@ -52,16 +56,20 @@ def predict(student: Student, rows: LabelledDataset | Batches, batch: int = 64) 
     order = batches.lengths.cpu().argsort(stable=True)
     dimensions = np.full((len(batches), len(DIMENSIONS)), np.nan)
     columns = [DIMENSIONS.index(name) for name in student.dimensions]
+    dimensions[:, columns] = 0
     logits = np.zeros((len(batches), len(CLASSES)))
+    chunks = torch.split(order, batch)
     training = student.training
     student.eval()
     with torch.inference_mode():
-        for chunk in torch.split(order, batch):
+        for chunk in chunks[distributed.rank() :: distributed.world()] if shared else chunks:
             inputs = batches.batch(chunk)
             output = student(inputs.features, inputs.lengths)
             dimensions[chunk.numpy()[:, None], columns] = output.dimensions.double().cpu().numpy()
             logits[chunk.numpy()] = output.logits.double().cpu().numpy()
     student.train(training)
+    if shared:
+        distributed.add_up(torch.from_numpy(dimensions), torch.from_numpy(logits))
     return Predictions(dimensions, logits)
 
 

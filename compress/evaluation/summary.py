@@ -20,6 +20,7 @@ from ..data import augment
 from ..data.clips import Clip, DataSet
 from ..exposure import seen_clips, trained_on
 from ..labels.dataset import LabelledDataset
+from ..labels.layout import LabelledBy
 from ..labels.rows import MIN_FRAMES
 from ..licences import sources_of
 from ..recipes import Recipe
@@ -47,7 +48,7 @@ MIN_LABELS = 20
 def complete(
     run: Run,
     data: DataSet,
-    teacher: Teacher,
+    teacher: Teacher | LabelledBy,
     student: Student,
     splits: Splits,
     best_epoch: int = 0,
@@ -76,7 +77,11 @@ def complete(
         facts = replace(facts, metrics=metrics)
     else:
         confidence = learn_confidence(
-            student, splits.valid, temperature, run.recipe.data.clip_seconds, run.recipe.seed
+            student,
+            splits.valid.with_sound(),
+            temperature,
+            run.recipe.data.clip_seconds,
+            run.recipe.seed,
         )
     if confidence is not None:
         calibration = replace(facts.calibration, confidence=confidence.confidence)
@@ -92,7 +97,12 @@ def complete(
 
 
 def _facts(
-    run: Run, data: DataSet, teacher: Teacher, student: Student, splits: Splits, best_epoch: int
+    run: Run,
+    data: DataSet,
+    teacher: Teacher | LabelledBy,
+    student: Student,
+    splits: Splits,
+    best_epoch: int,
 ) -> RunSummary:
     recipe = run.recipe
     temperature, on = _temperature(student, splits.valid)
@@ -103,10 +113,6 @@ def _facts(
     )
     seen = seen_clips(trained, list(splits.test.clips))
     said = predict(student, splits.test) if len(splits.test) else None
-    counts = {
-        name: len({clip.id for clip in getattr(splits, name).clips})
-        for name in ("train", "valid", "test")
-    }
     return RunSummary(
         schema=SCHEMA,
         name=re.sub(r"[^a-z0-9.-]+", "-", recipe.name.lower()).strip("-.")[:64] or "student",
@@ -125,8 +131,8 @@ def _facts(
         macs_per_second=round(macs_per_second(student)),
         best_epoch=best_epoch,
         seed=recipe.seed,
-        clips=counts,
-        skipped=sum(p.skipped for p in (splits.train, splits.valid, splits.test)),
+        clips=splits.clips,
+        skipped=splits.skipped,
         recipe=run.recipe_sha256,
         attributions=sources.attributions,
         trained_on=trained,
@@ -219,7 +225,7 @@ def _round(value: float | None) -> float | None:
 def _parity_set(student: Student, splits: Splits, recipe: Recipe, temperature: float) -> ParitySet:
     """Test clips first, valid ones after, spread over each part, with exact features."""
     found: list[tuple[Clip, np.ndarray, np.ndarray, LabelledDataset, int]] = []
-    for rows in (splits.test, splits.valid):
+    for rows in (splits.test.with_sound(), splits.valid.with_sound()):
         step = max(1, len(rows) // max(1, PARITY - len(found)))
         for i in range(0, len(rows), step):
             if len(found) < PARITY:

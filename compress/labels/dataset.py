@@ -14,7 +14,7 @@ from edgeemo.features import FeatureSpec
 from edgeemo.types import CLASSES, DIMENSIONS
 from edgeemo.vision.images import ImageSpec
 
-from ..data.clips import Clip
+from ..data.clips import Blob, Clip
 from ..data.intervals import interval
 
 Floats = NDArray[np.float32]
@@ -144,6 +144,12 @@ class LabelledDataset:
         keep = np.array([g in chosen for g in self.column("group")], bool)
         keep &= np.array([p == "" or p in chosen for p in self.partner], bool)
         return self.take(keep if augmented else keep & (self.copy == 0))
+
+    def with_sound(self) -> LabelledDataset:
+        """Rows whose clip's sound is at hand: of packed labels some; pictures are all."""
+        if isinstance(self.spec, ImageSpec):
+            return self
+        return self.take(np.array([c.span != Blob(b"") for c in self.clips], bool))
 
     def with_dimensions(self, dimensions: Floats) -> LabelledDataset:
         """The same rows with other dimensions, for example by a teacher of one fold.

@@ -64,6 +64,7 @@ _KEPT = (
     "rate",
     "copy",
     "annotated",
+    "extra",
     "about",
     "human_dimensions",
     "votes",

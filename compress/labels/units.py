@@ -31,7 +31,7 @@ from ..data.labels import UNIT as UNIT_SCALE
 from ..data.labels import Scale
 from ..data.shards import find_shards, read_shards
 from ..recipes import Recipe
-from ..stages.finetune import num_augmented_copies
+from ..stages.finetune import is_extra_copy, num_augmented_copies
 from ..teachers.base import Teacher
 from .cache import sha_of
 from .clip_text import write_clip
@@ -192,7 +192,9 @@ class UnitLabeller:
         try:
             for shard in self.rows.shards(jobs):
                 if shard.rows:
-                    table = pa.table(shard.columns | _columns(shard.rows, shard.columns, root))
+                    table = pa.table(
+                        shard.columns | _columns(shard.rows, shard.columns, root, self.rows.recipe)
+                    )
                     writer = writer or pq.ParquetWriter(path, table.schema, **UNCOMPRESSED)
                     writer.write_table(table)
                     done += len(shard.rows)
@@ -255,7 +257,9 @@ def _rows_of(path: Path) -> int | None:
         return None
 
 
-def _columns(rows: Sequence[Job], columns: dict[str, Any], root: Path) -> dict[str, Any]:
+def _columns(
+    rows: Sequence[Job], columns: dict[str, Any], root: Path, recipe: Recipe
+) -> dict[str, Any]:
     """What people said of the rows, whose they are, and where their sound lies."""
     clips = np.empty(len(rows), dtype=object)
     clips[:] = [job.clip for job in rows]
@@ -268,6 +272,7 @@ def _columns(rows: Sequence[Job], columns: dict[str, Any], root: Path) -> dict[s
         "corpus": [clip.corpus for clip in clips],
         "licence": [clip.licence for clip in clips],
         "annotated": [clip.dimensions is not None for clip in clips],
+        "extra": is_extra_copy(clips, np.array([job.copy for job in rows]), recipe),
         "about": [write_clip(clip) for clip in clips],
         "path": [place[0] for place in spans],
         "offset": pa.array([place[1] for place in spans], pa.int64()),

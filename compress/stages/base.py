@@ -16,9 +16,11 @@ from torch import Tensor
 
 from ..evaluation.evaluate import Metrics
 from ..labels.dataset import LabelledDataset, Progress
+from ..labels.packed import PackedRows
 from ..recipes import EarlyStoppingConfig, Recipe
 from ..students.base import Student
 from ..train.batches import Batches
+from ..train.epoch import Due
 from ..train.loop import Fitted, fit, stage_recipe
 
 CLIPS = 64
@@ -38,12 +40,36 @@ class Splits:
         test: rows that metrics are computed on; it may be empty.
         finetune: `train` with the further copies of annotated clips that the recipe's table
             `finetune` asks for; the stage of that name alone is trained on them. None is `train`.
+        packed: all rows of the training split, where `train` is a sample of them.
     """
 
     train: LabelledDataset
     valid: LabelledDataset
     test: LabelledDataset
     finetune: LabelledDataset | None = None
+    packed: PackedRows | None = None
+
+    @property
+    def all_train(self) -> LabelledDataset | PackedRows:
+        """What the training loop gets; whatever must be in memory gets `train`."""
+        return self.train if self.packed is None else self.packed
+
+    @property
+    def clips(self) -> Mapping[str, int]:
+        """Clips of each split, by name."""
+        if self.packed is not None:
+            return self.packed.clips
+        return {
+            name: len({clip.id for clip in getattr(self, name).clips})
+            for name in ("train", "valid", "test")
+        }
+
+    @property
+    def skipped(self) -> int:
+        """Clips, or of packed labels rows, that could not be used."""
+        if self.packed is not None:
+            return self.packed.packed.index.skipped
+        return sum(rows.skipped for rows in (self.train, self.valid, self.test))
 
 
 class Schedule(Protocol):
@@ -68,6 +94,7 @@ class Training:
             itself. None keeps nothing.
         device: of torch.
         progress: called with (what, done, total) after each batch.
+        due: asked after each step whether to write a checkpoint within the epoch.
         history: metrics of each epoch of the stages that were recorded.
         best_epoch: number of the epoch in `history` whose weights were kept.
         ranges: learned ranges of activations; empty without quantization-aware training.
@@ -77,6 +104,7 @@ class Training:
     folder: Path | None = None
     device: str = "cpu"
     progress: Progress | None = None
+    due: Due | None = None
     history: list[Metrics] = field(default_factory=list)
     best_epoch: int = 0
     ranges: Ranges = field(default_factory=dict)
@@ -85,7 +113,7 @@ class Training:
         self,
         stage: str,
         student: Student,
-        train: LabelledDataset,
+        train: LabelledDataset | PackedRows,
         valid: LabelledDataset,
         config: Schedule | None = None,
         loss: Mapping[str, float] | None = None,
@@ -120,6 +148,7 @@ class Training:
             fresh=config is None,
             device=self.device,
             progress=self.progress,
+            due=self.due,
         )
 
     def record(self, stage: str, fitted: Fitted) -> None:

@@ -23,6 +23,6 @@ def run(student: Student, data: Splits, config: DistillConfig, training: Trainin
         BadRecipe, BadData: as `edgeemo.compress.train.loop.fit`.
     """
     assert config is training.recipe.distill
-    fitted = training.fit("distill", student, data.train, data.valid)
+    fitted = training.fit("distill", student, data.all_train, data.valid)
     training.record("distill", fitted)
     return fitted.student

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..data.clips import Clip
 from ..labels.dataset import LabelledDataset
@@ -45,8 +47,21 @@ def drop_extra_copies(examples: LabelledDataset, recipe: Recipe) -> LabelledData
     """
     if recipe.finetune is None:
         return examples
-    usual = np.array([_usual_copies(clip, recipe) for clip in examples.clips])
-    return examples.take(examples.copy < usual)
+    return examples.take(~is_extra_copy(examples.clips, examples.copy, recipe))
+
+
+def is_extra_copy(
+    clips: NDArray[np.object_], copy: NDArray[np.integer[Any]], recipe: Recipe
+) -> NDArray[np.bool_]:
+    """Which rows are copies that fine-tuning alone is trained on: [N].
+
+    Args:
+        clips: object [N], the Clip of each row.
+        copy: [N], number of the copy.
+        recipe: whose tables `augment` and `finetune` say how many there are.
+    """
+    usual = np.array([_usual_copies(clip, recipe) for clip in clips], int)
+    return np.asarray(copy >= usual)
 
 
 def _usual_copies(clip: Clip, recipe: Recipe) -> int:

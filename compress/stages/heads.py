@@ -29,7 +29,7 @@ from ..labels.dataset import LabelledDataset
 from ..recipes import HeadsConfig
 from ..students.base import Student
 from ..teachers.heads import Heads, HeadsSettings, fit_heads, text_independent
-from ..train.loop import cosine_warmup
+from ..train.epoch import cosine_warmup
 from .base import Splits, Training
 from .embedding import embedded
 

@@ -39,7 +39,7 @@ def run(student: Student, data: Splits, config: PruneConfig, training: Training)
     else:
         start = mask_weights(student, config, inputs)
     loss = compression_loss(training.recipe)
-    fitted = training.fit("prune", start, data.train, data.valid, config, loss)
+    fitted = training.fit("prune", start, data.all_train, data.valid, config, loss)
     training.record("prune", fitted)
     return strip_masks(fitted.student, student)
 

@@ -62,7 +62,7 @@ def run(student: Student, data: Splits, config: QatConfig, training: Training) -
         start = mask_weights(student, pruning, inputs, fold=True)
     loss = compression_loss(training.recipe)
     start = with_quantizers(start, inputs)
-    fitted = training.fit("qat", start, data.train, data.valid, config, loss)
+    fitted = training.fit("qat", start, data.all_train, data.valid, config, loss)
     training.record("qat", fitted)
     plain, training.ranges = without_quantizers(fitted.student, student, inputs[0])
     return plain

@@ -23,7 +23,7 @@ from edgeemo.types import CLASSES, DIMENSIONS
 from ..data import Clip
 from ..labels.dataset import LabelledDataset
 from ..train import losses
-from ..train.loop import cosine_warmup
+from ..train.epoch import cosine_warmup
 from .whisper_encoder import Rounded
 
 _WARMUP = 0.3

@@ -58,9 +58,12 @@ class Batches:
     Args:
         rows: at least 2.
         device: where the batches are wanted.
+        like: rows whose mean and spread these are normalized by; default their own.
     """
 
-    def __init__(self, rows: LabelledDataset, device: str = "cpu") -> None:
+    def __init__(
+        self, rows: LabelledDataset, device: str = "cpu", like: Batches | None = None
+    ) -> None:
         self.device = device
         self.spec = rows.spec
         self.token_rate = rows.token_rate
@@ -77,13 +80,15 @@ class Batches:
                 "intervals",
             )
         }
-        self.mean, self.sd = self._features.moments()
+        self.mean, self.sd = self._features.moments() if like is None else (like.mean, like.sd)
         self._embedding: Tensor | None = None
         if rows.embedding is not None:
             embedding = torch.from_numpy(rows.embedding.astype(np.float32)).to(device)
-            self._embedding = (embedding - embedding.mean(0)) / (embedding.std(0) + _MIN_SD)
+            known = None if like is None else like._embedding_moments
+            self._embedding_moments = known or (embedding.mean(0), embedding.std(0) + _MIN_SD)
+            self._embedding = (embedding - self._embedding_moments[0]) / self._embedding_moments[1]
         if self._tokens is not None:
-            self._token_mean, self._token_sd = self._tokens.moments()
+            self._token_moments = self._tokens.moments() if like is None else like._token_moments
 
     def __len__(self) -> int:
         return len(self._features.lengths)
@@ -189,7 +194,7 @@ class Batches:
         count = (lengths * ratio).round().long().clamp(min=1)
         count = count.minimum(self._tokens.lengths[rows] - first)
         tokens = self._tokens.gather(rows, first, count)
-        return (tokens - self._token_mean) / self._token_sd, count
+        return (tokens - self._token_moments[0]) / self._token_moments[1], count
 
     def _spec_augment(
         self, x: Tensor, lengths: Tensor, config: SpecAugmentConfig, generator: torch.Generator

@@ -1,4 +1,4 @@
-"""The state of a training, its checkpoint after each epoch, and going on from one."""
+"""The state of a training, its checkpoints after and within epochs, and going on from one."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from torch import Tensor
 from edgeemo.errors import BadArtifact, BadData, BadRecipe, one_line
 from edgeemo.io.files import replacing, write_text
 
+from .. import distributed
 from ..evaluation.evaluate import Metrics
 from ..labels.dataset import LabelledDataset
 from ..recipes import Recipe, dump_recipe
@@ -34,6 +35,7 @@ class TrainState:
         optimizer: of student and objective.
         epoch: number of the next epoch.
         step: optimizer steps so far.
+        places: within an epoch, where each process is; else empty.
         history: metrics of each epoch.
         best_epoch: the epoch that is kept; -1 before there is one.
         best: its value of the early-stopping metric.
@@ -46,6 +48,7 @@ class TrainState:
     optimizer: torch.optim.Optimizer
     epoch: int = 0
     step: int = 0
+    places: list[dict[str, Any]] = field(default_factory=list)
     history: list[Metrics] = field(default_factory=list)
     best_epoch: int = -1
     best: float = -math.inf
@@ -57,7 +60,7 @@ def save_checkpoint(folder: Path, state: TrainState, fingerprint: str) -> None:
 
     Args:
         folder: of the training.
-        state: after an epoch.
+        state: after an epoch or, with places, within one.
         fingerprint: see `fingerprint`.
 
     Raises:
@@ -72,13 +75,14 @@ def save_checkpoint(folder: Path, state: TrainState, fingerprint: str) -> None:
         "optimizer": state.optimizer.state_dict(),
         "epoch": state.epoch,
         "step": state.step,
+        "places": state.places,
         "history": state.history,
         "best_epoch": state.best_epoch,
         "best": state.best,
         "best_weights": state.best_weights,
     }
     try:
-        if state.best_epoch == state.epoch - 1:
+        if state.best_epoch == state.epoch - 1 and not state.places:
             best = copy.deepcopy(state.ema)
             save_student(best, folder / "student.pt")
         with replacing(folder / "checkpoints" / "last.pt") as temporary:
@@ -86,7 +90,7 @@ def save_checkpoint(folder: Path, state: TrainState, fingerprint: str) -> None:
     except (OSError, RuntimeError) as error:  # torch gives RuntimeError on a full disk
         raise BadData(
             f"{folder} cannot be written ({one_line(error)}); the run can be resumed from the "
-            "epoch before: make room first"
+            "checkpoint before: make room first"
         ) from None
 
 
@@ -115,6 +119,12 @@ def load_checkpoint(path: Path, state: TrainState, fingerprint: str) -> None:
             getattr(state, name).load_state_dict(checkpoint[name])
         for name in ("epoch", "step", "history", "best_epoch", "best", "best_weights"):
             setattr(state, name, checkpoint[name])
+        state.places = checkpoint.get("places", [])
+        if len(state.places) not in (0, distributed.world()):
+            raise BadRecipe(
+                f"{path} was written within an epoch by {len(state.places)} processes; "
+                f"resume with as many, not {distributed.world()}"
+            )
     except BadRecipe:
         raise
     except Exception as error:  # torch raises a dozen kinds on damaged files
@@ -123,21 +133,28 @@ def load_checkpoint(path: Path, state: TrainState, fingerprint: str) -> None:
         ) from None
 
 
-def fingerprint(
-    recipe: Recipe, train: LabelledDataset, valid: LabelledDataset, seed: int, student: Student
-) -> str:
+def identity_of(rows: LabelledDataset) -> bytes:
+    """What tells rows from others: names of the clips, numbers of the copies, labels.
+
+    Args:
+        rows: in memory.
+    """
+    names = "".join(clip.id for clip in rows.clips).encode()
+    arrays = (rows.copy, rows.dimensions, rows.probs)
+    return b"".join((names, *(array.tobytes() for array in arrays)))
+
+
+def fingerprint(recipe: Recipe, train: bytes, valid: bytes, seed: int, student: Student) -> str:
     """What a checkpoint belongs to, as sha256 in hex: recipe, seed, student and rows.
 
     Args:
         recipe: of the training.
-        train: rows that are trained on.
-        valid: rows that choose the epoch.
+        train: identity of the rows that are trained on.
+        valid: identity of the rows that choose the epoch.
         seed: of the training.
         student: of which the name counts.
     """
     digest = hashlib.sha256(f"{dump_recipe(recipe)}{seed}{student.name}".encode())
-    for rows in (train, valid):
-        digest.update("".join(clip.id for clip in rows.clips).encode())
-        for array in (rows.copy, rows.dimensions, rows.probs):
-            digest.update(array.tobytes())
+    digest.update(train)
+    digest.update(valid)
     return digest.hexdigest()

@@ -1,34 +1,35 @@
-"""The training loop: stages, EMA of the weights, a checkpoint after each epoch (checkpoint.py).
+"""The training loop: stages, EMA of the weights, checkpoints after and within epochs.
 
-Every random choice of an epoch derives from the seed and the epoch's number, so a checkpoint
-needs no generator's state and a resumed run gives the same bits as an uninterrupted one.
+Every random choice of an epoch derives from the seed and the epoch's number. A checkpoint within an
+epoch has the generators' states, so a resumed run gives the same bits as an uninterrupted one.
 """
 
 from __future__ import annotations
 
 import copy
-import hashlib
 import logging
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from edgeemo.errors import BadData, BadRecipe
+from edgeemo.errors import BadRecipe
 
 from .. import distributed
 from ..evaluation.evaluate import Metrics, evaluate, predict
 from ..evaluation.metrics import flat
 from ..labels.dataset import LabelledDataset, Progress
+from ..labels.packed import PackedRows
 from ..recipes import Recipe
 from ..students.base import Student, load_student
 from .batches import Batches
-from .checkpoint import TrainState, fingerprint, load_checkpoint, save_checkpoint
+from .checkpoint import TrainState, fingerprint, identity_of, load_checkpoint, save_checkpoint
 from .distillation_loss import Objective
+from .epoch import Due, EpochContext, Place, derive, run_epoch
 from .onnx_weights import recalibrate_batchnorm, settle_batchnorm
+from .stream import training_rows
 
 LOG = logging.getLogger("edgeemo")
 
@@ -52,7 +53,7 @@ class Fitted:
 
 def fit(
     student: Student,
-    train: LabelledDataset,
+    train: LabelledDataset | PackedRows,
     valid: LabelledDataset,
     recipe: Recipe,
     out: Path | None = None,
@@ -62,16 +63,17 @@ def fit(
     fresh: bool = True,
     device: str = "cpu",
     progress: Progress | None = None,
+    due: Due | None = None,
 ) -> Fitted:
     """Train a student on labelled rows.
 
-    Under torchrun each process takes its shard of every batch and gradients are averaged, so all
-    end with the same weights.
+    Under torchrun each process takes its share of every batch, or of the row groups of packed rows,
+    and gradients are averaged, so all end with the same weights.
 
     Args:
         student: fresh; its weights are trained in place. make_student draws them from torch's
             global generator, so seed that first.
-        train: rows to learn from.
+        train: rows to learn from; packed ones are read as a stream.
         valid: rows of other people, which choose the epoch.
         recipe: stages, losses, weights, stop. Its `seed` is used unless `seed` is given.
         out: folder for metrics.jsonl, checkpoints/last.pt and student.pt; None keeps nothing.
@@ -80,7 +82,8 @@ def fit(
         fresh: the student has not been trained: it takes mean and spread of the features from
             these rows. One that was trained on other rows keeps what it learned with.
         device: of torch.
-        progress: told after each batch.
+        progress: told after each batch, in rows.
+        due: asked after each step whether to write a checkpoint within the epoch; None never does.
 
     Raises:
         BadRecipe: the student and the rows have different specs; the stop metric does not exist;
@@ -90,27 +93,38 @@ def fit(
     if student.spec != train.spec:
         raise BadRecipe(f"{student.name} expects other features than the rows hold: {train.spec}")
     seed = recipe.seed if seed is None else seed
-    rows, held_out = Batches(train, device), Batches(valid, device)
-    belongs_to = fingerprint(recipe, train, valid, seed, student)
+    rows, held_out = training_rows(train, device), Batches(valid, device)
+    identity = identity_of(train) if isinstance(train, LabelledDataset) else train.identity
+    belongs_to = fingerprint(recipe, identity, identity_of(valid), seed, student)
     with torch.random.fork_rng():
-        torch.manual_seed(_derive(seed, -1))
+        torch.manual_seed(derive(seed, -1))
         if student.folded:
-            recalibrate_batchnorm(student, rows)
+            recalibrate_batchnorm(student, rows.sample)
         elif fresh:
-            student.normalize_from(rows.mean, rows.sd)
-            settle_batchnorm(student, rows)
-        state = _start(student.to(device), rows, recipe)
+            student.normalize_from(rows.sample.mean, rows.sample.sd)
+            settle_batchnorm(student, rows.sample)
+        state = _start(student.to(device), rows.sample, recipe)
         if resume and out is not None:
             load_checkpoint(out / "checkpoints" / "last.pt", state, belongs_to)
-        if state.epoch == 0:
-            state.objective.init_projections(state.student, rows)
-        total = recipe.distill.pretrain + recipe.distill.epochs
-        while state.epoch < total and not _is_over(state, recipe):
-            torch.manual_seed(_derive(seed, state.epoch))
-            losses, lr = _epoch(state, rows, recipe, seed, total, progress)
-            _evaluate_and_log(state, held_out, valid, recipe, losses, lr)
+        if state.epoch == 0 and not state.places:
+            state.objective.init_projections(state.student, rows.sample)
+
+        def save() -> None:
             if out is not None and distributed.rank() == 0:
                 save_checkpoint(out, state, belongs_to)
+
+        def keep(place: Place) -> None:
+            state.places = distributed.gather(place)
+            save()
+            state.places = []
+
+        total = recipe.distill.pretrain + recipe.distill.epochs
+        context = EpochContext(recipe, seed, total, progress, due, keep)
+        while state.epoch < total and not _is_over(state, recipe):
+            torch.manual_seed(derive(seed, state.epoch))
+            losses, lr = run_epoch(state, rows, context)
+            _evaluate_and_log(state, held_out, valid, recipe, losses, lr)
+            save()
     best = copy.deepcopy(state.ema)
     best.load_state_dict(state.best_weights)
     set_memory_format(best, torch.contiguous_format)
@@ -174,107 +188,6 @@ def _start(student: Student, rows: Batches, recipe: Recipe) -> TrainState:
     return TrainState(student, copy.deepcopy(student), objective, optimizer)
 
 
-def _epoch(
-    state: TrainState,
-    rows: Batches,
-    recipe: Recipe,
-    seed: int,
-    total: int,
-    progress: Progress | None,
-) -> tuple[dict[str, float], float]:
-    """One pass over the rows; mean of each loss and the last learning rate."""
-    config = recipe.distill
-    generator = torch.Generator().manual_seed(_derive(seed, state.epoch))
-    order = rows.order(config.batch, generator)
-    pretrain = state.epoch < config.pretrain
-    weights = config.pretrain_loss if pretrain else config.loss
-    peak = (config.pretrain_lr or config.lr) if pretrain else config.lr
-    first = 0 if pretrain else config.pretrain
-    stage = (config.pretrain if pretrain else config.epochs) * len(order)
-    sums: dict[str, list[Tensor]] = {}
-    lr = 0.0
-    state.student.train()
-    for number, picked in enumerate(order):
-        lr = peak * cosine_warmup((state.epoch - first) * len(order) + number, stage, config.warmup)
-        for group in state.optimizer.param_groups:
-            group["lr"] = lr * group.get("lr_scale", 1.0)
-        for name, value in _step(state, rows, picked, generator, recipe, weights).items():
-            sums.setdefault(name, []).append(value)
-        if progress is not None:
-            progress("training", state.epoch * len(order) + number + 1, total * len(order))
-    means = {name: torch.stack(v).mean() for name, v in sums.items()}
-    distributed.average(means.values())
-    return {name: float(v) for name, v in means.items()}, lr
-
-
-def _step(
-    state: TrainState,
-    rows: Batches,
-    picked: Tensor,
-    generator: torch.Generator,
-    recipe: Recipe,
-    weights: Mapping[str, float],
-) -> dict[str, Tensor]:
-    shard = picked[distributed.rank() :: distributed.world()]
-    augmentation = recipe.image_augment if recipe.task == "face" else recipe.spec_augment
-    batch = rows.batch(shard, augmentation, generator)
-    output = state.student(batch.features, batch.lengths)
-    loss: Tensor
-    terms: dict[str, Tensor]
-    loss, terms = state.objective(output, batch, weights)
-    if not torch.isfinite(loss):
-        raise BadData(
-            f"the loss is {float(loss)} in epoch {state.epoch}: "
-            + ", ".join(f"{k} {float(v):.3g}" for k, v in terms.items())
-            + "; lower distill.lr"
-        )
-    state.optimizer.zero_grad()
-    torch.autograd.backward(loss)
-    trained = [*state.student.parameters(), *state.objective.parameters()]
-    if distributed.world() > 1:
-        for p in trained:
-            p.grad = torch.zeros_like(p) if p.grad is None else p.grad
-        # Batch norm's running figures too: the processes have seen different rows.
-        distributed.average(
-            [*(p.grad for p in trained if p.grad is not None), *state.student.buffers()]
-        )
-    nn.utils.clip_grad_norm_(trained, recipe.distill.clip_grad)
-    state.optimizer.step()
-    state.step += 1
-    _update_ema(state.ema, state.student, recipe.distill.ema_decay, state.step)
-    return terms
-
-
-def cosine_warmup(step: int, steps: int, warmup: float) -> float:
-    """Learning rate as a share of its peak: a line up, then a cosine to 0.
-
-    Args:
-        step: 0 to steps - 1.
-        steps: of the whole stage.
-        warmup: share of the stage in which the rate climbs.
-    """
-    rise = warmup * steps
-    if step < rise:
-        return (step + 1) / (rise + 1)
-    return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1.0, steps - rise)))
-
-
-@torch.no_grad()
-def _update_ema(ema: nn.Module, student: nn.Module, decay: float, step: int) -> None:
-    """Move the averaged weights towards the student's; quickly at first.
-
-    The decay of step t is min(decay, (1 + t) / (10 + t)).
-
-    Source: TensorFlow, tf.train.ExponentialMovingAverage with `num_updates`.
-    """
-    share = 1 - min(decay, (1 + step) / (10 + step))
-    ours, theirs = ema.state_dict(), student.state_dict()
-    floats = [k for k, v in ours.items() if v.is_floating_point()]
-    torch._foreach_lerp_([ours[k] for k in floats], [theirs[k] for k in floats], share)
-    for key in ours.keys() - set(floats):
-        ours[key].copy_(theirs[key])
-
-
 def _evaluate_and_log(
     state: TrainState,
     held_out: Batches,
@@ -284,7 +197,7 @@ def _evaluate_and_log(
     lr: float,
 ) -> None:
     """Evaluate the averaged weights, add the epoch to the history, keep the best."""
-    metrics = {"valid": evaluate(predict(state.ema, held_out), valid)}
+    metrics = {"valid": evaluate(predict(state.ema, held_out, shared=True), valid)}
     pretrain = state.epoch < recipe.distill.pretrain
     state.history.append(
         {
@@ -322,12 +235,6 @@ def _is_over(state: TrainState, recipe: Recipe) -> bool:
     )
 
 
-def _derive(seed: int, epoch: int) -> int:
-    """A generator's seed for one epoch: neighbours must have nothing in common."""
-    digest = hashlib.sha256(f"edgeemo {seed} {epoch}".encode()).digest()
-    return int.from_bytes(digest[:8], "little") >> 1
-
-
 def seeded_student(make: Callable[[], Student], seed: int) -> Student:
     """Make a student whose first weights depend on `seed` alone.
 
@@ -336,5 +243,5 @@ def seeded_student(make: Callable[[], Student], seed: int) -> Student:
         seed: of the recipe.
     """
     with torch.random.fork_rng():
-        torch.manual_seed(_derive(seed, -2))
+        torch.manual_seed(derive(seed, -2))
         return make()

@@ -43,13 +43,28 @@ def progress_on_stderr(silent: bool = False) -> Iterator[Show]:
 def _bars() -> Iterator[Show]:
     require("rich", "train")
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        ProgressColumn,
+        Task,
+        TextColumn,
+        TimeRemainingColumn,
+    )
     from rich.progress import Progress as RichProgress
+    from rich.text import Text
+
+    class Rate(ProgressColumn):  # type: ignore[misc]
+        """How many a second."""
+
+        def render(self, task: Task) -> Text:
+            return Text(_rate(1 / task.speed) if task.speed else "")
 
     columns = (
         TextColumn("{task.description:<10}"),
         BarColumn(),
         MofNCompleteColumn(),
+        Rate(),
         TextColumn("left"),
         TimeRemainingColumn(),
     )
@@ -80,6 +95,15 @@ class _Lines:
             return
         self._last = now
         started, from_ = self._first
-        left = (now - started) / max(1, done - from_) * (total - done)
-        tail = f", {left:.0f} s left" if from_ < done < total else ""
+        each = (now - started) / max(1, done - from_)
+        tail = f", {_rate(each)}, {_duration(each * (total - done))} left" if done < total else ""
+        tail = tail if from_ < done else ""
         print(f"{what} {done} of {total}{tail}", file=sys.stderr, flush=True)
+
+
+def _rate(each: float) -> str:
+    return f"{1 / each:.3g} a second" if 0 < each <= 1 else f"{each:.3g} s each"
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds / 3600:.1f} h" if seconds >= 3600 else f"{seconds:.0f} s"

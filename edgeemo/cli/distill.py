@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from edgeemo.artifacts.licences import verdict
 from edgeemo.cli._labels import add_label_scale
-from edgeemo.cli._progress import progress_on_stderr
+from edgeemo.cli._progress import Show, progress_on_stderr
 from edgeemo.errors import BadInput, require
 
 if TYPE_CHECKING:
@@ -43,6 +44,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder of sound, of faces or of corpora "
         "(default: the shipped speech; no faces are shipped)",
     )
+    add(
+        "--labels",
+        type=Path,
+        metavar="PACKED",
+        help="labels that `edgeemo label --pack` packed, in place of --data; read as a stream",
+    )
     add_label_scale(parser)
     add("--task", choices=["speech", "face"], help="default: the recipe's")
     add("--teacher", metavar="T", help="name, file or folder; overrides the recipe's")
@@ -55,6 +62,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder of the teacher's labels (default: labels/ beside the run)",
     )
     add("--device", default="cpu", help="of torch (default: %(default)s)")
+    add(
+        "--checkpoint-minutes",
+        type=float,
+        default=10.0,
+        metavar="N",
+        help="minutes between checkpoints within an epoch (default: %(default)g)",
+    )
     add("--json", action="store_true", help="the result as one JSON object")
 
 
@@ -76,32 +90,28 @@ def run(args: argparse.Namespace) -> int:
 
 def _distil(args: argparse.Namespace) -> tuple[Run, RunSummary]:
     from edgeemo.compress import distributed
-    from edgeemo.compress.pipeline import distill, new_student
+    from edgeemo.compress.labels.packed import Packed
+    from edgeemo.compress.pipeline import distill_packed
     from edgeemo.compress.run import Run
-    from edgeemo.compress.teachers import load_teacher
 
+    if not args.checkpoint_minutes > 0:
+        raise BadInput(f"--checkpoint-minutes {args.checkpoint_minutes:g}; expected more than 0")
     begun = _resumed(args) if args.resume else _begun(args)
-    recipe = begun.recipe
-    new_student(recipe)  # a wrong name must not cost the labelling
-    teacher = load_teacher(recipe.teacher.name, args.device)
-    scale = begun.given.get("label_scale", (0.0, 1.0))
-    data = _data(begun.given.get("data"), recipe, scale)
-    if distributed.rank() == 0:
-        print(
-            f"{begun.folder}: {recipe.student.name} learns {teacher.name} on {data!r}",
-            file=sys.stderr,
-        )
-    cache = begun.given.get("cache")
+    given = begun.given
     try:
         with progress_on_stderr(silent=distributed.rank() > 0) as show:
-            facts = distill(
-                begun,
-                data,
-                teacher,
-                cache=Path(cache) if cache else None,
-                device=args.device,
-                progress=show,
-            )
+            if given.get("labels"):
+                packed = Packed(Path(given["labels"]))
+                _say(begun, packed.index.teacher.name, packed)
+                facts = distill_packed(
+                    begun,
+                    packed,
+                    device=args.device,
+                    progress=show,
+                    due=_Every(args.checkpoint_minutes * 60),
+                )
+            else:
+                facts = _distil_data(begun, args, show)
     except KeyboardInterrupt:
         print(
             f"\nedgeemo: stopped; go on with: edgeemo distill --resume {begun.folder}",
@@ -111,15 +121,61 @@ def _distil(args: argparse.Namespace) -> tuple[Run, RunSummary]:
     return Run(begun.folder), facts
 
 
+def _distil_data(begun: Run, args: argparse.Namespace, show: Show) -> RunSummary:
+    from edgeemo.compress.pipeline import distill, new_student
+    from edgeemo.compress.teachers import load_teacher
+
+    recipe, given = begun.recipe, begun.given
+    new_student(recipe)  # a wrong name must not cost the labelling
+    teacher = load_teacher(recipe.teacher.name, args.device)
+    data = _data(given.get("data"), recipe, given.get("label_scale", (0.0, 1.0)))
+    _say(begun, teacher.name, data)
+    cache = given.get("cache")
+    return distill(
+        begun,
+        data,
+        teacher,
+        cache=Path(cache) if cache else None,
+        device=args.device,
+        progress=show,
+        due=_Every(args.checkpoint_minutes * 60),
+    )
+
+
+def _say(begun: Run, teacher: str, data: object) -> None:
+    from edgeemo.compress import distributed
+
+    if distributed.rank() == 0:
+        student = begun.recipe.student.name
+        print(f"{begun.folder}: {student} learns {teacher} on {data!r}", file=sys.stderr)
+
+
+class _Every:
+    """True when some seconds have passed since it last was."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds, self._last = seconds, time.monotonic()
+
+    def __call__(self) -> bool:
+        now = time.monotonic()
+        if now - self._last < self._seconds:
+            return False
+        self._last = now
+        return True
+
+
 def _begun(args: argparse.Namespace) -> Run:
     """A new run, made by the first process for all."""
     from edgeemo.compress import distributed
+    from edgeemo.compress.labels.packed import Packed
     from edgeemo.compress.licences import check_open
-    from edgeemo.compress.pipeline import check_task, new_student, planned_splits
+    from edgeemo.compress.pipeline import check_packed, check_task, new_student, planned_splits
     from edgeemo.compress.recipes import load_recipe
     from edgeemo.compress.run import RUNS, Run
     from edgeemo.compress.teachers import load_teacher
 
+    if args.labels and args.data:
+        raise BadInput("--labels and --data: packed labels are of their data; give one of the two")
     recipe: Recipe = load_recipe(args.recipe or _RECIPES[args.task or "speech"])
     if args.task not in (None, recipe.task):
         raise BadInput(f"--task {args.task}: the recipe {recipe.name!r} is for {recipe.task}")
@@ -129,18 +185,22 @@ def _begun(args: argparse.Namespace) -> Run:
         name = str(path.resolve()) if path.exists() else args.teacher
         recipe = replace(recipe, teacher=replace(recipe.teacher, name=name))
     # All that can be wrong is told before there is a run.
-    data = _data(args.data, recipe, args.label_scale)
-    new_student(recipe)
-    teacher = load_teacher(recipe.teacher.name, args.device)
-    check_task(recipe, data, teacher)
-    check_open(recipe, data, teacher)
-    planned_splits(recipe, data)
+    student = new_student(recipe)
+    if args.labels:
+        check_packed(recipe, student, Packed(args.labels))
+    else:
+        data = _data(args.data, recipe, args.label_scale)
+        teacher = load_teacher(recipe.teacher.name, args.device)
+        check_task(recipe, data, teacher)
+        check_open(recipe, data, teacher)
+        planned_splits(recipe, data)
     folder = args.out
     if distributed.rank() == 0:
         given = {
             "data": args.data and str(Path(args.data).resolve()),
             "label_scale": list(args.label_scale),
             "cache": args.cache and str(args.cache.resolve()),
+            "labels": args.labels and str(args.labels.resolve()),
         }
         if args.out:
             Run.begin(args.out, recipe, given)

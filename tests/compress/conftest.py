@@ -14,6 +14,7 @@ from edgeemo.compress.students import Student, StudentOutput, register_student, 
 from edgeemo.compress.teachers.base import TeacherOutput
 from edgeemo.features import SPECS, log_mel
 from tests.compress.faces import write_table
+from tests.compress.tars import copies, label, labelled, tars  # noqa: F401
 
 
 class Ear:

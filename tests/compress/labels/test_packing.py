@@ -13,8 +13,8 @@ from edgeemo.compress.labels import packing
 from edgeemo.compress.labels.packing import pack
 from edgeemo.compress.recipes import TeacherConfig
 from edgeemo.errors import BadData, BadInput, BadRecipe
-from tests.compress.labels.conftest import SPEC
 from tests.compress.labels.test_units import small_disk
+from tests.compress.tars import SPEC
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from edgeemo.compress.labels.labeller import Labeller
 from edgeemo.compress.labels.units import UnitLabeller, find_units, label_part, part_of
 from edgeemo.compress.recipes import TeacherConfig
 from edgeemo.errors import BadData, BadInput, BadRecipe
-from tests.compress.labels.conftest import SPEC
+from tests.compress.tars import SPEC
 
 
 def contents(folder):
@@ -99,7 +99,7 @@ def test_a_cut_tar_costs_that_tar_only(tars, label, tmp_path, caplog):
 
 
 def test_a_broken_clip_costs_its_rows_only(tars, some_clips, label, tmp_path, caplog):
-    from tests.compress.labels.conftest import write_tar
+    from tests.compress.tars import write_tar
 
     write_tar(tmp_path / "one.tar", some_clips[:5])
     data = bytearray((tmp_path / "one.tar").read_bytes())

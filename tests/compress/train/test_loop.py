@@ -9,7 +9,8 @@ from edgeemo.compress.evaluation.evaluate import predict
 from edgeemo.compress.evaluation.metrics import ccc_by_dimension
 from edgeemo.compress.recipes import DistillConfig, EarlyStoppingConfig
 from edgeemo.compress.students import make_student
-from edgeemo.compress.train.loop import cosine_warmup, fit
+from edgeemo.compress.train.epoch import cosine_warmup
+from edgeemo.compress.train.loop import fit
 from edgeemo.errors import BadRecipe
 
 

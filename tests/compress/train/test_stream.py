@@ -1,0 +1,148 @@
+"""Packed rows as a stream: every row once, the same bits after a kill in mid-epoch."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from edgeemo.compress.labels import packing
+from edgeemo.compress.labels.packed import Packed
+from edgeemo.compress.labels.packing import pack
+from edgeemo.compress.recipes import AugmentConfig, DataConfig
+from edgeemo.compress.train import stream
+from edgeemo.compress.train.batches import Batches
+from edgeemo.compress.train.loop import fit
+from edgeemo.compress.train.stream import InMemory, PackedStream
+from edgeemo.errors import BadRecipe
+from tests.compress.train.conftest import probe
+
+
+@pytest.fixture(scope="module")
+def packed(labelled, tmp_path_factory):
+    """Sixty-four rows in row groups of four, two files."""
+    out = tmp_path_factory.mktemp("packed") / "rows"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(packing, "GROUP_ROWS", 4)
+        patch.setattr(packing, "FILE_ROWS", 40)
+        pack(labelled, out)
+    return Packed(out)
+
+
+@pytest.fixture(scope="module")
+def streaming(busy):
+    return replace(busy, augment=AugmentConfig(copies=2), data=DataConfig(valid=0.2, test=0.1))
+
+
+@pytest.fixture(scope="module")
+def split(packed, streaming):
+    return packed.split(streaming)
+
+
+def addresses(windows, plan, generator):
+    """Mean of the features of each row that an epoch gives, in order."""
+    return [
+        float(mean)
+        for window in windows
+        for batch in plan.order(window, generator)
+        for mean in window.batch(batch).features.double().sum((1, 2))
+    ]
+
+
+def test_an_epoch_has_every_row_once_in_an_order_of_its_own(split, monkeypatch):
+    monkeypatch.setattr(stream, "WINDOW", 3)
+    source = PackedStream(split, "cpu")
+    everything = Batches(split.read(split.train)).batch(
+        torch.arange(sum(len(g.rows) for g in split.train))
+    )
+    want = sorted(everything.features.double().sum((1, 2)).tolist())
+    found = []
+    for seed in (1, 1, 2):
+        plan = source.epoch(5, seed)
+        generator = torch.Generator().manual_seed(seed)
+        found.append(addresses(plan.windows(0), plan, generator))
+        assert plan.rows == len(want)
+    assert found[0] == found[1] != found[2]
+    assert np.allclose(sorted(found[0]), want) and np.allclose(sorted(found[2]), want)
+
+
+def test_a_window_is_normalized_as_the_whole(split):
+    sample = Batches(split.sample)
+    window = Batches(split.read(split.train[:1]), like=sample)
+    alone = Batches(split.read(split.train[:1]))
+    picked = torch.arange(len(window))
+    ours, theirs = (b.batch(picked).embedding for b in (window, alone))
+    assert torch.equal(window.mean, sample.mean) and not torch.allclose(ours, theirs)
+    means = [b._embedding_moments for b in (sample, alone)]
+    raw = [x * sd + mean for x, (mean, sd) in zip((ours, theirs), means, strict=True)]
+    assert torch.allclose(*raw, atol=1e-4)
+
+
+def test_rows_in_memory_are_one_window(parts):
+    train, _ = parts
+    plan = InMemory(train, "cpu").epoch(16, 3)
+    (window,) = plan.windows(0)
+    one, two = (torch.Generator().manual_seed(1) for _ in range(2))
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(plan.order(window, one), window.order(16, two), strict=True)
+    )
+    assert plan.steps == len(window.order(16, two)) and not list(plan.windows(1))
+
+
+@pytest.mark.parametrize("kind", ["packed", "in memory"])
+def test_a_kill_within_an_epoch_costs_nothing(kind, split, parts, streaming, tmp_path, monkeypatch):
+    monkeypatch.setattr(stream, "WINDOW", 3)
+    train, valid = (split, split.valid) if kind == "packed" else parts
+    recipe = replace(streaming, distill=replace(streaming.distill, batch=5, epochs=2, pretrain=1))
+    whole = fit(probe(), train, valid, recipe, tmp_path / "whole")
+    steps = []
+
+    def kill(what, done, total):
+        steps.append(done)
+        if done * 2 > total + 12:  # in the middle of the second of three epochs
+            raise KeyboardInterrupt
+
+    out = tmp_path / "cut"
+    with pytest.raises(KeyboardInterrupt):
+        fit(probe(), train, valid, recipe, out, progress=kill, due=lambda: len(steps) % 3 == 2)
+    checkpoint = torch.load(out / "checkpoints" / "last.pt", weights_only=True)
+    kept = checkpoint["step"]
+    assert checkpoint["epoch"] == 1 and checkpoint["places"][0]["step"] < kept < len(steps)
+    again = []
+    resumed = fit(
+        probe(), train, valid, recipe, out, resume=True, progress=lambda *a: again.append(a)
+    )
+    pairs = zip(
+        whole.student.state_dict().values(), resumed.student.state_dict().values(), strict=True
+    )
+    assert all(torch.equal(a, b) for a, b in pairs)
+    assert whole.history == resumed.history
+    names = ("metrics.jsonl",)
+    assert all((tmp_path / "whole" / n).read_text() == (out / n).read_text() for n in names)
+    # It went on where it was: steps were neither made again nor left out.
+    assert again[0][1] == steps[kept] and again[-1][1] == again[-1][2]
+
+
+def test_a_place_of_another_number_of_processes_is_refused(split, streaming, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        fit(probe(), split, split.valid, streaming, tmp_path, progress=_interrupt, due=lambda: True)
+    path = tmp_path / "checkpoints" / "last.pt"
+    checkpoint = torch.load(path, weights_only=True)
+    checkpoint["places"] *= 2
+    torch.save(checkpoint, path)
+    with pytest.raises(BadRecipe, match="by 2 processes; resume with as many, not 1"):
+        fit(probe(), split, split.valid, streaming, tmp_path, resume=True)
+
+
+def _interrupt(what, done, total):
+    raise KeyboardInterrupt
+
+
+def test_a_packed_training_learns_what_one_in_memory_learns(split, streaming):
+    """The same split, in batches of another order: figures of the same size, not the same bits."""
+    recipe = replace(streaming, distill=replace(streaming.distill, epochs=6, ema_decay=0.5))
+    memory = split.packed.rows(split.train, clips=True)
+    one, two = (fit(probe(), train, split.valid, recipe).history for train in (split, memory))
+    first, last = ([h["train"]["mse"] for h in history] for history in (one, two))
+    assert first[-1] < first[0] and abs(first[-1] - last[-1]) < 0.3 * last[0]
