@@ -49,7 +49,8 @@ demo: $(STAMP) ## distill, export and predict on the shipped real speech: at mos
 	@$(BIN)/python examples/demo/demo.py
 
 test: $(STAMP) lint ## set-up, lint, types and all tests; the README's code runs too
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+	@# Two processes, some 1.5 GB each; a file's tests stay together, for the sake of its fixtures.
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: $(STAMP) ## ruff and mypy --strict
 	@$(BIN)/python -m ruff check .

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 # Before numpy or torch is imported, and inherited by subprocesses: on a busy machine with few
 # cores more threads make small work slower, and sums come out in another order.
@@ -47,7 +48,15 @@ def pytest_collectreport(report: pytest.CollectReport) -> None:
         _skipped.append(f"{report.nodeid}: the whole module")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """What a process of pytest-xdist has skipped is known to it alone."""
+    _skipped.extend(set(getattr(node, "workeroutput", {}).get("skipped", ())) - set(_skipped))
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["skipped"] = _skipped
     if NO_SKIPS and _skipped:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
