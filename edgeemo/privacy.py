@@ -36,6 +36,7 @@ LAST_WITHOUT: Mapping[str, tuple[int, ...]] = MappingProxyType({"mediapipe": (0,
 """By package: its last version that sends nothing. Later ones cannot be told not to."""
 
 _told: set[str] = set()
+_imported: set[str] = set()  # by quiet_import: what is called for each file must not cost much
 
 
 class Sends(Exception):
@@ -71,13 +72,17 @@ def quiet_import(module: str) -> ModuleType:
         ImportError: it is not there, or broken.
         Sends: this version cannot be told not to; the message has the remedy.
     """
+    if module in _imported and (there := sys.modules.get(module)) is not None:
+        return there
     switch_off()
     _refuse_senders(module.partition(".")[0])
     blocked = [name for name in SENDERS if name not in sys.modules]
     try:
         for name in blocked:
             sys.modules[name] = None  # type: ignore[assignment]  # what Python takes for missing
-        return importlib.import_module(module)
+        made = importlib.import_module(module)
+        _imported.add(module)
+        return made
     finally:
         for name in blocked:
             sys.modules.pop(name, None)

@@ -215,7 +215,8 @@ class Session:
                 return [], seconds, True
             clip = speech if len(speech) >= least else clip
         count = math.ceil(len(clip) / (PIECE_SECONDS * spec.sample_rate))
-        return np.array_split(clip, count), seconds, opened is not None
+        pieces = [clip] if count == 1 else np.array_split(clip, count)
+        return pieces, seconds, opened is not None
 
     @renamed(baseline="profile", hop_seconds="stride_seconds", window_seconds="context_seconds")
     def stream(
@@ -292,7 +293,10 @@ class Session:
             values[spec.name] = dict(zip(spec.labels, clipped, strict=True))
         dimensions, classes = values.get("adv", {}), values.get("probs", {})
         likeliest = max(classes.values(), default=0.0)
-        confidence = float(np.mean(confidences)) if confidences else likeliest
+        if confidences:
+            confidence = confidences[0] if one else float(np.mean(confidences))
+        else:
+            confidence = likeliest
         return Emotion(
             arousal=dimensions.get("arousal"),
             dominance=dimensions.get("dominance"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,8 +94,14 @@ class Confidence:
 
     def probability(self, found: NDArray[np.float64]) -> float:
         """The confidence for what `describe` gives, [n]."""
-        logit = terms(found, np.array(self.center), np.array(self.scale)) @ self.weights + self.bias
-        return float(1 / (1 + np.exp(-np.clip(logit, -30, 30))))
+        center, scale, weights = self._arrays
+        logit = float(terms(found, center, scale) @ weights) + self.bias
+        return float(1 / (1 + np.exp(-min(max(logit, -30.0), 30.0))))
+
+    @cached_property
+    def _arrays(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Center, scale and weights, made once: an estimate asks for them each time."""
+        return np.array(self.center), np.array(self.scale), np.array(self.weights)
 
 
 def describe(
@@ -135,5 +142,5 @@ def terms(
         center: their means, [n].
         scale: their standard deviations, [n], above 0.
     """
-    z = np.clip((found - center) / scale, -5, 5)
+    z = np.minimum(np.maximum((found - center) / scale, -5), 5)
     return np.concatenate([z, z * z], axis=-1)

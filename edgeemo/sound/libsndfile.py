@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from contextlib import nullcontext
+from functools import cache
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -37,8 +38,12 @@ class _Endless(io.RawIOBase):
         file.seek(0)
         # A small file is read in one go: libsndfile asks for some bytes at a time.
         self._data = file.read(self.size if self.size <= _SMALL else 4)
-        self._end = self.size if self._data.startswith(b"OggS") else _ENDLESS
+        self._end = self.size if self.begins(b"OggS") else _ENDLESS
         self.at = 0
+
+    def begins(self, *starts: bytes) -> bool:
+        """Whether it begins with one of these four bytes."""
+        return self._data.startswith(starts)
 
     def readable(self) -> bool:
         return True
@@ -95,8 +100,9 @@ class SndfileDecoder:
         self.notices: list[str] = []
         self.broken = self.cut = False
         try:
-            with quiet():  # libmpg123 writes what it thinks of a file to stderr
-                self._sound = _open(self._sf, self._file)
+            # libmpg123 writes to stderr what it thinks of a file that may be MP3.
+            with nullcontext() if self._file.begins(b"fLaC", b"OggS") else quiet():
+                self._sound = _forward(self._sf)(self._file)
         except (self._sf.SoundFileError, RuntimeError, TypeError, OSError) as error:
             raise BadInput(f"{name}: cannot be read as sound ({_why(error)})") from None
         self.rate, self.channels = int(self._sound.samplerate), int(self._sound.channels)
@@ -152,14 +158,15 @@ class SndfileDecoder:
         self._sound.close()
 
 
-def _open(sf: Any, file: _Endless) -> Any:
+@cache
+def _forward(sf: Any) -> Any:
     class Forward(sf.SoundFile):  # type: ignore[misc]
         """Never seeks: soundfile would after each block, and that resets the decoder of MP3."""
 
         def seekable(self) -> bool:
             return False
 
-    return Forward(file)
+    return Forward
 
 
 def _why(error: BaseException) -> str:

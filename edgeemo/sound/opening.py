@@ -40,15 +40,17 @@ def open_binary(
     if str(source) == STDIN:
         return _copy(sys.stdin.buffer, stack)
     try:
-        mode = os.stat(source).st_mode  # noqa: PTH116  # takes names that do not decode
-        if stat.S_ISDIR(mode):
-            raise BadInput(f"{name}: a folder, no such file; give the path of a {what} file")
         # Whoever reads takes large pieces: a buffer would be one more copy.
         file: Any = stack.enter_context(open(source, "rb", buffering=0))  # noqa: PTH123, SIM115
-        return cast(BinaryIO, file) if stat.S_ISREG(mode) else _copy(file, stack)
+        regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+        return cast(BinaryIO, file) if regular else _copy(file, stack)
     except FileNotFoundError:
         raise BadInput(f"{name}: no such file; give the path of a {what} file") from None
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        if os.path.isdir(source):  # noqa: PTH112  # takes names that do not decode
+            raise BadInput(
+                f"{name}: a folder, no such file; give the path of a {what} file"
+            ) from None
         reason = getattr(error, "strerror", None) or str(error)
         raise BadInput(f"{name}: cannot be read ({reason})") from None
 

@@ -65,7 +65,7 @@ class SpeechSegments:
         speech = (np.flatnonzero(answers) + self._blocks) * block
         # Runs of blocks without a long pause: few, where blocks are many.
         breaks = np.flatnonzero(np.diff(speech) > self._pause + block) + 1
-        for run in np.split(speech, breaks) if len(speech) else ():
+        for run in np.split(speech, breaks) if len(breaks) else [speech] if len(speech) else ():
             if self._first >= 0 and run[0] - self._last > self._pause:
                 ended += self._stretch()
             ended += self._extend(run + block)
