@@ -47,6 +47,7 @@ class Decoder(Protocol):
     channels: int
     promised: int | None
     notices: list[str]
+    cut: bool
 
     def blocks(self) -> Iterator[NDArray[np.float32]]:
         """Float32 [n, channels], n > 0."""
@@ -167,7 +168,7 @@ class SoundReader:
             decoder = FfmpegDecoder(with_descriptor(file, stack), self.name)
         else:
             needs = "its sound needs ffmpeg, install it from your system's packages, or "
-            reason = needs if kind.reader else "no sound; "
+            reason = needs if kind.reader else "" if kind.media else "no sound; "
             raise BadInput(f"{self.name}: is {kind.name}: {reason}{kind.remedy}")
         stack.callback(decoder.close)
         low, high = _RATES
@@ -224,7 +225,7 @@ class SoundReader:
                 f"{missing / decoder.rate:.2f} s of {(missing + frames) / decoder.rate:.2f} s are "
                 "missing: the file was cut or damaged; copy it again"
             )
-        elif not broken and isinstance(decoder, SndfileDecoder) and decoder.cut:
+        elif not broken and decoder.cut:
             self.notices.append("the file ends in the middle: it was cut; copy it again")
 
     def _behind(

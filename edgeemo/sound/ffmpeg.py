@@ -14,9 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeemo.errors import BadInput
+from edgeemo.sound.endings import is_cut
 
 CONTAINERS = (
-    "aac,aiff,amr,asf,au,avi,caf,flac,flv,matroska,mov,mp3,mpeg,mpegts,mpegvideo,ogg,w64,wav"
+    "aac,ac3,aiff,amr,asf,au,avi,caf,dts,eac3,flac,flv,matroska,mov,mp3,mpeg,mpegts,mpegvideo,ogg,"
+    "tta,w64,wav,wv"
 )
 """Demuxers that open nothing but the file they are given: no playlists, no image sequences."""
 
@@ -41,6 +43,7 @@ class FfmpegDecoder:
         channels: of the track.
         promised: frames that the container promises; None if it does not say.
         notices: what was wrong on the way.
+        cut: whether a file that promises no length ends in the middle; known at its end.
     """
 
     def __init__(self, file: BinaryIO, name: str) -> None:
@@ -56,8 +59,9 @@ class FfmpegDecoder:
         """
         program = ffmpeg()
         assert program is not None
-        self._name = name
+        self._name, self._file = name, file
         self.notices: list[str] = []
+        self.cut = False
         descriptor = os.dup(file.fileno())
         os.lseek(descriptor, 0, os.SEEK_SET)
         command = [program, "-nostdin", "-hide_banner", "-nostats", "-loglevel", "level+info"]
@@ -100,6 +104,7 @@ class FfmpegDecoder:
         faults = [line for line in self._lines() if re.search(r"\[(error|fatal)\]", line)]
         if faults:
             self.notices.append(f"damaged in places ({_plain(faults[0])}); the rest was read")
+        self.cut = is_cut(self._file)
 
     def close(self) -> None:
         """End the program if it still runs."""

@@ -10,13 +10,15 @@ HEAD = 512
 
 SOUND_SUFFIXES = (
     *(".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".aifc", ".au", ".snd"),
-    *(".caf", ".w64", ".rf64", ".m4a", ".m4b", ".aac", ".wma", ".amr", ".mka", ".mp2"),
+    *(".caf", ".w64", ".rf64", ".m4a", ".m4b", ".aac", ".wma", ".amr", ".mka", ".mp2", ".spx"),
+    *(".ac3", ".eac3", ".dts", ".wv", ".tta"),
 )
 """Endings of sound files, in small letters."""
 
 UNREAD_SUFFIXES = (
-    *(".heic", ".heif", ".avif", ".tif", ".tiff", ".gif", ".jp2", ".svg", ".psd", ".ico", ".dng"),
-    *(".ape", ".wv", ".mpc", ".tta", ".dsf", ".dff", ".ra", ".mid", ".midi", ".m3u", ".m3u8"),
+    *(".heic", ".heif", ".avif", ".tif", ".tiff", ".gif", ".jp2", ".j2k", ".jxl", ".svg", ".psd"),
+    *(".ico", ".dng", ".exr", ".dds"),
+    *(".ape", ".mpc", ".dsf", ".dff", ".ra", ".mid", ".midi", ".m3u", ".m3u8"),
     *(".rm", ".rmvb", ".vob", ".mxf", ".swf", ".asx", ".pls", ".mts", ".m2ts"),
 )
 """Endings of pictures, sound and video that nothing here reads, in small letters."""
@@ -39,6 +41,16 @@ class Kind:
     name: str
     reader: Literal["libsndfile", "ffmpeg", ""]
     remedy: str = _AS_SOUND
+
+    @property
+    def is_picture(self) -> bool:
+        """Whether it is a picture that nothing here reads."""
+        return self.remedy == _AS_PICTURE
+
+    @property
+    def media(self) -> bool:
+        """Whether it would be read in another format."""
+        return self.remedy in (_AS_SOUND, _AS_PICTURE)
 
 
 UNKNOWN = Kind("of no known kind", "libsndfile", "expected WAV, FLAC, OGG or MP3")
@@ -74,7 +86,15 @@ _STARTS: tuple[tuple[bytes, Kind], ...] = (
     (b"\x1f\x8b", Kind("a gzip archive", "", "unpack it first")),
     (b"MThd", Kind("a MIDI file, which holds notes and no sound", "", "render it to WAV first")),
     (b"MAC ", Kind("a Monkey's Audio file", "")),
-    (b"wvpk", Kind("a WavPack file", "")),
+    (b"wvpk", Kind("a WavPack file", "ffmpeg")),
+    (b"TTA1", Kind("a True Audio file", "ffmpeg")),
+    (b"\x0b\x77", Kind("an AC-3 file", "ffmpeg")),
+    (b"\x7f\xfe\x80\x01", Kind("a DTS file", "ffmpeg")),
+    (b"\xff\x0a", Kind("a JPEG XL picture", "", _AS_PICTURE)),
+    (b"\0\0\0\x0cJXL ", Kind("a JPEG XL picture", "", _AS_PICTURE)),
+    (b"\0\0\1\0", Kind("a Windows icon, a picture", "", _AS_PICTURE)),
+    (b"DDS ", Kind("a DirectDraw picture", "", _AS_PICTURE)),
+    (b"\x76\x2f\x31\x01", Kind("an OpenEXR picture", "", _AS_PICTURE)),
     (b".RMF", Kind("a RealMedia file", "")),
     (b"#EXTM3U", Kind("a playlist", "", "give the files that it names")),
     (b"ffconcat", Kind("a playlist", "", "give the files that it names")),
@@ -83,8 +103,12 @@ _STARTS: tuple[tuple[bytes, Kind], ...] = (
 _BRANDS: dict[bytes, Kind] = {
     b"heic": Kind("a HEIC picture", "", _AS_PICTURE),
     b"heix": Kind("a HEIC picture", "", _AS_PICTURE),
+    b"hevc": Kind("a series of HEIC pictures", "", _AS_PICTURE),
     b"mif1": Kind("a HEIF picture", "", _AS_PICTURE),
+    b"msf1": Kind("a series of HEIF pictures", "", _AS_PICTURE),
     b"avif": Kind("an AVIF picture", "", _AS_PICTURE),
+    b"avis": Kind("a series of AVIF pictures", "", _AS_PICTURE),
+    b"crx ": Kind("a Canon raw picture", "", _AS_PICTURE),
 }
 _MPEG4 = Kind("an MPEG-4 file", "ffmpeg")
 _RIFFS: dict[bytes, Kind] = {

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from edgeemo.errors import BadInput, one_line, require
 from edgeemo.quiet import quiet
+from edgeemo.sound.endings import is_cut
 
 _BLOCK = 1 << 18  # values (frames times channels) read at once
 _ENDLESS = 1 << 40  # bytes that libsndfile is told a file has
 _MOST_FRAMES = 1 << 36  # 50 days at 16 kHz; what promises more knows nothing
 _STREAMED = 0x7FF00000  # bytes; writers into a pipe put at least this into a WAV's head
 _WIDTHS = {"PCM_U8": 1, "PCM_S8": 1, "ULAW": 1, "ALAW": 1, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4}
-_TAIL = 1 << 16
 _SMALL = 1 << 21  # bytes
 
 
@@ -108,7 +108,8 @@ class SndfileDecoder:
         self.rate, self.channels = int(self._sound.samplerate), int(self._sound.channels)
         self._mp3 = self._sound.format in ("MP3", "MPEG")
         self._coded = self._sound.format not in ("WAV", "AIFF", "AU", "W64")
-        self._endings = self._mp3 or self._sound.format in ("OGG", "W64")
+        # FLAC within Ogg has the format FLAC.
+        self._endings = self._mp3 or self._sound.format == "W64" or self._file.begins(b"OggS")
         self.promised = self._promise()
         most = max(1, _BLOCK // self.channels)
         # A short file needs no long block; one frame more than promised shows that it has ended.
@@ -135,7 +136,7 @@ class SndfileDecoder:
         short = self.promised is not None and count < self.promised
         if self._mp3 and self._file.at < self._file.size - 4096:  # a tag may remain
             self.broken = True
-        self.cut = not short and self._endings and _cut(self._source, self._file.size)
+        self.cut = not short and self._endings and is_cut(self._source)
 
     def _read(self) -> tuple[NDArray[np.float32], bool]:
         """The next block, and whether another may follow."""
@@ -172,61 +173,3 @@ def _forward(sf: Any) -> Any:
 def _why(error: BaseException) -> str:
     text = one_line(error)
     return (text.partition(">: ")[2] or text.partition(": ")[2] or text).rstrip(".") or "no reason"
-
-
-def _cut(file: BinaryIO, size: int) -> bool:
-    """Whether a file that promises no length ends in the middle: an Ogg or an MP3."""
-    file.seek(max(0, size - 2 * _TAIL))
-    tail = file.read()
-    file.seek(0)
-    head = file.read(24)
-    if head[:4] == b"riff":  # Wave64: its size is all that tells
-        return int.from_bytes(head[16:24], "little") > size
-    if head[:4] == b"OggS":
-        return not _ogg_ends(tail)
-    if head[:3] == b"ID3" or (head[:1] == b"\xff" and head[1:2] >= b"\xe0"):
-        return _mp3_is_cut(tail)
-    return False
-
-
-def _ogg_ends(tail: bytes) -> bool:
-    """Whether the last page is whole and says that it is the last."""
-    at = tail.rfind(b"OggS")
-    if at < 0 or len(tail) < at + 27:
-        return False
-    count = tail[at + 26]
-    table = tail[at + 27 : at + 27 + count]
-    whole = len(table) == count and len(tail) >= at + 27 + count + sum(table)
-    return whole and bool(tail[at + 5] & 4)
-
-
-_KBPS = {
-    3: (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),  # MPEG-1, layer III
-    2: (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),  # MPEG-2 and 2.5
-}
-_HZ = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}
-
-
-def _frame_bytes(head: bytes) -> int:
-    """Bytes of the layer III frame that begins so; 0 if none does."""
-    if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE6 != 0xE2:
-        return 0
-    version, rate, kbps = head[1] >> 3 & 3, head[2] >> 2 & 3, head[2] >> 4
-    if version == 1 or rate == 3 or not 0 < kbps < 15:
-        return 0
-    samples = 144 if version == 3 else 72
-    bits = _KBPS[3 if version == 3 else 2][kbps] * 1000
-    return samples * bits // _HZ[version][rate] + (head[2] >> 1 & 1)
-
-
-def _mp3_is_cut(tail: bytes) -> bool:
-    """Whether the chain of frames in the tail ends within a frame (a tag may follow the last)."""
-    for start in range(min(len(tail), 8192)):
-        at, frames = start, 0
-        while size := _frame_bytes(tail[at : at + 4]):
-            at, frames = at + size, frames + 1
-            if at > len(tail):
-                break
-        if frames >= 4:
-            return at > len(tail)
-    return False

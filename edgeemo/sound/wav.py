@@ -22,7 +22,10 @@ class WavDecoder:
         channels: of the file.
         promised: frames that its head promises; None if it does not say.
         notices: none; what is missing is told by who counts the frames.
+        cut: never known without that count.
     """
+
+    cut = False
 
     def __init__(
         self, file: BinaryIO, kind: str, rate: int, channels: int, start: int, size: int | None

@@ -95,7 +95,7 @@ def _size(data: bytes, name: str) -> tuple[int, int]:
         if not is_picture(data):
             kind = kind_of(data[:HEAD])
             what = "not a picture" if kind is UNKNOWN else f"is {kind.name}"
-            remedy = f"; {kind.remedy}" if kind.name.endswith("picture") else ""
+            remedy = f"; {kind.remedy}" if kind.is_picture else ""
             raise BadInput(f"{name}: {what}; expected JPEG, PNG, WebP or BMP{remedy}")
         if data.startswith(b"\xff\xd8"):
             width, height, rest = _jpeg(data)

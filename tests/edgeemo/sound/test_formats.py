@@ -26,6 +26,7 @@ CASES = [(name, ending, by) for name, endings, by in ROWS for ending in endings.
 HOW = {
     **{".rf64": "-rf64 always -f wav", ".oga": "-f ogg -c:a libvorbis", ".snd": "-f au"},
     **{".aif": "-f aiff", ".aifc": "-f aiff", ".m4b": "-f ipod", ".3gp": "-c:a aac -f 3gp"},
+    **{".spx": "-c:a libspeex", ".dts": "-strict -2 -ar 48000"},
 }
 CANNOT = {".amr"}  # this ffmpeg has no encoder of it
 

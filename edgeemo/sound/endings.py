@@ -1,0 +1,83 @@
+"""Does a file end where its writer ended it? For kinds whose head does not tell the length."""
+
+from __future__ import annotations
+
+import io
+from typing import BinaryIO
+
+_HEAD = 4096  # bytes
+_TAIL = 1 << 17  # bytes; an Ogg page has at most half of it
+# Windows Media: how a file begins, and its object that tells the file's size 40 bytes on.
+_ASF = (b"\x30\x26\xb2\x75", bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365"))
+
+
+def is_cut(file: BinaryIO) -> bool:
+    """Whether a file ends in the middle, of the kinds that promise no length or whose end tells it.
+
+    Those are Ogg, MPEG sound (layers II and III), MPEG transport streams, Windows Media and Wave64;
+    of all others the answer is False.
+
+    Args:
+        file: open for reading, can seek; it is left somewhere.
+    """
+    size = file.seek(0, io.SEEK_END)
+    file.seek(max(0, size - _TAIL))
+    tail = file.read()
+    file.seek(0)
+    head = file.read(_HEAD)
+    if head[:4] == b"riff":  # Wave64: its size is all that tells
+        return int.from_bytes(head[16:24], "little") > size
+    if head[:4] == b"OggS":
+        return not _ogg_ends(tail)
+    if head[:3] == b"ID3" or (head[:1] == b"\xff" and head[1:2] >= b"\xe0"):
+        return _mpeg_is_cut(tail)
+    if head[:4] == _ASF[0]:
+        at = head.find(_ASF[1])
+        return at >= 0 and int.from_bytes(head[at + 40 : at + 48], "little") > size
+    transport = len(head) > 188 and head[0] == head[188] == 0x47
+    return transport and size % 188 != 0
+
+
+def _ogg_ends(tail: bytes) -> bool:
+    """Whether the last page is whole and says that it is the last."""
+    at = tail.rfind(b"OggS")
+    if at < 0 or len(tail) < at + 27:
+        return False
+    count = tail[at + 26]
+    table = tail[at + 27 : at + 27 + count]
+    whole = len(table) == count and len(tail) >= at + 27 + count + sum(table)
+    return whole and bool(tail[at + 5] & 4)
+
+
+_KBPS = {
+    "MPEG-1, layer II": (0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
+    "MPEG-1, layer III": (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+    "MPEG-2": (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+}
+_HZ = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}
+
+
+def _frame_bytes(head: bytes) -> int:
+    """Bytes of the frame of layer II or III that begins so; 0 if none does."""
+    if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
+        return 0
+    version, layer, rate, kbps = head[1] >> 3 & 3, head[1] >> 1 & 3, head[2] >> 2 & 3, head[2] >> 4
+    if version == 1 or layer not in (1, 2) or rate == 3 or not 0 < kbps < 15:
+        return 0
+    third = layer == 1
+    name = f"MPEG-1, layer {'III' if third else 'II'}" if version == 3 else "MPEG-2"
+    samples = 72 if third and version != 3 else 144  # an eighth of those in a frame
+    return samples * _KBPS[name][kbps] * 1000 // _HZ[version][rate] + (head[2] >> 1 & 1)
+
+
+def _mpeg_is_cut(tail: bytes) -> bool:
+    """Whether the chain of frames in the tail ends within a frame (a tag may follow the last)."""
+    for start in range(min(len(tail), 8192)):
+        at, frames = start, 0
+        while size := _frame_bytes(tail[at : at + 4]):
+            at, frames = at + size, frames + 1
+            if at > len(tail):
+                break
+        if frames >= 4:
+            return at > len(tail)
+    return False
