@@ -33,6 +33,7 @@ from edgeemo.errors import BadArtifact, BadData, BadInput
 from edgeemo.features import FeatureSpec
 from edgeemo.io import schema
 from edgeemo.io.files import is_plain, lock, write_text
+from edgeemo.io.loading import load_json, parse_json, read_bytes
 from edgeemo.vision.images import ImageSpec
 
 from .evaluation.parity_set import ParitySet, read_parity_set, write_parity_set
@@ -240,11 +241,12 @@ class Run:
         Raises:
             BadArtifact: the file is missing or damaged.
         """
-        try:
-            text = (self.folder / "metrics.jsonl").read_text(encoding="utf-8")
-            return [json.loads(line) for line in text.splitlines()]
-        except (OSError, ValueError) as error:
-            raise BadArtifact(f"{self.folder}/metrics.jsonl cannot be read: {error}") from None
+        path = self.folder / "metrics.jsonl"
+        lines = read_bytes(path, BadArtifact).splitlines()
+        return [
+            _table(parse_json(line, BadArtifact, f"{path}, line {number}", nan=True), path)
+            for number, line in enumerate(lines, 1)
+        ]
 
     def parity_set(self) -> ParitySet:
         """The parity set.
@@ -360,10 +362,10 @@ def _json(value: Any) -> str:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise BadArtifact(f"{path} cannot be read: {str(error)[:120]}") from None
+    return _table(load_json(path, BadArtifact), path)
+
+
+def _table(value: Any, path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise BadArtifact(f"{path}: expected a table of JSON")
     return value

@@ -11,15 +11,13 @@ from edgeemo.vision.pictures import SUFFIXES
 from .clips import Blob, Clip, Span
 from .corpus_info import licence_of
 from .emotions import share_votes
+from .found import files_below
 from .tables import Row
 
 
 def pictures(folder: Path) -> Iterator[Path]:
     """Picture files in a folder and its subfolders, by name; hidden ones are left out."""
-    for file in sorted(folder.rglob("*")):
-        hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
-        if file.suffix.lower() in SUFFIXES and not hidden and file.is_file():
-            yield file
+    return files_below(folder, SUFFIXES)
 
 
 def face_clip(

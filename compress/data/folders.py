@@ -14,6 +14,7 @@ from .clips import LOG, Clip, DataSet, Span
 from .corpora import read_named_corpus
 from .corpus_info import licence_of
 from .faces import plain_faces, read_faces, read_tables
+from .found import files_below, links_left_out
 from .iemocap import find_summaries, read_iemocap
 from .labels import UNIT, Scale, read_labels
 from .msp_podcast import find_consensus, read_msp_podcast
@@ -50,6 +51,13 @@ def open_dataset(path: str | Path, scale: Scale = UNIT) -> DataSet:
         if not find_shards(folder):
             raise BadData(f"{folder}: is a file; expected a folder, or a tar file of samples")
         return DataSet(folder.stem, tuple(read_shards([folder], folder.stem, scale)))
+    if links := links_left_out(folder):
+        LOG.warning(
+            "%s: %d links were not followed: to folders, out of this folder, or to nothing; "
+            "copy what they mean",
+            folder,
+            links,
+        )
     clips = _read_corpus(folder, name, scale)
     if clips is None:
         clips = _read_union(folder, scale)
@@ -115,8 +123,5 @@ def _read_plain(folder: Path, corpus: str) -> Iterator[Clip]:
 
 
 def _sounds(folder: Path) -> Iterator[Path]:
-    """Sound files in a folder and its subfolders, by name; hidden ones are left out."""
-    for file in sorted(folder.rglob("*")):
-        hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
-        if file.suffix.lower() in SUFFIXES and not hidden and file.is_file():
-            yield file
+    """Sound files in a folder and its subfolders, by name."""
+    return files_below(folder, SUFFIXES)

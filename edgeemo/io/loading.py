@@ -46,20 +46,24 @@ def read_bytes(path: Path, error: type[EdgeemoError], most: int = MOST_BYTES) ->
         raise error(f"{path}: cannot be read: {one_line(fault)}") from None
 
 
-def parse_json(data: bytes | str, error: type[EdgeemoError], where: object) -> Any:
+def parse_json(
+    data: bytes | str, error: type[EdgeemoError], where: object, *, nan: bool = False
+) -> Any:
     """The value of a JSON text.
 
     Args:
         data: UTF-8, already bounded.
         error: the class of error to raise.
         where: the file's name, for messages.
+        nan: whether NaN and infinity are taken: figures of a training that went astray.
 
     Raises:
         EdgeemoError: (of class `error`) not JSON, a key twice in one table, NaN or infinity, an
             integer beyond 64 bits, or nested deeper than MOST_DEPTH.
     """
+    constant = float if nan else _no_constant
     return _parse(
-        lambda: json.loads(data, object_pairs_hook=_no_twins, parse_constant=_no_constant),
+        lambda: json.loads(data, object_pairs_hook=_no_twins, parse_constant=constant),
         error,
         f"{where} is not JSON",
     )

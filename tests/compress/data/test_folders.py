@@ -104,3 +104,22 @@ def test_research_corpora_open_as_their_page_says(corpora: Path) -> None:
         0.405, abs=5e-4
     )
     assert all(c.dimensions is None for c in data if c.corpus != "emotale")
+
+
+def test_links_lead_nowhere_else(tmp_path: Path, place, caplog: pytest.LogCaptureFixture) -> None:
+    place("in/ann/1.wav", "out/secret.wav")
+    ann = tmp_path / "in" / "ann"
+    (ann / "again.wav").symlink_to("1.wav")
+    (ann / "secret.wav").symlink_to(tmp_path / "out" / "secret.wav")
+    (ann / "gone.wav").symlink_to(tmp_path / "nothing.wav")
+    (tmp_path / "in" / "more").symlink_to(tmp_path / "out")
+    data = open_dataset(tmp_path / "in")
+    assert [clip.id for clip in data] == ["ann/1.wav", "ann/again.wav"]
+    (said,) = caplog.messages
+    assert "3 links were not followed" in said
+
+
+def test_a_folder_that_is_a_link_itself_is_read(tmp_path: Path, place) -> None:
+    place("real/ann/1.wav")
+    (tmp_path / "link").symlink_to("real")
+    assert [clip.id for clip in open_dataset(tmp_path / "link")] == ["ann/1.wav"]
