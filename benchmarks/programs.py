@@ -7,8 +7,11 @@ Each row is measured in a process of its own with one thread. Streams a core: pr
 minute of shipped speech in blocks of 20 ms. KB a stream: growth of resident memory by so many
 streams, twice, that have 4 s of sound behind them. The service is one process that takes WebSocket
 connections on loopback, each with blocks of 20 ms at real speed, from clients in another process;
-the delay is the clock from when a block was sent until its estimate is back: on a machine that does
-nothing else, or it is the delay of the others.
+the delay is the clock from when a block was sent until its estimate is back. On a machine that does
+other work, too, that is the delay of the others, unless the service and its clients go first; on
+one core together, as root:
+
+    chrt -f 1 taskset -c 0 python benchmarks/programs.py --service
 """
 
 from __future__ import annotations
@@ -124,8 +127,11 @@ async def _service(streams: int, seconds: float) -> dict[str, Any]:
     used = time.process_time() - cpu
     done.set()
     await server
+    first = os.sched_getscheduler(0) == os.SCHED_FIFO
     return {
         **json.loads(out),
+        "cores of service and clients together": len(os.sched_getaffinity(0)),
+        "goes before other work": first,
         "processor seconds a second of all streams' sound": round(used / seconds, 3),
         "load of the machine meanwhile": round(os.getloadavg()[0], 1),
     }
