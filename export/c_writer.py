@@ -34,13 +34,17 @@ from edgeemo.errors import BadArtifact, BadInput, ParityFailed
 from edgeemo.features import CHOICES, FeatureSpec, log_mel
 from edgeemo.types import SAMPLE_RATE
 
-from . import c_text
+from . import c_packages, c_text
 
 PACKAGE = Path(edgeemo.__file__).parent
 # In a wheel it lies inside the package, in a checkout beside it.
 LIBRARY = next(p for p in (PACKAGE / "cmake_ext", PACKAGE.parent / "cmake_ext") if p.is_dir())
 
-COPIED = ("Makefile", "CMakeLists.txt", "main.c", "edgeemo_self_test.h", "edgeemo_self_test.c")
+COPIED = {
+    "": ("Makefile", "CMakeLists.txt", "main.c"),
+    "src": ("edgeemo_self_test.h", "edgeemo_self_test.c", f"{c_packages.NAME}.h"),
+    "examples/FirstEstimate": ("FirstEstimate.ino",),
+}
 HEADERS = ("edgeemo.h", "edgeemo_model.h", "edgeemo_speech.h")
 # Not the making of tables, nor the gate: nothing in a folder calls them.
 LEFT_OUT = ("gate", "init", "tables")
@@ -132,7 +136,9 @@ def find_compiler() -> list[str]:
 @contextmanager
 def _replacing(path: Path) -> Iterator[Path]:
     """Give a temporary folder beside `path`; on a clean exit it becomes `path`."""
-    if path.exists() and not (path / "edgeemo_student.c").is_file():
+    # What older versions wrote had it at the top.
+    ours = [path / "src" / "edgeemo_student.c", path / "edgeemo_student.c"]
+    if path.exists() and not any(file.is_file() for file in ours):
         raise BadInput(f"{path} is there and is no C folder of edgeemo; name another, or remove it")
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as name:
@@ -192,7 +198,8 @@ def _definitions(
     """Sizes and tables, from the library itself: a small program prints them."""
     program = work / "print_tables"
     sources = sorted((LIBRARY / "src").glob("*.c"))
-    _compile(compiler, [c_text.TEMPLATES / "print_tables.c", *sources], program, LIBRARY)
+    files = [c_text.TEMPLATES / "print_tables.c", *sources]
+    _compile(compiler, files, program, LIBRARY / "include", LIBRARY / "src")
     (work / "spec").write_bytes(spec_bytes(spec))
     (work / "blob").write_bytes(blob)
     printed = _run([str(program), "spec", "blob"], work).stdout
@@ -228,30 +235,35 @@ def spec_bytes(spec: FeatureSpec) -> bytes:
 
 
 def _copy(folder: Path) -> None:
-    for name in COPIED:
-        shutil.copyfile(c_text.TEMPLATES / name, folder / name)
-    places = {
-        "library/include": LIBRARY / "include",
-        "library/src": LIBRARY / "src",
-        "ports": LIBRARY / "ports",
-    }
     left_out = {f"edgeemo_{part}.c" for part in LEFT_OUT}
     sources = [p.name for p in (LIBRARY / "src").glob("*.[ch]") if p.name not in left_out]
-    for place, names in zip(places, (HEADERS, sources, PORTS), strict=True):
-        (folder / place).mkdir(parents=True)
-        for name in names:
-            shutil.copyfile(places[place] / name, folder / place / name)
+    for place, names in COPIED.items():
+        _copy_files(c_text.TEMPLATES, folder / place, names)
+    _copy_files(LIBRARY / "include", folder / "src", HEADERS)
+    _copy_files(LIBRARY / "src", folder / "src", sources)
+    _copy_files(LIBRARY / "ports", folder / "ports", PORTS)
+
+
+def _copy_files(source: Path, to: Path, names: Sequence[str]) -> None:
+    to.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        shutil.copyfile(source / name, to / name)
 
 
 def _write(folder: Path, student: c_text.Student) -> None:
     _text(folder / "card.json", to_json(student.card) + "\n")
-    _text(folder / "edgeemo_student.h", c_text.student_header(student))
-    _text(folder / "edgeemo_student.c", c_text.student_source(student))
-    _text(folder / "edgeemo_golden.h", c_text.golden_header(student))
-    _text(folder / "edgeemo_golden.c", c_text.golden_source(student))
+    source = folder / "src"
+    _text(source / "edgeemo_student.h", c_text.student_header(student))
+    _text(source / "edgeemo_student.c", c_text.student_source(student))
+    _text(source / "edgeemo_golden.h", c_text.golden_header(student))
+    _text(source / "edgeemo_golden.c", c_text.golden_source(student))
+    names = sorted(path.name for path in source.iterdir())
+    for name, text in c_packages.manifests(student.card, names).items():
+        _text(folder / name, text)
 
 
 def _text(path: Path, text: str) -> None:
+    path.parent.mkdir(exist_ok=True)
     path.write_text(text, encoding="utf-8", newline="\n")
 
 
@@ -259,9 +271,9 @@ def _text(path: Path, text: str) -> None:
 
 
 def _compile(
-    compiler: Sequence[str], sources: Sequence[Path], program: Path, library: Path, *more: Path
+    compiler: Sequence[str], sources: Sequence[Path], program: Path, *places: Path
 ) -> None:
-    include = [f"-I{library / 'include'}", f"-I{library / 'src'}", *(f"-I{m}" for m in more)]
+    include = [f"-I{place}" for place in places]
     command = [*compiler, *STRICT, *include, *map(str, sources), "-o", str(program)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
@@ -278,9 +290,9 @@ def _run(command: Sequence[str], folder: Path) -> subprocess.CompletedProcess[st
 
 
 def _self_test(folder: Path, compiler: Sequence[str], program: Path, final: Path) -> None:
-    sources = [*sorted(folder.glob("*.c")), *sorted((folder / "library" / "src").glob("*.c"))]
+    sources = [*sorted(folder.glob("*.c")), *sorted((folder / "src").glob("*.c"))]
     sources += [folder / "ports" / name for name in ("terminal.c", "terminal_stdio.c")]
-    _compile(compiler, sources, program, folder / "library", folder, folder / "ports")
+    _compile(compiler, sources, program, folder / "src", folder / "ports")
     done = subprocess.run([str(program)], capture_output=True, text=True)
     if done.returncode or "self-test: ok" not in done.stdout:
         raise ParityFailed(f"{final.name} is not written: {done.stdout.strip() or done.returncode}")

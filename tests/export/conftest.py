@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 import torch
 
 from edgeemo.artifacts.card import Calibration, Metric, ReceptiveField, Source
+from edgeemo.artifacts.models import DEFAULT, ZOO
 from edgeemo.compress.data import shipped_speech
 from edgeemo.compress.evaluation.parity_set import ParitySet
 from edgeemo.compress.recipes import SCHEMA as RECIPE_SCHEMA
@@ -19,6 +21,7 @@ from edgeemo.compress.run import SCHEMA, Run, RunSummary
 from edgeemo.compress.students import Student, make_student, save_student
 from edgeemo.compress.students.cost import macs_per_second, parameters
 from edgeemo.export import ExportResult, export
+from edgeemo.export.c_writer import Folder, write_folder
 from edgeemo.export.parity import Tolerances
 from edgeemo.features import FeatureSpec, log_mel
 
@@ -197,3 +200,12 @@ def streams(
     found = export(run.folder, formats, int8=True, limits=ROUGH)
     steps = export(run.folder, formats, int8=True, step=True, limits=ROUGH)
     return {r.format: r for r in found} | {f"{r.format}-step": r for r in steps}
+
+
+@pytest.fixture(scope="session")
+def c_folder(tmp_path_factory: pytest.TempPathFactory) -> Folder:
+    """The C folder of the shipped student; who changes it copies it."""
+    if shutil.which("gcc") is None:
+        pytest.skip("gcc is not installed")
+    artifact = Path(os.environ.get("EDGEEMO_STUDENT", ZOO / f"{DEFAULT}.tflite"))
+    return write_folder(artifact, tmp_path_factory.mktemp("c") / "student")

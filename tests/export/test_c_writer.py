@@ -26,11 +26,9 @@ ARTIFACT = Path(os.environ.get("EDGEEMO_STUDENT", ZOO / f"{DEFAULT}.tflite"))
 DIFFERENT = "self-test: failed: other features, or another estimate"
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Folder:
-    if shutil.which("gcc") is None:
-        pytest.skip("gcc is not installed")
-    return write_folder(ARTIFACT, tmp_path_factory.mktemp("c") / "student")
+@pytest.fixture
+def folder(c_folder: Folder) -> Folder:
+    return c_folder
 
 
 @pytest.fixture
@@ -56,7 +54,7 @@ def test_the_self_test_runs_anywhere(folder: Folder, tmp_path: Path) -> None:
 def test_the_self_test_notices_damaged_weights(folder: Folder, tmp_path: Path) -> None:
     """One row of a layer: a single weight may belong to a channel that this clip does not use."""
     copy = shutil.copytree(folder.path, tmp_path / "damaged")
-    path = copy / "edgeemo_student.c"
+    path = copy / "src" / "edgeemo_student.c"
     text = path.read_text()
     network = re.search(r"network\[\d+\] = \{(.*?)\}", text, re.S)
     assert network
@@ -74,10 +72,9 @@ def test_the_self_test_notices_other_features(folder: Folder, tmp_path: Path) ->
     for tool in ("clang", "aarch64-linux-gnu-gcc", "qemu-aarch64"):
         if shutil.which(tool) is None:
             pytest.skip(f"{tool} is not installed; .ci/run installs it when run by root")
-    sources = [*folder.path.glob("*.c"), *(folder.path / "library" / "src").glob("*.c")]
+    sources = [*folder.path.glob("*.c"), *(folder.path / "src").glob("*.c")]
     sources += [folder.path / "ports" / name for name in ("terminal.c", "terminal_stdio.c")]
-    places = ("library/include", "library/src", "ports", ".")
-    includes = [f"-I{folder.path / place}" for place in places]
+    includes = [f"-I{folder.path / place}" for place in ("src", "ports")]
     program = tmp_path / "program"
     command = ["clang", "--target=aarch64-linux-gnu", "-static", "-O2", "-ffp-contract=fast"]
     subprocess.run([*command, *includes, *sources, "-o", program], check=True)
@@ -87,31 +84,13 @@ def test_the_self_test_notices_other_features(folder: Folder, tmp_path: Path) ->
 
 def test_the_clip_can_be_left_out(folder: Folder, tmp_path: Path) -> None:
     """Then neither the clip nor the function is in the object files."""
-    includes = [f"-I{folder.path / place}" for place in ("library/include", ".")]
+    includes = [f"-I{folder.path / 'src'}"]
     for name in ("golden", "self_test"):
-        source, made = folder.path / f"edgeemo_{name}.c", tmp_path / f"{name}.o"
+        source, made = folder.path / "src" / f"edgeemo_{name}.c", tmp_path / f"{name}.o"
         command = ["gcc", "-std=c99", "-Wpedantic", "-Werror", *includes, "-c", source, "-o", made]
         subprocess.run([*command, "-DEDGEEMO_NO_SELF_TEST"], check=True)
         listing = subprocess.run(["nm", made], check=True, capture_output=True, text=True)
         assert listing.stdout == ""
-
-
-def test_a_program_in_cpp_asks_for_the_functions_of_c(folder: Folder, tmp_path: Path) -> None:
-    """A sketch is C++: without extern "C" it does not link."""
-    if shutil.which("g++") is None:
-        pytest.skip("g++ is not installed")
-    headers = ("golden", "self_test", "student")
-    (tmp_path / "sketch.cpp").write_text(
-        "".join(f'#include "edgeemo_{name}.h"\n' for name in headers)
-        + "int main() { return edgeemo_self_test(nullptr, 0) + edgeemo_golden_clip[0]"
-        " + static_cast<int>(edgeemo_student.blob_bytes); }\n"
-    )
-    includes = [f"-I{folder.path / place}" for place in ("library/include", ".")]
-    command = ["g++", "-Wall", "-Wextra", "-Wpedantic", "-Werror", *includes, "-c", "sketch.cpp"]
-    subprocess.run(command, check=True, cwd=tmp_path)
-    listing = subprocess.run(["nm", "-u", tmp_path / "sketch.o"], capture_output=True, text=True)
-    wanted = {"edgeemo_self_test", "edgeemo_golden_clip", "edgeemo_student"}
-    assert wanted <= {line.split()[-1] for line in listing.stdout.splitlines()}
 
 
 def test_the_card_and_the_costs_are_told(folder: Folder) -> None:
@@ -181,7 +160,7 @@ def test_the_command_writes_the_shipped_student(
     assert cli.main(command) == 0
     told = json.loads(capsys.readouterr().out)
     assert Path(told["path"]) == tmp_path / f"{ARTIFACT.stem}-c"
-    assert (tmp_path / f"{ARTIFACT.stem}-c" / "edgeemo_student.c").is_file()
+    assert (tmp_path / f"{ARTIFACT.stem}-c" / "src" / "edgeemo_student.c").is_file()
 
 
 @pytest.mark.slow

@@ -21,6 +21,7 @@ from edgeemo.artifacts.models import DEFAULT, ZOO
 from edgeemo.artifacts.tflite import read_tflite
 from edgeemo.artifacts.tflite_graph import read_graph
 from edgeemo.errors import BadInput, EdgeemoError
+from edgeemo.export.c_packages import licences
 from edgeemo.export.c_writer import spec_bytes
 
 HERE = Path(__file__).resolve().parent
@@ -110,7 +111,7 @@ def _write(package: Path, card: Card, labels: list[str], blob: Blob) -> None:
         f"export const spec = Uint8Array.of({', '.join(map(str, spec_bytes(card.features)))});\n",
     )
     _text(package / "package.json", json.dumps(_manifest(card), indent=2) + "\n")
-    _text(package / "LICENCES.md", f"Code: Apache-2.0, see LICENSE.\n\nWeights: {card.licence}\n")
+    _text(package / "LICENCES.md", licences(card))
     shutil.copyfile(HERE / "README.md", package / "README.md")
     shutil.copyfile(ROOT / "LICENSE", package / "LICENSE")
     shutil.copyfile(ROOT / "NOTICE", package / "NOTICE")
