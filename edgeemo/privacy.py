@@ -11,7 +11,6 @@ import logging
 import os
 import sys
 from collections.abc import Mapping
-from importlib import metadata
 from types import MappingProxyType, ModuleType
 
 LOG = logging.getLogger("edgeemo")
@@ -92,6 +91,8 @@ def _refuse_senders(package: str) -> None:
     last = LAST_WITHOUT.get(package)
     if last is None:
         return
+    from importlib import metadata  # takes as long to import as a second of sound to judge
+
     try:
         version = metadata.version(package)
     except metadata.PackageNotFoundError:

@@ -12,8 +12,8 @@ from edgeemo.errors import printable
 Row = dict[str, Any]
 
 LOW = 0.1
-"""A confidence below this is marked with "?" in the table: that of a quarter of other corpora's
-speech, where the shipped model is a stranger."""
+"""A confidence below this is marked with "?" in the table: at most one such estimate in ten is what
+the card's `calibration.confidence` promises."""
 
 _HEAD = f"{'arousal':>7}  {'dominance':>9}  {'valence':>7}  {'class':<15}  {'confidence':<10}  file"
 _EVERY = 0.2  # seconds between two lines of progress
