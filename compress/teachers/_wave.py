@@ -11,7 +11,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 
@@ -48,6 +48,8 @@ class WaveTeacher:
         normalize: one clip to what the model was trained on.
         shortest: fewest samples that give a frame.
         masks: whether a batch of several lengths leaves each clip's output as it is alone.
+        batch_seconds: most seconds of sound in a batch, padding included.
+        precision: of the matrix products; see `tuning.tuned`.
     """
 
     name: str
@@ -58,11 +60,13 @@ class WaveTeacher:
     normalize: Callable[[Floats], Floats]
     shortest: int
     masks: bool
+    batch_seconds: float = BATCH_SECONDS
+    precision: Literal["float32", "bfloat16"] = "float32"
 
     def label(self, clips: Sequence[Floats]) -> TeacherOutput:
         """See `Teacher.label`."""
         checked = check_clips(clips, self.shortest)
-        return label_in_batches(checked, self._run, BATCH_SECONDS if self.masks else 0.0)
+        return label_in_batches(checked, self._run, self.batch_seconds if self.masks else 0.0)
 
     def _run(self, clips: list[Floats]) -> TeacherOutput:
         torch = require("torch", "train")
@@ -70,7 +74,13 @@ class WaveTeacher:
         for row, clip in zip(samples, clips, strict=True):
             row[: len(clip)] = self.normalize(clip)
         lengths = torch.tensor([len(clip) for clip in clips], device=self.device)
-        with torch.inference_mode(), warnings.catch_warnings():
+        fast = self.precision == "bfloat16"
+        device = torch.device(self.device).type
+        with (
+            torch.inference_mode(),
+            torch.autocast(device, torch.bfloat16, enabled=fast),
+            warnings.catch_warnings(),
+        ):
             # transformers masks WavLM's padding with a bool beside a float; torch adds them up.
             warnings.filterwarnings("ignore", message="Support for mismatched key_padding_mask")
             dimensions, embedding = self.forward(torch.from_numpy(samples).to(self.device), lengths)

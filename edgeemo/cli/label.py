@@ -37,6 +37,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="processes that decode while the teacher runs on a GPU (default: one thread)",
     )
+    add(
+        "--precision",
+        choices=["float32", "bfloat16"],
+        default="float32",
+        help="of a teacher over wav2vec2 or WavLM; bfloat16 is faster on a GPU and changes labels",
+    )
+    add(
+        "--batch-seconds",
+        type=float,
+        metavar="S",
+        help="most seconds of sound in a batch of such a teacher (default: 60)",
+    )
     add("--json", action="store_true", help="the result as one JSON object")
 
 
@@ -52,6 +64,7 @@ def _label(args: argparse.Namespace) -> int:
     from edgeemo.compress.pipeline import new_student
     from edgeemo.compress.recipes import load_recipe
     from edgeemo.compress.teachers import load_teacher
+    from edgeemo.compress.teachers.tuning import tuned
 
     part = _part(args.part)
     if not 0 <= args.decoders <= 1024:
@@ -61,6 +74,7 @@ def _label(args: argparse.Namespace) -> int:
         recipe = replace(recipe, teacher=replace(recipe.teacher, name=args.teacher))
     spec = new_student(recipe).spec
     teacher = load_teacher(recipe.teacher.name, args.device)
+    teacher = tuned(teacher, args.precision, args.batch_seconds)
     labeller = UnitLabeller(teacher, spec, recipe, args.out, args.decoders)
     scale = (args.label_scale[0], args.label_scale[1])
     with progress_on_stderr() as show:
