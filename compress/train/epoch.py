@@ -6,7 +6,7 @@ import hashlib
 import math
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -19,10 +19,10 @@ from ..labels.dataset import Progress
 from ..recipes import Recipe
 from .batches import Batches
 from .checkpoint import TrainState
-from .stream import TrainingRows
+from .stream import Epoch, TrainingRows
 
 Place = dict[str, Any]
-"""Where a process is in an epoch: what `_place` gives. Plain values and tensors alone."""
+"""Where a process is in an epoch. Plain values and tensors alone, so that torch reads it safely."""
 
 Due = Callable[[], bool]
 """Whether it is time for a checkpoint; the first process's word counts."""
@@ -68,60 +68,93 @@ def run_epoch(
     Raises:
         BadData: the loss became NaN or infinite.
     """
-    config, number = context.recipe.distill, 0
-    pretrain = state.epoch < config.pretrain
-    weights = config.pretrain_loss if pretrain else config.loss
     seed = derive(context.seed, state.epoch)
-    generator = torch.Generator().manual_seed(seed)
-    plan = rows.epoch(config.batch, seed)
+    plan = rows.epoch(context.recipe.distill.batch, seed)
     place = state.places[distributed.rank()] if state.places else None
-    first = 0 if place is None else place["window"]
-    losses: dict[str, list[Tensor]] = {}
+    state.places = []
+    epoch = _Epoch(state, plan, context, torch.Generator().manual_seed(seed))
+    first = 0
     if place is not None:
-        number = place["step"]
-        losses = {name: list(values) for name, values in place["losses"].items()}
-        generator.set_state(place["window_generator"])
-    rate = 0.0
+        first, epoch.step = place["window"], place["step"]
+        epoch.losses = {name: list(values) for name, values in place["losses"].items()}
+        epoch.generator.set_state(place["window_generator"])
     state.student.train()
     with closing(plan.windows(first)) as windows:
-        for window_number, window in enumerate(windows, start=first):
-            begun = generator.get_state()
-            order = plan.order(window, generator)
-            done = 0
-            if place is not None:
-                done = place["batch"]
-                generator.set_state(place["generator"])
-                torch.set_rng_state(place["torch"])
-                place, state.places = None, []
-            for batch in range(done, len(order)):
-                if number == plan.steps:  # another process has fewer rows
-                    break
-                rate = _set_rate(state, context.recipe, pretrain, number, plan.steps)
-                found = _step(state, window, order[batch], generator, context.recipe, weights)
-                for name, value in found.items():
-                    losses.setdefault(name, []).append(value)
-                number += 1
-                # Kept before the progress is told: whoever is told may end the training.
-                if number < plan.steps and _is_due(context.due, number):
-                    context.keep(
-                        {
-                            "window": window_number,
-                            "batch": batch + 1,
-                            "step": number,
-                            "window_generator": begun,
-                            "generator": generator.get_state(),
-                            "torch": torch.get_rng_state(),
-                            "losses": {name: torch.stack(v) for name, v in losses.items()},
-                        }
-                    )
-                if context.progress is not None:
-                    part = number * plan.rows // plan.steps
-                    context.progress(
-                        "training", state.epoch * plan.rows + part, context.total * plan.rows
-                    )
-    means = {name: torch.stack(v).mean() for name, v in losses.items()}
+        for number, window in enumerate(windows, start=first):
+            epoch.train_on(window, number, place)
+            place = None
+    means = {name: torch.stack(v).mean() for name, v in epoch.losses.items()}
     distributed.average(means.values())
-    return {name: float(v) for name, v in means.items()}, rate
+    return {name: float(v) for name, v in means.items()}, epoch.rate
+
+
+@dataclass
+class _Epoch:
+    """An epoch that is being trained.
+
+    Attributes:
+        state: student, optimizer, losses.
+        plan: windows and steps.
+        context: what it is trained with.
+        generator: of the order within windows and of augmentation.
+        step: optimizer steps so far.
+        losses: of each step, by name.
+        rate: of the last step.
+    """
+
+    state: TrainState
+    plan: Epoch
+    context: EpochContext
+    generator: torch.Generator
+    step: int = 0
+    losses: dict[str, list[Tensor]] = field(default_factory=dict)
+    rate: float = 0.0
+
+    def train_on(self, window: Batches, number: int, place: Place | None) -> None:
+        """Train on one window, or on what a place in it leaves."""
+        begun = self.generator.get_state()
+        order = self.plan.order(window, self.generator)
+        done = 0
+        if place is not None:
+            done = place["batch"]
+            self.generator.set_state(place["generator"])
+            torch.set_rng_state(place["torch"])
+        for batch in range(done, len(order)):
+            if self.step == self.plan.steps:  # another process has fewer rows
+                return
+            self._train_on_batch(window, order[batch])
+            # Kept before the progress is told: whoever is told may end the training.
+            if self.step < self.plan.steps and _is_due(self.context.due, self.step):
+                self.context.keep(self._place(number, batch + 1, begun))
+            self._tell()
+
+    def _train_on_batch(self, window: Batches, picked: Tensor) -> None:
+        recipe, state = self.context.recipe, self.state
+        pretrain = state.epoch < recipe.distill.pretrain
+        weights = recipe.distill.pretrain_loss if pretrain else recipe.distill.loss
+        self.rate = _set_rate(state, recipe, pretrain, self.step, self.plan.steps)
+        found = _step(state, window, picked, self.generator, recipe, weights)
+        for name, value in found.items():
+            self.losses.setdefault(name, []).append(value)
+        self.step += 1
+
+    def _place(self, window: int, batch: int, begun: Tensor) -> Place:
+        """Where this process is: the next batch, and all that chance and means depend on."""
+        return {
+            "window": window,
+            "batch": batch,
+            "step": self.step,
+            "window_generator": begun,
+            "generator": self.generator.get_state(),
+            "torch": torch.get_rng_state(),
+            "losses": {name: torch.stack(values) for name, values in self.losses.items()},
+        }
+
+    def _tell(self) -> None:
+        if self.context.progress is not None:
+            rows, epoch = self.plan.rows, self.state.epoch
+            done = epoch * rows + self.step * rows // self.plan.steps
+            self.context.progress("training", done, self.context.total * rows)
 
 
 def _is_due(due: Due | None, number: int) -> bool:
