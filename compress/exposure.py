@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgeemo.artifacts.models import resolve
 from edgeemo.artifacts.onnx import read_onnx
@@ -16,10 +17,13 @@ from edgeemo.artifacts.trained_on import MODEL, HashSet, TrainedOn, clip_hash, m
 from edgeemo.errors import BadArtifact, BadInput
 from edgeemo.evaluation.seen import Item, Seen, find_seen
 
-from .data.clips import Clip
+from .data.clips import NO_BYTES, Clip
 from .run import Run
 from .teachers.base import Teacher
 from .teachers.labels_only import LabelsOnly
+
+if TYPE_CHECKING:
+    from .labels.layout import LabelledBy
 
 LOG = logging.getLogger("edgeemo")
 
@@ -42,7 +46,7 @@ def exposure_of(clips: Iterable[Clip], who: int = MODEL) -> TrainedOn:
         who: MODEL or TEACHER.
     """
     unique = {clip.id: clip for clip in clips}.values()
-    named = {clip.speaker for clip in unique if not _alone(clip)}
+    named = {clip.speaker for clip in unique if not is_alone(clip)}
     digests = (_digest(clip) for clip in unique)
     return make(
         HashSet({speaker_hash(name): who for name in named}),
@@ -51,15 +55,18 @@ def exposure_of(clips: Iterable[Clip], who: int = MODEL) -> TrainedOn:
     )
 
 
-def trained_on(clips: Iterable[Clip], teacher: Teacher, init_from: str = "") -> TrainedOn:
+def trained_on(
+    clips: Iterable[Clip] | TrainedOn, teacher: Teacher | LabelledBy, init_from: str = ""
+) -> TrainedOn:
     """What a student's card says.
 
     Args:
-        clips: of its own training, those that chose the epoch among them.
+        clips: of its own training, those that chose the epoch among them; or their hashes.
         teacher: labelled them.
         init_from: file of its first weights, or a shipped name.
     """
-    found = exposure_of(clips).joined(_of_teacher(teacher))
+    own = clips if isinstance(clips, TrainedOn) else exposure_of(clips)
+    found = own.joined(exposure_of_teacher(teacher))
     return found.joined(_of_weights(init_from)) if init_from else found
 
 
@@ -73,12 +80,20 @@ def seen_clips(trained: TrainedOn, clips: Sequence[Clip]) -> Seen:
     return find_seen(trained, [Item(c.corpus, c.speaker, _digest(c)) for c in clips])
 
 
-def _of_teacher(teacher: Teacher) -> TrainedOn:
+def exposure_of_teacher(teacher: Teacher | LabelledBy) -> TrainedOn:
+    """What a student must say of its teacher.
+
+    Args:
+        teacher: with a card, published, an ensemble, or what labels keep of one.
+    """
+    kept: TrainedOn | None = getattr(teacher, "trained_on", None)
+    if kept is not None:
+        return kept
     members = getattr(teacher, "members", None)
     if members is not None:
         found = TrainedOn()
         for member in members:
-            found = found.joined(_of_teacher(member))
+            found = found.joined(exposure_of_teacher(member))
         return found
     card = getattr(teacher, "card", None)
     if card is not None and card.trained_on is not None:
@@ -103,12 +118,18 @@ def _of_weights(name: str) -> TrainedOn:
     return unknown if found is None else found.as_teacher()
 
 
-def _alone(clip: Clip) -> bool:
-    """Whether the speaker is a picture's own name: the clip's hash says as much."""
+def is_alone(clip: Clip) -> bool:
+    """Whether the speaker is a picture's own name: the clip's hash says as much.
+
+    Args:
+        clip: of speech or of a face.
+    """
     return clip.speaker.endswith(clip.id) or clip.id.endswith(clip.speaker)
 
 
 def _digest(clip: Clip) -> str:
+    if clip.span == NO_BYTES:  # of packed labels, the sound of some clips alone is at hand
+        return ""
     try:
         return clip.digest()
     except BadInput as error:

@@ -74,6 +74,10 @@ class Blob:
         return self.data
 
 
+NO_BYTES = Blob(b"")
+"""In place of a sound or picture that is not at hand."""
+
+
 @dataclass(frozen=True)
 class Clip:
     """One clip of speech, or one picture of a face. Labels that nobody gave are None.

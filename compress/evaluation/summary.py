@@ -108,8 +108,10 @@ def _facts(
     temperature, on = _temperature(student, splits.valid)
     sources = sources_of(recipe, data, teacher)
     taught = (rows for rows in (splits.train, splits.finetune, splits.valid) if rows is not None)
+    own = (clip for rows in taught for clip in rows.clips)
+    packed = splits.packed
     trained = trained_on(
-        (clip for rows in taught for clip in rows.clips), teacher, recipe.student.init_from
+        own if packed is None else packed.exposure, teacher, recipe.student.init_from
     )
     seen = seen_clips(trained, list(splits.test.clips))
     said = predict(student, splits.test) if len(splits.test) else None

@@ -14,7 +14,7 @@ from edgeemo.features import FeatureSpec
 from edgeemo.types import CLASSES, DIMENSIONS
 from edgeemo.vision.images import ImageSpec
 
-from ..data.clips import Blob, Clip
+from ..data.clips import NO_BYTES, Clip
 from ..data.intervals import interval
 
 Floats = NDArray[np.float32]
@@ -149,7 +149,7 @@ class LabelledDataset:
         """Rows whose clip's sound is at hand: of packed labels some; pictures are all."""
         if isinstance(self.spec, ImageSpec):
             return self
-        return self.take(np.array([c.span != Blob(b"") for c in self.clips], bool))
+        return self.take(np.array([c.span != NO_BYTES for c in self.clips], bool))
 
     def with_dimensions(self, dimensions: Floats) -> LabelledDataset:
         """The same rows with other dimensions, for example by a teacher of one fold.

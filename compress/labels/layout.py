@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from edgeemo.artifacts.trained_on import TrainedOn
 from edgeemo.errors import BadData, BadRecipe
 from edgeemo.features import FeatureSpec
 from edgeemo.io import schema
@@ -14,6 +15,7 @@ from edgeemo.io.files import write_text
 from edgeemo.io.loading import load_json
 from edgeemo.vision.images import ImageSpec
 
+from ..exposure import exposure_of_teacher
 from ..recipes import AugmentConfig, Recipe, TeacherConfig
 from ..teachers.base import Teacher, task_of
 from .cache import sha_of
@@ -120,6 +122,7 @@ class LabelledBy:
         digest: of weights and settings.
         task: "speech" or "face".
         attributions: who must be named with a model that learned from it.
+        trained_on: what a student of it must say of people and clips.
     """
 
     name: str
@@ -127,6 +130,7 @@ class LabelledBy:
     digest: str
     task: Literal["speech", "face"]
     attributions: tuple[str, ...] = ()
+    trained_on: TrainedOn | None = None
 
     @classmethod
     def of(cls, teacher: Teacher) -> LabelledBy:
@@ -137,6 +141,7 @@ class LabelledBy:
             teacher.digest,
             "face" if task_of(teacher) == "face" else "speech",
             tuple(getattr(teacher, "attributions", ())),
+            exposure_of_teacher(teacher),
         )
 
 

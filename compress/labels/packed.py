@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import heapq
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,13 +12,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from edgeemo.artifacts.trained_on import MODEL, MOST_CLIPS, HashSet, TrainedOn, make, speaker_hash
 from edgeemo.errors import BadData, BadInput
 from edgeemo.io.files import confined
 
-from ..data.clips import Blob, Clip, DataSet
+from ..data.clips import NO_BYTES, Blob, Clip, DataSet
 from ..data.splits import assign_splits
 from ..recipes import Recipe
 from ._arrow import dataset_of
@@ -39,8 +42,6 @@ ANNOTATED = 4096
 
 _TARGETS = ("mixed", "level", "features", "adv", "probs", "embedding", "tokens", "width", "rate")
 _TARGETS += ("copy", "human_dimensions", "votes", "votes_weight", "intervals")
-
-NO_SOUND = Blob(b"")
 
 Ints = NDArray[np.integer[Any]]
 
@@ -102,7 +103,7 @@ class Packed:
         """Corpora and licences, with a clip that stands for each, as reports and cards ask."""
         task = self.index.settings.task
         clips = (
-            Clip(f"{c.name}, {c.licence}", c.name, c.name, NO_SOUND, licence=c.licence, task=task)
+            Clip(f"{c.name}, {c.licence}", c.name, c.name, NO_BYTES, licence=c.licence, task=task)
             for c in self.index.corpora
         )
         return DataSet(self.index.name, tuple(clips))
@@ -132,12 +133,14 @@ class Packed:
         codes = {name: number for number, name in enumerate(names)}
         for (name, split), where in places.items():
             place[codes[name], SPLITS.index(split)] = where
-        return PackedRows(self, recipe, _Scan.of(self, place, counts, once))
+        taught = np.isin(place, (0, 1)) & (counts > 0)
+        people = pc.list_flatten(table["speakers"].filter(pa.array(taught.any(1)))).to_pylist()
+        return PackedRows(self, recipe, _Scan.of(self, place, counts, once), people)
 
     def _groups(self) -> Any:
         try:
             table = pq.read_table(self.folder / GROUPS)
-            table.select(["name", *(s or "none" for s in SPLITS)])
+            table.select(["name", "speakers", *(s or "none" for s in SPLITS)])
         except (pa.ArrowException, OSError, KeyError) as error:
             raise self.damaged(GROUPS, error) from None
         if len(table) != self.index.groups:
@@ -202,7 +205,7 @@ class Packed:
         addresses = table["address"].to_pylist()
         sounds = self._sounds(set(addresses)) if sound else {}
         return [
-            read_clip(about, sounds.get(address, NO_SOUND))
+            read_clip(about, sounds.get(address, NO_BYTES))
             for address, about in zip(addresses, table["about"].to_pylist(), strict=True)
         ]
 
@@ -229,6 +232,7 @@ class _Scan:
         annotated: annotated ones, with the copies that are made for fine-tuning.
         valid, test: rows of copy 0, at most HELD_OUT.
         clips: of each split.
+        hashes: of clips of the splits train and valid, those with the smallest numbers.
     """
 
     train: list[RowGroup]
@@ -236,6 +240,7 @@ class _Scan:
     valid: list[RowGroup]
     test: list[RowGroup]
     clips: Mapping[str, int]
+    hashes: set[int]
 
     @classmethod
     def of(cls, packed: Packed, place: Ints, counts: Ints, once: frozenset[int]) -> _Scan:
@@ -243,22 +248,25 @@ class _Scan:
             name: int(counts[place == number].sum())
             for number, name in enumerate(("train", "valid", "test"))
         }
-        scan = cls([], [], [], [], clips)
+        scan = cls([], [], [], [], clips, set())
         # Of a second clip's group all clips must be in the row's split.
         low = np.where(counts > 0, place, 9).min(1)
         high = np.where(counts > 0, place, -9).max(1)
         partner_place = np.append(np.where(low == high, low, -1), [-1, -1])
         seen: set[int] = set()
-        columns = ("copy", "group", "partner", "split", "annotated", "extra")
+        columns = ("copy", "clip_hash", "group", "partner", "split", "annotated", "extra")
         for number, table in packed.tables(columns):
-            for at, chunk in enumerate(_by_row_group(packed, number, table)):
-                c = {name: chunk[name].to_numpy() for name in columns}
-                if c["group"].min() < 0 or len(place) <= max(c["group"].max(), c["partner"].max()):
-                    raise packed.damaged(GROUPS, "a row names a group that is not in it")
-                where = place[c["group"], c["split"]]
-                mixed = c["partner"] != -1
-                where = np.where(mixed & (partner_place[c["partner"]] != where), -1, where)
-                scan._add(RowGroup(number, at, where), c, once, seen)
+            try:
+                for at, chunk in enumerate(_by_row_group(packed, number, table)):
+                    c = {name: chunk[name].to_numpy() for name in columns}
+                    if min(c["group"].min(), c["split"].min(), c["partner"].min() + 2) < 0:
+                        raise IndexError("a number of a group or split is below 0")
+                    where = place[c["group"], c["split"]]
+                    mixed = c["partner"] != -1
+                    where = np.where(mixed & (partner_place[c["partner"]] != where), -1, where)
+                    scan._add(RowGroup(number, at, where), c, once, seen)
+            except (pa.ArrowException, OSError, IndexError, TypeError, ValueError) as error:
+                raise packed.damaged(packed.index.files[number].name, error) from None
         return scan
 
     def _add(
@@ -266,6 +274,10 @@ class _Scan:
     ) -> None:
         where = group.rows
         train = where == 0
+        taught = columns["clip_hash"][train | (where == 1)]
+        self.hashes.update(np.unique(taught).tolist())
+        # One more than a card keeps tells where the sample ends.
+        self.hashes.intersection_update(heapq.nsmallest(MOST_CLIPS + 1, self.hashes))
         self.train.append(group._replace(rows=np.flatnonzero(train & ~columns["extra"])))
         if sum(len(g.rows) for g in self.annotated) < ANNOTATED:
             rows = np.flatnonzero(train & columns["annotated"].astype(bool))
@@ -303,13 +315,14 @@ class PackedRows:
         packed: the folder.
         recipe: of the training.
         scan: where the rows are.
+        people: speakers of the splits train and valid.
 
     Raises:
         BadData: fewer than two rows of a split.
     """
 
-    def __init__(self, packed: Packed, recipe: Recipe, scan: _Scan) -> None:
-        self.packed, self.recipe, self._scan = packed, recipe, scan
+    def __init__(self, packed: Packed, recipe: Recipe, scan: _Scan, people: Sequence[str]) -> None:
+        self.packed, self.recipe, self._scan, self._people = packed, recipe, scan, people
         self.spec = packed.index.settings.features
         self.train = scan.train
         self.clips = scan.clips
@@ -350,6 +363,15 @@ class PackedRows:
             merged[group[:2]] = np.union1d(before, group.rows)
         groups = (RowGroup(*place, rows) for place, rows in sorted(merged.items()))
         return self.packed.rows(groups, clips=True)
+
+    @cached_property
+    def exposure(self) -> TrainedOn:
+        """Speakers and clips that a student is trained on, for its card."""
+        return make(
+            HashSet({speaker_hash(name): MODEL for name in self._people}),
+            HashSet(dict.fromkeys(self._scan.hashes, MODEL)),
+            (corpus.name for corpus in self.packed.index.corpora),
+        )
 
     @property
     def identity(self) -> bytes:

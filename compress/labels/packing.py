@@ -63,6 +63,7 @@ _KEPT = (
     "width",
     "rate",
     "copy",
+    "clip_hash",
     "annotated",
     "extra",
     "about",
@@ -207,6 +208,7 @@ class _Facts:
     Attributes:
         names: of groups, sorted.
         clips: by group and number of the published split.
+        speakers: names of each group's people.
         corpora: clips by corpus and licence.
         sounds: address, place in the corpus and corpus of the clips whose sound is packed.
         groups: row groups of each source.
@@ -214,20 +216,21 @@ class _Facts:
 
     names: list[str]
     clips: Counter[tuple[str, int]]
+    speakers: dict[str, set[str]]
     corpora: Counter[tuple[str, str]]
     sounds: list[tuple[str, Path, str, int, int]]
     groups: list[tuple[int, int]]
 
     @classmethod
     def of(cls, sources: Sequence[_Source]) -> _Facts:
-        facts = cls([], Counter(), Counter(), [], [])
+        facts = cls([], Counter(), {}, Counter(), [], [])
         for number, source in enumerate(sources):
             facts._add(number, source)
         facts.names = sorted({group for group, _ in facts.clips})
         return facts
 
     def _add(self, number: int, source: _Source) -> None:
-        columns = ["address", "copy", "group", "split", "corpus", "licence"]
+        columns = ["address", "copy", "group", "speaker", "split", "corpus", "licence"]
         columns += ["path", "offset", "size"]
         with _opened(source.path) as file:
             self.groups += [(number, i) for i in range(file.num_row_groups)]
@@ -237,6 +240,8 @@ class _Facts:
             if rows["split"][i] not in SPLITS:
                 raise _damaged(source.path, f"split {rows['split'][i]!r:.40}")
             self.clips[rows["group"][i], SPLITS.index(rows["split"][i])] += 1
+            speakers = self.speakers.setdefault(rows["group"][i], set())
+            speakers |= {rows["speaker"][i]} - {""}
             self.corpora[rows["corpus"][i], rows["licence"][i]] += 1
         sounds = [
             (rows["address"][i], source.root, *(rows[c][i] for c in ("path", "offset", "size")))
@@ -260,7 +265,11 @@ def _damaged(path: Path, why: str) -> BadData:
 
 
 def _write_groups(path: Path, facts: _Facts) -> None:
-    columns: dict[str, Any] = {"name": facts.names}
+    speakers = [sorted(facts.speakers[name]) for name in facts.names]
+    columns: dict[str, Any] = {
+        "name": facts.names,
+        "speakers": pa.array(speakers, pa.list_(pa.string())),
+    }
     for number, split in enumerate(SPLITS):
         columns[split or "none"] = [facts.clips[name, number] for name in facts.names]
     _write_table(path, pa.table(columns))

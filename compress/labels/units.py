@@ -20,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from edgeemo.artifacts.trained_on import clip_hash
 from edgeemo.errors import BadData, BadInput, BadRecipe
 from edgeemo.features import FeatureSpec
 from edgeemo.io.files import replacing
@@ -30,6 +31,7 @@ from ..data.folders import open_dataset
 from ..data.labels import UNIT as UNIT_SCALE
 from ..data.labels import Scale
 from ..data.shards import find_shards, read_shards
+from ..exposure import is_alone
 from ..recipes import Recipe
 from ..stages.finetune import is_extra_copy, num_augmented_copies
 from ..teachers.base import Teacher
@@ -268,6 +270,8 @@ def _columns(
     return {
         "copy": pa.array([job.copy for job in rows], pa.int32()),
         "group": [clip.group for clip in clips],
+        "speaker": ["" if is_alone(clip) else clip.speaker for clip in clips],
+        "clip_hash": pa.array([clip_hash(job.digest) for job in rows], pa.int32()),
         "split": [clip.split for clip in clips],
         "corpus": [clip.corpus for clip in clips],
         "licence": [clip.licence for clip in clips],

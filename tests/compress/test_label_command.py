@@ -51,6 +51,27 @@ def test_a_student_learns_from_packed_labels(folder, packed, capsys, quiet_logge
     assert len(held.ids) == clips["valid"] + clips["test"] and all(len(x) for x in held.samples)
 
 
+def test_the_card_knows_everybody_who_taught_it(folder, packed):
+    """Not those of a sample alone, and no clip whose sound was not there."""
+    from edgeemo.compress.data import open_dataset
+    from edgeemo.compress.exposure import exposure_of
+    from edgeemo.compress.labels.packed import Packed
+    from edgeemo.compress.pipeline import planned_splits
+    from edgeemo.compress.recipes import load_recipe
+
+    recipe = load_recipe(folder / "short.toml")
+    rows = Packed(packed).split(recipe)
+    train, valid, _ = planned_splits(recipe, open_dataset(folder / "corpus"))
+    ours, theirs = rows.exposure, exposure_of([*train, *valid])
+    assert ours.speakers == theirs.speakers and ours.corpora == theirs.corpora
+    missing = theirs.clip_hashes.by.keys() - ours.clip_hashes.by.keys()
+    assert len(missing) <= 1  # the broken file
+    assert ours.clip_hashes.by.keys() <= theirs.clip_hashes.by.keys()
+    run = Run(folder / "runs" / "streamed")
+    assert run.facts().trained_on.speakers == ours.speakers
+    assert "loudness" in run.facts().trained_on.unknown
+
+
 def test_people_are_split_as_they_are_from_a_folder(folder, packed):
     from edgeemo.compress.data import open_dataset
     from edgeemo.compress.labels.packed import Packed
