@@ -111,6 +111,16 @@ def test_flags_of_a_build_system_change_no_bit(name: str, folder: Path) -> None:
     assert_bits_of_python(folder)
 
 
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
+def test_no_file_computes_without_the_rule(source: Path) -> None:
+    """A new file with floats would be right on a PC, and other bits on a board."""
+    text = source.read_text()
+    if not any(word in text for word in ("float", "double", "real")):
+        return
+    told = subprocess.run(["gcc", "-E", "-dM", *INCLUDES, source], capture_output=True, text=True)
+    assert "EDGEEMO_ARITHMETIC_H" in told.stdout, f'{source.name}: include "edgeemo_arithmetic.h"'
+
+
 @pytest.mark.parametrize(
     ("flags", "remedy"),
     [
