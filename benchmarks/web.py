@@ -20,13 +20,14 @@ from pathlib import Path
 
 import numpy as np
 
-from edgeemo import LogMel, _native
+from edgeemo import LogMel
 from edgeemo.artifacts.engine_blob import compile_graph
 from edgeemo.artifacts.models import DEFAULT, ZOO
 from edgeemo.artifacts.teachers_package import need
 from edgeemo.artifacts.tflite import read_tflite
 from edgeemo.artifacts.tflite_graph import read_graph
 from edgeemo.audio import read_audio
+from edgeemo.backends import c
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULT = ROOT / "benchmarks" / "results" / "web.json"
@@ -64,7 +65,7 @@ def native(clip: np.ndarray, blob: bytes) -> tuple[float, list[float]]:
     """The same C in this process: milliseconds, a call from Python for each frame; values."""
     least, values = float("inf"), np.zeros(0, np.float32)
     for _ in range(ROUNDS):
-        front, model = LogMel(), _native.Model(blob, 1)
+        front, model = LogMel(), c._native.Model(blob, 1)
         values = np.zeros(model.info()["values"], np.float32)
         begin = time.perf_counter()
         for at in range(0, len(clip), 160):
