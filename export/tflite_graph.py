@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from edgeemo.compress.students import Student
 from edgeemo.compress.students.cost import input_shape
 from edgeemo.errors import BadArtifact, require
+from edgeemo.quiet import quiet as descriptor_quiet
 
 from .graph import Outputs, input_name
 from .streaming import Step, StepPicture
@@ -377,6 +378,7 @@ def quiet() -> Iterator[None]:
     nowhere = io.StringIO()
     try:
         with (
+            descriptor_quiet(),  # what C++ writes; around the others, so that it finds sys.stderr
             contextlib.redirect_stdout(nowhere),
             contextlib.redirect_stderr(nowhere),
             warnings.catch_warnings(),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from edgeemo.artifacts.licences import verdict
 from edgeemo.cli._labels import add_label_scale
 from edgeemo.cli._progress import Show, progress_on_stderr
-from edgeemo.errors import BadInput, require
+from edgeemo.errors import BadInput, printable, require
 
 if TYPE_CHECKING:
     from edgeemo.compress.data import DataSet
@@ -114,7 +114,7 @@ def _distil(args: argparse.Namespace) -> tuple[Run, RunSummary]:
                 facts = _distil_data(begun, args, show)
     except KeyboardInterrupt:
         print(
-            f"\nedgeemo: stopped; go on with: edgeemo distill --resume {begun.folder}",
+            f"\nedgeemo: stopped; go on with: edgeemo distill --resume {printable(begun.folder)}",
             file=sys.stderr,
         )
         raise
@@ -147,7 +147,8 @@ def _say(begun: Run, teacher: str, data: object) -> None:
 
     if distributed.rank() == 0:
         student = begun.recipe.student.name
-        print(f"{begun.folder}: {student} learns {teacher} on {data!r}", file=sys.stderr)
+        said = f"{begun.folder}: {student} learns {teacher} on {data!r}"
+        print(printable(said, 1000), file=sys.stderr)
 
 
 class _Every:

@@ -10,8 +10,9 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from edgeemo.errors import BadInput
+from edgeemo.errors import BadInput, printable
 from edgeemo.fusion import Fused
+from edgeemo.io.files import check_output
 from edgeemo.live.state import Block, Item, State
 from edgeemo.types import DIMENSIONS, SAMPLE_RATE
 
@@ -82,8 +83,10 @@ class Recording:
         """Choose the folder.
 
         Raises:
-            BadInput: there is something in it already; nothing is ever overwritten.
+            BadInput: there is something in it already (nothing is ever overwritten), or it could
+                not be written.
         """
+        check_output(folder, folder=True)
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise BadInput(f"{folder} is not an empty folder; name one that is empty or absent")
         self._folder = folder
@@ -95,7 +98,7 @@ class Recording:
             self._lines = (self._folder / ESTIMATES).open("w", encoding="utf-8")
         except OSError as error:
             raise BadInput(f"{self._folder}: cannot be written ({error.strerror})") from None
-        print(f"edgeemo: recording to {self._folder.resolve()}", file=sys.stderr)
+        print(f"edgeemo: recording to {printable(self._folder.resolve())}", file=sys.stderr)
         return self
 
     def __exit__(self, *exc: object) -> None:

@@ -115,11 +115,14 @@ class Stream:
         """Time of the last sample: sound taken since the first one, in seconds."""
         return self._origin + self._seen / self._model_rate
 
-    def push(self, samples: ArrayLike) -> list[Emotion]:
+    def push(self, samples: ArrayLike, rate: int | None = None) -> list[Emotion]:
         """Take sound, give the estimates that it completes.
+
+        It may come late: a stream knows time by its samples alone, and `gap` of what never came.
 
         Args:
             samples: [n] mono, n from 0 up; float in -1..1, or int16, at the stream's rate.
+            rate: of these samples in Hz, where a device may change it; it must be the stream's.
 
         Returns:
             None, one or more estimates in the order of time. Where nobody speaks, `speech` is
@@ -127,10 +130,15 @@ class Stream:
             absent too, and `speech` stays True.
 
         Raises:
-            BadInput: as `Session.predict`; the stream is then as before the call. Or the stream
-                is closed or was left by an exception, or another thread is inside.
+            BadInput: as `Session.predict`, or another rate; the stream is then as before the call.
+                Or the stream is closed or was left by an exception, or another thread is inside.
         """
         with self._alone():
+            if rate not in (None, self._rate):
+                raise BadInput(
+                    f"samples at {rate!r} Hz in a stream of {self._rate} Hz; end it with flush(), "
+                    f"and go on with another: session.stream({rate!r})"
+                )
             block = as_float(validate_samples(samples, self._rate, self._warn))
             if self._profile is not None:
                 block = self._profile.level(block)

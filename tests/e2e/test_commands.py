@@ -56,6 +56,8 @@ def test_the_file_is_small_and_tells_what_it_is(made: Made) -> None:
 def test_the_same_run_gives_the_same_bytes(made: Made, command: Command, tmp_path: Path) -> None:
     again = command(made.folder, "export", made.run, "--int8", "-o", tmp_path / "again")
     assert again.returncode == 0, again.stderr
+    # The converter's libraries have much to say, from C++ too.
+    assert all(line.startswith("edgeemo: ") for line in again.stderr.splitlines()), again.stderr
     (model,) = (tmp_path / "again").glob("*.onnx")
     assert model.read_bytes() == made.model.read_bytes()
 

@@ -209,3 +209,13 @@ def test_threads_that_share_a_session_get_what_one_gets(
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+def test_another_rate_in_mid_stream_is_refused(artifact: Path, minute: Clip) -> None:
+    stream, plain = edgeemo.load(artifact).stream(), edgeemo.load(artifact).stream()
+    found = stream.push(minute[:RATE], RATE)
+    for rate in (48000, 8000, 16000.5):
+        with pytest.raises(BadInput, match=r"16000 Hz; end it with flush\(\).*session\.stream\("):
+            stream.push(minute[:RATE], rate)
+    found += stream.push(minute[RATE : 2 * RATE])
+    assert found == plain.push(minute[: 2 * RATE])
