@@ -58,7 +58,7 @@ def _models(suffix: str) -> list[Path]:
 
     backend = suffix.removeprefix(".")
     require({"onnx": "onnxruntime", "tflite": "ai_edge_litert.interpreter"}[backend], backend)
-    for module in (f"backends.{backend}", "backends.c", "artifacts.engine_blob"):
+    for module in (f"backends.{backend}", "backends.c", "artifacts.engine_blob", "session"):
         import_module(f"edgeemo.{module}")
     return [resolve(name, backend) for name in ("wav2small-stream", "efficientnet-lite0-face")]
 
