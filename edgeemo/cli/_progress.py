@@ -54,7 +54,7 @@ def _bars() -> Iterator[Show]:
     from rich.progress import Progress as RichProgress
     from rich.text import Text
 
-    class Rate(ProgressColumn):  # type: ignore[misc]
+    class Rate(ProgressColumn):
         """How many a second."""
 
         def render(self, task: Task) -> Text:
