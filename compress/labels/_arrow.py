@@ -67,5 +67,5 @@ def _ragged(column: Any, width: int, dtype: type[Any]) -> Ragged:
     if (edges % size).any():
         raise ValueError(f"a row of {column.type} is no whole number of {size} bytes")
     values = np.frombuffer(data, dtype, edges[-1] // np.dtype(dtype).itemsize)
-    edges = edges.astype(np.int64) // size
-    return Ragged(values.reshape(-1, width), edges[:-1], np.diff(edges))
+    starts = edges.astype(np.int64) // size
+    return Ragged(values.reshape(-1, width), starts[:-1], np.diff(starts))

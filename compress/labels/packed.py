@@ -40,8 +40,10 @@ STAGE_GROUPS = 32
 ANNOTATED = 4096
 """Most annotated rows that fine-tuning is trained on."""
 
-_TARGETS = ("mixed", "level", "features", "adv", "probs", "embedding", "tokens", "width", "rate")
-_TARGETS += ("copy", "human_dimensions", "votes", "votes_weight", "intervals")
+_TARGETS = (
+    *("mixed", "level", "features", "adv", "probs", "embedding", "tokens", "width", "rate"),
+    *("copy", "human_dimensions", "votes", "votes_weight", "intervals"),
+)
 
 Ints = NDArray[np.integer[Any]]
 

@@ -27,6 +27,10 @@ _MIN_SD = 1e-4
 """Added to the standard deviations of the embedding: channels that hardly vary stay small."""
 
 
+Moments = tuple[Tensor, Tensor]
+"""Mean and standard deviation of each channel."""
+
+
 @dataclass(frozen=True)
 class Batch:
     """B rows. Targets that a row does not have are NaN; LabelledDataset tells what each means.
@@ -80,15 +84,19 @@ class Batches:
                 "intervals",
             )
         }
-        self.mean, self.sd = self._features.moments() if like is None else (like.mean, like.sd)
+        self._moments: Moments = self._features.moments() if like is None else like._moments
+        self.mean, self.sd = self._moments
         self._embedding: Tensor | None = None
+        self._embedding_moments: Moments | None = None if like is None else like._embedding_moments
+        self._token_moments: Moments | None = None if like is None else like._token_moments
         if rows.embedding is not None:
             embedding = torch.from_numpy(rows.embedding.astype(np.float32)).to(device)
-            known = None if like is None else like._embedding_moments
-            self._embedding_moments = known or (embedding.mean(0), embedding.std(0) + _MIN_SD)
-            self._embedding = (embedding - self._embedding_moments[0]) / self._embedding_moments[1]
-        if self._tokens is not None:
-            self._token_moments = self._tokens.moments() if like is None else like._token_moments
+            if self._embedding_moments is None:
+                self._embedding_moments = embedding.mean(0), embedding.std(0) + _MIN_SD
+            mean, sd = self._embedding_moments
+            self._embedding = (embedding - mean) / sd
+        if self._tokens is not None and self._token_moments is None:
+            self._token_moments = self._tokens.moments()
 
     def __len__(self) -> int:
         return len(self._features.lengths)
@@ -194,7 +202,9 @@ class Batches:
         count = (lengths * ratio).round().long().clamp(min=1)
         count = count.minimum(self._tokens.lengths[rows] - first)
         tokens = self._tokens.gather(rows, first, count)
-        return (tokens - self._token_moments[0]) / self._token_moments[1], count
+        assert self._token_moments is not None
+        mean, sd = self._token_moments
+        return (tokens - mean) / sd, count
 
     def _spec_augment(
         self, x: Tensor, lengths: Tensor, config: SpecAugmentConfig, generator: torch.Generator
