@@ -28,6 +28,7 @@ from .batches import Batches
 from .checkpoint import TrainState, fingerprint, identity_of, load_checkpoint, save_checkpoint
 from .distillation_loss import Objective
 from .epoch import Due, EpochContext, Place, derive, run_epoch
+from .memory import keep_freed_memory
 from .onnx_weights import recalibrate_batchnorm, settle_batchnorm
 from .stream import training_rows
 
@@ -92,6 +93,7 @@ def fit(
     """
     if student.spec != train.spec:
         raise BadRecipe(f"{student.name} expects other features than the rows hold: {train.spec}")
+    keep_freed_memory()
     seed = recipe.seed if seed is None else seed
     rows, held_out = training_rows(train, device), Batches(valid, device)
     identity = identity_of(train) if isinstance(train, LabelledDataset) else train.identity
