@@ -21,8 +21,13 @@ from edgeemo.export.averaged import averaged
 from edgeemo.io.files import write_bytes
 
 
-def _metrics(path: Path | None, name: str) -> tuple[Metric, ...]:
-    """The card's metrics out of the result of benchmarks/faces.py."""
+def face_metrics(path: Path | None, name: str) -> tuple[Metric, ...]:
+    """The card's metrics out of the result of benchmarks/faces.py.
+
+    Args:
+        path: of the result; None gives none.
+        name: of the model, whose ONNX file was measured.
+    """
     if path is None:
         return ()
     result = json.loads(path.read_text(encoding="utf-8"))
@@ -48,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--metrics", type=Path, help="result of benchmarks/faces.py")
     args = parser.parse_args(argv)
     try:
-        data = averaged(args.files, args.out.stem, _metrics(args.metrics, args.out.stem))
+        data = averaged(args.files, args.out.stem, face_metrics(args.metrics, args.out.stem))
     except EdgeemoError as error:
         print(error, file=sys.stderr)
         return 2

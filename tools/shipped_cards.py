@@ -1,24 +1,27 @@
-"""Write on the cards of shipped models what taught them, or check that it stands there.
+"""Write on the cards of shipped models what taught and what measured them, or check it.
 
     python tools/shipped_cards.py --data DATA           rewrites the cards
     python tools/shipped_cards.py --data DATA --check   compares, writes nothing
 
 Weights, digests and estimates stay as they are: a card is no part of the digest. Which clips a
 model was trained on follows from the recipes beside this file, as `tools/make_student.py`,
-`tools/make_teacher.py` and `tools/open_weights.py` split the corpora.
+`tools/make_teacher.py` and `tools/open_weights.py` split the corpora. Metrics are those of
+benchmarks/results, which the README shows too.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from _provenance import load_provenance, provenance_file
+from _provenance import ROOT, load_provenance, provenance_file
+from average_faces import face_metrics
 
-from edgeemo.artifacts.card import Card
+from edgeemo.artifacts.card import Card, Metric
 from edgeemo.artifacts.models import Model, shipped
 from edgeemo.artifacts.onnx import read_onnx
 from edgeemo.artifacts.tflite import read_tflite
@@ -34,6 +37,7 @@ from edgeemo.export.open_teacher import open_speech
 from edgeemo.export.tflite_writer import with_card as with_tflite_card
 from edgeemo.io.files import write_bytes
 
+RESULTS = ROOT / "benchmarks" / "results"
 FACE_RECIPES = ("efficientnet-lite0-face", "face-teacher", "face-teacher-identity")
 
 
@@ -78,6 +82,17 @@ OF = {
 """By name of the shipped model; others carry what `edgeemo distill` wrote."""
 
 
+def metrics_of(card: Card) -> tuple[Metric, ...]:
+    """What the benchmarks measured of the model; its own where no benchmark names it."""
+    if card.task == "face":
+        return face_metrics(RESULTS / "faces.json", card.name)
+    files = {"wav2small-stream": "student", "teacher": "teacher"}
+    if card.name not in files:
+        return card.metrics
+    result = json.loads((RESULTS / "crossval.json").read_text(encoding="utf-8"))
+    return tuple(Metric(**metric) for metric in result["metrics"][files[card.name]])
+
+
 def with_new_card(path: Path, card: Card) -> bytes:
     """The file with another card; the content before it stays the same bytes."""
     if path.suffix == ".tflite":
@@ -92,7 +107,7 @@ def rewritten(data: Path) -> Iterator[tuple[Model, bytes]]:
         if model.name in OF:
             if model.name not in known:
                 known[model.name] = OF[model.name](data)
-            card = replace(model.card, trained_on=known[model.name])
+            card = replace(model.card, trained_on=known[model.name], metrics=metrics_of(model.card))
             yield model, with_new_card(model.path, card)
 
 

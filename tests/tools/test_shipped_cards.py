@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from edgeemo.artifacts.onnx import check as check_onnx
 from edgeemo.artifacts.tflite import check as check_tflite
 
 Tool = Callable[[str], ModuleType]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_shipped_cards_are_what_the_command_makes(
@@ -30,3 +32,14 @@ def test_another_card_changes_no_digest(tool: Tool) -> None:
         assert cards.with_new_card(model.path, model.card) == model.path.read_bytes()
         other = check(cards.with_new_card(model.path, replace(model.card, licence="CC0-1.0")))
         assert other == replace(model.card, licence="CC0-1.0")
+
+
+def test_figures_on_cards_are_those_of_the_benchmarks(tool: Tool) -> None:
+    """The README shows the same files of results."""
+    metrics_of = tool("shipped_cards").metrics_of
+    for model in shipped():
+        assert model.card.metrics == metrics_of(model.card), model.path.name
+    student = next(m.card for m in shipped() if m.name == "wav2small-stream")
+    result = json.loads((ROOT / "benchmarks/results/crossval.json").read_text())
+    row = next(r for r in result["rows"] if r["name"] == "wav2small-stream, int8")
+    assert [m.value for m in student.metrics] == [row[m.of]["mean"] for m in student.metrics]
