@@ -15,6 +15,8 @@ import numpy as np
 
 from edgeemo import Session, load
 from edgeemo.audio import read_audio
+from edgeemo.compress.data.folds import deal
+from edgeemo.compress.data.labels import read_labels
 from edgeemo.types import DIMENSIONS
 
 FOLDS = 7
@@ -40,9 +42,8 @@ def heldout(data: Path, crossval: Path, backend: str | None = None) -> list[Anno
     folder = data / "speech" / "emotale"
     with (folder / "labels.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    # crossval.py draws the folds from the sorted groups, "emotale/<speaker>".
-    drawn = np.random.default_rng(0).permutation(sorted({f"emotale/{r['speaker']}" for r in rows}))
-    fold = {name.split("/")[1]: i % FOLDS for i, name in enumerate(drawn.tolist())}
+    folds = deal(read_labels(folder, "emotale"), FOLDS, seed=0)
+    fold = {name.split("/")[1]: i for i, groups in enumerate(folds) for name in groups}
     files = [next((crossval / f"run-0-{i}" / "export").glob("*.onnx")) for i in range(FOLDS)]
     sessions = [load(path, backend) for path in files]
     return [

@@ -33,6 +33,8 @@ from sklearn.svm import SVR
 
 from edgeemo import load
 from edgeemo.compress.data import DataSet, open_dataset
+from edgeemo.compress.data.folds import deal
+from edgeemo.compress.evaluation.crossval import Estimates, as_plain, scores
 from edgeemo.compress.evaluation.evaluate import inter_rater_ccc, level_estimates, predict
 from edgeemo.compress.evaluation.folds import Folds
 from edgeemo.compress.evaluation.summary import complete
@@ -83,9 +85,9 @@ class Bench:
         return self.folds.recipe.name
 
     def held_out(self, seed: int) -> list[set[str]]:
-        """The speakers of each fold."""
-        drawn = np.random.default_rng(seed).permutation(self.folds.annotated)
-        return [set(drawn[i::FOLDS].tolist()) for i in range(FOLDS)]
+        """The speakers of each fold, as `edgeemo distill --folds` deals them out."""
+        corpus = self.folds.corpus
+        return deal((clip for clip in self.data if clip.corpus == corpus), FOLDS, seed)
 
 
 def run_fold(bench: Bench, seed: int, number: int) -> None:
@@ -111,9 +113,9 @@ def run_fold(bench: Bench, seed: int, number: int) -> None:
         others = heads.apply_to(folds.examples.of_groups(known, augmented=False))
         estimates["int8"] = int8(bench, student, others, test, bench.out / f"run-{seed}-{number}")
     with replacing(path) as temporary:
-        np.savez(temporary, **estimates)
+        np.savez(temporary, speakers=test.column("speaker").astype(str), **estimates)
     human = estimates["human"]
-    shown = {name: scores(found, human) for name, found in estimates.items() if name != "human"}
+    shown = {name: of_fold(found, human) for name, found in estimates.items() if name != "human"}
     print(f"{bench.name}, split seed {seed}, fold {number}: {shown}", flush=True)
 
 
@@ -149,7 +151,7 @@ def int8(
     return np.array([[e.arousal, e.dominance, e.valence] for e in estimates])
 
 
-def scores(estimates: Any, labels: Any) -> list[float]:
+def of_fold(estimates: Any, labels: Any) -> list[float]:
     """CCC of arousal, dominance, valence."""
     return [round(ccc(estimates[:, d], labels[:, d]), 4) for d in range(len(DIMENSIONS))]
 
@@ -162,15 +164,10 @@ def repetitions(bench: Bench) -> Iterator[dict[str, np.ndarray[Any, Any]]]:
         yield {name: np.concatenate([f[name] for f in files]) for name in shared}
 
 
-def row(name: str, values: list[list[float]]) -> dict[str, Any]:
-    """Mean and standard deviation over the repetitions, as readme_table.py reads them."""
-    columns = np.array(values)
-    return {"name": name} | {
-        d: {"mean": round(float(columns[:, i].mean()), 4)}
-        # One repetition has no deviation.
-        | ({"sd": round(float(columns[:, i].std()), 4)} if len(columns) > 1 else {})
-        for i, d in enumerate(DIMENSIONS)
-    }
+def row(name: str, found: list[dict[str, np.ndarray[Any, Any]]], key: str) -> dict[str, Any]:
+    """Mean, deviation and interval over the repetitions, as `edgeemo distill --folds` has them."""
+    repetitions = [Estimates(d["speakers"], d[key], d["human"]) for d in found]
+    return {"name": name} | as_plain(scores(repetitions))
 
 
 def result(benches: Sequence[Bench], command: str, before: dict[str, Any]) -> dict[str, Any]:
@@ -187,16 +184,9 @@ def result(benches: Sequence[Bench], command: str, before: dict[str, Any]) -> di
         EGEMAPS: EGEMAPS,
         LEVEL: LEVEL,
     }
-    rows = [
-        row(name, [scores(d[key], d["human"]) for d in found])
-        for key, name in names.items()
-        if key in found[0]
-    ]
+    rows = [row(name, found, key) for key, name in names.items() if key in found[0]]
     passes = {b.name: _passes(b) for b in benches}
-    others = [
-        row(other.name, [scores(d["float"], d["human"]) for d in repetitions(other)])
-        for other in benches[1:]
-    ]
+    others = [row(other.name, list(repetitions(other)), "float") for other in benches[1:]]
     kept = {n: p for n, p in before.get("passes", {}).items() if n not in passes}
     rows[3:3] = others + [r for r in before.get("rows", []) if r["name"] in kept]
     passes |= kept
@@ -210,7 +200,7 @@ def result(benches: Sequence[Bench], command: str, before: dict[str, Any]) -> di
     )
     each = {
         key: [
-            scores(f[key], f["human"])
+            of_fold(f[key], f["human"])
             for seed in bench.seeds
             for i in range(FOLDS)
             if key in (f := np.load(bench.out / f"fold-{seed}-{i}.npz")).files

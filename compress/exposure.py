@@ -67,7 +67,7 @@ def trained_on(
     """
     own = clips if isinstance(clips, TrainedOn) else exposure_of(clips)
     found = own.joined(exposure_of_teacher(teacher))
-    return found.joined(_of_weights(init_from)) if init_from else found
+    return found.joined(exposure_of_weights(init_from)) if init_from else found
 
 
 def seen_clips(trained: TrainedOn, clips: Sequence[Clip]) -> Seen:
@@ -104,7 +104,12 @@ def exposure_of_teacher(teacher: Teacher | LabelledBy) -> TrainedOn:
     return TrainedOn(corpora=corpora, unknown=() if corpora else (teacher.name,))
 
 
-def _of_weights(name: str) -> TrainedOn:
+def exposure_of_weights(name: str) -> TrainedOn:
+    """What first weights were trained on, as the card of what begins with them says it.
+
+    Args:
+        name: of their file, or of a shipped model.
+    """
     path = Path(name)
     path = path if path.suffix else resolve(name, "onnx")
     unknown = TrainedOn(unknown=(f"first weights {path.stem}",))

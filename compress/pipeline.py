@@ -18,7 +18,8 @@ from edgeemo.vision.images import ImageSpec
 
 from . import distributed
 from .data.clips import Clip, DataSet
-from .data.splits import split_as_published
+from .data.folds import groups_of_speakers
+from .data.splits import split_as_published, split_by_speaker
 from .evaluation.summary import complete
 from .labels.dataset import Progress
 from .labels.labeller import Labeller
@@ -263,7 +264,7 @@ def label_splits(
         BadData: too few people, a constant teacher, data that changed since the run began.
     """
     recipe = run.recipe
-    split = planned_splits(recipe, data)
+    split = planned_splits(recipe, data, run.given.get("test_speakers") or ())
     _write_split(run, _speakers(split))
     labeller = Labeller(
         teacher, student.spec, recipe, cache or run.folder.parent / "labels", progress
@@ -274,19 +275,25 @@ def label_splits(
     return Splits(finetune.drop_extra_copies(copies, recipe), valid, test, copies)
 
 
-def planned_splits(recipe: Recipe, data: DataSet) -> tuple[list[Clip], ...]:
+def planned_splits(
+    recipe: Recipe, data: DataSet, test_speakers: Collection[str] = ()
+) -> tuple[list[Clip], ...]:
     """Clips to train on, to choose the checkpoint on, and to test on; no speaker is in two.
 
     Args:
         recipe: whose seed and shares count.
         data: all clips.
+        test_speakers: who is tested on; none leaves it to the data's own splits and the seed.
 
     Raises:
         BadData: too few people or clips for the splits; the message has the counts.
     """
     people = len({clip.speaker for clip in data.clips})
     try:
-        splits = split_as_published(data.clips, recipe.seed, recipe.data.shares)
+        if test_speakers:
+            splits = _split_off(recipe, data, groups_of_speakers(data.clips, test_speakers))
+        else:
+            splits = split_as_published(data.clips, recipe.seed, recipe.data.shares)
     except BadInput as error:
         raise BadData(f"{data.name}: {len(data.clips)} clips of {people} people: {error}") from None
     for name, clips in zip(("train", "valid", "test"), splits, strict=True):
@@ -296,6 +303,13 @@ def planned_splits(recipe: Recipe, data: DataSet) -> tuple[list[Clip], ...]:
                 f"{len(clips)} and needs {LEAST_CLIPS}: give more clips of each person"
             )
     return splits
+
+
+def _split_off(recipe: Recipe, data: DataSet, test: set[str]) -> tuple[list[Clip], ...]:
+    rest = [clip for clip in data.clips if clip.group not in test]
+    share = recipe.data.valid
+    train, valid = split_by_speaker(rest, recipe.seed, (1 - share, share))
+    return train, valid, [clip for clip in data.clips if clip.group in test]
 
 
 def _speakers(split: Sequence[Sequence[Clip]]) -> dict[str, list[str]]:

@@ -9,6 +9,7 @@ ranges.json          of activations, where training with the rounding of int8 ha
 student.pt           averaged weights of the best epoch
 parity/parity.npz    held-out inputs with what student, teacher and humans said
 run.json             facts for the card; there only when the run is finished
+crossval.json        of `--folds`: figures over all folds, in place of a student
 report.html          for people
 .lock                held by the process that works on the run
 """
@@ -223,6 +224,11 @@ class Run:
         Raises:
             BadArtifact: the run is not finished, or run.json is damaged.
         """
+        if (self.folder / "crossval.json").is_file():
+            raise BadArtifact(
+                f"{self.folder}: a cross-validation leaves figures and no student; "
+                "distill without --folds for one"
+            )
         if not self.finished:
             raise BadArtifact(
                 f"{self.folder}: the run is not finished; go on with: "

@@ -1,7 +1,8 @@
 """`labels.csv`: the form in which edgeemo takes labels for a folder of sound.
 
 Columns: `path` and `speaker` must be there. Understood beside them are `sex`,
-`language`, `text_id`, `emotion`, `seconds`, `licence`, `group`; `arousal`, `dominance`, `valence`
+`language`, `text_id`, `emotion`, `seconds`, `licence`, `group`; `split` or `partition` (train,
+valid, test, where the makers of the corpus put a clip); `arousal`, `dominance`, `valence`
 (means of annotators, 0..1 or on another scale that the caller names; two of them are enough)
 and `<dimension>_sd`; votes as numbers in `votes_<class>` (or `voice_<class>`), or as one word an
 annotator in `r1_emotion`, `r2_emotion`, ...
@@ -33,10 +34,30 @@ UNIT: Scale = (0.0, 1.0)
 REQUIRED = ("path", "speaker")
 _DIMENSIONS_SD = tuple(f"{name}_sd" for name in DIMENSIONS)
 _KNOWN = frozenset(
-    {"sex", "language", "text_id", "emotion", "seconds", "licence", "group"}.union(
-        REQUIRED, DIMENSIONS, _DIMENSIONS_SD
-    )
+    {
+        "sex",
+        "language",
+        "text_id",
+        "emotion",
+        "seconds",
+        "licence",
+        "group",
+        "split",
+        "partition",
+    }.union(REQUIRED, DIMENSIONS, _DIMENSIONS_SD)
 )
+_SPLITS = {
+    "train": "train",
+    "training": "train",
+    "valid": "valid",
+    "validation": "valid",
+    "val": "valid",
+    "dev": "valid",
+    "development": "valid",
+    "test": "test",
+}
+"""Words for the splits, without numbers ("Test1" is a test)."""
+
 _VOTES = re.compile(r"(?:votes|voice)_(.+)")
 _RATER = re.compile(r"r\d+_emotion")
 _MOST_VOTES = 1e6
@@ -111,6 +132,7 @@ def clip_of_row(row: Row, id: str, corpus: str, span: Span, scale: Scale = UNIT)
         seconds=row.number("seconds", 0, _LONGEST),
         licence=row.text("licence") or licence_of(corpus),
         group=f"{corpus}/{own_group}" if own_group else group,
+        split=_split(row),
         tags={c: v for c, v in row.values.items() if v and c not in _KNOWN and not _is_vote(c)},
     )
 
@@ -128,6 +150,18 @@ def _votes(row: Row, emotion: str | None) -> list[tuple[str, float]]:
     if any(number for _, number in found):
         return found
     return [(emotion, 1.0)] if emotion else []
+
+
+def _split(row: Row) -> str:
+    """train, valid or test, from the words that corpora use for them."""
+    text = row.text("split") or row.text("partition")
+    if text is None:
+        return ""
+    word = re.sub(r"[^a-z]", "", text.lower())
+    if word not in _SPLITS:
+        known = ", ".join(sorted(_SPLITS))
+        raise row.fault(f"split is {text!r:.40}; expected one of {known}, or nothing")
+    return _SPLITS[word]
 
 
 def _is_vote(column: str) -> bool:

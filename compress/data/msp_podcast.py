@@ -21,6 +21,8 @@ CORPUS = "msp_podcast"
 _CONSENSUS = ("labels_consensus.csv", "labels_concensus.csv")
 _ATTRIBUTES = ("EmoAct", "EmoDom", "EmoVal")
 _COLUMNS = ("FileName", "EmoClass", *_ATTRIBUTES, "SpkrID", "Gender", "Split_Set")
+# Test3 has no labels.
+_SPLITS = {"Train": "train", "Development": "valid", "Test1": "test", "Test2": "test"}
 _CLASSES = {
     "A": "anger",
     "S": "sadness",
@@ -94,6 +96,7 @@ def _clip(row: Row, id: str, span: Span, ratings: list[Row]) -> Clip:
         votes=votes,
         other=other,
         licence=licence_of(CORPUS),
+        split=_SPLITS.get(row.values["Split_Set"], ""),
         tags={"Split_Set": row.values["Split_Set"]},
     )
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 
-from edgeemo.errors import BadInput
+from edgeemo.errors import BadInput, printable
 
-from .clips import Clip
+from .clips import LOG, Clip
 
 
 def split_by_speaker(
@@ -84,8 +84,9 @@ def split_as_published(
 ) -> tuple[list[Clip], list[Clip], list[Clip]]:
     """Train, valid and test; what the makers of a corpus put aside stays aside.
 
-    Their "test", or their "valid" where there is no test, is the test split; of a group that is in
-    several splits the test keeps none that another split has, and one clip of what is left. The
+    Their "test", or their "valid" where there is no test, is the test split. A group that is in
+    several splits leaves the test, with a warning that names it; of faces, whose groups are equal
+    pictures, one of each is kept. The
     share for valid is then taken from the rest, unless they made a "valid" too. A corpus without
     splits is split by group.
 
@@ -103,12 +104,19 @@ def split_as_published(
         of_group[clip.split] = of_group.get(clip.split, 0) + 1
     places, once = assign_splits(counts, seed, shares)
     splits: tuple[list[Clip], list[Clip], list[Clip]] = ([], [], [])
-    seen: set[str] = set()
+    seen, left_out = set[str](), set[str]()
     for clip in clips:
         place = places.get((clip.group, clip.split))
-        if place is not None and not (place in once and clip.group in seen):
+        # Of speech a group is a person, and each clip counts; of faces it is one picture.
+        double = clip.task == "face" and place in once and clip.group in seen
+        if place is not None and not double:
             splits[place].append(clip)
             seen.add(clip.group)
+        elif clip.task == "speech":
+            left_out.add(clip.group)
+    if left_out:
+        names = printable(", ".join(sorted(left_out)), 200)
+        LOG.warning("left out of the test, because they are in another split too: %s", names)
     by_id = [sorted(split, key=lambda clip: clip.id) for split in splits]
     return by_id[0], by_id[1], by_id[2]
 

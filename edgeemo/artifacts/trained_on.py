@@ -8,7 +8,6 @@ sample that is the same for every model, so that sets can be joined.
 
 from __future__ import annotations
 
-import base64
 import binascii
 import hashlib
 from collections import Counter
@@ -111,7 +110,7 @@ class HashSet:
         text = "".join(bits)
         body = bytes(int(text[i : i + 8].ljust(8, "0"), 2) for i in range(0, len(text), 8))
         head = (self.limit - 1).to_bytes(3, "big") + len(hashes).to_bytes(2, "big")
-        return base64.b64encode(head + bytes([k << 2 | usual]) + body).decode()
+        return binascii.b2a_base64(head + bytes([k << 2 | usual]) + body, newline=False).decode()
 
     @classmethod
     def decode(cls, text: str) -> HashSet:
@@ -123,7 +122,7 @@ class HashSet:
         if not text:
             return cls()
         try:
-            data = base64.b64decode(text, validate=True)
+            data = binascii.a2b_base64(text, strict_mode=True)
         except (binascii.Error, ValueError):
             raise BadArtifact("trained_on: hashes are no base64; the card is damaged") from None
         limit, count = int.from_bytes(data[:3], "big") + 1, int.from_bytes(data[3:5], "big")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edgeemo.artifacts.licences import verdict
 from edgeemo.cli._labels import add_label_scale
@@ -17,7 +18,7 @@ from edgeemo.cli._progress import Show, progress_on_stderr
 from edgeemo.errors import BadInput, printable, require
 
 if TYPE_CHECKING:
-    from edgeemo.compress.data import DataSet
+    from edgeemo.compress.data import Clip, DataSet
     from edgeemo.compress.recipes import Recipe
     from edgeemo.compress.run import Run, RunSummary
 
@@ -54,6 +55,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--task", choices=["speech", "face"], help="default: the recipe's")
     add("--teacher", metavar="T", help="name, file or folder; overrides the recipe's")
     add("--out", type=Path, metavar="RUN", help="new folder of the run (default: runs/NAME-001)")
+    add("--folds", type=int, metavar="N", help="cross-validate: N folds of unseen speakers")
+    add("--repeats", type=int, default=1, metavar="N", help="repetitions, each with other folds")
+    add("--fold-column", default="", metavar="C", help="column of the labels that names the fold")
+    add(
+        "--test-speakers",
+        default="",
+        metavar="A,B",
+        help="whom to test on (default: by the data's own splits, else drawn by the seed)",
+    )
+    add("--jobs", type=int, metavar="N", help="folds at once (default: one a core)")
     add("--resume", type=Path, metavar="RUN", help="go on with an interrupted run")
     add(
         "--cache",
@@ -80,6 +91,9 @@ def run(args: argparse.Namespace) -> int:
 
     distributed.start()
     try:
+        if folds := _folds(args):
+            print(json.dumps(folds) if args.json else _folds_text(folds))
+            return 0
         found, facts = _distil(args)
         if distributed.rank() == 0:
             print(_json(found, facts) if args.json else _text(found, facts))
@@ -168,6 +182,8 @@ class _Every:
 def _begun(args: argparse.Namespace) -> Run:
     """A new run, made by the first process for all."""
     from edgeemo.compress import distributed
+    from edgeemo.compress.data.folds import check_doubles
+    from edgeemo.compress.evaluation.fold_runs import plan_folds
     from edgeemo.compress.labels.packed import Packed
     from edgeemo.compress.licences import check_open
     from edgeemo.compress.pipeline import check_packed, check_task, new_student, planned_splits
@@ -187,6 +203,7 @@ def _begun(args: argparse.Namespace) -> Run:
         recipe = replace(recipe, teacher=replace(recipe.teacher, name=name))
     # All that can be wrong is told before there is a run.
     student = new_student(recipe)
+    speakers = [name.strip() for name in args.test_speakers.split(",") if name.strip()]
     if args.labels:
         check_packed(recipe, student, Packed(args.labels))
     else:
@@ -194,7 +211,12 @@ def _begun(args: argparse.Namespace) -> Run:
         teacher = load_teacher(recipe.teacher.name, args.device)
         check_task(recipe, data, teacher)
         check_open(recipe, data, teacher)
-        planned_splits(recipe, data)
+        check_doubles(data)
+        split = planned_splits(recipe, data, speakers)
+        if args.folds or args.fold_column:
+            plan_folds(data, recipe.seed, args.folds, args.repeats, args.fold_column)
+        else:
+            _warn_of_few(split[2])
     folder = args.out
     if distributed.rank() == 0:
         given = {
@@ -202,6 +224,10 @@ def _begun(args: argparse.Namespace) -> Run:
             "label_scale": list(args.label_scale),
             "cache": args.cache and str(args.cache.resolve()),
             "labels": args.labels and str(args.labels.resolve()),
+            "test_speakers": speakers,
+            "folds": args.folds or 0,
+            "repeats": args.repeats,
+            "fold_column": args.fold_column,
         }
         if args.out:
             Run.begin(args.out, recipe, given)
@@ -211,12 +237,75 @@ def _begun(args: argparse.Namespace) -> Run:
     return Run(Path(distributed.from_first(str(folder))))
 
 
+def _warn_of_few(test: Sequence[Clip]) -> None:
+    from edgeemo.compress.data.folds import FEW
+
+    people = len({clip.speaker for clip in test})
+    if 0 < people < FEW:
+        print(
+            f"edgeemo: the test split has {people} people: its figures depend on who they are; "
+            "--folds N scores everybody once",
+            file=sys.stderr,
+        )
+
+
+def _folds(args: argparse.Namespace) -> dict[str, Any]:
+    """The result of a cross-validation, begun or gone on with; empty if it is an ordinary run."""
+    from edgeemo.compress import distributed
+    from edgeemo.compress.evaluation.fold_runs import CrossValidation, cross_validate
+    from edgeemo.compress.run import Run
+    from edgeemo.compress.teachers import load_teacher
+
+    given = Run(args.resume).given if args.resume else vars(args)
+    count, column = given.get("folds") or 0, given.get("fold_column") or ""
+    if not count and not column:
+        if args.repeats > 1:
+            raise BadInput("--repeats repeats a cross-validation; give --folds N too")
+        return {}
+    if distributed.world() > 1:
+        raise BadInput("--folds trains in processes of its own; run it without torchrun")
+    if args.labels or given.get("labels"):
+        raise BadInput("packed labels have their splits already; give --data with --folds")
+    if args.test_speakers or (column and count):
+        raise BadInput("give one of --folds, --fold-column and --test-speakers")
+    begun = _resumed(args) if args.resume else _begun(args)
+    recipe, given = begun.recipe, begun.given
+    data = _data(given.get("data"), recipe, given.get("label_scale", (0.0, 1.0)))
+    teacher = load_teacher(recipe.teacher.name, args.device)
+    plan = CrossValidation(begun, data, teacher, count, given.get("repeats", 1), column)
+    cache = given.get("cache")
+    with progress_on_stderr(silent=False) as show:
+        jobs = args.jobs or os.cpu_count() or 1
+        found = cross_validate(plan, jobs, Path(cache) if cache else None, show)
+    return {"run": str(begun.folder)} | found
+
+
+def _folds_text(found: dict[str, Any]) -> str:
+    lines = [
+        f"{found['student']} on {found['data']}: {found['clips']} clips of {found['speakers']} "
+        f"speakers. {found['protocol']}."
+    ]
+    for name, against in (("annotators", "annotators"), ("teacher_agreement", "the teacher")):
+        if found[name]:
+            lines.append(f"CCC against {against}: mean ± sd over repetitions [95 % over speakers]")
+        for of, score in found[name].items():
+            sd = f" ± {score['sd']:.3f}" if "sd" in score else ""
+            lines.append(
+                f"  {of:<10} {score['mean']:.3f}{sd} [{score['low']:.3f}, {score['high']:.3f}]"
+            )
+    for name, score in found["classes"].items():
+        sd = f" ± {score['sd']:.3f}" if "sd" in score else ""
+        lines.append(f"  {name:<10} {score['mean']:.3f}{sd}  classes against the votes")
+    return "\n".join([*lines, f"Result: {found['run']}/crossval.json"])
+
+
 def _resumed(args: argparse.Namespace) -> Run:
     from edgeemo.compress.run import Run
 
-    for name in ("out", "teacher"):
+    for name in ("out", "recipe", "data", "teacher", "folds", "fold_column", "test_speakers"):
         if getattr(args, name):
-            raise BadInput(f"--resume goes on as the run began; leave --{name} out")
+            option = name.replace("_", "-")
+            raise BadInput(f"--resume goes on as the run began; leave --{option} out")
     found = Run(args.resume)
     if found.finished:
         raise BadInput(f"{args.resume} is finished; export it with: edgeemo export {args.resume}")

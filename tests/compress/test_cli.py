@@ -111,6 +111,9 @@ def test_distill_leaves_a_run_and_prints_what_came_out(folder, capsys, quiet_log
     assert "training" in said.err and "labelling" in said.err
     run = last_run(out.parent)
     assert run.folder == out and run.facts().student == "mobilenetv3-small"
+    for option in ("--recipe", "--data", "--teacher"):
+        assert main(["distill", "--resume", str(out), option, "other"]) == 2
+        assert f"goes on as the run began; leave {option} out" in capsys.readouterr().err
     assert main(["distill", "--resume", str(out)]) == 2
     assert "is finished; export it" in capsys.readouterr().err
 
@@ -153,6 +156,11 @@ def test_interrupted_distill_says_how_to_go_on(folder):
         (["--recipe", "nothing"], "no recipe 'nothing'"),
         (["--data", "/nowhere"], "/nowhere"),
         (["--teacher", "nobody"], "nobody"),
+        (["--test-speakers", "3"], "test speaker '3' is not one person"),
+        (["--folds", "9"], "9 folds of 5 speakers; expected 2 to 5"),
+        (["--fold-column", "fold"], "no value in the column 'fold'"),
+        (["--repeats", "3"], "give --folds N too"),
+        (["--folds", "2", "--test-speakers", "03"], "give one of"),
     ],
 )
 def test_wrong_arguments_are_refused_in_one_line_and_leave_nothing(
