@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,6 +78,14 @@ NO_BYTES = Blob(b"")
 """In place of a sound or picture that is not at hand."""
 
 
+class Encoded(Protocol):
+    """The bytes of an encoded sound or picture, wherever they lie."""
+
+    def read(self) -> bytes:
+        """The bytes. BadInput if they cannot be had."""
+        ...
+
+
 @dataclass(frozen=True)
 class Clip:
     """One clip of speech, or one picture of a face. Labels that nobody gave are None.
@@ -112,7 +120,7 @@ class Clip:
     id: str
     corpus: str
     speaker: str
-    span: Span | Blob
+    span: Encoded
     sex: str | None = None
     language: str | None = None
     text_id: str | None = None

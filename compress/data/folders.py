@@ -10,6 +10,7 @@ from edgeemo.audio import SUFFIXES
 from edgeemo.errors import BadData
 from edgeemo.vision.pictures import SUFFIXES as PICTURES
 
+from .cameo import find_cameo, read_cameo
 from .clips import LOG, Clip, DataSet, Span
 from .corpora import read_named_corpus
 from .corpus_info import licence_of
@@ -27,7 +28,7 @@ def open_dataset(path: str | Path, scale: Scale = UNIT) -> DataSet:
     Understood, in this order:
       - a folder with `labels.csv` (see `labels`);
       - tar shards in WebDataset's layout: one file, or a folder of them (see `shards`);
-      - MSP-Podcast and IEMOCAP, by their label files;
+      - MSP-Podcast and IEMOCAP, by their label files, and CAMEO, Parquet files of sound;
       - FER+, FER2013, AffectNet, RAF-DB, and folders of faces named by expression (see `faces`);
       - RAVDESS, CREMA-D, Emo-DB, EmoTale, nEMO, TESS, by the names of their files (see `corpora`);
       - a folder whose subfolders are such data sets: their union, ids "corpus/...";
@@ -46,6 +47,8 @@ def open_dataset(path: str | Path, scale: Scale = UNIT) -> DataSet:
         raise BadData(f"{folder}: no such file or folder; give a folder of sound files")
     name = folder.resolve().name
     if folder.suffix == ".parquet" and folder.is_file():
+        if find_cameo(folder):
+            return DataSet(folder.stem, tuple(read_cameo([folder])))
         return DataSet(folder.stem, tuple(read_tables([folder], folder.resolve().parent.name)))
     if folder.is_file():
         if not find_shards(folder):
@@ -77,6 +80,8 @@ def _read_corpus(folder: Path, name: str, scale: Scale) -> list[Clip] | None:
         return list(read_labels(folder, name, scale))
     if shards := find_shards(folder):
         return list(read_shards(shards, name, scale))
+    if cameo := find_cameo(folder):
+        return list(read_cameo(cameo))
     if find_consensus(folder):
         return list(read_msp_podcast(folder))
     if find_summaries(folder):
