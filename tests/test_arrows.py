@@ -17,7 +17,8 @@ CODE = ("edgeemo", "compress", "export")
 EVERYTHING = (*CODE, "tests", "tools", "examples", "benchmarks")
 
 # The commands that train or export are a shell around compress and export.
-BRIDGES = {f"edgeemo/cli/{name}.py" for name in ("calibrate", "distill", "export", "evaluate")}
+COMMANDS = ("calibrate", "distill", "export", "evaluate", "runs", "students")
+BRIDGES = {f"edgeemo/cli/{name}.py" for name in COMMANDS}
 
 
 def sources(*folders: str) -> list[Path]:

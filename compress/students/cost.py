@@ -48,6 +48,36 @@ def macs(student: Student, frames: int = 0) -> int:
     return total
 
 
+def activation_bytes(student: Student) -> int:
+    """Memory of a layer's input and output in int8, of the layer that needs most.
+
+    It is what a runtime that works layer by layer needs at least for one second of sound or one
+    picture; the C engine streams and needs less.
+
+    Args:
+        student: on the CPU, in any mode.
+    """
+    most = 0
+
+    def look(module: nn.Module, given: Any, output: Tensor) -> None:
+        nonlocal most
+        if isinstance(module, (nn.Linear, nn.Conv1d, nn.Conv2d)):
+            most = max(most, given[0].numel() + output.numel())
+
+    hooks = [m.register_forward_hook(look) for m in student.modules()]
+    spec = student.spec
+    frames = 0 if isinstance(spec, ImageSpec) else round(spec.sample_rate / spec.hop)
+    training = student.training
+    try:
+        with torch.inference_mode():
+            student.eval()(torch.zeros(input_shape(student, frames)), None)
+    finally:
+        student.train(training)
+        for hook in hooks:
+            hook.remove()
+    return most
+
+
 def input_shape(student: Student, frames: int) -> tuple[int, ...]:
     """Shape of one input: [1, frames, bands], or [1, size, size, channels] of a picture.
 

@@ -34,6 +34,8 @@ COMMANDS: Mapping[str, str] = {
     "evaluate": "a model against labels, with the spread over speakers",
     "live": "microphone and camera, in the terminal or a browser",
     "bench": "what a model costs on this machine, beside other runtimes",
+    "runs": "what was trained, side by side",
+    "students": "what can be trained, and what it will cost",
     "models": "what is shipped, and the command to use it",
     "notice": "what a product that contains a model must say",
     "doctor": "what is installed, what is missing, how to get it",
