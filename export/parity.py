@@ -30,12 +30,15 @@ class Tolerances:
         ccc: an int8 file's outputs must reach a CCC of 1 - ccc with the float student's on every
             dimension, and may lose at most ccc against teacher and annotators.
         largest: largest difference of any output of a float file.
-        fewest: labelled clips from which on a loss against teacher and annotators counts; with
-            fewer, chance alone moves that figure by more than the limit.
+        classes: share of the clips for which an int8 file may give another likeliest class.
+        fewest: clips from which on classes, and labelled clips from which on a loss against
+            teacher and annotators counts; with fewer, chance alone moves that figure by more than
+            the limit.
     """
 
     ccc: float = 0.01
     largest: float = 1e-4
+    classes: float = 0.05
     fewest: int = 50
 
 
@@ -125,7 +128,8 @@ def compare(
     found = [backend.run(x) for x in inputs(backend.card.input, clips)]
     dimensions = np.concatenate([f["adv"] for f in found])
     probs = np.concatenate([f["probs"] for f in found])
-    given = next(o.labels for o in backend.card.outputs if o.name == "adv")
+    output = next(o for o in backend.card.outputs if o.name == "adv")
+    given = output.labels
     columns = [DIMENSIONS.index(name) for name in given]
     teacher, human = (
         labels[:, columns] for labels in (clips.teacher_dimensions, clips.human_dimensions)
@@ -133,15 +137,19 @@ def compare(
     apart = float(
         max(np.abs(dimensions - clips.dimensions).max(), np.abs(probs - clips.probs).max())
     )
+    # Judged as users see them: a session clips to the range that the card names.
+    dimensions, of_float = (
+        np.clip(v, output.low, output.high) for v in (dimensions, clips.dimensions)
+    )
     parity = Parity(
         clips=len(clips),
         taught=int(_known(teacher).sum()),
         rated=int(_known(human).sum()),
-        agreement=_by_dimension(dimensions, clips.dimensions, given),
+        agreement=_by_dimension(dimensions, of_float, given),
         largest=apart,
-        float_teacher=_by_dimension(clips.dimensions, teacher, given),
+        float_teacher=_by_dimension(of_float, teacher, given),
         file_teacher=_by_dimension(dimensions, teacher, given),
-        float_human=_by_dimension(clips.dimensions, human, given),
+        float_human=_by_dimension(of_float, human, given),
         file_human=_by_dimension(dimensions, human, given),
         ceiling=dict(ceiling or {}),
         level=dict(level or {}),
@@ -227,6 +235,11 @@ def _int8_faults(parity: Parity, limits: Tolerances) -> tuple[str, ...]:
         for name, value in parity.agreement.items()
         if value < 1 - limits.ccc
     ]
+    if parity.clips >= limits.fewest and parity.same_class < 1 - limits.classes:
+        faults.append(
+            f"the likeliest class is the float student's for {parity.same_class:.1%} of the clips; "
+            f"the limit is {1 - limits.classes:.0%}"
+        )
     pairs = (
         ("the teacher", parity.taught, parity.float_teacher, parity.file_teacher),
         ("annotators", parity.rated, parity.float_human, parity.file_human),

@@ -8,6 +8,7 @@ scale a published model speaks.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
@@ -25,6 +26,9 @@ Floats = NDArray[np.float32]
 
 LONGEST_SECONDS = 600.0
 """Clips longer than this are refused: attention over ten minutes fills any memory."""
+
+_BEYOND, _SELDOM = 0.1, 0.05
+"""What lies so far beyond 0..1, and which share of the values may."""
 
 CONSTANT_SD = 1e-4
 """A dimension whose standard deviation over clips is under this says nothing about the clips."""
@@ -180,7 +184,8 @@ def check_teacher(outputs: TeacherOutput | Sequence[TeacherOutput], name: str = 
 
     Raises:
         BadData: a dimension is not finite or has a standard deviation under 1e-4 over the clips, or
-            all class probabilities have; the message names it.
+            all class probabilities have; or the dimensions are on another scale than 0..1. The
+            message names it.
         BadInput: fewer than two clips in all.
     """
     parts = [outputs] if isinstance(outputs, TeacherOutput) else list(outputs)
@@ -189,6 +194,7 @@ def check_teacher(outputs: TeacherOutput | Sequence[TeacherOutput], name: str = 
         raise BadInput(f"{name}: {clips} labelled clips cannot show a spread; give at least 2")
     dimensions = [part.dimensions for part in parts if part.dimensions is not None]
     if dimensions:
+        _check_scale(np.concatenate(dimensions), name)
         spread = np.concatenate(dimensions).astype(np.float64).std(axis=0)
         for dimension, sd in zip(DIMENSIONS, spread, strict=True):
             if not sd >= CONSTANT_SD and not _absent(
@@ -206,6 +212,23 @@ def check_teacher(outputs: TeacherOutput | Sequence[TeacherOutput], name: str = 
                 f"{name}: {words} a standard deviation of {sd:.2g} over {clips} clips; a teacher "
                 f"must vary by {CONSTANT_SD:g} or more: check weights and input"
             )
+
+
+def _check_scale(dimensions: Floats, name: str) -> None:
+    """Refuse outputs on another scale; a regression may pass 0..1 by a little, and seldom."""
+    values = dimensions[np.isfinite(dimensions)]
+    beyond = (values < -_BEYOND) | (values > 1 + _BEYOND)
+    if beyond.mean() <= _SELDOM:
+        return
+    low, high = float(values.min()), float(values.max())
+    scales = ((-1.0, 1.0), (1.0, 5.0), (1.0, 7.0), (1.0, 9.0), (0.0, 10.0), (0.0, 100.0))
+    fits = [s for s in scales if s[0] - 0.5 <= low and high <= s[1] + 0.5]
+    first, last = fits[0] if fits else (math.floor(low), math.ceil(high))
+    raise BadData(
+        f"{name}: dimensions of {low:.3g} to {high:.3g}; expected 0..1. In its TOML, under "
+        f"[adv], low = {first:.1f} and high = {last:.1f} would convert them (docs/teachers.md); "
+        "see that the scale is right"
+    )
 
 
 def _absent(dimensions: Sequence[Floats], dimension: str) -> bool:

@@ -158,3 +158,13 @@ def test_a_dimension_is_absent_in_every_row_or_in_none():
     half = np.array([[0.5, np.nan, 0.5], [0.5, 0.5, 0.5]], np.float32)
     with pytest.raises(BadData, match="dominance"):
         TeacherOutput(dimensions=half)
+
+
+@pytest.mark.parametrize(("low", "high"), [(-1.0, 1.0), (1.0, 5.0), (1.0, 7.0), (0.0, 100.0)])
+def test_another_scale_is_refused_with_the_line_that_converts_it(low: float, high: float) -> None:
+    value = (dimensions(40) * (high - low) + low).astype(np.float32)
+    with pytest.raises(BadData, match=rf"expected 0\.\.1.*low = {low:.1f} and high = {high:.1f}"):
+        check_teacher(TeacherOutput(dimensions=value), "mine")
+    beyond = dimensions(40)
+    beyond[0] = [-0.05, 1.3, 0.5]  # as regressions say now and then
+    check_teacher(TeacherOutput(dimensions=beyond))
