@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 HELP = (
     "Make a speaker's profile: the level of at least 30 s of calm speech, in sound files or spoken "
-    "into the microphone, or with --labels a correction fitted to annotated clips of that person. "
+    "into the microphone, or with --labels a correction fitted to annotated clips of that person, "
+    "which is refused if it does not help on clips held back from the fit. "
     "The result is one small file for --profile of `predict` and `live`; delete it and it is "
     "forgotten. It stays on this machine."
 )
@@ -65,6 +66,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         BadInput: clips or labels that cannot be used, or both sound files and --labels.
     """
+    from edgeemo.evaluation.held_back import held_back
     from edgeemo.speech.profile import from_calm, from_labels
 
     check_output(args.output)
@@ -76,6 +78,14 @@ def run(args: argparse.Namespace) -> int:
         scale = (args.label_scale[0], args.label_scale[1])
         clips, labels, skipped = _labelled(args.labels, session, scale)
         profile = from_labels(session, clips, labels)
+        found = held_back(session, clips, labels)
+        print(found)
+        if not found.helps:
+            raise BadInput(
+                f"{args.output}: not written, because the head does not help on clips that it was "
+                "not fitted to; give more clips of calm and of excited speech, or use the model "
+                "as it is"
+            )
     else:
         profile = from_calm(_files(args.paths) if args.paths else _spoken(args.device))
     profile.save(args.output)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from edgeemo.artifacts.models import DEFAULT, FACE_DEFAULT
 from edgeemo.cli import _figures
 from edgeemo.cli._labels import add_label_scale
-from edgeemo.cli._options import add_gate
+from edgeemo.cli._options import add_gate, add_profile
 from edgeemo.errors import BadData, BadInput, printable
 from edgeemo.evaluation import confusion
 from edgeemo.evaluation.confusion import Confusion
@@ -20,6 +20,7 @@ from edgeemo.evaluation.evaluate import Judged, figures, to_csv, to_svg
 from edgeemo.evaluation.seen import Seen
 from edgeemo.io.files import check_output, write_text
 from edgeemo.session import Session, load
+from edgeemo.speech.profile import SpeakerProfile, load_profile
 from edgeemo.types import SAMPLE_RATE
 
 if TYPE_CHECKING:
@@ -31,6 +32,9 @@ HELP = (
     "divergence from the votes, and accuracy by group of people. Says which clips model or teacher "
     "were trained on, and gives the figures of the others apart."
 )
+
+RULES = ("votes", "emotion")
+"""Which label counts as the true class; docs/guides/data.md says more."""
 
 _GROUPS = ("sex", "ethnicity", "age", "language")
 _YOUNG = (25, 35)  # ages up to here make a group each; the rest is the third
@@ -44,8 +48,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model", metavar="M", help="name or file (default: the shipped one of the data's task)"
     )
+    add_profile(parser)
     add_gate(parser)
     add_label_scale(parser)
+    parser.add_argument(
+        "--label-rule",
+        choices=RULES,
+        default=RULES[0],
+        help="which class counts as true: votes, that with the most votes, and none where they tie "
+        "or most named no class; emotion, that of the column emotion (default: %(default)s)",
+    )
     parser.add_argument(
         "--only-unseen",
         action="store_true",
@@ -85,7 +97,9 @@ def run(args: argparse.Namespace) -> int:
     seen = find_seen(session, data)
     if args.only_unseen:
         data = _without_seen(session, data, seen)
-    rows = list(judge(session, data, None if args.gate == "none" else args.gate))
+    profile = load_profile(args.profile) if args.profile else None
+    gate = None if args.gate == "none" else args.gate
+    rows = list(judge(session, data, gate, profile, args.label_rule))
     if not figures(rows):
         raise BadData(
             f"{args.path}: nothing to compare with: fewer than 2 usable clips have arousal, "
@@ -106,13 +120,21 @@ def run(args: argparse.Namespace) -> int:
     return int(skipped > 0)
 
 
-def judge(session: Session, data: DataSet, gate: str | None = "energy") -> Iterator[Judged]:
+def judge(
+    session: Session,
+    data: DataSet,
+    gate: str | None = "energy",
+    profile: SpeakerProfile | None = None,
+    rule: str = RULES[0],
+) -> Iterator[Judged]:
     """Estimates of all clips or pictures that can be used.
 
     Args:
         session: the model.
         data: clips or pictures with labels.
         gate: of speech, as for `Session.predict`.
+        profile: of the one person who speaks.
+        rule: of RULES.
 
     Raises:
         BadArtifact: the model gives what its card does not promise. Clips that raise BadInput are
@@ -123,7 +145,7 @@ def judge(session: Session, data: DataSet, gate: str | None = "energy") -> Itera
             if clip.task == "face":
                 estimate = session.predict(clip.image(), box=clip.box)
             else:
-                estimate = session.predict(clip.samples(), SAMPLE_RATE, gate=gate)
+                estimate = session.predict(clip.samples(), SAMPLE_RATE, gate=gate, profile=profile)
                 if estimate.speech is False:
                     raise BadInput("nobody speaks in it; --gate none takes it as it is")
         except BadInput as error:
@@ -134,14 +156,18 @@ def judge(session: Session, data: DataSet, gate: str | None = "energy") -> Itera
             clip.speaker,
             estimate,
             clip.dimensions,
-            _truth(clip),
+            _truth(clip, rule),
             clip.votes,
             _groups(clip),
         )
 
 
-def _truth(clip: Clip) -> str | None:
+def _truth(clip: Clip, rule: str) -> str | None:
     """The class with the most votes; None for no votes, a tie, or if most named no class."""
+    if rule == "emotion":
+        from edgeemo.compress.data.emotions import WORDS
+
+        return WORDS.get(clip.emotion or "")
     votes = clip.votes or {}
     top = max(votes.values(), default=0.0)
     best = [name for name, share in votes.items() if share == top]
