@@ -42,6 +42,8 @@ td{text-align:right}td:first-child,th:first-child{text-align:left}pre{background
 overflow:auto}
 .warn{background:#fff4e0;padding:.6em 1em;border-left:4px solid #e69f00}svg{margin:.3em}"""
 
+_CITE = "edgeemo (CITATION.cff), and the corpora and models that are named above"
+
 Row = Sequence[Any]
 
 
@@ -87,6 +89,7 @@ def write_report(
         *_curves(run.history()),
         "<h2>The model</h2>",
         _model(summary),
+        f"<p>If this is part of your research, please cite {_CITE}.</p>",
         "<h2>Recipe</h2>",
         f"<pre>{escape(dump_recipe(run.recipe))}</pre>",
     ]
