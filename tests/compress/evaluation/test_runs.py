@@ -89,3 +89,13 @@ def test_the_command_lists_and_compares(runs: Path, capsys: pytest.CaptureFixtur
 def test_no_runs_is_told(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="no runs in it"):
         find_runs(tmp_path)
+
+
+def test_curves_become_events(runs: Path, tmp_path: Path) -> None:
+    reader = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    assert main(["runs", str(runs / "one"), "--tensorboard", str(tmp_path)]) == 0
+    events = reader.EventAccumulator(str(tmp_path / "one"))
+    events.Reload()
+    found = [e.value for e in events.Scalars("valid/ccc/mean")]
+    wanted = [epoch["valid"]["ccc"]["mean"] for epoch in Run(runs / "one").history()]
+    assert found == pytest.approx(wanted, abs=1e-6)
