@@ -88,8 +88,9 @@ def export(
 ) -> list[ExportResult]:
     """Write the student of a run in each format, and leave only what passes parity.
 
-    The parity set is dealt out: ranges are chosen on the clips with even numbers, candidates are
-    ranked and the file is judged on those with odd numbers.
+    The file is judged on clips of the test split, so its figures are those of `edgeemo distill`.
+    Ranges are chosen on other clips: they are calibrated on those with even numbers, and candidates
+    are ranked on those with odd numbers. See `ParitySet.dealt` for runs without a test split.
 
     Args:
         run: folder left by `edgeemo distill`.
@@ -119,10 +120,12 @@ def export(
     trained = ExportInput(student, card, waveform, step, source.ranges())
     kept = source.parity_set()
     clips = with_outputs_of(kept, student, card.calibration.class_temperature)
-    judged = clips.take(slice(1, None, 2)) if int8 else clips
+    chosen, judged = clips.dealt()
+    if not int8 and clips.test is None:
+        judged = clips
     results = []
     for writer in (WRITERS[name] for name in formats):
-        how = calibrate(writer, trained, clips, limits, log) if int8 else None
+        how = calibrate(writer, trained, chosen, limits, log) if int8 else None
         kind = ("-waveform" if waveform else "") + ("-step" if step else "")
         name = card.name + kind + ("-int8" if int8 else "-float")
         place = _place_folder if writer.format == "c" else _place

@@ -27,6 +27,8 @@ class ParitySet:
         teacher_dimensions: float32 [N, 3], NaN where there is none.
         teacher_probs: float32 [N, 8], likewise.
         human_dimensions: float32 [N, 3], likewise.
+        test: bool [N], clips of the test split, on which nothing is chosen; None where the run has
+            no such split, or is of before it was kept.
     """
 
     ids: tuple[str, ...]
@@ -37,13 +39,32 @@ class ParitySet:
     teacher_dimensions: NDArray[np.float32]
     teacher_probs: NDArray[np.float32]
     human_dimensions: NDArray[np.float32]
+    test: NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
 
-    def take(self, rows: slice) -> ParitySet:
-        """Some of the clips."""
-        return ParitySet(*(getattr(self, field.name)[rows] for field in fields(self)))
+    def take(self, rows: slice | NDArray[np.bool_]) -> ParitySet:
+        """Some of the clips: a slice, or a mask [N]."""
+        picked = np.arange(len(self))[rows]
+
+        def of(value: Any) -> Any:
+            return tuple(value[i] for i in picked) if isinstance(value, tuple) else value[picked]
+
+        given = {field.name: getattr(self, field.name) for field in fields(self)}
+        picked_of: dict[str, Any] = {k: None if v is None else of(v) for k, v in given.items()}
+        return ParitySet(**picked_of)
+
+    def dealt(self) -> tuple[ParitySet, ParitySet]:
+        """Clips to choose ranges on, and clips to judge by: those of the test split.
+
+        Without such a split, or with fewer than 2 clips on a side, all clips to choose on and every
+        second one, on which no range is calibrated, to judge by.
+        """
+        test = self.test
+        if test is None or min(test.sum(), (~test).sum()) < 2:
+            return self, self.take(slice(1, None, 2))
+        return self.take(~test), self.take(test)
 
 
 def read_parity_set(path: Path) -> ParitySet:
@@ -66,6 +87,7 @@ def read_parity_set(path: Path) -> ParitySet:
                 teacher_dimensions=found["teacher_adv"],
                 teacher_probs=found["teacher_probs"],
                 human_dimensions=found["human_adv"],
+                test=found["test"] if "test" in found.files else None,
             )
     except Exception as error:  # numpy and zipfile raise many kinds on damaged files
         raise BadArtifact(f"{path}: the parity set cannot be read ({str(error)[:80]})") from None
@@ -78,6 +100,7 @@ def write_parity_set(path: Path, clips: ParitySet) -> None:
         path: of the .npz file; its folder is made.
         clips: what is written.
     """
+    optional: dict[str, Any] = {} if clips.test is None else {"test": clips.test}
     with replacing(path) as temporary:
         np.savez(
             temporary,
@@ -91,6 +114,7 @@ def write_parity_set(path: Path, clips: ParitySet) -> None:
             teacher_adv=clips.teacher_dimensions,
             teacher_probs=clips.teacher_probs,
             human_adv=clips.human_dimensions,
+            **optional,
         )
 
 

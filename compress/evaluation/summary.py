@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from dataclasses import replace
 
@@ -35,8 +36,13 @@ from .metrics import fit_temperature, softmax
 from .parity_set import ParitySet
 from .report import write_report
 
+LOG = logging.getLogger("edgeemo")
+
 PARITY = 200
 """Held-out clips that a run keeps for parity."""
+
+CALIBRATION = 128
+"""Clips of the valid split, then of the training, that a run keeps to choose ranges on."""
 
 MIN_UNSEEN = 8
 """Clips of people new to student and teacher that have figures of their own."""
@@ -72,6 +78,13 @@ def complete(
         report: write report.html and its plots too.
     """
     facts = _facts(run, data, teacher, student, splits, best_epoch)
+    if not (np.isfinite(splits.train.probs).any() or np.isfinite(splits.train.votes).any()):
+        LOG.warning(
+            "nothing taught classes: %s gives none and no clip has votes, so the probabilities of "
+            "%s mean nothing; use its dimensions alone",
+            teacher.name,
+            facts.name,
+        )
     temperature = facts.calibration.class_temperature
     if metrics is not None:
         facts = replace(facts, metrics=metrics)
@@ -225,14 +238,22 @@ def _round(value: float | None) -> float | None:
 
 
 def _parity_set(student: Student, splits: Splits, recipe: Recipe, temperature: float) -> ParitySet:
-    """Test clips first, valid ones after, spread over each part, with exact features."""
+    """Test clips, and others to choose ranges on, spread over each split, with exact features."""
     found: list[tuple[Clip, np.ndarray, np.ndarray, LabelledDataset, int]] = []
-    for rows in (splits.test.with_sound(), splits.valid.with_sound()):
-        step = max(1, len(rows) // max(1, PARITY - len(found)))
-        for i in range(0, len(rows), step):
-            if len(found) < PARITY:
-                samples, features = _inputs(rows, i, recipe)
-                found.append((rows.clips[i], samples, features, rows, i))
+
+    def add(rows: LabelledDataset, most: int) -> int:
+        rows = rows.with_sound()
+        step = max(1, len(rows) // max(1, most))
+        chosen = range(0, len(rows), step)[: max(0, most)]
+        for i in chosen:
+            samples, features = _inputs(rows, i, recipe)
+            found.append((rows.clips[i], samples, features, rows, i))
+        return len(chosen)
+
+    tested = add(splits.test, PARITY)
+    others = add(splits.valid, CALIBRATION if tested else PARITY)
+    if tested:
+        add(splits.train.take(splits.train.copy == 0), CALIBRATION - others)
     dimensions, probs = [], []
     student = student.cpu().eval()
     with torch.inference_mode():
@@ -249,6 +270,7 @@ def _parity_set(student: Student, splits: Splits, recipe: Recipe, temperature: f
         teacher_dimensions=np.stack([rows.dimensions[i] for *_, rows, i in found]),
         teacher_probs=np.stack([rows.probs[i] for *_, rows, i in found]),
         human_dimensions=np.stack([rows.human_dimensions[i] for *_, rows, i in found]),
+        test=np.arange(len(found)) < tested if tested else None,
     )
 
 

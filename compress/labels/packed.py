@@ -131,6 +131,8 @@ class Packed:
             places, once = assign_splits(by_name, recipe.seed, recipe.data.shares)
         except BadInput as error:
             raise BadData(f"{self.folder}: {len(names)} people: {error}") from None
+        if recipe.task == "speech":  # a group is a person, whose clips all count
+            once = frozenset()
         place = np.full(counts.shape, -1, np.int8)
         codes = {name: number for number, name in enumerate(names)}
         for (name, split), where in places.items():

@@ -16,6 +16,7 @@ from edgeemo.compress.pipeline import distill, planned_splits
 from edgeemo.compress.recipes import AugmentConfig, DataConfig, DistillConfig
 from edgeemo.compress.run import Run, last_run, new_folder
 from edgeemo.errors import BadArtifact, BadData, BadInput
+from edgeemo.evaluation.metrics import ccc
 from edgeemo.features import log_mel
 
 
@@ -75,10 +76,20 @@ def test_people_are_in_one_part(finished):
     assert len(people) == len(set(people)) and all(split.values())
 
 
-def test_the_parity_set_is_what_the_student_says_of_its_samples(finished):
+def test_the_parity_set_is_what_the_student_says_of_its_samples(finished, some_clips):
     run, facts = finished
     held, student = run.parity_set(), run.student()
-    assert len(held.ids) == facts.clips["test"] + facts.clips["valid"]
+    assert len(held.ids) == sum(facts.clips.values())  # there are fewer than a run keeps
+    split = json.loads((run.folder / "split.json").read_text())
+    people = {clip.id: clip.speaker for clip in some_clips}
+    chosen_on, judged_by = held.dealt()
+    assert {people[id] for id in judged_by.ids} == set(split["test"])
+    assert {people[id] for id in chosen_on.ids}.isdisjoint(split["test"])
+    # The figure that export shows is that of the run.
+    shown = {m.of: m.value for m in facts.metrics if m.measure == "ccc against the teacher"}
+    for i, name in enumerate(("arousal", "dominance", "valence")):
+        found = ccc(judged_by.dimensions[:, i], judged_by.teacher_dimensions[:, i])
+        assert found == pytest.approx(shown[name], abs=2e-3)
     for i in range(0, len(held.ids), 4):
         assert np.array_equal(log_mel(held.samples[i]), held.features[i])
         with torch.inference_mode():

@@ -1,5 +1,7 @@
 """The parity set on disk: what is written is read, and damage is told."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -47,3 +49,16 @@ def test_damage_is_one_line(tmp_path):
         with pytest.raises(BadArtifact, match="cannot be read") as caught:
             read_parity_set(path)
         assert "\n" not in str(caught.value)
+
+
+def test_test_clips_judge_and_the_others_choose(tmp_path):
+    clips, path = some(6), tmp_path / "parity.npz"
+    chosen_on, judged_by = clips.dealt()
+    assert chosen_on.ids == clips.ids and judged_by.ids == clips.ids[1::2]
+    write_parity_set(path, replace(clips, test=np.array([True, True, False, False, True, False])))
+    chosen_on, judged_by = read_parity_set(path).dealt()
+    assert judged_by.ids == ("clip 0", "clip 1", "clip 4")
+    assert chosen_on.ids == ("clip 2", "clip 3", "clip 5")
+    assert np.array_equal(chosen_on.features[1], clips.features[3])
+    # One clip cannot judge.
+    assert replace(clips, test=np.arange(6) < 1).dealt()[1].ids == clips.ids[1::2]
