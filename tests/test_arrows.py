@@ -17,7 +17,7 @@ CODE = ("edgeemo", "compress", "export")
 EVERYTHING = (*CODE, "tests", "tools", "examples", "benchmarks")
 
 # The commands that train or export are a shell around compress and export.
-COMMANDS = ("calibrate", "distill", "export", "evaluate", "runs", "students")
+COMMANDS = ("calibrate", "distill", "export", "evaluate", "label", "runs", "students")
 BRIDGES = {f"edgeemo/cli/{name}.py" for name in COMMANDS}
 
 
