@@ -27,7 +27,7 @@ from edgeemo.export.c_writer import spec_bytes
 HERE = Path(__file__).resolve().parent
 LIBRARY = HERE.parents[1]
 ROOT = LIBRARY.parent
-COMMON = ("--target=wasm32", "-std=c99", "-O2", "-Wall", "-Wextra", "-Werror", "-nostdlib")
+COMMON = ("--target=wasm32", "-std=c99", "-O3", "-Wall", "-Wextra", "-Werror", "-nostdlib")
 VARIANTS = {"edgeemo": (), "edgeemo-simd": ("-msimd128", "-mbulk-memory")}
 COPIED = ("index.js", "index.d.ts", "engine.js", "error.js", "microphone.js")
 
@@ -78,7 +78,7 @@ def _compile(flags: tuple[str, ...], program: Path, work: Path) -> None:
     _run([*compiler, "-flto", *sources], work)
     # The linker is called by name: where binaryen is installed, clang 14 would run its wasm-opt,
     # which refuses vectors.
-    link = "--no-entry --gc-sections --strip-all --lto-O2 -z stack-size=16384".split()
+    link = "--no-entry --gc-sections --strip-all --lto-O3 -z stack-size=16384".split()
     _run(["wasm-ld", *link, *sorted(work.glob("*.o")), "-o", program], work)
     program.chmod(0o644)
 

@@ -126,13 +126,11 @@ static double until_next_state(listener *l)
     return l->half;
 }
 
-/* Take n samples. Returns 0, or a status below 0; of EDGEEMO_ERR_VALUE nothing was taken. */
+/* Take n samples. Returns 0, or a status below 0: then some may have been taken, and reset() is next. */
 int32_t EXPORT(push)(listener *l, int32_t n)
 {
     if (n < 0 || n > ROOM)
         return EDGEEMO_ERR_ARG;
-    if (edgeemo_first_bad_sample(samples, n) >= 0)
-        return EDGEEMO_ERR_VALUE;
     for (int32_t at = 0, some; at < n; at += some) {
         double left = l->half ? until_next_state(l) : n;
         some = left < n - at ? (int32_t)left : n - at;
