@@ -27,10 +27,11 @@ ESTIMATE = Fused(0.25, None, 1.0, {"anger": 0.75, "fear": 0.25}, 0.5, True, 0.5,
 # A second program: finds the stream, prints its description and its first three samples. It is
 # confined too, so that this test sends nothing to a network.
 READER = """
-import pylsl
+import sys, pylsl
 from edgeemo.live.lsl import CONFIGURATION
 pylsl.set_config_content(CONFIGURATION)
-(found,) = pylsl.resolve_byprop("name", "edgeemo", timeout=20)
+(found,) = pylsl.resolve_byprop("uid", sys.argv[1], timeout=20)
+assert found.name() == "edgeemo"
 inlet = pylsl.StreamInlet(found)
 inlet.open_stream(20)
 print("open", flush=True)
@@ -44,7 +45,9 @@ print(inlet.info(20).as_xml(), flush=True)
 def test_another_program_receives_what_was_shown(card: Card) -> None:
     absent = Fused(None, None, None, speech=None)
     with Lsl(lambda: (card,)) as view:
-        reader = subprocess.Popen([sys.executable, "-c", READER], stdout=subprocess.PIPE, text=True)
+        uid = view._outlet.get_info().uid()  # another stream of that name may run here
+        command = [sys.executable, "-c", READER, uid]
+        reader = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert reader.stdout is not None and reader.stdout.readline() == "open\n"
         for estimate in (ESTIMATE, absent, ESTIMATE):
             view.show(State(), estimate)
