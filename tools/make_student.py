@@ -97,8 +97,12 @@ class Maker:
         clips = list({c.id: c for c in examples.clips}.values())
         recipe = folds.recipe
         split = split_by_speaker(clips, recipe.seed, recipe.data.shares)
-        groups = [{clip.group for clip in part} for part in split]
-        return Splits(*(examples.of_groups(g, augmented=i == 0) for i, g in enumerate(groups)))
+        train, valid, test = ({clip.group for clip in part} for part in split)
+        return Splits(
+            examples.of_groups(train),
+            examples.of_groups(valid, augmented=False),
+            examples.of_groups(test, augmented=False),
+        )
 
 
 class _Named:

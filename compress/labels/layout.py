@@ -66,7 +66,12 @@ class LabelSettings:
 
     @classmethod
     def of(cls, recipe: Recipe, spec: FeatureSpec | ImageSpec) -> LabelSettings:
-        """What a recipe asks of the labels of its student."""
+        """What a recipe asks of the labels of its student.
+
+        Args:
+            recipe: of the student.
+            spec: of the features or pictures that the student expects.
+        """
         return cls(
             version=VERSION,
             task=recipe.task,

@@ -152,7 +152,12 @@ class Packed:
         return table
 
     def damaged(self, name: str, why: object) -> BadData:
-        """The error to raise for a file that does not hold what it should."""
+        """The error to raise for a file that does not hold what it should.
+
+        Args:
+            name: of the file, inside the folder.
+            why: what went wrong.
+        """
         return BadData(
             f"{self.folder / name}: damaged ({' '.join(str(why).split())[:120]}); copy the folder "
             "again, or pack the labels again"
@@ -171,7 +176,15 @@ class Packed:
             yield number, table
 
     def row_group(self, group: RowGroup, columns: Sequence[str]) -> Any:
-        """The rows of a RowGroup as a table of Arrow."""
+        """The rows of a RowGroup as a table of Arrow.
+
+        Args:
+            group: file, number and wanted rows.
+            columns: their names.
+
+        Raises:
+            BadData: the file does not hold what the index says.
+        """
         name = self.index.files[group.file].name
         try:
             with pq.ParquetFile(self._paths[group.file]) as file:

@@ -43,7 +43,12 @@ class Epoch(Protocol):
         """What this process is trained on, from window number `first` on."""
 
     def order(self, window: Batches, generator: torch.Generator) -> list[Tensor]:
-        """Row numbers of this process's share of each batch of a window."""
+        """Row numbers of this process's share of each batch of a window.
+
+        Args:
+            window: from `windows`.
+            generator: draws the order; the same state in all processes.
+        """
 
 
 class TrainingRows(Protocol):
