@@ -92,7 +92,9 @@ def test_the_command(labelled: Path, artifact: Path, tmp_path: Path, capsys: Cap
     arguments = ["evaluate", str(labelled), "--model", str(artifact)]
     assert cli.main([*arguments, "--json", *more]) == 1  # one clip is broken
     out, err = capsys.readouterr()
-    found = [json.loads(line) for line in out.splitlines()]
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert [f["of"] for f in lines if f["measure"] == "seen"][:1] == ["model"]
+    found = [f for f in lines if f["measure"] != "seen"]
     assert {f["measure"] for f in found[4:]} >= {"accuracy", "kl", "recall"}
     assert [(f["measure"], f["of"]) for f in found[:4]] == [
         ("ccc", "arousal"),
