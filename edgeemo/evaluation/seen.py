@@ -22,7 +22,7 @@ class Item:
     Attributes:
         corpus: its name.
         speaker: "corpus/name".
-        digest: sha256 (hex) of its encoded bytes.
+        digest: sha256 (hex) of its encoded bytes; "" where they are not at hand.
     """
 
     corpus: str
@@ -90,7 +90,7 @@ def find_seen(trained_on: TrainedOn, items: Sequence[Item]) -> Seen:
         BadArtifact: the card is damaged.
     """
     names, clips = trained_on.speaker_hashes, trained_on.clip_hashes
-    told = [clips.of(clip_hash(item.digest)) for item in items]
+    told = [clips.of(clip_hash(item.digest)) if item.digest else None for item in items]
     by: dict[str, int] = {}
     sampled: set[str] = set()
     for item, who in zip(items, told, strict=True):
