@@ -48,12 +48,20 @@ def first_bad_sample(samples: _Samples, /) -> int:
 def normalize_utterance(samples: _Samples, out: _Samples, /) -> int:
     """(samples - mean) / sqrt(variance + 1e-7), float32; returns a status, 0 if all is well."""
 
-def band_statistics(features: _Samples, bands: int, out: NDArray[Any], /) -> int:
-    """Of groups of neighbouring bands: mean, variance and mean change over time.
+def describe(features: _Samples, bands: int, out: NDArray[Any], /) -> int:
+    """How a log-mel, float32 [frames, bands], lies and moves (edgeemo_confidence.h).
 
-    features is float32 [frames, bands], out float64 [3, groups] (edgeemo_batch.h says more).
-    Returns a status, 0 if all is well.
+    out is float32 [26]. Returns a status, 0 if all is well.
     """
+
+def confidence(values: NDArray[Any], parts: NDArray[Any], bias: float, /) -> float:
+    """The probability that a regression gives for values, float32 [n].
+
+    parts is float32 [4 n]: centers, scales, and the weights of the values and of their squares.
+    """
+
+def smoothing_weight(elapsed: float, seconds: float, /) -> float:
+    """1 - e^(-elapsed / seconds), as a float32."""
 
 @final
 class Gate:
@@ -100,3 +108,37 @@ def model_kernels() -> tuple[str, ...]:
 
 def model_status_text(status: int, /) -> str:
     """The text of a status."""
+
+@final
+class Stream:
+    """Samples to estimates (edgeemo_stream.h). Not shared between threads."""
+
+    def __new__(
+        cls,
+        spec: object,
+        blob: bytes,
+        model: tuple[int, int, int, float, float],
+        regression: NDArray[Any] | None,
+        bias: float,
+        settings: tuple[int, int, int, int, int, float, float, float, float],
+    ) -> Stream:
+        """Make one.
+
+        model is least, classes_at, classes, low, high of edgeemo_speech_model; regression and bias
+        are as for `confidence`; settings are the fields of edgeemo_stream_settings.
+        """
+
+    def push(self, samples: _Samples, /) -> int:
+        """Take float32 or int16 samples; estimates that became ready, or a negative status."""
+
+    def gap(self, filler: _Samples, last: _Samples, /) -> int:
+        """Sound that was lost: what stands for it, and the last 10 ms before it."""
+
+    def estimate(self, out: NDArray[Any], /) -> tuple[int, int, int, int, int, float] | None:
+        """The newest estimate: start, end, speech, known, expression, confidence; values to out."""
+
+    def flush(self, out: NDArray[Any], /) -> tuple[int, int, int, int, int, float] | None:
+        """The estimate of what came after the last one, if any; and a reset."""
+
+    def reset(self) -> None:
+        """Forget all samples."""

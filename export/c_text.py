@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,15 +16,23 @@ TEMPLATES = Path(__file__).parent / "c_folder"
 
 
 @dataclass(frozen=True)
+class Golden:
+    """What the self-test hears, and what it must find."""
+
+    clip: NDArray[np.int16]
+    estimate: NDArray[np.float32]  # within the outputs' range
+    confidence: float
+    features: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
 class Student:
     """What the files are made of."""
 
     card: Card
     blob: bytes
     labels: tuple[str, ...]  # of the values, in the engine's order
-    clip: NDArray[np.int16]
-    features: NDArray[np.float32]  # of the clip, [frames, bands]
-    estimate: NDArray[np.float32]
+    golden: Golden
     definitions: str  # tables, in C
     sizes: Mapping[str, int]
 
@@ -38,7 +47,7 @@ def student_header(student: Student) -> str:
 #ifndef EDGEEMO_STUDENT_H
 #define EDGEEMO_STUDENT_H
 
-#include "edgeemo_speech.h"
+#include "edgeemo_stream.h"
 
 #ifdef __cplusplus
 extern "C" {{
@@ -51,13 +60,17 @@ enum {{
     EDGEEMO_STUDENT_RATE = {student.card.features.sample_rate} /* of its samples, Hz */
 }};
 
-/* Bytes that edgeemo_speech_init() takes at most. */
+/* Bytes that edgeemo_speech_init() takes at most, and edgeemo_stream_init() with
+ * EDGEEMO_STREAM_SETTINGS; edgeemo_speech_size() and edgeemo_stream_size() tell it exactly. */
 #if UINTPTR_MAX > 0xffffffffu
 #define EDGEEMO_STUDENT_MEMORY {student.sizes["LARGE"]}
+#define EDGEEMO_STUDENT_STREAM_MEMORY {student.sizes["LARGE_STREAM"]}
 #elif defined __wasm_simd128__
 #define EDGEEMO_STUDENT_MEMORY {student.sizes["WASM"]}
+#define EDGEEMO_STUDENT_STREAM_MEMORY {student.sizes["WASM_STREAM"]}
 #else
 #define EDGEEMO_STUDENT_MEMORY {student.sizes["SMALL"]}
+#define EDGEEMO_STUDENT_STREAM_MEMORY {student.sizes["SMALL_STREAM"]}
 #endif
 
 extern const edgeemo_speech_model edgeemo_student;
@@ -77,6 +90,11 @@ def student_source(student: Student) -> str:
     """edgeemo_student.c: the network and the tables of its front end."""
     words = np.frombuffer(student.blob, "<u4")
     names = rows([f'"{label}"' for label in student.labels], 8)
+    card, fitted = student.card, student.card.calibration.confidence
+    least = round(card.window.min_seconds * card.features.sample_rate)
+    classes = sum(len(o.labels) for o in card.outputs if o.name == "probs")
+    classes_at = len(student.labels) - classes
+    low, high = card.outputs[0].low, card.outputs[0].high
     return f"""\
 /* edgeemo_student.c: the student {student.card.name}, written by `edgeemo export`; do not edit.
  * All of it is constant and may lie in flash. */
@@ -91,18 +109,47 @@ static const uint32_t network[{len(words)}] = {{{rows([f"0x{w:x}" for w in words
 }};
 
 {student.definitions}
-const edgeemo_speech_model edgeemo_student = {{network, sizeof network, &tables}};
+{_confidence(student)}
+const edgeemo_speech_model edgeemo_student = {{
+    .blob = network, .blob_bytes = sizeof network, .tables = &tables,
+    .confidence = {"NULL" if fitted is None else "&confidence"},
+    .sample_rate = {card.features.sample_rate}, .least = {least},
+    .classes_at = {classes_at}, .classes = {classes},
+    .low = {_c_float(low)}, .high = {_c_float(high)},
+}};
 
 const char *const edgeemo_student_names[EDGEEMO_STUDENT_VALUES] = {{{names}
 }};
 """
 
 
+def _confidence(student: Student) -> str:
+    """The regression, in C."""
+    fitted = student.card.calibration.confidence
+    if fitted is None:
+        return ""
+    values = floats(fitted.regression)
+    n = len(fitted.center)
+    return f"""\
+static const float regression[{4 * n}] = {{{values}
+}};
+
+static const edgeemo_confidence confidence = {{
+    {n}, {_c_float(fitted.bias)}, regression, regression + {n}, regression + {2 * n},
+}};
+"""
+
+
+def _c_float(value: float) -> str:
+    """A float32 in C; no bit is lost."""
+    return f"{float(np.float32(value)).hex()}f"
+
+
 def golden_header(student: Student) -> str:
     """edgeemo_golden.h: of the self-test."""
+    golden = student.golden
     return f"""\
-/* edgeemo_golden.h: speech, with the features and the estimate that it must give; written by
- * `edgeemo export`.
+/* edgeemo_golden.h: speech, and what it must give; written by `edgeemo export`.
  * A clip of the Berlin Database of Emotional Speech (Burkhardt et al., Interspeech 2005), CC0 1.0.
  */
 #ifndef EDGEEMO_GOLDEN_H
@@ -114,12 +161,18 @@ def golden_header(student: Student) -> str:
 extern "C" {{
 #endif
 
-#define EDGEEMO_GOLDEN_SAMPLES {len(student.clip)}
-#define EDGEEMO_GOLDEN_BANDS {student.features.shape[1]}
-#define EDGEEMO_GOLDEN_FEATURES 0x{checksum(student.features):08x}u /* checksum of the features */
+#define EDGEEMO_GOLDEN_SAMPLES {len(golden.clip)}
+
+#define EDGEEMO_GOLDEN_BANDS {golden.features.shape[1]}
+
+/* By edgeemo_crc32(): of the network, of the tables of its front end, of the clip's log-mel. */
+#define EDGEEMO_GOLDEN_NETWORK_CRC 0x{zlib.crc32(student.blob):08x}u
+#define EDGEEMO_GOLDEN_TABLES_CRC 0x{student.sizes["TABLES_CRC"]:08x}u
+#define EDGEEMO_GOLDEN_FEATURES_CRC 0x{zlib.crc32(golden.features.astype("<f4").tobytes()):08x}u
 
 extern const int16_t edgeemo_golden_clip[EDGEEMO_GOLDEN_SAMPLES];
-extern const float edgeemo_golden_estimate[{len(student.estimate)}];
+extern const float edgeemo_golden_estimate[{len(golden.estimate)}];
+extern const float edgeemo_golden_confidence;
 
 #ifdef __cplusplus
 }}
@@ -130,8 +183,8 @@ extern const float edgeemo_golden_estimate[{len(student.estimate)}];
 
 
 def golden_source(student: Student) -> str:
-    """edgeemo_golden.c: a clip, and what it must give."""
-    samples = rows([str(sample) for sample in student.clip], 14)
+    """edgeemo_golden.c: a clip, and the estimate that it must give."""
+    samples = rows([str(sample) for sample in student.golden.clip], 14)
     return f"""\
 /* edgeemo_golden.c: written by `edgeemo export`; do not edit. */
 #include "edgeemo_golden.h"
@@ -140,27 +193,16 @@ def golden_source(student: Student) -> str:
 const int16_t edgeemo_golden_clip[EDGEEMO_GOLDEN_SAMPLES] = {{{samples}
 }};
 
-const float edgeemo_golden_estimate[{len(student.estimate)}] = {{{floats(student.estimate)}
+const float edgeemo_golden_estimate[{len(student.golden.estimate)}] = {{\
+{floats(student.golden.estimate)}
 }};
+
+const float edgeemo_golden_confidence = {_c_float(student.golden.confidence)};
 
 #else
 typedef int edgeemo_golden_is_empty; /* ISO C wants something in each file */
 #endif
 """
-
-
-def checksum(features: NDArray[np.float32]) -> int:
-    """FNV-1a of features, word by word: 32 bits, as edgeemo_self_test.c has them.
-
-    Args:
-        features: float32, [frames, bands].
-
-    Source: G. Fowler, L. C. Noll, K.-P. Vo, the FNV hash (IETF draft-eastlake-fnv).
-    """
-    state = 2166136261
-    for word in features.astype("<f4").view("<u4").ravel().tolist():
-        state = (state ^ word) * 16777619 & 0xFFFFFFFF
-    return state
 
 
 def floats(values: NDArray[np.float32]) -> str:
@@ -169,7 +211,7 @@ def floats(values: NDArray[np.float32]) -> str:
     Args:
         values: any number of floats.
     """
-    return rows([f"{float(value).hex()}f" for value in values], 4)
+    return rows([_c_float(value) for value in values.tolist()], 4)
 
 
 def rows(items: Sequence[str], width: int) -> str:
@@ -203,11 +245,14 @@ that was here, and are not cycles):
 | | |
 | --- | --- |
 | flash of the whole program without the golden clip | {costs["flash"]:,} bytes |
-| RAM of the chain | {costs["memory"]:,} bytes |
+| RAM of the stream | {costs["memory"]:,} bytes |
 | stack | {costs["stack"]:,} bytes |
-| instructions for a second of sound, front end included | {costs["second"]:,} |
+| instructions for a second of sound, from samples to estimates | {costs["second"]:,} |
 | the most in one block of 10 ms | {costs["block"]:,} |
-| an estimate | {costs["estimate"]:,} |"""
+
+At one to two cycles an instruction the mean needs {costs["second"] / 1e6:.0f} to \
+{2 * costs["second"] / 1e6:.0f} MHz, and blocks of 10 ms that may not wait \
+{costs["block"] / 1e4:.0f} to {2 * costs["block"] / 1e4:.0f} MHz."""
     return (
         (TEMPLATES / "README.md.in")
         .read_text("utf-8")
@@ -223,7 +268,9 @@ that was here, and are not cycles):
             tables=f"{sizes['TABLES']:,}",
             small=f"{sizes['SMALL']:,}",
             large=f"{sizes['LARGE']:,}",
-            golden=f"{2 * len(student.clip):,}",
+            small_stream=f"{sizes['SMALL_STREAM']:,}",
+            large_stream=f"{sizes['LARGE_STREAM']:,}",
+            golden=f"{2 * len(student.golden.clip):,}",
             measured=measured,
         )
     )

@@ -32,6 +32,8 @@ from edgeemo.audio import read_audio
 from edgeemo.backends.c import CBackend
 from edgeemo.errors import BadArtifact, BadInput, ParityFailed
 from edgeemo.features import CHOICES, FeatureSpec, log_mel
+from edgeemo.session import Session
+from edgeemo.speech.chain import MOST_VALUES
 from edgeemo.types import SAMPLE_RATE
 
 from . import c_packages, c_text
@@ -45,9 +47,16 @@ COPIED = {
     "src": ("edgeemo_self_test.h", "edgeemo_self_test.c", f"{c_packages.NAME}.h"),
     "examples/FirstEstimate": ("FirstEstimate.ino",),
 }
-HEADERS = ("edgeemo.h", "edgeemo_model.h", "edgeemo_speech.h")
-# Not the making of tables, nor the gate: nothing in a folder calls them.
-LEFT_OUT = ("gate", "init", "tables")
+HEADERS = (
+    "edgeemo.h",
+    "edgeemo_confidence.h",
+    "edgeemo_gate.h",
+    "edgeemo_model.h",
+    "edgeemo_speech.h",
+    "edgeemo_stream.h",
+)
+# Not the making of tables: nothing in a folder calls it.
+LEFT_OUT = ("init", "tables")
 PORTS = (
     "common.ld",
     "cortex_m.c",
@@ -113,7 +122,7 @@ def write_folder(artifact: Path, path: Path) -> Folder:
         costs = measure(folder, work / "board")
         _text(folder / "README.md", c_text.readme(student, costs))
     flash = len(student.blob) + student.sizes["TABLES"]
-    return Folder(path, student.card, flash, student.sizes["SMALL"], costs)
+    return Folder(path, student.card, flash, student.sizes["SMALL_STREAM"], costs)
 
 
 def find_compiler() -> list[str]:
@@ -171,19 +180,18 @@ def _student(artifact: Path, compiler: Sequence[str], work: Path) -> c_text.Stud
     features = log_mel(clip, card.features)
     found = backend.run(features[np.newaxis])
     estimate = np.concatenate([found[name][0] for name in names])
+    ranges = {(o.low, o.high) for o in outputs if o is not None}
+    if names != sorted(names) or len(ranges) > 1 or len(labels) > MOST_VALUES:
+        raise BadInput(
+            f"{artifact}: outputs {names} with the ranges {sorted(ranges)}; the format c takes "
+            f"adv, then probs, of one range, {MOST_VALUES} values at most"
+        )
     if len(labels) != len(estimate) or None in outputs:
         raise BadArtifact(f"{artifact}: outputs {names}; its card does not name all of them")
+    (said,) = Session(backend, artifact).stream(smoothing=None).push(clip)
     sizes, definitions = _definitions(card.features, blob.data, compiler, work)
-    return c_text.Student(
-        card=card,
-        blob=blob.data,
-        labels=labels,
-        clip=clip,
-        features=features,
-        estimate=estimate,
-        definitions=definitions,
-        sizes=sizes,
-    )
+    golden = c_text.Golden(clip, np.clip(estimate, *ranges.pop()), said.confidence, features)
+    return c_text.Student(card, blob.data, labels, golden, definitions, sizes)
 
 
 def golden_clip(spec: FeatureSpec) -> NDArray[np.int16]:
@@ -298,10 +306,6 @@ def _self_test(folder: Path, compiler: Sequence[str], program: Path, final: Path
         raise ParityFailed(f"{final.name} is not written: {done.stdout.strip() or done.returncode}")
 
 
-TICKS = 1.6
-"""Of SysTick for an instruction of 64 ns, on the 25 MHz of QEMU's Cortex-M4F."""
-
-
 def text(folder: Folder) -> str:
     """What `edgeemo export` prints for a folder that was made of a file."""
     costs = folder.costs
@@ -340,9 +344,9 @@ def measure(folder: Path, work: Path) -> dict[str, int]:
         work: where a copy of it is built.
 
     Returns:
-        "flash": bytes of the self-test's program without its clip; "memory": bytes that the chain
-        takes; "stack": bytes; "second": instructions for a second of sound, the front end
-        included; "block": for the most expensive 10 ms; "estimate": for an estimate.
+        "flash": bytes of the self-test's program without its clip; "memory": bytes that the stream
+        takes; "stack": bytes; "second": instructions for a second of sound, from samples to
+        estimates; "block": for the most expensive 10 ms.
 
     Raises:
         ParityFailed: the self-test gives other estimates on the board.
@@ -357,11 +361,5 @@ def measure(folder: Path, work: Path) -> dict[str, int]:
     told = {name: int(n) for name, n in re.findall(r"^(\w+) (\d+)$", printed, re.M)}
     sizes = _run(["arm-none-eabi-size", "build/cortex-m4.elf"], work).stdout.split("\n")[1].split()
     clip = 2 * int(GOLDEN_SECONDS * SAMPLE_RATE)
-    return {
-        "flash": int(sizes[0]) + int(sizes[1]) - clip,
-        "memory": told["memory"],
-        "stack": told["stack"],
-        "second": round(told["ticks"] / TICKS / GOLDEN_SECONDS),
-        "block": round(told["block"] / TICKS),
-        "estimate": round(told["estimate"] / TICKS),
-    }
+    names = ("memory", "stack", "second", "block")
+    return {"flash": int(sizes[0]) + int(sizes[1]) - clip, **{n: told[n] for n in names}}

@@ -35,6 +35,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#if defined __BYTE_ORDER__ && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "edgeemo: models are little-endian, and so must be the machine"
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -53,7 +57,10 @@ extern "C" {
     X(EDGEEMO_ERR_EDGES, -9, "edges are not 0 <= low_hz < high_hz <= sample_rate/2, a hertz apart") \
     X(EDGEEMO_ERR_FLOOR, -10, "floor is not in 1e-30..1")                                      \
     X(EDGEEMO_ERR_CHOICE, -11, "window_shape, spectrum, mel_scale, triangles, area_norm, log or " \
-                               "floor_mode is not one of its values")
+                               "floor_mode is not one of its values")                          \
+    X(EDGEEMO_ERR_CRC, -12, "bytes of a model have changed: damaged flash, or a damaged file")  \
+    X(EDGEEMO_ERR_BITS, -13, "other features, or another estimate, than where it was exported") \
+    X(EDGEEMO_ERR_RATE, -14, "the sound has another sample rate than the model takes: resample it")
 
 enum {
 #define EDGEEMO_X(name, code, text) name = code,
@@ -202,6 +209,10 @@ int32_t edgeemo_first_bad_sample(const float *samples, int32_t n);
  * EDGEEMO_ERR_VALUE (a sample that a push refuses); on an error out is as before.
  */
 int32_t edgeemo_normalize_utterance(const float *samples, int32_t n, float *out);
+
+/* CRC-32 (that of ZIP and PNG) of bytes that come behind others, whose CRC is `crc`; 0 if there are
+ * none. */
+uint32_t edgeemo_crc32(uint32_t crc, const void *data, size_t bytes);
 
 #ifdef __cplusplus
 }

@@ -1,4 +1,4 @@
-/* edgeemo_batch.h: the features of a whole clip, several frames side by side, and their statistics.
+/* edgeemo_batch.h: the features of a whole clip, several frames side by side.
  *
  * For machines with room and vector units: several times as fast as edgeemo_frontend_push(), the
  * same bits. Not needed in firmware. */
@@ -27,20 +27,6 @@ size_t edgeemo_batch_size(const edgeemo_frontend *fe);
  */
 int32_t edgeemo_batch(const edgeemo_frontend *fe, const float *samples, int32_t n, float *frames,
                       void *work, size_t bytes);
-
-/* What a clip's confidence looks at. Bands are joined to `groups` of neighbours, the first bands %
- * groups of them one band wider; a group's value in a frame is the mean of its bands, in float.
- *
- * features  `frames` frames of `bands` values.
- * work      room for 8 * groups * frames bytes, 8-byte aligned.
- * out       receives 3 * groups values: of each group the mean over the frames, the variance over
- *           them, and the mean size of the change from a frame to the next (0 of one frame); sums
- *           are in double, frame by frame.
- *
- * Returns EDGEEMO_OK, or EDGEEMO_ERR_ARG (a pointer is NULL; not 1 <= groups <= bands; no frame).
- */
-int32_t edgeemo_band_statistics(const float *features, int32_t frames, int32_t bands,
-                                int32_t groups, double *work, double *out);
 
 #ifdef __cplusplus
 }

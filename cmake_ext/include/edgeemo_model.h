@@ -52,7 +52,8 @@ extern "C" {
     X(EDGEEMO_ERR_BLOB_OUTPUT, -44, "an output of the model is not one row")                  \
     X(EDGEEMO_ERR_BLOCK, -45, "block is not in 1..65536, or the model is too large for it")   \
     X(EDGEEMO_ERR_NOT_ENOUGH_FRAMES, -46, "too few frames for an estimate yet")               \
-    X(EDGEEMO_ERR_TOO_MANY_FRAMES, -47, "too many frames since the reset")
+    X(EDGEEMO_ERR_TOO_MANY_FRAMES, -47, "too many frames since the reset")                    \
+    X(EDGEEMO_ERR_SETTINGS, -48, "a setting of the stream is out of range")
 
 enum {
 #define EDGEEMO_X(name, code, text) name = code,

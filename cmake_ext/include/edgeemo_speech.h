@@ -1,4 +1,5 @@
-/* edgeemo_speech.h: from the samples of a microphone to an estimate: front end and network in one.
+/* edgeemo_speech.h: a clip of speech to an estimate: front end and network in one. For sound without an
+ * end, with a gate and a confidence, see edgeemo_stream.h.
  *
  * Use, in this order:
  *
@@ -12,12 +13,14 @@
  *
  * Memory is the caller's, as for edgeemo.h and edgeemo_model.h, which do the work; nothing here
  * allocates, locks, prints, or calls the operating system or libm. Samples may come in any blocks:
- * the estimates are the same bits, on every target.
+ * the estimates are the same bits, on every target. All calls for one edgeemo_speech come from one
+ * task; two of them share nothing that is written.
  */
 #ifndef EDGEEMO_SPEECH_H
 #define EDGEEMO_SPEECH_H
 
 #include "edgeemo.h"
+#include "edgeemo_confidence.h"
 #include "edgeemo_model.h"
 
 #ifdef __cplusplus
@@ -28,7 +31,12 @@ extern "C" {
 typedef struct edgeemo_speech_model {
     const void *blob; /* for edgeemo_model_init(), 4-byte aligned */
     size_t blob_bytes;
-    const edgeemo_tables *tables; /* of its front end */
+    const edgeemo_tables *tables;         /* of its front end */
+    const edgeemo_confidence *confidence; /* NULL: that of the likeliest class */
+    int32_t sample_rate;                  /* Hz, 1000..768000 */
+    int32_t least;                        /* samples; with fewer there is no estimate */
+    int32_t classes_at, classes;          /* place of the class probabilities among the values */
+    float low, high;                      /* an estimate's values are clipped to this range */
 } edgeemo_speech_model;
 
 typedef struct edgeemo_speech edgeemo_speech;

@@ -12,8 +12,10 @@
 
 #include <string.h>
 
+#include "edgeemo_confidence.h"
+
 /* Every part: the one list that the module is made from. */
-#define EDGEEMO_PARTS(X) X(frontend) X(gate) X(model)
+#define EDGEEMO_PARTS(X) X(confidence) X(frontend) X(gate) X(model) X(stream)
 
 /* Each returns 0, or -1 with a Python error set. */
 #define EDGEEMO_X(part) int edgeemo_add_##part(PyObject *module);
@@ -30,5 +32,12 @@ int edgeemo_borrow(PyObject *object, Py_buffer *view, const char *formats, int w
 
 /* Number of items of a buffer that edgeemo_borrow() gave. */
 int32_t edgeemo_items(const Py_buffer *view);
+
+/* A spec from any object with its attributes. Returns 0, or -1 with a Python error set. */
+int edgeemo_read_spec(PyObject *spec, edgeemo_feature_spec *out);
+
+/* A confidence whose center, scale and weights lie one behind the other in a borrowed buffer of
+ * float32, which stays in use. Returns 0, or -1 with a Python error set. */
+int edgeemo_regression(const Py_buffer *parts, float bias, edgeemo_confidence *out);
 
 #endif

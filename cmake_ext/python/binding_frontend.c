@@ -64,7 +64,7 @@ static int read_word(PyObject *spec, const char *name, const word *words, int32_
     return text ? 0 : -1;
 }
 
-static int read_spec(PyObject *spec, edgeemo_feature_spec *out)
+int edgeemo_read_spec(PyObject *spec, edgeemo_feature_spec *out)
 {
     return read_int(spec, "sample_rate", &out->sample_rate)
         || read_int(spec, "window", &out->window) || read_int(spec, "hop", &out->hop)
@@ -98,7 +98,7 @@ static PyObject *check_spec(PyObject *module, PyObject *argument)
 {
     (void)module;
     edgeemo_feature_spec spec;
-    if (read_spec(argument, &spec))
+    if (edgeemo_read_spec(argument, &spec))
         return NULL;
     return PyUnicode_FromString(status_name(edgeemo_feature_spec_check(&spec)));
 }
@@ -167,35 +167,6 @@ static PyObject *normalize_utterance(PyObject *module, PyObject *arguments)
     return PyLong_FromLong(status);
 }
 
-static PyObject *band_statistics(PyObject *module, PyObject *arguments)
-{
-    (void)module;
-    PyObject *from, *to;
-    Py_buffer features, out;
-    int bands;
-    if (!PyArg_ParseTuple(arguments, "OiO:band_statistics", &from, &bands, &to)
-        || edgeemo_borrow(from, &features, "f", 0))
-        return NULL;
-    if (edgeemo_borrow(to, &out, "d", 1)) {
-        PyBuffer_Release(&features);
-        return NULL;
-    }
-    int32_t groups = edgeemo_items(&out) / 3, status = EDGEEMO_ERR_ARG;
-    int32_t frames = bands > 0 ? edgeemo_items(&features) / bands : 0;
-    double *work = PyMem_Malloc((size_t)(frames + 1) * (size_t)(groups + 1) * sizeof(double));
-    if (work) {
-        Py_BEGIN_ALLOW_THREADS
-        status = edgeemo_band_statistics(features.buf, frames, bands, groups, work, out.buf);
-        Py_END_ALLOW_THREADS
-    }
-    PyBuffer_Release(&out);
-    PyBuffer_Release(&features);
-    if (!work)
-        return PyErr_NoMemory();
-    PyMem_Free(work);
-    return PyLong_FromLong(status);
-}
-
 /* ---- Frontend ---- */
 
 typedef struct frontend_object {
@@ -212,7 +183,7 @@ static PyObject *frontend_new(PyTypeObject *type, PyObject *arguments, PyObject 
     static char *names[] = {"spec", NULL};
     edgeemo_feature_spec spec;
     if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O:Frontend", names, &spec_object)
-        || read_spec(spec_object, &spec))
+        || edgeemo_read_spec(spec_object, &spec))
         return NULL;
     int32_t status = edgeemo_feature_spec_check(&spec);
     if (status != EDGEEMO_OK)
@@ -369,9 +340,6 @@ static PyMethodDef functions[] = {
      "Index of the first float32 sample that a push refuses, or -1."},
     {"normalize_utterance", normalize_utterance, METH_VARARGS,
      "normalize_utterance(samples, out): the prenorm; returns a status."},
-    {"band_statistics", band_statistics, METH_VARARGS,
-     "band_statistics(features, bands, out): means, variances and mean changes of groups of bands "
-     "over time; returns a status."},
     {NULL, NULL, 0, NULL},
 };
 

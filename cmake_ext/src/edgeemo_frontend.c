@@ -4,19 +4,39 @@
 #include "edgeemo_internal.h"
 #include "edgeemo_pairs.h"
 
-/* Behind the front end itself come the history, the FFT's values and the power. */
+/* Behind the front end itself comes the history; then, or elsewhere, the FFT's values and the power. */
 static size_t history_size(const edgeemo_tables *t)
 {
     return (size_t)(t->win_length + t->win_length % 2) * sizeof(float);
 }
 
+size_t edgeemo_frontend_kept_size(const edgeemo_tables *t)
+{
+    return (sizeof(edgeemo_frontend) + history_size(t) + 7) / 8 * 8;
+}
+
+size_t edgeemo_frontend_work_size(const edgeemo_tables *t)
+{
+    size_t m = (size_t)t->fft / 2;
+    return (m * sizeof(real_complex) + (m + 1) * sizeof(float) + 7) / 8 * 8;
+}
+
 size_t edgeemo_frontend_state_size(const edgeemo_tables *t)
 {
-    if (!t)
-        return 0;
-    size_t m = (size_t)t->fft / 2;
-    size_t values = m * sizeof(real_complex) + (m + 1) * sizeof(float);
-    return (sizeof(edgeemo_frontend) + history_size(t) + values + 7) / 8 * 8;
+    return t ? edgeemo_frontend_kept_size(t) + edgeemo_frontend_work_size(t) : 0;
+}
+
+edgeemo_frontend *edgeemo_frontend_place(void *kept, void *work, const edgeemo_tables *tables)
+{
+    edgeemo_frontend *fe = kept;
+    fe->tables = tables;
+    fe->history = (void *)((unsigned char *)kept + sizeof *fe);
+    fe->work.z = work;
+    fe->work.power = (void *)(fe->work.z + tables->fft / 2);
+    /* The value behind an odd window. */
+    fe->history[tables->win_length - 1 + tables->win_length % 2] = 0;
+    edgeemo_frontend_reset(fe);
+    return fe;
 }
 
 int32_t edgeemo_frontend_init_tables(edgeemo_frontend **out, void *memory, size_t bytes,
@@ -26,16 +46,8 @@ int32_t edgeemo_frontend_init_tables(edgeemo_frontend **out, void *memory, size_
         return EDGEEMO_ERR_ARG;
     if (bytes < edgeemo_frontend_state_size(tables) || (uintptr_t)memory % 8)
         return EDGEEMO_ERR_MEMORY;
-    edgeemo_frontend *fe = memory;
-    unsigned char *history = (unsigned char *)memory + sizeof *fe;
-    fe->tables = tables;
-    fe->history = (void *)history;
-    fe->work.z = (void *)(history + history_size(tables));
-    fe->work.power = (void *)(fe->work.z + tables->fft / 2);
-    /* The value behind an odd window. */
-    fe->history[tables->win_length - 1 + tables->win_length % 2] = 0;
-    edgeemo_frontend_reset(fe);
-    *out = fe;
+    void *work = (unsigned char *)memory + edgeemo_frontend_kept_size(tables);
+    *out = edgeemo_frontend_place(memory, work, tables);
     return EDGEEMO_OK;
 }
 

@@ -108,6 +108,12 @@ struct edgeemo_frontend {
     float *history; /* [win_length, one more if that is odd] the frame that is being collected */
 };
 
+/* A front end of two parts: what it keeps between frames, and what it works in meanwhile, which may
+ * serve others between two calls; each a multiple of 8 bytes and aligned on 8. */
+size_t edgeemo_frontend_kept_size(const edgeemo_tables *tables);
+size_t edgeemo_frontend_work_size(const edgeemo_tables *tables);
+edgeemo_frontend *edgeemo_frontend_place(void *kept, void *work, const edgeemo_tables *tables);
+
 /* Bytes of the tables of a valid spec, a multiple of 8. */
 size_t edgeemo_tables_size(const edgeemo_feature_spec *spec);
 
@@ -127,6 +133,9 @@ void edgeemo_fft(const edgeemo_tables *tables, edgeemo_work *work);
 void edgeemo_spectrum(const edgeemo_tables *tables, edgeemo_work *work);
 void edgeemo_mel(const edgeemo_tables *tables, edgeemo_work *work, real *out);
 void edgeemo_log(const edgeemo_tables *tables, real *values);
+
+/* The bytes of arrays that tables point to, as edgeemo_crc32() sees them. */
+uint32_t edgeemo_tables_crc(const edgeemo_tables *tables);
 
 /* Functions for tables, in double, from + - * / only, so that no libm decides a bit.
  * Errors are below 1e-15 of the result. */

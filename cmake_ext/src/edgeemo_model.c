@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-static int32_t prepare(edgeemo_model *m, const void *blob, size_t blob_bytes, int32_t block,
-                       const edgeemo_kernels *kernels)
+int32_t edgeemo_model_prepare(edgeemo_model *m, const void *blob, size_t blob_bytes, int32_t block,
+                              const edgeemo_kernels *kernels)
 {
     edgeemo_model_info info;
     int32_t status = edgeemo_model_check(blob, blob_bytes, &info);
@@ -32,7 +32,7 @@ size_t edgeemo_model_size_with(const void *blob, size_t blob_bytes, int32_t bloc
                                const edgeemo_kernels *kernels)
 {
     edgeemo_model m;
-    return prepare(&m, blob, blob_bytes, block, kernels) == EDGEEMO_OK
+    return edgeemo_model_prepare(&m, blob, blob_bytes, block, kernels) == EDGEEMO_OK
                ? edgeemo_model_plan(&m, NULL)
                : 0;
 }
@@ -73,7 +73,7 @@ int32_t edgeemo_model_init_with(edgeemo_model **model, void *memory, size_t byte
     if (!model || !memory)
         return EDGEEMO_ERR_ARG;
     edgeemo_model m;
-    int32_t status = prepare(&m, blob, blob_bytes, block, kernels);
+    int32_t status = edgeemo_model_prepare(&m, blob, blob_bytes, block, kernels);
     if (status != EDGEEMO_OK)
         return status;
     size_t size = edgeemo_model_plan(&m, NULL);
@@ -106,11 +106,11 @@ static void fill(edgeemo_model *m, int32_t tensor)
     memset(r->data, m->tensors[tensor].zero, (size_t)r->row_bytes * (size_t)r->capacity);
 }
 
-void edgeemo_model_reset(edgeemo_model *m)
+void edgeemo_reset_rows(edgeemo_model *m, int32_t tensors)
 {
-    if (!m)
-        return;
-    for (int32_t i = 0; i < m->head->tensors; i++) {
+    for (int32_t i = 0; i < tensors; i++) {
+        if (!m->rows[i].data)
+            continue; /* not of this part of a network; see edgeemo_windows.c */
         fill(m, i);
         m->rows[i].made = 0;
         if (m->rows[i].sums)
@@ -118,42 +118,43 @@ void edgeemo_model_reset(edgeemo_model *m)
     }
 }
 
-/* Another tensor has used this one's memory: make its padding again. */
-static void restore_padding(edgeemo_model *m, int32_t tensor)
+void edgeemo_model_reset(edgeemo_model *m)
+{
+    if (m)
+        edgeemo_reset_rows(m, m->head->tensors);
+}
+
+void edgeemo_restore_padding(edgeemo_model *m, int32_t tensor)
 {
     const edgeemo_tensor *t = m->tensors + tensor;
     if (t->pool >= 0 && (t->left || t->right || !m->streamable))
         fill(m, tensor);
 }
 
-/* The layers over time, as far as the rows of their inputs reach. */
-static void advance(edgeemo_model *m)
+void edgeemo_model_layer(edgeemo_model *m, const edgeemo_layer *l)
 {
-    for (int32_t i = 0; i < m->head->layers; i++) {
-        const edgeemo_layer *l = m->layers + i;
-        edgeemo_rows *out = m->rows + l->output;
-        int32_t made = m->rows[l->input].made;
-        if (m->tensors[l->input].stride == 0 && m->streamable)
-            continue; /* when somebody asks */
-        if (l->kind == EDGEEMO_KIND_MEAN) {
-            /* Of a mean `made` counts the rows that it has added, until it is asked for. */
-            edgeemo_layer_run(m, l, out->made, made);
-            out->made = made;
-            if (!m->streamable) {
-                edgeemo_layer_mean(m, l);
-                out->made = 1;
-            }
-            continue;
+    edgeemo_rows *out = m->rows + l->output;
+    int32_t made = m->rows[l->input].made;
+    if (m->tensors[l->input].stride == 0 && m->streamable)
+        return; /* when somebody asks */
+    if (l->kind == EDGEEMO_KIND_MEAN) {
+        /* Of a mean `made` counts the rows that it has added, until it is asked for. */
+        edgeemo_layer_run(m, l, out->made, made);
+        out->made = made;
+        if (!m->streamable) {
+            edgeemo_layer_mean(m, l);
+            out->made = 1;
         }
-        int32_t last = m->streamable ? made / l->stride_rows : rows_after(l, made);
-        if (last > out->made)
-            restore_padding(m, l->output);
-        edgeemo_layer_run(m, l, out->made, last);
-        out->made = last;
+        return;
     }
+    int32_t last = m->streamable ? made / l->stride_rows : rows_after(l, made);
+    if (last > out->made)
+        edgeemo_restore_padding(m, l->output);
+    edgeemo_layer_run(m, l, out->made, last);
+    out->made = last;
 }
 
-static void quantize(const edgeemo_model *m, const float *x, int8_t *to)
+void edgeemo_model_quantize(const edgeemo_model *m, const float *x, int8_t *to)
 {
     const float *scales = (const void *)(m->blob + m->head->scales_at);
     int32_t n = m->tensors[0].columns * m->tensors[0].channels;
@@ -186,15 +187,16 @@ static int32_t push(edgeemo_model *m, const float *features, const int8_t *rows,
     int32_t n = m->tensors[0].columns * m->tensors[0].channels;
     for (int32_t at = 0; at < frames;) {
         int32_t size = frames - at < m->block ? frames - at : m->block;
-        restore_padding(m, 0);
+        edgeemo_restore_padding(m, 0);
         for (int32_t i = 0; i < size; i++, at++) {
             int8_t *to = edgeemo_row(m, 0, m->rows[0].made++);
             if (rows)
                 memcpy(to, rows + (size_t)at * (size_t)n, (size_t)n);
             else
-                quantize(m, features + (size_t)at * (size_t)n, to);
+                edgeemo_model_quantize(m, features + (size_t)at * (size_t)n, to);
         }
-        advance(m);
+        for (int32_t i = 0; i < m->head->layers; i++)
+            edgeemo_model_layer(m, m->layers + i);
     }
     return tokens(m);
 }
@@ -222,7 +224,7 @@ static int32_t finish(edgeemo_model *m)
         const edgeemo_layer *l = m->layers + i;
         if (m->tensors[l->output].stride != 0)
             continue;
-        restore_padding(m, l->output);
+        edgeemo_restore_padding(m, l->output);
         if (l->kind == EDGEEMO_KIND_MEAN)
             edgeemo_layer_mean(m, l);
         else

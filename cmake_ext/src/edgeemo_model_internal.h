@@ -76,13 +76,22 @@ enum {
 #undef EDGEEMO_X
 };
 
+/* Bytes and rows of a ring: small parts need no more bits, and have a table of them for each state. */
+#if UINTPTR_MAX > UINT32_MAX
+typedef int32_t edgeemo_extent;
+enum { EDGEEMO_MAX_EXTENT = INT32_MAX };
+#else
+typedef uint16_t edgeemo_extent;
+enum { EDGEEMO_MAX_EXTENT = UINT16_MAX };
+#endif
+
 /* The rows of a tensor: a ring in which row r lies at r modulo capacity. */
 typedef struct edgeemo_rows {
     int8_t *data;
-    int32_t *sums;     /* of the terms of a mean, by channel; NULL if no mean makes the tensor */
-    int32_t row_bytes; /* with padding, a multiple of 4 */
-    int32_t capacity;
-    int32_t made;      /* rows since the reset */
+    int32_t *sums; /* of the terms of a mean, by channel; NULL if no mean makes the tensor */
+    edgeemo_extent row_bytes; /* with padding, a multiple of 4 */
+    edgeemo_extent capacity;
+    int32_t made; /* rows since the reset */
 } edgeemo_rows;
 
 struct edgeemo_model {
@@ -197,6 +206,41 @@ static inline int8_t *edgeemo_row(const edgeemo_model *m, int32_t tensor, int32_
 /* Bytes of a model's memory; 0 if beyond 2^30. With a start, where m->rows lie already, the places of
  * all, and what kernels want to be prepared. */
 size_t edgeemo_model_plan(edgeemo_model *m, void *start);
+
+/* Its parts, for who plans by himself. The same steps count the bytes and hand them out. `scratch` is
+ * what holds nothing between two layers; it may be the arena of the rest. */
+typedef struct edgeemo_arena {
+    char *start; /* NULL: count only */
+    uint64_t used;
+} edgeemo_arena;
+void *edgeemo_arena_alloc(edgeemo_arena *a, uint64_t bytes);
+
+/* The memory that tensors share: pool_at[EDGEEMO_POOLS]. */
+void edgeemo_plan_pools(const edgeemo_model *m, edgeemo_arena *scratch, void **pool_at);
+
+/* m->rows of the tensors that the layers [first, last) make; -1 makes the input. They are read by the
+ * first `layers` layers. */
+void edgeemo_plan_rows(edgeemo_model *m, edgeemo_arena *a, void *const *pool_at, int32_t first,
+                       int32_t last, int32_t layers);
+
+/* What kernels prepare and work in; it comes behind the rows, beyond whose end they may read. */
+void edgeemo_plan_kernels(edgeemo_model *m, edgeemo_arena *a, edgeemo_arena *scratch);
+
+/* All of a model but its memory. Returns a status. */
+int32_t edgeemo_model_prepare(edgeemo_model *m, const void *blob, size_t blob_bytes, int32_t block,
+                              const edgeemo_kernels *kernels);
+
+/* A row of features to int8. */
+void edgeemo_model_quantize(const edgeemo_model *m, const float *x, int8_t *to);
+
+/* Run a layer over time as far as the rows of its input reach. */
+void edgeemo_model_layer(edgeemo_model *m, const edgeemo_layer *l);
+
+/* Forget the rows of the first `tensors` tensors. */
+void edgeemo_reset_rows(edgeemo_model *m, int32_t tensors);
+
+/* Another tensor has used this one's memory: make its padding again. */
+void edgeemo_restore_padding(edgeemo_model *m, int32_t tensor);
 
 /* Compute rows [first, last) of a layer's output; a mean adds rows of its input to its sums. */
 void edgeemo_layer_run(edgeemo_model *m, const edgeemo_layer *l, int32_t first, int32_t last);

@@ -1,4 +1,5 @@
 /* edgeemo_model_layers.c: what each kind of layer computes, row by row. */
+#include "edgeemo_internal.h"
 #include "edgeemo_model_internal.h"
 
 #include <string.h>
@@ -152,7 +153,7 @@ static void run_prepared(const edgeemo_model *m, const edgeemo_layer *l, int32_t
 }
 #endif
 
-static void run_conv(const edgeemo_model *m, const edgeemo_layer *l, int32_t first, int32_t last)
+static EDGEEMO_NOINLINE void run_conv(const edgeemo_model *m, const edgeemo_layer *l, int32_t first, int32_t last)
 {
 #if defined(EDGEEMO_HAVE_PREPARED)
     if (m->kernels->weight_bytes) {
@@ -183,7 +184,7 @@ static void run_conv(const edgeemo_model *m, const edgeemo_layer *l, int32_t fir
         m->kernels->dense(&d, m->patches, count, to);
 }
 
-static void run_depthwise(const edgeemo_model *m, const edgeemo_layer *l, int32_t first,
+static EDGEEMO_NOINLINE void run_depthwise(const edgeemo_model *m, const edgeemo_layer *l, int32_t first,
                           int32_t last)
 {
     const edgeemo_tensor *in = m->tensors + l->input;

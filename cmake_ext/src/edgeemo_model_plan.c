@@ -5,13 +5,9 @@
 #pragma GCC optimize("Os") /* runs once: small before fast */
 #endif
 
-/* The same steps count the bytes and hand them out. */
-typedef struct arena {
-    char *start; /* NULL: count only */
-    uint64_t used;
-} arena;
+enum { TOO_LARGE = 1 << 30 };
 
-static void *arena_alloc(arena *a, uint64_t bytes)
+void *edgeemo_arena_alloc(edgeemo_arena *a, uint64_t bytes)
 {
     void *at = a->start ? a->start + a->used : NULL;
     a->used += (bytes + 7) / 8 * 8;
@@ -33,14 +29,15 @@ static int32_t is_read_by(const edgeemo_layer *l, int32_t tensor)
     return l->input == tensor || l->second == tensor;
 }
 
-/* Rows of a tensor that must be there at once: those of a block, and what kernels see beside. */
-static int32_t capacity(const edgeemo_model *m, int32_t tensor)
+/* Rows of a tensor that must be there at once: those of a block, and what kernels of the first
+ * `layers` layers see beside. */
+static int32_t capacity(const edgeemo_model *m, int32_t tensor, int32_t layers)
 {
     const edgeemo_tensor *t = m->tensors + tensor;
     if (t->stride == 0)
         return 1;
     int32_t before = 0, behind = 0;
-    for (int32_t i = 0; i < m->head->layers; i++) {
+    for (int32_t i = 0; i < layers; i++) {
         const edgeemo_layer *l = m->layers + i;
         if (!is_read_by(l, tensor))
             continue;
@@ -59,26 +56,36 @@ static const edgeemo_layer *producer(const edgeemo_model *m, int32_t tensor)
     return l < m->layers + m->head->layers ? l : NULL;
 }
 
-static void plan_rows(edgeemo_model *m, arena *a)
+void edgeemo_plan_pools(const edgeemo_model *m, edgeemo_arena *scratch, void **pool_at)
 {
     uint64_t pools[EDGEEMO_POOLS] = {0};
-    void *pool_at[EDGEEMO_POOLS];
     for (int32_t i = 0; i < m->head->tensors; i++) {
         const edgeemo_tensor *t = m->tensors + i;
-        uint64_t bytes = (uint64_t)row_bytes(t) * (uint64_t)capacity(m, i);
+        uint64_t bytes = (uint64_t)row_bytes(t) * (uint64_t)capacity(m, i, m->head->layers);
         if (t->pool >= 0 && bytes > pools[t->pool])
             pools[t->pool] = bytes;
     }
     for (int32_t p = 0; p < EDGEEMO_POOLS; p++)
-        pool_at[p] = arena_alloc(a, pools[p]);
+        pool_at[p] = edgeemo_arena_alloc(scratch, pools[p]);
+}
+
+void edgeemo_plan_rows(edgeemo_model *m, edgeemo_arena *a, void *const *pool_at, int32_t first,
+                       int32_t last, int32_t layers)
+{
     for (int32_t i = 0; i < m->head->tensors; i++) {
         const edgeemo_tensor *t = m->tensors + i;
         const edgeemo_layer *l = producer(m, i);
-        edgeemo_rows rows = {NULL, NULL, row_bytes(t), capacity(m, i), 0};
-        uint64_t bytes = (uint64_t)rows.row_bytes * (uint64_t)rows.capacity;
-        rows.data = t->pool >= 0 ? pool_at[t->pool] : arena_alloc(a, bytes);
+        int32_t made_by = l ? (int32_t)(l - m->layers) : -1;
+        if (made_by < first || made_by >= last)
+            continue;
+        int32_t row = row_bytes(t), count = capacity(m, i, layers);
+        edgeemo_rows rows = {NULL, NULL, (edgeemo_extent)row, (edgeemo_extent)count, 0};
+        uint64_t bytes = (uint64_t)row * (uint64_t)count;
+        if (row > EDGEEMO_MAX_EXTENT || count > EDGEEMO_MAX_EXTENT)
+            bytes = TOO_LARGE;
+        rows.data = t->pool >= 0 ? pool_at[t->pool] : edgeemo_arena_alloc(a, bytes);
         if (l && l->kind == EDGEEMO_KIND_MEAN)
-            rows.sums = arena_alloc(a, (uint64_t)t->channels * sizeof(int32_t));
+            rows.sums = edgeemo_arena_alloc(a, (uint64_t)t->channels * sizeof(int32_t));
         if (a->start)
             m->rows[i] = rows;
     }
@@ -94,7 +101,7 @@ static int32_t is_prepared(const edgeemo_model *m)
 #endif
 }
 
-static void plan_work(edgeemo_model *m, arena *a)
+static void plan_work(edgeemo_model *m, edgeemo_arena *a)
 {
     size_t patches = 0;
     int32_t bytes = 0, pointers = 0;
@@ -113,9 +120,9 @@ static void plan_work(edgeemo_model *m, arena *a)
         pointers = larger(pointers, l->kernel_rows
                                         + (l->kind == EDGEEMO_KIND_DEPTHWISE ? taps : 0));
     }
-    m->patches = arena_alloc(a, patches);
-    m->bytes = arena_alloc(a, (uint64_t)bytes);
-    m->taps = arena_alloc(a, (uint64_t)pointers * sizeof(int8_t *));
+    m->patches = edgeemo_arena_alloc(a, patches);
+    m->bytes = edgeemo_arena_alloc(a, (uint64_t)bytes);
+    m->taps = edgeemo_arena_alloc(a, (uint64_t)pointers * sizeof(int8_t *));
 }
 
 #if defined(EDGEEMO_HAVE_PREPARED)
@@ -130,14 +137,14 @@ static uint64_t wide_values(const edgeemo_model *m, const edgeemo_layer *l)
 }
 
 /* What a set of kernels wants to be made beforehand, and where it reads. */
-static void plan_prepared(edgeemo_model *m, arena *a)
+static void plan_prepared(edgeemo_model *m, edgeemo_arena *a)
 {
     if (!is_prepared(m))
         return;
     int32_t bytes = m->kernels->weight_bytes, spans = 0;
     uint64_t wide = 0;
-    arena_alloc(a, EDGEEMO_OVERREAD); /* behind the rows */
-    m->prepared = arena_alloc(a, (uint64_t)m->head->layers * sizeof(void *));
+    edgeemo_arena_alloc(a, EDGEEMO_OVERREAD); /* behind the rows */
+    m->prepared = edgeemo_arena_alloc(a, (uint64_t)m->head->layers * sizeof(void *));
     for (int32_t i = 0; i < m->head->layers; i++) {
         const edgeemo_layer *l = m->layers + i;
         void *to = NULL;
@@ -147,32 +154,41 @@ static void plan_prepared(edgeemo_model *m, arena *a)
             uint64_t values = bytes > 1 ? wide_values(m, l) : 0;
             wide = values > wide ? values : wide;
             spans = larger(spans, c.spans);
-            to = arena_alloc(a, edgeemo_conv_bytes(&c, bytes));
+            to = edgeemo_arena_alloc(a, edgeemo_conv_bytes(&c, bytes));
             if (a->start)
                 edgeemo_prepare_conv(m->kernels, &c, &d, to);
         } else if (l->kind == EDGEEMO_KIND_DEPTHWISE) {
             const edgeemo_depthwise d = edgeemo_depthwise_of(m, l);
-            to = arena_alloc(a, edgeemo_depthwise_bytes(&d, bytes));
+            to = edgeemo_arena_alloc(a, edgeemo_depthwise_bytes(&d, bytes));
             if (a->start)
                 edgeemo_prepare_depthwise(m->kernels, &d, to);
         }
         if (a->start)
             m->prepared[i] = to;
     }
-    m->spans = arena_alloc(a, (uint64_t)spans * EDGEEMO_MAX_POSITIONS * sizeof(void *));
-    m->wide = arena_alloc(a, wide * sizeof(int16_t));
+    m->spans = edgeemo_arena_alloc(a, (uint64_t)spans * EDGEEMO_MAX_POSITIONS * sizeof(void *));
+    m->wide = edgeemo_arena_alloc(a, wide * sizeof(int16_t));
 }
 #endif
 
-size_t edgeemo_model_plan(edgeemo_model *m, void *start)
+void edgeemo_plan_kernels(edgeemo_model *m, edgeemo_arena *a, edgeemo_arena *scratch)
 {
-    arena whole = {start, 0}, *a = &whole;
-    arena_alloc(a, sizeof(edgeemo_model));
-    m->rows = arena_alloc(a, (uint64_t)m->head->tensors * sizeof(edgeemo_rows));
-    plan_rows(m, a);
 #if defined(EDGEEMO_HAVE_PREPARED)
     plan_prepared(m, a);
+#else
+    (void)a;
 #endif
-    plan_work(m, a);
-    return a->used <= (uint64_t)1 << 30 ? (size_t)a->used : 0;
+    plan_work(m, scratch);
+}
+
+size_t edgeemo_model_plan(edgeemo_model *m, void *start)
+{
+    edgeemo_arena whole = {start, 0}, *a = &whole;
+    void *pool_at[EDGEEMO_POOLS];
+    edgeemo_arena_alloc(a, sizeof(edgeemo_model));
+    m->rows = edgeemo_arena_alloc(a, (uint64_t)m->head->tensors * sizeof(edgeemo_rows));
+    edgeemo_plan_pools(m, a, pool_at);
+    edgeemo_plan_rows(m, a, pool_at, -1, m->head->layers, m->head->layers);
+    edgeemo_plan_kernels(m, a, a);
+    return a->used <= TOO_LARGE ? (size_t)a->used : 0;
 }

@@ -6,6 +6,8 @@
 struct edgeemo_speech {
     edgeemo_frontend *frontend;
     edgeemo_model *model;
+    int32_t missing; /* samples until there is an estimate */
+    int32_t least;
     float *frame; /* [bands] */
 };
 
@@ -64,6 +66,7 @@ int32_t edgeemo_speech_init(edgeemo_speech **speech, void *memory, size_t bytes,
                                     model->blob_bytes, BLOCK);
     if (status == EDGEEMO_OK)
         *speech = s;
+    s->least = s->missing = model->least;
     return status;
 }
 
@@ -79,6 +82,7 @@ static int32_t push(edgeemo_speech *s, const float *floats, const int16_t *short
         int32_t heard = edgeemo_model_push(s->model, s->frame, frames);
         if (heard < 0)
             return heard;
+        s->missing -= taken < s->missing ? taken : s->missing;
         if (floats)
             floats += taken;
         else
@@ -105,7 +109,10 @@ int32_t edgeemo_speech_push_i16(edgeemo_speech *s, const int16_t *samples, int32
 
 int32_t edgeemo_speech_estimate(edgeemo_speech *s, float *values, int32_t room)
 {
-    return s ? edgeemo_model_outputs(s->model, values, room) : EDGEEMO_ERR_ARG;
+    if (!s)
+        return EDGEEMO_ERR_ARG;
+    return s->missing ? EDGEEMO_ERR_NOT_ENOUGH_FRAMES
+                      : edgeemo_model_outputs(s->model, values, room);
 }
 
 void edgeemo_speech_reset(edgeemo_speech *s)
@@ -113,5 +120,6 @@ void edgeemo_speech_reset(edgeemo_speech *s)
     if (s) {
         edgeemo_frontend_reset(s->frontend);
         edgeemo_model_reset(s->model);
+        s->missing = s->least;
     }
 }

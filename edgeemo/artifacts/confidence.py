@@ -94,20 +94,20 @@ class Confidence:
 
     def probability(self, found: NDArray[np.float64]) -> float:
         """The confidence for what `describe` gives, [n]."""
-        center, scale, weights = self._arrays
-        logit = float(terms(found, center, scale) @ weights) + self.bias
-        return float(1 / (1 + np.exp(-min(max(logit, -30.0), 30.0))))
+        return _native.confidence(np.asarray(found, np.float32), self.regression, self.bias)
 
     @cached_property
-    def _arrays(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        """Center, scale and weights, made once: an estimate asks for them each time."""
-        return np.array(self.center), np.array(self.scale), np.array(self.weights)
+    def regression(self) -> NDArray[np.float32]:
+        """Centers, scales and weights, [4 n], as the C side takes them; made once."""
+        return np.array([*self.center, *self.scale, *self.weights], np.float32)
 
 
 def describe(
     outputs: Mapping[str, NDArray[np.float32]], features: NDArray[np.float32]
 ) -> NDArray[np.float64]:
     """The inputs of the regression.
+
+    The C side computes them (edgeemo_confidence.h), with the same bits in firmware.
 
     Args:
         outputs: of the model, each [1, labels].
@@ -121,15 +121,12 @@ def describe(
     Raises:
         BadInput: no frames, or fewer bands than GROUPS.
     """
-    mean, variance, change = statistics = np.empty((3, GROUPS))
+    described = np.empty(2 + 3 * GROUPS, np.float32)
     given = np.ascontiguousarray(features, np.float32)
-    if _native.band_statistics(given, given.shape[1], statistics) < 0:
+    if _native.describe(given, given.shape[1], described) < 0:
         raise BadInput(f"features of the shape {given.shape}; expected frames of {GROUPS} bands")
-    level = mean.mean()
-    said = [outputs[name][0].astype(np.float64) for name in sorted(outputs)]
-    return np.concatenate(
-        [*said, [level], mean - level, np.sqrt(variance), change, [np.log(len(given))]]
-    )
+    said = [outputs[name][0] for name in sorted(outputs)]
+    return np.concatenate([*said, described]).astype(np.float64)
 
 
 def terms(

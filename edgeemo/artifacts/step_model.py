@@ -35,7 +35,8 @@ class ArtifactStepModel:
     """
 
     def __init__(self, call: Call, start: Arrays, hop: int, shape: tuple[int, int]) -> None:
-        self._call, self._start, self._hop, self._shape = call, start, hop, shape
+        self._call, self._start, self._shape = call, start, shape
+        self._hop = self.stride = hop
         self.reset()
 
     def reset(self) -> None:

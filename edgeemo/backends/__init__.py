@@ -49,7 +49,13 @@ class Backend(Protocol):
 
 
 class StepModel(Protocol):
-    """One state of a causal model: frames in, the estimate for all of them at any time."""
+    """One state of a causal model: frames in, the estimate for all of them at any time.
+
+    Attributes:
+        stride: frames for each of the model's tokens.
+    """
+
+    stride: int
 
     def push(self, features: NDArray[np.float32]) -> None:
         """Take frames, [n, bands]."""

@@ -33,6 +33,8 @@ class CBackend:
         name: "c".
         card: the card of the file, checked.
         streams: whether the model is causal.
+        blob: the network as the engine takes it.
+        in_card_order: whether its outputs lie in the order of the card.
     """
 
     name = "c"
@@ -56,7 +58,10 @@ class CBackend:
         except BadArtifact as error:
             raise BadArtifact(f"{path}: {error}") from None
         self.streams: bool = self._blob.streamable
+        self.blob: bytes = self._blob.data
         self._names = self._output_slices()
+        places = [place.start for place in self._names.values()]
+        self.in_card_order: bool = places == sorted(places)
         self._lock = threading.Lock()
         self._whole = _Engine(self._blob, path, self._names, _BLOCK)
 
@@ -112,7 +117,7 @@ class _Engine:
         except ValueError as error:
             raise BadArtifact(f"{path}: {error}") from None
         info = self._model.info()
-        self._row, self._stride = info["columns"] * info["channels"], info["stride"]
+        self._row, self.stride = info["columns"] * info["channels"], info["stride"]
         self._values = np.zeros(info["values"], np.float32)
         self._names = names
 
@@ -140,7 +145,7 @@ class _Engine:
             BadInput: fewer frames than one token.
         """
         if self._model.outputs(self._values) < 0:
-            raise BadInput(f"too few frames for an estimate; at least {self._stride} are needed")
+            raise BadInput(f"too few frames for an estimate; at least {self.stride} are needed")
         return {name: self._values[np.newaxis, place].copy() for name, place in self._names.items()}
 
     def reset(self) -> None:

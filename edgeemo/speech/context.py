@@ -50,7 +50,13 @@ class Ring:
 
 
 class Context(Protocol):
-    """How a stream's model gets its window. Times are samples since the first one."""
+    """How a stream's model gets its window. Times are samples since the first one.
+
+    Attributes:
+        longest: samples of the longest window.
+    """
+
+    longest: int
 
     def push(self, samples: NDArray[np.float32]) -> None:
         """Take samples up to the next estimate at most."""
@@ -81,11 +87,25 @@ def open_context(session: Session, window: int, stride: int) -> Context:
     return _FrameContext(session, window, stride)
 
 
+def half_window(window: int, token: int) -> int:
+    """Samples from one state's beginning to the next, in a stream that goes on frame by frame.
+
+    A whole number of tokens, so that states can share layers, and at least half a window, so that
+    two cover one.
+
+    Args:
+        window: samples.
+        token: samples of the frames that give a token.
+    """
+    return -(-window // (2 * token)) * token
+
+
 class _SampleContext:
     """For models that need the window's samples: they take samples, or normalize a whole clip."""
 
     def __init__(self, session: Session, window: int) -> None:
         self._session, self._window, self._step = session, window, session.card.features.hop
+        self.longest = window
         self._ring = Ring(window, ())
 
     def push(self, samples: NDArray[np.float32]) -> None:
@@ -106,7 +126,8 @@ class _FrameContext:
     """For models that take frames: each frame is computed once, the model runs anew each time."""
 
     def __init__(self, session: Session, window: int, stride: int) -> None:
-        self._session, self._window = session, window
+        self._session = session
+        self._window = self.longest = window
         self._step = session.card.features.hop
         self._front = LogMel(session.card.features)
         self._ring = Ring((window + stride) // self._step, (session.card.features.bands,))
@@ -131,10 +152,9 @@ class _StepContext(_FrameContext):
     """For backends that go on frame by frame: two states, begun half a window apart."""
 
     def __init__(self, session: Session, window: int, stride: int) -> None:
-        super().__init__(session, window, stride)
-        # A whole number of frames, at least half a window, so that two cover one.
-        self._half = -(-window // (2 * self._step)) * self._step
         self._states: list[StepModel] = [session.backend.step_model() for _ in range(2)]
+        self._half = half_window(window, session.card.features.hop * self._states[0].stride)
+        super().__init__(session, max(window, 2 * self._half), stride)
         self._current, self._next = 0, [0, 0]  # older state's number; next frame of each
         self.reset()
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 
+import numpy as np
+
+from edgeemo import _native
 from edgeemo.errors import BadInput
 from edgeemo.types import Emotion
 
@@ -51,7 +53,8 @@ class Smoother:
     """A running mean of estimates in the order of their time.
 
     The mean is exponential and knows the true time between estimates, so another hop needs no
-    other setting. Estimates without numbers pass through and leave the mean as it is.
+    other setting. Estimates without numbers pass through and leave the mean as it is. All is
+    computed in float32, with the bits of the C library's streams.
     """
 
     def __init__(self, smoothing: Smoothing) -> None:
@@ -71,10 +74,11 @@ class Smoother:
         if emotion.arousal is None and not emotion.classes:
             return emotion
         last = self._last
-        if last is None or emotion.end - last.end > self._how.forget_seconds:
+        elapsed = np.float32(emotion.end - (emotion.end if last is None else last.end))
+        if last is None or elapsed > np.float32(self._how.forget_seconds):
             self._last = emotion
             return emotion
-        new = 1 - math.exp(-(emotion.end - last.end) / self._how.seconds)
+        new = _native.smoothing_weight(float(elapsed), self._how.seconds)
         classes = {k: _mix(last.classes.get(k), v, new) for k, v in emotion.classes.items()}
         self._last = replace(
             emotion,
@@ -95,11 +99,15 @@ class Smoother:
         best = max(classes, key=classes.__getitem__, default=None)
         if best is None or shown not in classes:
             return best
-        return best if classes[best] > classes[shown] + self._how.margin else shown
+        bound = np.float32(classes[shown]) + np.float32(self._how.margin)
+        return best if classes[best] > bound else shown
 
 
 def _mix(old: float | None, value: float, new: float) -> float:
-    return value if old is None else old + new * (value - old)
+    if old is None:
+        return value
+    first = np.float32(old)
+    return float(first + np.float32(new) * (np.float32(value) - first))
 
 
 def _optional_mix(old: float | None, value: float | None, new: float) -> float | None:

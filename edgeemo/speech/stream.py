@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edgeemo.errors import BadInput, require
-from edgeemo.speech.context import Context, open_context
+from edgeemo.speech.chain import Chain, Plan, open_chain
 from edgeemo.speech.samples import PIECE_SECONDS, as_float, log, validate_rate, validate_samples
-from edgeemo.speech.smoothing import Smoother, Smoothing
-from edgeemo.speech.vad import Gate, SpeechShare, open_gate
+from edgeemo.speech.smoothing import Smoothing
+from edgeemo.speech.vad import Gate
 from edgeemo.types import Emotion
 
 if TYPE_CHECKING:
@@ -47,7 +47,8 @@ class Stream:
     backend that runs whole windows looks at the last `context_seconds`. A backend that goes on
     frame by frame (`Backend.streams`) cannot forget the beginning of its window: so two of
     its states run, begun half a window apart, and the older one speaks until it is a whole window
-    old. Its estimates look at the last half to whole window; `start` says at how much.
+    old. Its estimates look at the last half to whole window; `start` says at how much. Half a
+    window is rounded up to a whole number of the model's tokens: 1.52 s of 3 s.
 
     **Lost sound.** `gap` keeps the clock and all state: time goes on as if the sound had come.
 
@@ -75,7 +76,7 @@ class Stream:
     ) -> None:
         spec = session.card.features
         validate_rate(rate)
-        self._session, self._profile, self._abstain = session, profile, abstain
+        self._session, self._profile = session, profile
         if not 0 <= abstain <= 1:
             raise BadInput(f"abstain is {abstain!r}; expected a confidence, 0 to 1")
         self._rate, self._model_rate = rate, spec.sample_rate
@@ -89,10 +90,8 @@ class Stream:
                 f"context_seconds is {context_seconds:g}; {session.card.name} with a stride of "
                 f"{stride_seconds:g} s needs at least {self._least / spec.sample_rate:g}"
             )
-        self._context: Context = open_context(session, window, self._stride)
-        opened = open_gate(gate, spec.sample_rate)
-        self._speech = None if opened is None else SpeechShare(opened, window + self._stride)
-        self._smoother = None if smoothing is None else Smoother(smoothing)
+        plan = Plan(window, self._stride, gate, smoothing, abstain, profile)
+        self._chain: Chain = open_chain(session, plan)
         self._lock = threading.Lock()
         self._closed = self._broken = False
         self._origin = 0.0  # time of the first sample
@@ -197,7 +196,7 @@ class Stream:
                 found = list(self._take(rest))
             least = round(self._session.card.window.min_seconds * self._model_rate)
             if self._seen > self._last_end and self._seen >= least:
-                found.append(self._emit())
+                found.append(self._emit(last=True))
             self._forget()
             return found
 
@@ -266,11 +265,7 @@ class Stream:
         return block if self._resample is None else self._resample.resample_chunk(block)
 
     def _forget(self) -> None:
-        self._context.reset()
-        if self._speech is not None:
-            self._speech.reset()
-        if self._smoother is not None:
-            self._smoother.reset()
+        self._chain.reset()
         self._origin = 0.0
         self._begin()
 
@@ -284,28 +279,15 @@ class Stream:
         while len(block):
             end = max(self._least, (self._seen // self._stride + 1) * self._stride)
             part, block = block[: end - self._seen], block[end - self._seen :]
-            self._context.push(part)
-            if self._speech is not None:
-                (self._speech.skip(len(part)) if lost else self._speech.push(part))
+            self._chain.push(part, lost)
             self._seen += len(part)
             if self._seen == end:
                 yield self._emit()
 
-    def _emit(self) -> Emotion:
-        end = self._last_end = self._seen
-        start = self._context.start(end)
-        begun = self._origin + start / self._model_rate
-        speech = None if self._speech is None else self._speech.spoken(start, end)
-        if speech is False:
-            raw = Emotion(None, None, None, speech=False, start=begun, end=self.seconds)
-        else:
-            emotion = self._session.aggregate([self._context.run(end)], self._profile)
-            raw = replace(emotion, speech=speech, start=begun, end=self.seconds)
-        if raw.confidence < self._abstain:
-            raw = replace(
-                raw, arousal=None, dominance=None, valence=None, classes={}, expression=None
-            )
-        return raw if self._smoother is None else self._smoother.push(raw)
+    def _emit(self, last: bool = False) -> Emotion:
+        self._last_end = self._seen
+        found = self._chain.estimate(last)
+        return replace(found, start=self._origin + found.start, end=self.seconds)
 
 
 def _frames(name: str, seconds: float, session: Session) -> int:

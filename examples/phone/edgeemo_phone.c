@@ -7,7 +7,7 @@
 #include "edgeemo_student.h"
 
 struct edgeemo_phone {
-    uint64_t memory[EDGEEMO_STUDENT_MEMORY / 8];
+    uint64_t memory[EDGEEMO_STUDENT_STREAM_MEMORY / 8]; /* the self-test needs more than a clip */
     edgeemo_speech *speech;
 };
 

@@ -51,7 +51,8 @@ public:
     }
 
 private:
-    alignas(8) unsigned char memory_[EDGEEMO_STUDENT_MEMORY] = {};
+    // The self-test runs a stream, which needs more than a clip.
+    alignas(8) unsigned char memory_[EDGEEMO_STUDENT_STREAM_MEMORY] = {};
     float values_[EDGEEMO_STUDENT_VALUES] = {};
     edgeemo_speech *speech_ = nullptr;
 };

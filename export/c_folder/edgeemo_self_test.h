@@ -1,4 +1,6 @@
-/* edgeemo_self_test.h: does this machine compute what the exporter computed? For power-on. */
+/* edgeemo_self_test.h: does this machine compute what the exporter computed? For power-on.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef EDGEEMO_SELF_TEST_H
 #define EDGEEMO_SELF_TEST_H
 
@@ -9,15 +11,14 @@
 extern "C" {
 #endif
 
-/* One second of speech through the whole chain. Every bit of the estimate is compared, and before it,
- * by a checksum, every bit of the features: estimates are coarser, and may be right with features
- * that are not.
+/* CRCs of network and tables; then a second of speech through front end and stream, of which every bit
+ * of the features, the estimate and the confidence is compared.
  *
- * memory  `bytes` bytes, 8-byte aligned, at least EDGEEMO_STUDENT_MEMORY; used only during the
- *         call, so it may be the memory of the chain itself.
+ * memory  `bytes` bytes, 8-byte aligned, at least EDGEEMO_STUDENT_STREAM_MEMORY; used only during
+ *         the call, so it may be the memory of the stream itself.
  *
- * Returns EDGEEMO_OK, EDGEEMO_ERR_VALUE (other features or another estimate: wrong flags of the
- * compiler, damaged flash) or what edgeemo_speech_init() says.
+ * Returns EDGEEMO_OK, EDGEEMO_ERR_CRC (damaged flash), EDGEEMO_ERR_BITS (wrong flags of the compiler)
+ * or what edgeemo_stream_init() says.
  *
  * With EDGEEMO_NO_SELF_TEST defined for the whole build, the function and the clip are not there.
  */

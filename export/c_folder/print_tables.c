@@ -11,8 +11,13 @@
 #include "edgeemo_internal.h"
 #include "edgeemo_model_internal.h"
 #include "edgeemo_speech.h"
+#include "edgeemo_stream_internal.h"
 
 enum { BLOCK = 1, MOST_BLOB = 1 << 24 };
+
+/* Bytes of structs where pointers have 32 bits and integers of 64 bits lie on 8, as on Arm. A test
+ * compares what comes of them with what a board says. */
+enum { SMALL_STREAM = 1200, SMALL_ROWS = 16, SMALL_FRONTEND = 24, SMALL_SPEECH = 20, SMALL_MODEL = 52 };
 
 /* Bits of a float as a hexadecimal literal: no bit is lost. */
 static void print_float(float x)
@@ -99,15 +104,77 @@ static void print_tables(const edgeemo_tables *t)
            t->quarters[0], t->quarters[1], t->quarters[2], t->quarters[3]);
 }
 
-/* Memory of the whole chain with a set of kernels that takes so many positions at once and prepares
- * weights of so many bytes, or none. */
-static size_t memory_with(const edgeemo_speech_model *model, int32_t positions,
-                          int32_t weight_bytes)
+static size_t in_eights(size_t bytes)
 {
-    const edgeemo_kernels kernels = {.positions = positions, .weight_bytes = weight_bytes};
+    return (bytes + 7) / 8 * 8;
+}
+
+/* Memory of edgeemo_speech.h with a set of kernels. */
+static size_t speech_with(const edgeemo_speech_model *model, const edgeemo_kernels *kernels)
+{
     size_t others =
         edgeemo_speech_size(model) - edgeemo_model_size(model->blob, model->blob_bytes, BLOCK);
-    return others + edgeemo_model_size_with(model->blob, model->blob_bytes, BLOCK, &kernels);
+    return others + edgeemo_model_size_with(model->blob, model->blob_bytes, BLOCK, kernels);
+}
+
+static size_t stream_with(const edgeemo_speech_model *model, const edgeemo_kernels *kernels,
+                          int32_t *tables)
+{
+    edgeemo_stream_settings settings = EDGEEMO_STREAM_SETTINGS;
+    settings.sample_rate = model->sample_rate;
+    return edgeemo_stream_size_with(model, &settings, kernels, tables);
+}
+
+static size_t larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+/* What a struct takes more here than there. */
+static size_t excess(size_t here, size_t there)
+{
+    return in_eights(here) - in_eights(there);
+}
+
+/* Bytes that the lists of a kernel's rows and taps take more. */
+static size_t excess_of_taps(const edgeemo_speech_model *model)
+{
+    edgeemo_model m;
+    size_t most = 0;
+    edgeemo_model_view(&m, model->blob);
+    for (int32_t i = 0; i < m.head->layers; i++) {
+        const edgeemo_layer *l = m.layers + i;
+        int32_t taps = l->kind == EDGEEMO_KIND_DEPTHWISE ? l->kernel_rows * l->kernel_columns : 0;
+        if (edgeemo_has_window(l))
+            most = larger(most, (size_t)(l->kernel_rows + taps));
+    }
+    return excess(most * sizeof(void *), most * 4);
+}
+
+static void print_sizes(const edgeemo_speech_model *model)
+{
+    /* Cortex-M's kernels take two positions and prepare nothing, those of WebAssembly take eight. */
+    const edgeemo_kernels small = {.positions = 2}, wasm = {.positions = 8};
+    const edgeemo_kernels plain = {.positions = EDGEEMO_MAX_POSITIONS};
+    const edgeemo_kernels prepared = {.positions = EDGEEMO_MAX_POSITIONS, .weight_bytes = 2};
+    size_t history = (size_t)(model->tables->win_length + model->tables->win_length % 2) * 4;
+    size_t frontend = excess(sizeof(edgeemo_frontend) + history, SMALL_FRONTEND + history);
+    int32_t rows = ((const edgeemo_blob *)model->blob)->tensors, tables;
+    size_t speech = speech_with(model, &small) - frontend
+                    - excess(sizeof(edgeemo_model), SMALL_MODEL)
+                    - excess((size_t)rows * sizeof(edgeemo_rows), (size_t)rows * SMALL_ROWS)
+                    - excess(3 * sizeof(void *) + 8, SMALL_SPEECH) - excess_of_taps(model);
+    size_t stream = stream_with(model, &small, &tables) - frontend;
+    stream -= excess(sizeof(edgeemo_stream), SMALL_STREAM)
+              + excess((size_t)tables * sizeof(edgeemo_rows), (size_t)tables * SMALL_ROWS);
+    printf("#define SMALL %lu\n#define SMALL_STREAM %lu\n", (unsigned long)speech,
+           (unsigned long)stream);
+    printf("#define WASM %lu\n#define WASM_STREAM %lu\n", (unsigned long)speech_with(model, &wasm),
+           (unsigned long)stream_with(model, &wasm, &tables));
+    printf("#define LARGE %lu\n#define LARGE_STREAM %lu\n",
+           (unsigned long)larger(speech_with(model, &plain), speech_with(model, &prepared)),
+           (unsigned long)larger(stream_with(model, &plain, &tables),
+                                 stream_with(model, &prepared, &tables)));
 }
 
 static size_t read_file(const char *name, void *to, size_t room)
@@ -130,16 +197,15 @@ int main(int argc, char **argv)
     if (!memory || edgeemo_model_check(blob, bytes, NULL) != EDGEEMO_OK)
         return 2;
     edgeemo_tables *tables = edgeemo_make_tables(memory, &spec);
-    const edgeemo_speech_model model = {blob, bytes, tables};
+    /* Sizes do not depend on the rest. */
+    const edgeemo_speech_model model = {.blob = blob, .blob_bytes = bytes, .tables = tables,
+                                        .sample_rate = spec.sample_rate, .high = 1,
+                                        .least = spec.sample_rate / 2};
     if (edgeemo_speech_size(&model) == 0)
         return 2;
-    /* Cortex-M's kernels take two positions, those of WebAssembly eight. */
-    printf("#define SMALL %lu\n", (unsigned long)memory_with(&model, 2, 0));
-    printf("#define WASM %lu\n", (unsigned long)memory_with(&model, 8, 0));
-    size_t plain = memory_with(&model, EDGEEMO_MAX_POSITIONS, 0);
-    size_t prepared = memory_with(&model, EDGEEMO_MAX_POSITIONS, 2);
-    printf("#define LARGE %lu\n", (unsigned long)(plain > prepared ? plain : prepared));
+    print_sizes(&model);
     printf("#define TABLES %lu\n", (unsigned long)edgeemo_tables_size(&spec));
+    printf("#define TABLES_CRC %lu\n", (unsigned long)edgeemo_tables_crc(tables));
     print_tables(tables);
     free(memory);
     free(blob);

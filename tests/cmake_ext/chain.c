@@ -51,7 +51,7 @@ int main(void)
         made += edgeemo_frontend_push_i16(fe, clip + at, HOP, frames + made * BANDS, 1, &taken);
     counts[0] = instructions() - begin;
 
-    edgeemo_speech_model model = {blob, (size_t)bytes, tables};
+    edgeemo_speech_model model = {.blob = blob, .blob_bytes = (size_t)bytes, .tables = tables};
     EXPECT(edgeemo_speech_init(&speech, memory, sizeof memory, &model) == EDGEEMO_OK);
     begin = instructions();
     for (int32_t at = 0; at < SAMPLES; at += HOP)

@@ -37,7 +37,8 @@ int main(void)
     for (int32_t i = 0; i < SAMPLES; i++)
         floats[i] = (float)clip[i] / 32768.0f;
     edgeemo_tables *tables = edgeemo_make_tables(table_memory, &spec);
-    edgeemo_speech_model model = {blob, (size_t)bytes, tables};
+    edgeemo_speech_model model = {
+        .blob = blob, .blob_bytes = (size_t)bytes, .tables = tables, .least = 1520};
     size_t size = edgeemo_speech_size(&model);
     EXPECT(size > 0 && size % 8 == 0 && size <= sizeof memory);
 
@@ -49,10 +50,12 @@ int main(void)
     EXPECT(edgeemo_speech_init(&s, (char *)memory + 4, size, &model) == EDGEEMO_ERR_MEMORY);
     edgeemo_tables narrow = *tables;
     narrow.bands--;
-    edgeemo_speech_model other = {blob, (size_t)bytes, &narrow};
+    edgeemo_speech_model other = model;
+    other.tables = &narrow;
     EXPECT(edgeemo_speech_size(&other) == 0);
     EXPECT(edgeemo_speech_init(&s, memory, sizeof memory, &other) == EDGEEMO_ERR_BLOCK);
-    other = (edgeemo_speech_model){blob, (size_t)bytes - 4, tables};
+    other = model;
+    other.blob_bytes -= 4;
     EXPECT(edgeemo_speech_init(&s, memory, sizeof memory, &other) < 0 && s == NULL);
     EXPECT(edgeemo_speech_push_i16(NULL, clip, 1) == EDGEEMO_ERR_ARG);
     EXPECT(edgeemo_speech_estimate(NULL, want, VALUES) == EDGEEMO_ERR_ARG);
@@ -64,8 +67,12 @@ int main(void)
     EXPECT(edgeemo_speech_push_i16(s, clip, -1) == EDGEEMO_ERR_ARG);
     EXPECT(edgeemo_speech_push_i16(s, NULL, 1) == EDGEEMO_ERR_ARG);
     EXPECT(edgeemo_speech_push_i16(s, NULL, 0) == EDGEEMO_OK);
-    for (int32_t at = 0; at < SAMPLES; at += 160)
+    for (int32_t at = 0; at < SAMPLES; at += 160) {
         EXPECT(edgeemo_speech_push_i16(s, clip + at, 160) == EDGEEMO_OK);
+        /* As in Python, from the model's shortest clip on. */
+        int32_t written = edgeemo_speech_estimate(s, found, VALUES);
+        EXPECT(written == (at + 160 < 1520 ? EDGEEMO_ERR_NOT_ENOUGH_FRAMES : VALUES));
+    }
     EXPECT(edgeemo_speech_estimate(s, want, VALUES - 1) == EDGEEMO_ERR_MEMORY);
     EXPECT(edgeemo_speech_estimate(s, want, VALUES) == VALUES);
 

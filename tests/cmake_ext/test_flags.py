@@ -152,8 +152,9 @@ def test_32_bit_arm_with_an_operating_system_is_no_cortex_m(tmp_path: Path) -> N
     """The self-test's program must not ask for the counters of a microcontroller."""
     require("arm-none-eabi-gcc", "arm-none-eabi-nm")
     (tmp_path / "edgeemo_student.h").write_text(
-        '#include "edgeemo_speech.h"\n#define EDGEEMO_STUDENT_MEMORY 8\n'
-        "enum { EDGEEMO_STUDENT_VALUES = 1 };\nextern const edgeemo_speech_model edgeemo_student;\n"
+        '#include "edgeemo_stream.h"\n#define EDGEEMO_STUDENT_STREAM_MEMORY 8\n#define TICKS 1600\n'
+        "enum { EDGEEMO_STUDENT_RATE = 16000 };\n"
+        "extern const edgeemo_speech_model edgeemo_student;\n"
     )
     (tmp_path / "edgeemo_golden.h").write_text(
         "#define EDGEEMO_GOLDEN_SAMPLES 16\nextern const int16_t edgeemo_golden_clip[16];\n"

@@ -1,0 +1,29 @@
+/* edgeemo_crc.c: CRC-32, bit by bit: it runs once, and a table would be larger than its code. */
+#include "edgeemo_internal.h"
+
+uint32_t edgeemo_crc32(uint32_t crc, const void *data, size_t bytes)
+{
+    const uint8_t *at = data;
+    crc = ~crc;
+    for (size_t i = 0; i < bytes; i++) {
+        crc ^= at[i];
+        for (int32_t bit = 0; bit < 8; bit++)
+            crc = crc >> 1 ^ (0xedb88320u & (0u - (crc & 1)));
+    }
+    return ~crc;
+}
+
+uint32_t edgeemo_tables_crc(const edgeemo_tables *t)
+{
+    size_t m = (size_t)t->fft / 2, twiddles = 0, bands = (size_t)t->bands;
+    size_t window = (size_t)(t->win_length + t->win_length % 2);
+    for (size_t length = m; length >= 8; length /= 4)
+        twiddles += length / 4;
+    uint32_t crc = edgeemo_crc32(0, t->window, window * sizeof *t->window);
+    crc = edgeemo_crc32(crc, t->twiddles, twiddles * sizeof *t->twiddles);
+    crc = edgeemo_crc32(crc, t->rfft_twiddles, m / 2 * sizeof *t->rfft_twiddles);
+    crc = edgeemo_crc32(crc, t->mel_weights, (m + 1) * sizeof *t->mel_weights);
+    crc = edgeemo_crc32(crc, t->norm, bands * sizeof *t->norm);
+    crc = edgeemo_crc32(crc, t->permutation, (m / 4 + 1) * sizeof *t->permutation);
+    return edgeemo_crc32(crc, t->edge, (bands + 2) * sizeof *t->edge);
+}
