@@ -1,55 +1,65 @@
 /* main.c: a hearing aid that hears how the voice around it sounds.
  *
- * Every 10 ms a block of samples, every 250 ms an estimate of all that was heard. All memory is
- * static; link.ld gives the program 256 KB of flash and 64 KB of RAM. Ticks of SysTick tell what
- * it costs; under QEMU's -icount they count instructions. */
+ * Every 10 ms a block of samples, every 250 ms an estimate of the last seconds, none where nobody
+ * speaks. All memory is static; link.ld gives the program 256 KB of flash and 64 KB of RAM. Ticks of
+ * SysTick tell what it costs; under QEMU's -icount they count instructions. */
 #include "cortex_m.h"
 #include "edgeemo_self_test.h"
 #include "edgeemo_student.h"
 #include "microphone.h"
 #include "terminal.h"
 
-enum { BLOCKS_PER_ESTIMATE = 25 };
-
-static uint64_t memory[EDGEEMO_STUDENT_MEMORY / 8];
-static edgeemo_speech *speech;
+static uint64_t memory[EDGEEMO_STUDENT_STREAM_MEMORY / 8];
+static const edgeemo_stream_settings settings = EDGEEMO_STREAM_SETTINGS;
+static edgeemo_stream *stream;
 static int32_t status;
-static uint32_t blocks, ticks, most;
+static uint32_t blocks, most;
+static uint64_t ticks;
 
-static void report(const float *values)
+static void number(const char *name, float value)
 {
-    terminal_decimal((float)blocks * 0.01f);
-    terminal_text(" s  arousal ");
-    terminal_decimal(values[EDGEEMO_STUDENT_AROUSAL]);
-    terminal_text("  dominance ");
-    terminal_decimal(values[EDGEEMO_STUDENT_DOMINANCE]);
-    terminal_text("  valence ");
-    terminal_decimal(values[EDGEEMO_STUDENT_VALENCE]);
+    terminal_text(name);
+    terminal_decimal(value);
+}
+
+static void report(const edgeemo_estimate *now)
+{
+    terminal_decimal((float)(int32_t)(now->end / (EDGEEMO_STUDENT_RATE / 100)) * 0.01f);
+    terminal_text(" s");
+    if (now->known) {
+        terminal_text("  ");
+        terminal_text(edgeemo_student_names[now->expression]);
+        number("  arousal ", now->values[EDGEEMO_STUDENT_AROUSAL]);
+        number("  dominance ", now->values[EDGEEMO_STUDENT_DOMINANCE]);
+        number("  valence ", now->values[EDGEEMO_STUDENT_VALENCE]);
+        number("  confidence ", now->confidence);
+    } else {
+        terminal_text(now->speech == 0 ? "  nobody speaks" : "  not sure");
+    }
     terminal_text("\n");
 }
 
-/* One block through the chain; every 25th also asks for the estimate. */
-static int32_t take(const int16_t *block, float *values)
+/* One block through the stream; what it cost. */
+static int32_t take(const int16_t *block)
 {
-    int32_t written = 0;
     cortex_m_start();
-    status = edgeemo_speech_push_i16(speech, block, MICROPHONE_BLOCK);
-    blocks++;
-    if (status == EDGEEMO_OK && blocks % BLOCKS_PER_ESTIMATE == 0)
-        written = edgeemo_speech_estimate(speech, values, EDGEEMO_STUDENT_VALUES);
+    int32_t ready = edgeemo_stream_push_i16(stream, block, MICROPHONE_BLOCK);
     uint32_t spent = cortex_m_ticks();
+    blocks++;
     ticks += spent;
     most = spent > most ? spent : most;
-    return written > 0;
+    return ready;
 }
 
 static void listen(void)
 {
-    float values[EDGEEMO_STUDENT_VALUES];
+    edgeemo_estimate now;
     const int16_t *block;
-    while (status == EDGEEMO_OK && (block = microphone_wait()) != NULL)
-        if (take(block, values))
-            report(values);
+    while (status >= 0 && (block = microphone_wait()) != NULL) {
+        status = take(block);
+        if (status > 0 && edgeemo_stream_estimate(stream, &now) == EDGEEMO_OK)
+            report(&now);
+    }
 }
 
 static int32_t fail(const char *what)
@@ -60,10 +70,10 @@ static int32_t fail(const char *what)
     return 1;
 }
 
-static void tell(const char *name, uint32_t number)
+static void tell(const char *name, uint32_t count)
 {
     terminal_text(name);
-    terminal_number(number);
+    terminal_number(count);
     terminal_text("\n");
 }
 
@@ -72,18 +82,18 @@ int main(void)
     status = edgeemo_self_test(memory, sizeof memory);
     if (status != EDGEEMO_OK)
         return fail("the self-test fails: ");
-    status = edgeemo_speech_init(&speech, memory, sizeof memory, &edgeemo_student);
+    status = edgeemo_stream_init(&stream, memory, sizeof memory, &edgeemo_student, &settings);
     if (status != EDGEEMO_OK)
-        return fail("no chain: ");
+        return fail("no stream: ");
     if (microphone_start("clip.wav"))
         return fail("clip.wav is not there, or not 16 kHz, one channel, 16 bits");
     uint32_t stack = cortex_m_stack(listen);
-    if (status != EDGEEMO_OK)
+    if (status < 0)
         return fail("it stopped: ");
-    tell("blocks ", blocks);
-    tell("ticks ", ticks);
-    tell("most ", most);
+    /* TICKS: those of a thousand instructions. */
+    tell("instructions a second ", (uint32_t)(ticks * 1000 / TICKS * 100 / blocks));
+    tell("most in 10 ms ", (uint32_t)((uint64_t)most * 1000 / TICKS));
     tell("stack ", stack);
-    tell("memory ", (uint32_t)edgeemo_speech_size(&edgeemo_student));
+    tell("memory ", (uint32_t)edgeemo_stream_size(&edgeemo_student, &settings));
     return 0;
 }
