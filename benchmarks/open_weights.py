@@ -9,7 +9,7 @@ not heard either. Correlation says whether the order is right, CCC whether level
 the area under the curve whether arousal tells anger and happiness from sadness, neutral, calm and
 boredom. Beside them eGeMAPS (openSMILE) and a support-vector machine, taught with the same speech
 and the same targets; benchmarks/egemaps.py makes a file of each folder of clips: emodb, cremad,
-thorsten, emotale and, for the areas, the other four, each called as its folder.
+thorsten, librispeech, emotale and, for the areas, the other four, each called as its folder.
 """
 
 from __future__ import annotations
@@ -38,12 +38,13 @@ from edgeemo.export.open_teacher import (
     ACTED,
     BURSTS,
     LOUDEST,
+    READ,
     STRANGERS,
     class_targets,
     dimension_targets,
     heard,
+    level_and_scale,
     open_speech,
-    scale_of,
     taught,
 )
 from edgeemo.io.files import write_text
@@ -128,7 +129,7 @@ def by_teacher(clips: Sequence[Clip]) -> Table:
 
 
 def by_egemaps(features: dict[str, NDArray[Any]], data: Path) -> Hear:
-    """88 functionals and an SVR, with teacher-open's targets and its rule for the scale."""
+    """88 functionals and an SVR, with teacher-open's targets and its rule for scale and level."""
     acted = open_dataset(data / "voices" / "emodb").clips
     taught = [replace(c, corpus=ACTED) for c in acted]
     x, y = np.stack([_functionals(features, c) for c in taught]), dimension_targets(taught)
@@ -139,9 +140,11 @@ def by_egemaps(features: dict[str, NDArray[Any]], data: Path) -> Hear:
         given = norm.transform([_functionals(features, c) for c in clips])
         return np.stack([fit.predict(given) for fit in fits], axis=1)
 
-    strange = [c for name in STRANGERS for c in open_dataset(data / "speech" / name).clips]
-    factor = scale_of(plain(strange))
-    return lambda clips: np.clip(0.5 + factor * (plain(clips) - 0.5), 0, 1)
+    folders = data / "speech"
+    strange = [c for n in (*STRANGERS, READ) for c in open_dataset(folders / n).clips]
+    corpus = np.array([c.corpus for c in strange])
+    factor, offset = level_and_scale(plain(strange), corpus, dimension_targets(strange))
+    return lambda clips: np.clip(0.5 + factor * (plain(clips) - 0.5) + offset, 0, 1)
 
 
 def _functionals(features: dict[str, NDArray[Any]], clip: Clip) -> NDArray[Any]:
@@ -165,8 +168,9 @@ def folds(rows: LabelledDataset) -> dict[str, Any]:
     group = rows.column("group")
     for known, _ in speaker_folds({c.id: c for c in rows.clips}.values(), FOLDS, 0):
         inside = np.isin(group, sorted({c.group for c in known}))
-        heads = fit_heads(taught(rows.take(inside)), HeadsSettings(),
-                          labels_are_text_independent=True)  # fmt: skip
+        heads = fit_heads(
+            taught(rows.take(inside)), HeadsSettings(), labels_are_text_independent=True
+        )
         heard = heads.apply_to(rows.take(~inside))
         said[~inside], probs[~inside] = heard.dimensions, heard.probs
     plain = rows.copy == 0

@@ -6,12 +6,10 @@ and valence in them, so heads learn what follows from facts:
 
 1. A clip stands where the word for its emotion stands (compress/data/word_ratings.py), as far as
    listeners recognized it, and at the middle of all emotions for the rest.
-2. Read speech is near neutral. Each emotion is therefore also heard as its difference from the
-   speaker's neutral speech, put on the read speech of somebody else: other voices and
-   microphones carry the same emotion, and a stranger's level does not matter.
-3. Sounds of the voice teach the classes alone.
-4. People who are strangers to the heads decide the scale: the spread of what is said of them
-   is brought to that of human ratings.
+2. Read speech, which is near neutral, and sounds of the voice teach the classes alone. The
+   layers that classes and dimensions share thereby know other voices and microphones.
+3. People whose dimensions taught nothing decide scale and level: the spread of what is said of
+   them is brought to that of human ratings, the mean to where their emotions stand.
 """
 
 from __future__ import annotations
@@ -33,7 +31,7 @@ from edgeemo.compress.data.labels import read_labels
 from edgeemo.compress.data.word_ratings import RATED_SPREAD, centre
 from edgeemo.compress.labels.dataset import LabelledDataset
 from edgeemo.compress.recipes.file import load_recipe
-from edgeemo.compress.teachers.heads import HeadsSettings, fit_heads
+from edgeemo.compress.teachers.heads import Heads, HeadsSettings, fit_heads
 from edgeemo.types import CLASSES, DIMENSIONS
 
 from .builtin_teacher import WHISPER, BackboneModel, head_rows, make_backbone, teacher_file
@@ -75,9 +73,6 @@ BURST_CLASSES = {
 
 WHISPER_NOTICE = "Whisper tiny.en (MIT License). Copyright (c) 2022 OpenAI."
 
-MOVED = 3
-"""Times each acted clip is put on somebody's read speech."""
-
 MOST_SCALE = 2.0
 
 Floats = NDArray[np.float32]
@@ -96,34 +91,32 @@ def open_speech(data: Path) -> DataSet:
     return DataSet("open speech", tuple(clips))
 
 
-def taught(rows: LabelledDataset, seed: int = 1) -> LabelledDataset:
-    """The rows with targets for the heads, and acted ones on other voices among them.
+def taught(rows: LabelledDataset) -> LabelledDataset:
+    """The rows that teach the heads, of `heard`, with targets: dimensions of acted ones alone."""
+    corpus = rows.column("corpus")
+    targets = dimension_targets(list(rows.clips))
+    targets[corpus != ACTED] = np.nan
+    rows = replace(rows, human_dimensions=targets, votes=class_targets(list(rows.clips)))
+    return rows.take(np.isin(corpus, (ACTED, READ, BURSTS)))
+
+
+def level_and_scale(said: Floats, corpus: NDArray[Any], targets: Floats) -> tuple[Floats, Floats]:
+    """How to bring what is said of strangers to the spread and the mean of ratings.
 
     Args:
-        rows: of `heard`.
-        seed: of the draw of voices that acted rows are put on.
+        said: dimensions [N, 3] of rows of STRANGERS and READ.
+        corpus: of each row.
+        targets: dimensions [N, 3]; NaN where a row has no emotion.
+
+    Returns:
+        Factor around 0.5 and then an offset, each [3]. The offset is the mean over corpora, so
+        that each recording counts once.
     """
-    corpus = rows.column("corpus")
-    rows = replace(
-        rows,
-        human_dimensions=dimension_targets(list(rows.clips)),
-        votes=class_targets(list(rows.clips)),
-    )
-    acted, read = (rows.take(corpus == name) for name in (ACTED, READ))
-    return joined([acted, *_moved(acted, read, seed), read, rows.take(corpus == BURSTS)])
-
-
-def scale_of(said: Floats) -> Floats:
-    """Factors [3] that bring the spread of what is said of strangers [N, 3] to that of ratings."""
-    factor = np.clip(np.array(RATED_SPREAD) / said.std(0), 1.0, MOST_SCALE)
-    return np.asarray(factor, np.float32)
-
-
-def joined(parts: Sequence[LabelledDataset]) -> LabelledDataset:
-    """Rows behind each other, for heads: what heads do not hear is left as in the first part."""
-    names = ("clips", "embedding", "human_dimensions", "votes", "votes_weight")
-    columns: dict[str, Any] = {n: np.concatenate([getattr(p, n) for p in parts]) for n in names}
-    return replace(parts[0], **columns)
+    spread = said[np.isin(corpus, STRANGERS)].std(0)
+    factor = np.clip(np.array(RATED_SPREAD) / spread, 1.0, MOST_SCALE)
+    error = targets - (0.5 + factor * (said - 0.5))
+    offset = np.mean([np.nanmean(error[corpus == name], 0) for name in (*STRANGERS, READ)], 0)
+    return factor.astype(np.float32), offset.astype(np.float32)
 
 
 def _of_use(data: DataSet) -> DataSet:
@@ -134,9 +127,9 @@ def _of_use(data: DataSet) -> DataSet:
 
 
 def dimension_targets(clips: Sequence[Clip]) -> Floats:
-    """Where acted and read clips stand in the three dimensions, [N, 3]; others are NaN."""
+    """Where clips of speech stand in the three dimensions, [N, 3]; others are NaN."""
     emotions = sorted({c.emotion for c in clips if c.corpus == ACTED and c.emotion})
-    everywhere = np.mean([centre(emotion) for emotion in emotions], axis=0)
+    everywhere = np.mean([centre(emotion) for emotion in emotions or ["neutral"]], axis=0)
     out = np.full((len(clips), len(DIMENSIONS)), np.nan, np.float32)
     for i, clip in enumerate(clips):
         if clip.corpus == ACTED:
@@ -144,6 +137,8 @@ def dimension_targets(clips: Sequence[Clip]) -> Floats:
             out[i] = share * np.asarray(centre(clip.emotion or "")) + (1 - share) * everywhere
         elif clip.corpus == READ:
             out[i] = centre("neutral")
+        elif clip.votes:
+            out[i] = sum(share * np.asarray(centre(name)) for name, share in clip.votes.items())
     return out
 
 
@@ -164,32 +159,6 @@ def class_targets(clips: Sequence[Clip]) -> Floats:
     return out
 
 
-def _moved(acted: LabelledDataset, read: LabelledDataset, seed: int) -> list[LabelledDataset]:
-    assert acted.embedding is not None
-    rng = np.random.default_rng(seed)
-    home = _means(acted.take(acted.column("emotion") == "neutral"))
-    voices = list(_means(read).values())
-    own = np.stack([home[key] for key in _keys(acted)])
-    difference = acted.embedding.astype(np.float32) - own
-    there = [np.stack([voices[i] for i in rng.integers(len(voices), size=len(acted))])
-             for _ in range(MOVED)]  # fmt: skip
-    return [replace(acted, embedding=(t + difference).astype(np.float16)) for t in there]
-
-
-def _keys(rows: LabelledDataset) -> list[tuple[str, int]]:
-    return list(zip(rows.column("speaker"), rows.copy.tolist(), strict=True))
-
-
-def _means(rows: LabelledDataset) -> dict[tuple[str, int], Floats]:
-    """Mean embedding of each speaker and copy: what was changed in both is the same on average."""
-    assert rows.embedding is not None
-    keys = _keys(rows)
-    groups: dict[tuple[str, int], list[int]] = {}
-    for i, key in enumerate(keys):
-        groups.setdefault(key, []).append(i)
-    return {k: rows.embedding[i].astype(np.float32).mean(0) for k, i in groups.items()}
-
-
 def heard(base: BackboneModel, data: DataSet, cache: Path) -> LabelledDataset:
     """The backbone's labels of all clips that teach, and of their augmented copies.
 
@@ -207,6 +176,16 @@ def heard(base: BackboneModel, data: DataSet, cache: Path) -> LabelledDataset:
     return head_rows(base, _of_use(data), recipe, cache)
 
 
+def open_heads(rows: LabelledDataset) -> Heads:
+    """Heads trained on rows of `heard`, with their level and scale."""
+    heads = fit_heads(taught(rows), HeadsSettings(), labels_are_text_independent=True)
+    strange = rows.take(np.isin(rows.column("corpus"), (*STRANGERS, READ)))
+    targets = dimension_targets(list(strange.clips))
+    said = heads.apply_to(strange).dimensions
+    heads.rescale(*level_and_scale(said, strange.column("corpus"), targets))
+    return heads
+
+
 def make_teacher(whisper: Path, data: DataSet, cache: Path) -> bytes:
     """The file of teacher-open.
 
@@ -219,9 +198,7 @@ def make_teacher(whisper: Path, data: DataSet, cache: Path) -> bytes:
     texts = [attribution_of(source.name, source.licence) for source in sources[1:]]
     base = make_backbone(whisper, LOUDEST)
     rows = heard(base, data, cache)
-    heads = fit_heads(taught(rows), HeadsSettings(), labels_are_text_independent=True)
-    strangers = np.isin(rows.column("corpus"), STRANGERS)
-    heads.stretch(scale_of(heads.apply_to(rows.take(strangers)).dimensions))
+    heads = open_heads(rows)
     heads.round()
     return teacher_file(
         base,

@@ -21,7 +21,6 @@ import onnx
 
 from edgeemo.artifacts import teachers_package
 from edgeemo.artifacts.card import Metric
-from edgeemo.artifacts.models import ZOO
 from edgeemo.artifacts.onnx import read_onnx
 from edgeemo.compress.data import DataSet
 from edgeemo.compress.pipeline import distill
@@ -47,13 +46,15 @@ def student(data: DataSet, out: Path) -> Run:
     return run
 
 
-def judge(run: Run, args: argparse.Namespace) -> dict[str, tuple[Metric, ...]]:
-    """Figures for the cards, of the int8 file and of the teacher."""
-    (made,) = export(run.folder, ("onnx",), int8=True)
-    command = [sys.executable, str(ROOT / "benchmarks" / "open_weights.py")]
-    command += ["--data", str(args.data), "--teacher", "--student", str(made.path)]
-    command += ["--whisper", str(args.whisper), "--cache", str(args.out / "labels")]
-    command += ["--egemaps", *map(str, args.egemaps)] if args.egemaps else []
+def judge(args: argparse.Namespace, *models: str) -> dict[str, tuple[Metric, ...]]:
+    """Figures for the cards, of all models that were judged until now.
+
+    Args:
+        args: of the command.
+        models: for benchmarks/open_weights.py, which judges these.
+    """
+    command = [sys.executable, str(ROOT / "benchmarks" / "open_weights.py"), *models]
+    command += ["--data", str(args.data), "--cache", str(args.out / "labels")]
     subprocess.run(command, check=True)
     found = json.loads((ROOT / "benchmarks" / "results" / "open_weights.json").read_text())
     return {name: tuple(Metric(**m) for m in rows) for name, rows in found["metrics"].items()}
@@ -68,10 +69,10 @@ def with_metrics(path: Path, metrics: tuple[Metric, ...]) -> bytes:
 
 
 def ship(run: Run, metrics: tuple[Metric, ...]) -> None:
-    """The files of the student, with their figures, in the package."""
+    """The files of the student, with their figures, in edgeemo-teachers, where its teacher lies."""
     run.finish(replace(run.facts(), metrics=metrics))
     for made in export(run.folder, ("onnx", "tflite"), int8=True):
-        shutil.copy(made.path, ZOO / f"{NAME}{made.path.suffix}")
+        shutil.copy(made.path, teachers_package.need("zoo") / f"{NAME}{made.path.suffix}")
 
 
 def main() -> None:
@@ -85,8 +86,12 @@ def main() -> None:
     teacher, speech = teachers_package.need(OPEN_FILE), open_speech(args.data)
     if not teacher.exists():
         write_bytes(teacher, make_teacher(args.whisper, speech, args.out / "labels"))
+        beside = ["--egemaps", *map(str, args.egemaps)] if args.egemaps else []
+        judge(args, "--teacher", "--whisper", str(args.whisper), *beside)
     run = student(speech, args.out)
-    found = judge(run, args)
+    (made,) = export(run.folder, ("onnx",), int8=True)
+    found = judge(args, "--student", str(made.path))
+    # Last, because another card is another file, and what its labels were stored under.
     write_bytes(teacher, with_metrics(teacher, found["teacher-open"]))
     ship(run, found[f"{NAME}, int8"])
 

@@ -127,16 +127,18 @@ class Heads(nn.Module):
             self.weights[i] = Rounded(weight().detach(), shared=(1,))
 
     @torch.no_grad()
-    def stretch(self, factor: NDArray[np.float32]) -> None:
-        """Scale each dimension around 0.5, before round().
+    def rescale(self, factor: NDArray[np.float32], offset: NDArray[np.float32]) -> None:
+        """Scale each dimension around 0.5 and move it, before round().
 
         Args:
             factor: one a dimension, [3].
+            offset: added to each dimension then, [3].
         """
         weight, bias, count = self.weights[-1], self.biases[-1], len(DIMENSIONS)
         assert isinstance(weight, _Weight)
-        weight.values[..., :count] *= torch.from_numpy(factor)
-        bias[..., :count] = 0.5 + (bias[..., :count] - 0.5) * torch.from_numpy(factor)
+        scale = torch.from_numpy(factor)
+        weight.values[..., :count] *= scale
+        bias[..., :count] = 0.5 + (bias[..., :count] - 0.5) * scale + torch.from_numpy(offset)
 
     @torch.no_grad()
     def apply_to(self, rows: LabelledDataset) -> LabelledDataset:

@@ -20,14 +20,15 @@ from edgeemo.compress.teachers.heads import Heads, HeadsSettings
 from edgeemo.export.open_teacher import (
     ACTED,
     FOLDERS,
-    MOVED,
     READ,
+    STRANGERS,
     dimension_targets,
+    level_and_scale,
     open_speech,
-    scale_of,
     taught,
 )
 from edgeemo.features import SPECS
+from edgeemo.types import CLASSES
 
 
 @pytest.fixture(scope="module")
@@ -68,35 +69,51 @@ def test_a_clip_stands_where_its_word_stands_as_far_as_listeners_agree(clips: li
             assert np.allclose(middle, np.mean([centre(e or "") for e in emotions], axis=0))
 
 
-def test_emotions_are_put_on_other_voices(rows: LabelledDataset) -> None:
-    acted, read = (rows.take(rows.column("corpus") == name) for name in (ACTED, READ))
+def test_dimensions_come_from_acted_speech_and_classes_from_all(rows: LabelledDataset) -> None:
     found = taught(rows)
-    n = len(acted)
-    assert len(found) == (1 + MOVED) * n + len(read)
-    assert found.embedding is not None and acted.embedding is not None
-    assert read.embedding is not None
-    own, moved = (found.embedding[k * n : (k + 1) * n].astype(np.float32) for k in (0, 1))
-    assert np.array_equal(own, acted.embedding.astype(np.float32))
-    assert np.array_equal(found.human_dimensions[:n], found.human_dimensions[n : 2 * n])
-    # The neutral sentences of a speaker are, on average, the read speech they are put on.
-    for speaker in set(acted.column("speaker")):
-        calm = (acted.column("speaker") == speaker) & (acted.column("emotion") == "neutral")
-        if calm.sum() == 1:
-            distance = np.abs(moved[calm] - read.embedding.astype(np.float32)).max(1)
-            assert distance.min() < 0.05
+    corpus = found.column("corpus")
+    assert set(corpus) == {ACTED, READ}
+    assert (~np.isnan(found.human_dimensions).any(1) == (corpus == ACTED)).all()
+    named = [c.corpus == READ or c.emotion in CLASSES for c in found.clips]
+    assert (~np.isnan(found.votes).any(1) == named).all()
 
 
-def test_the_scale_is_that_of_ratings_and_neutral_stays() -> None:
-    said = 0.5 + 0.15 * np.random.default_rng(0).standard_normal((500, 3)).astype(np.float32)
-    factor = scale_of(said)
-    assert np.allclose(said.std(0) * factor, RATED_SPREAD, rtol=1e-5)
-    assert (scale_of(said * 3) == 1).all() and (scale_of(said / 100) == 2).all()
+def test_listeners_votes_place_a_stranger(clips: list[Clip]) -> None:
+    heard = replace(clips[0], corpus=STRANGERS[0], votes={"anger": 0.75, "neutral": 0.25})
+    target = dimension_targets([heard, replace(heard, votes=None)])
+    assert np.allclose(
+        target[0], 0.75 * np.array(centre("anger")) + 0.25 * np.array(centre("neutral"))
+    )
+    assert np.isnan(target[1]).all()
+
+
+def test_spread_and_mean_of_strangers_are_brought_to_those_of_ratings() -> None:
+    rng = np.random.default_rng(0)
+    corpus = np.repeat([*STRANGERS, READ], (300, 100, 100))
+    said = (0.4 + 0.15 * rng.standard_normal((500, 3))).astype(np.float32)
+    targets = np.where(corpus[:, None] == READ, 0.5, 0.6).repeat(3, 1).astype(np.float32)
+    targets[::7] = np.nan
+    factor, offset = level_and_scale(said, corpus, targets)
+    after = 0.5 + factor * (said - 0.5) + offset
+    assert np.allclose(after[corpus != READ].std(0), RATED_SPREAD, rtol=1e-5)
+    # A corpus counts once, however many clips it has.
+    wanted = (0.6 + 0.6 + 0.5) / 3
+    assert np.allclose(
+        np.mean([after[corpus == c].mean(0) for c in (*STRANGERS, READ)], 0), wanted, atol=0.02
+    )
+    assert (level_and_scale(said * 3, corpus, targets)[0] == 1).all()
+    assert (level_and_scale(said / 100, corpus, targets)[0] == 2).all()
+
+
+def test_heads_are_rescaled_and_their_classes_stay() -> None:
     heads = Heads(6, HeadsSettings(members=2, hidden=5)).eval()
     x = torch.randn(9, 6)
     before, classes = heads(x)
-    heads.stretch(factor)
+    factor, offset = np.array([1.2, 1, 1.5], np.float32), np.array([0.1, 0, -0.2], np.float32)
+    heads.rescale(factor, offset)
     after, same = heads(x)
-    assert torch.allclose(after, 0.5 + torch.from_numpy(factor) * (before - 0.5), atol=1e-6)
+    wanted = 0.5 + torch.from_numpy(factor) * (before - 0.5) + torch.from_numpy(offset)
+    assert torch.allclose(after, wanted, atol=1e-6)
     assert torch.equal(classes, same)
 
 
