@@ -62,6 +62,13 @@ def of_open_teacher(data: Path) -> TrainedOn:
     return exposure_of(open_speech(data))
 
 
+def of_open_student(data: Path) -> TrainedOn:
+    """Its student: what its run did not test on."""
+    speech, recipe = open_speech(data), load_recipe("wav2small-stream-open")
+    train, valid, _ = split_by_speaker(speech.clips, recipe.seed, recipe.data.shares)
+    return exposure_of((*train, *valid)).joined(exposure_of(speech).as_teacher())
+
+
 def of_faces(data: Path) -> TrainedOn:
     """Models of faces: FER+ without its test split."""
     clips, kept = open_dataset(data / "ferplus").clips, dict[str, Clip]()
@@ -76,6 +83,7 @@ OF = {
     "wav2small-stream": of_student,
     "teacher": of_teacher,
     "teacher-open": of_open_teacher,
+    "wav2small-stream-open": of_open_student,
     "efficientnet-lite0-face": of_faces,
     "teacher-face": of_faces,
 }

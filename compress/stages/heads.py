@@ -111,9 +111,10 @@ def _learned(
             points = _mixup_points(x, kinds, config, rng)
             points += config.noise / ensemble.inverse_sd * torch.randn_like(points)
             with torch.no_grad():
-                wanted = ensemble(points)
+                dimensions, probs = ensemble(points)
             said = net((points - ensemble.mean) * ensemble.inverse_sd)
-            loss = _disagreement(said, *wanted)
+            # An estimate ends at 0 and 1; what lies beyond would need a wider range in int8.
+            loss = _disagreement(said, dimensions.clamp(0, 1), probs)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

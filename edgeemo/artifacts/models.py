@@ -23,7 +23,7 @@ DEFAULT = "wav2small-stream"
 FACE_DEFAULT = "efficientnet-lite0-face"
 """The model that commands use for faces when none is named."""
 
-WITH_TEACHERS = (FACE_DEFAULT, "teacher", "teacher-face", "teacher-open")
+WITH_TEACHERS = (FACE_DEFAULT, "teacher", "teacher-face", "teacher-open", "wav2small-stream-open")
 """Models that come with the package edgeemo-teachers, in its folder `zoo`."""
 
 PACKAGES: Mapping[str, tuple[str, ...]] = {
