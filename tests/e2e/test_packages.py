@@ -24,7 +24,7 @@ from edgeemo.audio import read_audio
 
 ROOT = Path(__file__).resolve().parents[2]
 CLIP = need("speech/emodb_full/03a01Wa.flac")
-MEGABYTE = 1_000_000
+MEGABYTE = 1 << 20
 
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
 OFFLINE = ["--no-index", "--find-links"]  # and a folder
