@@ -20,7 +20,8 @@ static void find_own_rows(edgeemo_windows *w)
             own = (own + l->top + l->stride_rows - 1) / l->stride_rows;
         if (l->second >= 0 && w->own[l->second] > own)
             own = w->own[l->second];
-        w->own[l->output] = (uint16_t)(own < UINT16_MAX ? own : UINT16_MAX); /* none has so many */
+        /* None has so many. */
+        w->own[l->output] = (uint16_t)(own < (int32_t)UINT16_MAX ? own : (int32_t)UINT16_MAX);
     }
 }
 
