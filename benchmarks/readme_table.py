@@ -13,8 +13,8 @@ crossval.json, agreement with human ratings on unseen speakers:
 latency.json, from samples or a picture to the estimate:
     {"machine": str, "protocol": str, "command": str, "rows": [
         {"peer": str, "file": str, "ms": float, "peak_mb": float}]}
-faces.json, compression.json and open_weights.json: as benchmarks/faces.py, compression.py and
-open_weights.py write them.
+faces.json, compression.json, open_weights.json and robustness.json: as the benchmarks of those
+names write them.
 """
 
 from __future__ import annotations
@@ -111,6 +111,29 @@ def faces() -> str:
     return f"{_table(head, rows)}\n\n{told}"
 
 
+def robustness() -> str:
+    """Agreement of each model with annotators, by what was done to the speech."""
+    found = _result("robustness.json")
+    if found is None:
+        return MISSING
+    rows = [
+        [
+            name,
+            row["condition"],
+            *(f"{value:.2f}" for value in row[name]["ccc"]),
+            *(f"{row[name][k]:.2f}" if k in row[name] else "" for k in ("confidence", "speech")),
+        ]
+        for name in found["models"]
+        for row in found["rows"]
+    ]
+    head = ["", "speech", "CCC A", "CCC D", "CCC V", "confidence", "told as speech"]
+    table = _table(head, rows)
+    return (
+        f"{table}\n\n{found['test_set']}, speaker-independent (unseen speakers). Noise stands at "
+        f"its ratio to the level of speech; babble is six people. Made by `{found['command']}`."
+    )
+
+
 def open_weights() -> str:
     """Agreement of the models that may be sold with EmoTale's raters, and order of arousal."""
     found = _result("open_weights.json")
@@ -180,6 +203,7 @@ WRITERS: Mapping[str, Callable[[], str]] = {
     "faces": faces,
     "models": models,
     "open_weights": open_weights,
+    "robustness": robustness,
 }
 
 
