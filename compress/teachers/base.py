@@ -27,7 +27,7 @@ Floats = NDArray[np.float32]
 LONGEST_SECONDS = 600.0
 """Clips longer than this are refused: attention over ten minutes fills any memory."""
 
-_BEYOND, _SELDOM = 0.1, 0.05
+_BEYOND, _SELDOM = 0.5, 0.05
 """What lies so far beyond 0..1, and which share of the values may."""
 
 CONSTANT_SD = 1e-4
@@ -215,7 +215,7 @@ def check_teacher(outputs: TeacherOutput | Sequence[TeacherOutput], name: str = 
 
 
 def _check_scale(dimensions: Floats, name: str) -> None:
-    """Refuse outputs on another scale; a regression may pass 0..1 by a little, and seldom."""
+    """Refuse outputs on another scale; a regression may pass 0..1, and by half of it seldom."""
     values = dimensions[np.isfinite(dimensions)]
     beyond = (values < -_BEYOND) | (values > 1 + _BEYOND)
     if beyond.mean() <= _SELDOM:
