@@ -15,7 +15,7 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from edgeemo.compress.data.augment import colored_noise, fit_length, limit_band
+from edgeemo.compress.data.augment import colored_noise, convolve, fit_length, limit_band
 from edgeemo.types import SAMPLE_RATE
 
 Sound = NDArray[np.float32]
@@ -148,9 +148,7 @@ def room(x: Sound, rt60: float, meters: float, rng: np.random.Generator) -> Soun
     critical = 0.057 * np.sqrt(ROOM_CUBIC_METERS / rt60)
     tail *= meters / critical / float(np.sqrt(np.sum(np.square(tail))))
     tail[0] = 1.0
-    size = 1 << (len(x) + n - 1).bit_length()
-    reflected = np.fft.irfft(np.fft.rfft(x, size) * np.fft.rfft(tail, size), size)[: len(x)]
-    wet = np.asarray(reflected, np.float32)
+    wet = np.asarray(convolve(x, tail), np.float32)
     return _within(wet * np.float32(speech_level(x) / max(speech_level(wet), 1e-9)))
 
 

@@ -140,9 +140,22 @@ def reverberate(x: Sound, rt60: float, rng: np.random.Generator) -> Sound:
     tail[: int(0.002 * SAMPLE_RATE)] = 0  # the first wall is some tens of centimetres further
     tail *= 10 ** (-rng.uniform(-3, 12) / 20) / max(float(np.sqrt(np.sum(tail**2))), 1e-9)
     tail[0] = 1.0
-    size = 1 << (len(x) + n - 1).bit_length()
-    wet = np.fft.irfft(np.fft.rfft(x, size) * np.fft.rfft(tail, size), size)[: len(x)]
+    wet = convolve(x, tail)
     return (wet * (_rms(x) / max(_rms(wet), 1e-9))).astype(np.float32)
+
+
+def convolve(x: Sound, response: NDArray[np.floating]) -> NDArray[np.floating]:
+    """What a room makes of a sound, by FFT.
+
+    Args:
+        x: float32 [n].
+        response: [m], the room's answer to an impulse.
+
+    Returns:
+        The first n samples.
+    """
+    size = 1 << (len(x) + len(response) - 1).bit_length()
+    return np.fft.irfft(np.fft.rfft(x, size) * np.fft.rfft(response, size), size)[: len(x)]
 
 
 def limit_band(x: Sound, low_hz: float, high_hz: float) -> Sound:
