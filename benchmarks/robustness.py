@@ -31,6 +31,8 @@ from edgeemo.compress.teachers import load_teacher
 from edgeemo.errors import BadInput
 from edgeemo.evaluation.metrics import ccc
 from edgeemo.io.files import write_text
+from edgeemo.speech.segments import only_speech
+from edgeemo.speech.vad import open_gate
 from edgeemo.types import DIMENSIONS, SAMPLE_RATE, Emotion
 
 RESULT = Path(__file__).parent / "results" / "robustness.json"
@@ -66,7 +68,9 @@ def student(clips: Sequence[Judged], sounds: Sequence[Sound]) -> Row:
     for clip, sound in zip(clips, sounds, strict=True):
         assert clip.session is not None
         said.append(clip.session.predict(sound, SAMPLE_RATE, gate=None))
-        spoken += bool(clip.session.predict(sound, SAMPLE_RATE).speech)
+        gate = open_gate("energy", SAMPLE_RATE)
+        assert gate is not None
+        spoken += bool(len(only_speech(sound, SAMPLE_RATE, gate)))
     values = np.array([[e.arousal, e.dominance, e.valence] for e in said], np.float64)
     return {
         "ccc": _ccc(values, clips),
