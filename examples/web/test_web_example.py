@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import http.server
-import shutil
 import subprocess
 import sys
 import threading
@@ -14,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.chromium import chromium
 
 HERE = Path(__file__).parent
 
@@ -41,31 +42,11 @@ def address(needs: Callable[..., None], tmp_path_factory: pytest.TempPathFactory
 
 @pytest.fixture
 def page(address: str, clip: Any, needs: Callable[..., None], tmp_path: Path) -> Iterator[Any]:
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
     needs("chromium", "chromedriver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = shutil.which("chromium") or ""
-    for flag in (
-        "headless=new",
-        "no-sandbox",
-        "disable-gpu",
-        "no-first-run",
-        "disable-sync",
-        "disable-background-networking",
-        "disable-component-update",
-        "use-fake-ui-for-media-stream",
-        "use-fake-device-for-media-stream",
-        f"use-file-for-fake-audio-capture={clip.path}",
-        f"user-data-dir={tmp_path / 'profile'}",
-    ):
-        options.add_argument(f"--{flag}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
-    driver.get(address)
-    yield driver
-    driver.quit()
+    logs = {"browser": "ALL"}
+    with chromium(tmp_path / "profile", logs=logs, microphone=clip.path) as driver:
+        driver.get(address)
+        yield driver
 
 
 def wait(driver: Any, script: str, seconds: float = 60) -> None:

@@ -28,6 +28,7 @@ from edgeemo.artifacts.tflite_graph import Graph
 from edgeemo.audio import read_audio
 from edgeemo.backends import Backend, open_backend
 from edgeemo.features import log_mel
+from tests.chromium import chromium
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "cmake_ext" / "bindings" / "web"
@@ -214,37 +215,15 @@ def address(app: Path, tools: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def browser(clip: NDArray[np.float32], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    for tool in ("chromium", "chromedriver"):
-        if shutil.which(tool) is None:
-            pytest.skip(f"{tool} is not installed; .ci/run installs it when run by root")
     sound = tmp_path_factory.mktemp("sound") / "clip.wav"
     with wave.open(str(sound), "wb") as file:
         file.setparams((1, 2, 16_000, 0, "NONE", ""))
         file.writeframes(np.rint(clip * 32767).astype("<i2").tobytes())
-    options = webdriver.ChromeOptions()
-    options.binary_location = shutil.which("chromium") or ""
-    for flag in (
-        "headless=new",
-        "no-sandbox",
-        "disable-gpu",
-        "no-first-run",
-        "disable-sync",
-        "disable-background-networking",
-        "disable-component-update",
-        "use-fake-ui-for-media-stream",
-        "use-fake-device-for-media-stream",
-        f"use-file-for-fake-audio-capture={sound}",
-        "autoplay-policy=no-user-gesture-required",
-        f"user-data-dir={tmp_path_factory.mktemp('profile')}",
-    ):
-        options.add_argument(f"--{flag}")
-    driver = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
-    driver.set_script_timeout(60)
-    yield driver
-    driver.quit()
+    profile = tmp_path_factory.mktemp("profile")
+    flag = "autoplay-policy=no-user-gesture-required"
+    with chromium(profile, flag, microphone=sound) as driver:
+        driver.set_script_timeout(60)
+        yield driver
 
 
 def run_on_page(browser: Any, address: str, script: str) -> Any:

@@ -31,6 +31,7 @@ from edgeemo.fusion import Fused
 from edgeemo.live.state import MISUSE, Block, Picture, State
 from edgeemo.live.web import MOST_READERS, PAGE, Web
 from edgeemo.types import CLASSES, Emotion
+from tests.chromium import chromium
 
 from .conftest import Start, write_video
 
@@ -245,36 +246,14 @@ def test_the_key_is_new_each_time() -> None:
 
 # ---- in a browser ----
 
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--force-device-scale-factor=1",
-    "--window-size=1360,1080",
-)
+FLAGS = ("disable-quic", "force-device-scale-factor=1", "window-size=1360,1080")
 
 
 @pytest.fixture
 def browser(tmp_path: Path) -> Iterator[Any]:
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    programs = shutil.which("chromium"), shutil.which("chromedriver")
-    if None in programs:
-        pytest.skip("chromium and chromium-driver are not installed")
-    options = webdriver.ChromeOptions()
-    options.binary_location = programs[0]
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path / 'profile'}"):
-        options.add_argument(flag)
-    driver = webdriver.Chrome(options=options, service=Service(programs[1]))
-    yield driver
-    driver.quit()
+    logs = {"browser": "ALL", "performance": "ALL"}
+    with chromium(tmp_path / "profile", *FLAGS, logs=logs) as driver:
+        yield driver
 
 
 def wait(driver: Any, script: str, seconds: float = 60) -> Any:
