@@ -134,13 +134,14 @@ class Enough(Exception):
 def train(packed: Path, recipe: Path, most: int | None) -> dict[str, Any]:
     """One epoch of a stream, or its first `most` rows; in this process."""
     from edgeemo.compress.labels.packed import Packed
+    from edgeemo.compress.labels.packed_split import split_packed
     from edgeemo.compress.pipeline import new_student
     from edgeemo.compress.recipes import load_recipe
     from edgeemo.compress.train.loop import fit
 
     loaded = load_recipe(recipe)
     begun, clock = cpu(), time.monotonic()
-    rows = Packed(packed).split(loaded)
+    rows = split_packed(Packed(packed), loaded)
     valid, _, _ = rows.valid, rows.test, rows.sample
     start = {"start CPU s": round(cpu() - begun, 2), "start s": round(time.monotonic() - clock, 2)}
     total = sum(len(group.rows) for group in rows.train)
@@ -221,9 +222,10 @@ def train_in_memory(packed: Path, recipe: Path) -> dict[str, Any]:
 def keep_rows(packed: Path, recipe: Path) -> None:
     """The rows of the stream as arrays that every version can read."""
     from edgeemo.compress.labels.packed import Packed
+    from edgeemo.compress.labels.packed_split import split_packed
     from edgeemo.compress.recipes import load_recipe
 
-    split = Packed(packed).split(load_recipe(recipe))
+    split = split_packed(Packed(packed), load_recipe(recipe))
     found: dict[str, Any] = {}
     for name, rows in (("train", split.read(split.train)), ("valid", split.valid)):
         for ragged in ("features", "tokens"):

@@ -25,6 +25,7 @@ from .labels.dataset import Progress
 from .labels.labeller import Labeller
 from .labels.layout import LabelledBy
 from .labels.packed import Packed
+from .labels.packed_split import split_packed
 from .licences import check_open
 from .recipes import Recipe
 from .run import Run, RunSummary, write_ranges
@@ -126,7 +127,7 @@ def distill_packed(
     student = new_student(recipe)
     check_packed(recipe, student, packed)
     with run.locked() if distributed.rank() == 0 else nullcontext():
-        rows = packed.split(recipe)
+        rows = split_packed(packed, recipe)
         _write_split(run, {"labels": packed.digest, **rows.clips})
         splits = Splits(rows.sample, rows.valid, rows.test, rows.finetune, rows)
         teacher = packed.index.teacher

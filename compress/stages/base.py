@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..evaluation.evaluate import Metrics
 from ..labels.dataset import LabelledDataset, Progress
-from ..labels.packed import PackedRows
+from ..labels.packed_split import PackedRows
 from ..recipes import EarlyStoppingConfig, Recipe
 from ..students.base import Student
 from ..train.batches import Batches

@@ -21,7 +21,7 @@ from .. import distributed
 from ..evaluation.evaluate import Metrics, evaluate, predict
 from ..evaluation.metrics import flat
 from ..labels.dataset import LabelledDataset, Progress
-from ..labels.packed import PackedRows
+from ..labels.packed_split import PackedRows
 from ..recipes import Recipe
 from ..students.base import Student, load_student
 from .batches import Batches

@@ -19,7 +19,8 @@ from edgeemo.errors import BadData
 
 from .. import distributed
 from ..labels.dataset import LabelledDataset
-from ..labels.packed import PackedRows, RowGroup
+from ..labels.packed import RowGroup
+from ..labels.packed_split import PackedRows
 from .batches import Batches
 
 WINDOW = 8

@@ -56,11 +56,12 @@ def test_the_card_knows_everybody_who_taught_it(folder, packed):
     from edgeemo.compress.data import open_dataset
     from edgeemo.compress.exposure import exposure_of
     from edgeemo.compress.labels.packed import Packed
+    from edgeemo.compress.labels.packed_split import split_packed
     from edgeemo.compress.pipeline import planned_splits
     from edgeemo.compress.recipes import load_recipe
 
     recipe = load_recipe(folder / "short.toml")
-    rows = Packed(packed).split(recipe)
+    rows = split_packed(Packed(packed), recipe)
     train, valid, _ = planned_splits(recipe, open_dataset(folder / "corpus"))
     ours, theirs = rows.exposure, exposure_of([*train, *valid])
     assert ours.speakers == theirs.speakers and ours.corpora == theirs.corpora
@@ -75,11 +76,12 @@ def test_the_card_knows_everybody_who_taught_it(folder, packed):
 def test_people_are_split_as_they_are_from_a_folder(folder, packed):
     from edgeemo.compress.data import open_dataset
     from edgeemo.compress.labels.packed import Packed
+    from edgeemo.compress.labels.packed_split import split_packed
     from edgeemo.compress.pipeline import planned_splits
     from edgeemo.compress.recipes import load_recipe
 
     recipe = load_recipe(folder / "short.toml")
-    rows = Packed(packed).split(recipe)
+    rows = split_packed(Packed(packed), recipe)
     plain = planned_splits(recipe, open_dataset(folder / "corpus"))
     for name, clips in zip(("valid", "test"), plain[1:], strict=True):
         ids = {clip.id for clip in getattr(rows, name).clips}

@@ -8,6 +8,7 @@ import pytest
 
 from edgeemo.compress.data import open_dataset
 from edgeemo.compress.labels.packed import Packed
+from edgeemo.compress.labels.packed_split import split_packed
 from edgeemo.compress.labels.packing import pack
 from edgeemo.compress.labels.units import UnitLabeller, label_part
 from edgeemo.compress.pipeline import new_student, planned_splits
@@ -31,19 +32,19 @@ def mixed(tars, label, copies, tmp_path_factory):
 
 def test_the_splits_are_those_of_the_clips(mixed, tars):
     packed, recipe = mixed
-    rows = packed.split(recipe)
+    rows = split_packed(packed, recipe)
     splits = planned_splits(recipe, open_dataset(tars))
     assert [rows.clips[name] for name in ("train", "valid", "test")] == [len(s) for s in splits]
     for clips, held in zip(splits[1:], (rows.valid, rows.test), strict=True):
         assert {c.id for c in held.clips} == {c.id for c in clips}
         assert (held.copy == 0).all()
-    other = packed.split(replace(recipe, seed=recipe.seed + 1))
+    other = split_packed(packed, replace(recipe, seed=recipe.seed + 1))
     assert {c.id for c in other.valid.clips} != {c.id for c in rows.valid.clips}
 
 
 def test_nobody_is_mixed_into_another_split(mixed, tars):
     packed, recipe = mixed
-    rows = packed.split(recipe)
+    rows = split_packed(packed, recipe)
     train = {c.group for c in planned_splits(recipe, open_dataset(tars))[0]}
     names = pq.read_table(packed.folder / "groups.parquet")["name"].to_pylist()
     table = pq.read_table(packed.folder / packed.index.files[0].name, columns=["group", "partner"])
@@ -61,7 +62,7 @@ def test_published_splits_stay_as_they_are(face_table, tmp_path):
     labeller = UnitLabeller(Eye(), student.spec, FACES, tmp_path / "labels")
     label_part(labeller, face_table)
     pack(tmp_path / "labels", tmp_path / "packed")
-    rows = Packed(tmp_path / "packed").split(FACES)
+    rows = split_packed(Packed(tmp_path / "packed"), FACES)
     train, valid, test = planned_splits(FACES, data)
     assert {c.id for c in rows.valid.clips} == {c.id for c in valid}
     assert len(rows.test) == len(test) > 0  # one of each group, whichever comes first
@@ -72,4 +73,4 @@ def test_published_splits_stay_as_they_are(face_table, tmp_path):
 def test_too_few_people_are_told(mixed):
     packed, recipe = mixed
     with pytest.raises(BadData, match=r"the split .* gets . rows and needs 2"):
-        packed.split(replace(recipe, data=DataConfig(valid=0.01, test=0.0)))
+        split_packed(packed, replace(recipe, data=DataConfig(valid=0.01, test=0.0)))

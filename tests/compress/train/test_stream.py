@@ -12,6 +12,7 @@ import torch
 from edgeemo.compress.data import open_dataset
 from edgeemo.compress.labels import packing
 from edgeemo.compress.labels.packed import Packed
+from edgeemo.compress.labels.packed_split import split_packed
 from edgeemo.compress.labels.packing import pack
 from edgeemo.compress.labels.units import UnitLabeller, label_part
 from edgeemo.compress.pipeline import new_student
@@ -44,7 +45,7 @@ def streaming(busy):
 
 @pytest.fixture(scope="module")
 def split(packed, streaming):
-    return packed.split(streaming)
+    return split_packed(packed, streaming)
 
 
 def addresses(windows, plan, generator):
@@ -167,7 +168,7 @@ def test_faces_go_the_same_way(face_table, tmp_path):
     labeller = UnitLabeller(Eye(), student.spec, recipe, tmp_path / "labels")
     label_part(labeller, tmp_path)
     pack(tmp_path / "labels", tmp_path / "packed")
-    split = Packed(tmp_path / "packed").split(recipe)
+    split = split_packed(Packed(tmp_path / "packed"), recipe)
     assert sum(split.clips.values()) == len(data) and split.valid.clips[0].task == "face"
     fitted = fit(student, split, split.valid, recipe)
     assert fitted.history[-1]["valid"]["accuracy"] > 0.9
