@@ -295,6 +295,9 @@ class Card:
         return next((o for o in self.outputs if o.name == name), None)
 
 
+_MOST_LABEL = 64  # characters; a line of the terminal shows several
+
+
 def _check_outputs(outputs: tuple[Output, ...]) -> None:
     names = [o.name for o in outputs]
     if not names or len(set(names)) != len(names):
@@ -302,6 +305,10 @@ def _check_outputs(outputs: tuple[Output, ...]) -> None:
     for i, output in enumerate(outputs):
         if not output.labels or len(set(output.labels)) != len(output.labels):
             raise BadArtifact(f"$.outputs[{i}].labels: expected one or more different labels")
+        if any(not label.strip() or len(label) > _MOST_LABEL for label in output.labels):
+            raise BadArtifact(
+                f"$.outputs[{i}].labels: expected 1 to {_MOST_LABEL} characters, not all blank"
+            )
         if not -_MOST <= output.low < output.high <= _MOST:
             raise BadArtifact(
                 f"$.outputs[{i}]: low must be under high, both at most {_MOST:g} in size, "
@@ -336,7 +343,7 @@ def from_json(text: str | bytes, where: str = "card") -> Card:
     version = value.get("schema") if isinstance(value, dict) else None
     if version != SCHEMA or isinstance(version, bool):
         raise BadArtifact(
-            f"{where}: card says schema {printable(repr(version), 20)}, "
+            f"{where}: the card says schema {printable(repr(version), 20)}, "
             f"this edgeemo reads {SCHEMA}; "
             "update edgeemo"
         )

@@ -45,6 +45,13 @@ _TABLES: dict[str, dict[int, str]] = {
 }
 
 
+MOST = 4096
+"""Tables that are reached in a file, and numbers of one list; the largest shipped model has 409.
+Offsets may meet, so that a small file would have any number of them."""
+
+_MOST_FIELDS = 64  # of a table; the schema's largest has 19
+
+
 class Table:
     """A table of a flatbuffer, each access within bounds.
 
@@ -62,7 +69,7 @@ class Table:
         vtable = at - self._number("<i", at)
         size = self._number("<H", vtable)
         self.size = self._number("<H", vtable + 2)
-        if size < 4 or size % 2 or self.size < 4:
+        if size < 4 or size % 2 or self.size < 4 or size > 4 + 2 * _MOST_FIELDS:
             raise self._wrong("its list of fields is damaged")
         self._span(vtable, size)
         self._span(at, self.size)
@@ -118,21 +125,22 @@ class Table:
             kind: of each table, as for `Table`.
 
         Raises:
-            BadArtifact: one does not lie in the flatbuffer.
+            BadArtifact: one does not lie in the flatbuffer, or there are more than MOST.
         """
-        start, count = self.vector(field, 4)
+        start, count = self.vector(field, 4, MOST)
         places = range(start, start + 4 * count, 4)
         return [Table(self.data, self._follow(place), kind) for place in places]
 
-    def vector(self, field: int, size: int) -> tuple[int, int]:
+    def vector(self, field: int, size: int, most: int | None = None) -> tuple[int, int]:
         """Start and length of a vector of elements of `size` bytes; 0, 0 if there is none.
 
         Args:
             field: its number in the schema.
             size: bytes of an element.
+            most: elements that it may have; None for any number.
 
         Raises:
-            BadArtifact: it does not lie in the flatbuffer.
+            BadArtifact: it does not lie in the flatbuffer, or has too many elements.
         """
         place = self.place(field, 4)
         if place is None:
@@ -140,6 +148,8 @@ class Table:
         start = self._follow(place)
         count = self._number("<I", start)
         self._span(start + 4, count * size)
+        if most is not None and count > most:
+            raise self._wrong(f"{count} elements of field {field}; at most {most} are read")
         return start + 4, count
 
     def numbers(self, field: int, kind: str = "i") -> tuple[int, ...]:
@@ -150,27 +160,37 @@ class Table:
             kind: letter of struct, without the order of bytes.
 
         Raises:
-            BadArtifact: it does not lie in the flatbuffer.
+            BadArtifact: it does not lie in the flatbuffer, or has more than MOST numbers.
         """
-        start, count = self.vector(field, struct.calcsize(f"<{kind}"))
+        start, count = self.vector(field, struct.calcsize(f"<{kind}"), MOST)
         return struct.unpack_from(f"<{count}{kind}", self.data, start) if count else ()
 
-    def verify(self) -> None:
-        """Check all fields of this table and of those it leads to."""
+    def verify(self) -> int:
+        """Check all fields of this table and of those it leads to; how many tables that are.
+
+        Raises:
+            BadArtifact: one does not lie in the flatbuffer, or there are more than MOST.
+        """
         if self.kind == "Options":
             for field in range(len(self._fields)):
                 self.place(field)
-            return
+            return 1
         known = _TABLES[self.kind]
+        count = 1
         for field in range(len(self._fields)):
             if self.place(field) is None:
                 continue
             what = known.get(field)
             if what is None:
                 raise self._wrong(f"field {field} is not expected")
-            self._verify_field(field, what)
+            for table in self._verify_field(field, what):
+                count += table.verify()
+                if count > MOST:
+                    raise self._wrong(f"more than {MOST} tables")
+        return count
 
-    def _verify_field(self, field: int, what: str) -> None:
+    def _verify_field(self, field: int, what: str) -> list[Table]:
+        """Check a field; the tables that it leads to."""
         inner = what.strip("[]")
         if what.isdigit():
             self.place(field, int(what))
@@ -182,12 +202,12 @@ class Table:
         elif inner.isdigit():
             self.vector(field, int(inner))
         elif what.startswith("["):
-            for table in self.tables(field, inner):
-                table.verify()
+            return self.tables(field, inner)
         else:
             found = self.table(field, inner)
             assert found is not None
-            found.verify()
+            return [found]
+        return []
 
     def _follow(self, place: int) -> int:
         return place + self._number("<I", place)

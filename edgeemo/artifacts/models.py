@@ -10,6 +10,7 @@ from pathlib import Path
 
 from edgeemo.artifacts import teachers_package
 from edgeemo.artifacts.card import Card
+from edgeemo.artifacts.reading import read_model
 from edgeemo.artifacts.tflite import TfliteFile, read_tflite
 from edgeemo.backends import BACKENDS
 from edgeemo.errors import BadArtifact, BadInput
@@ -165,10 +166,4 @@ def _order(path: Path) -> tuple[bool, str]:
 
 
 def _model(path: Path) -> Model:
-    if path.suffix == ".tflite":
-        checked = read_tflite(path)
-        return Model(path.stem, path, "tflite", checked.bytes, checked.card)
-    from edgeemo.artifacts.onnx import read_onnx
-
-    found = read_onnx(path)
-    return Model(path.stem, path, "onnx", len(found.data), found.card)
+    return Model(path.stem, path, path.suffix[1:], path.stat().st_size, read_model(path).card)

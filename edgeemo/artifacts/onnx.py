@@ -17,17 +17,14 @@ from edgeemo.artifacts.card import Card, from_json
 from edgeemo.artifacts.onnx_check import check_graph
 from edgeemo.artifacts.onnx_graph import check_domain, read_graph
 from edgeemo.artifacts.protobuf import fields, message, number, text
+from edgeemo.artifacts.reading import checked
 from edgeemo.errors import BadArtifact
-from edgeemo.io.loading import read_bytes
 
 CARD_KEY = "edgeemo.card"
 """Key of the card in the file's metadata."""
 
 OPSET = 17
 """Version of the operators that files use."""
-
-MAX_BYTES = 64 * 2**20
-"""Largest file that is read. The models this is for have some 100 KB."""
 
 _MODEL_VALUES = {1, 2, 3, 4, 5, 6, 7, 8, 14}  # no training_info, no functions
 
@@ -52,23 +49,15 @@ def read_onnx(path: Path) -> OnnxFile:
         BadArtifact: not there, too large, truncated, not ONNX, without a card, or holding
             something that edgeemo's writer does not write.
     """
-    data = read_bytes(path, BadArtifact, MAX_BYTES)
-    try:
-        return _read(data)
-    except BadArtifact as error:
-        raise BadArtifact(f"{path}: {error}") from None
+    return checked(path, check)
 
 
-def check(data: bytes) -> Card:
-    """The card of an ONNX file's bytes.
+def check(data: bytes) -> OnnxFile:
+    """The same of a file's bytes.
 
     Raises:
         BadArtifact: see `read_onnx`; the message lacks the file's name.
     """
-    return _read(data).card
-
-
-def _read(data: bytes) -> OnnxFile:
     graphs, metadata = [], []
     for at, value in fields(memoryview(data), "model", repeated=(8, 14)):
         if at not in _MODEL_VALUES:

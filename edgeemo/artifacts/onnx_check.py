@@ -12,7 +12,7 @@ from edgeemo.artifacts.card import Card
 from edgeemo.artifacts.onnx_graph import DTYPES, Graph, Node, Port
 from edgeemo.artifacts.onnx_operators import OPERATORS
 from edgeemo.artifacts.onnx_values import MOST_KNOWN, Value
-from edgeemo.artifacts.step_model import MEAN, NEXT, STATE, TOKEN
+from edgeemo.artifacts.step_model import lacking
 from edgeemo.errors import BadArtifact, one_line
 
 
@@ -39,8 +39,10 @@ def check_graph(graph: Graph, card: Card) -> None:
     found = [port.name for port in graph.outputs]
     if found[: len(promised)] != promised:
         raise BadArtifact(f"outputs {found!r:.200}; the card promises {promised}")
-    if len(names) > 1 or card.hop:
-        _check_step(card, names, found)
+    if len(names) > 1 and not card.hop:
+        raise BadArtifact(f"inputs {names!r:.200}; the card promises {card.input} alone")
+    if card.hop and (missing := lacking(names, found)):
+        raise BadArtifact(f"the card promises a step; it lacks {', '.join(missing)[:200]}")
     values = check_lengths(card, lambda length: measure(graph, card, length))
     for output in card.outputs:
         value = values[output.name]
@@ -121,13 +123,3 @@ def _fits(declared: tuple[int | None, ...], card: Card, shape: tuple[int, ...]) 
         have == want or (wanted is None and have is None)
         for have, want, wanted in zip(declared, shape, card.shape, strict=True)
     )
-
-
-def _check_step(card: Card, inputs: list[str], outputs: list[str]) -> None:
-    """A step has a next state for each state, a mean and a token; another file has one input."""
-    if not card.hop:
-        raise BadArtifact(f"inputs {inputs!r:.200}; the card promises {card.input} alone")
-    wanted = {name.replace(STATE, NEXT) for name in inputs[1:] if name != MEAN} | {TOKEN}
-    missing = sorted(wanted - set(outputs)) + [MEAN] * (MEAN not in inputs)
-    if missing:
-        raise BadArtifact(f"the card promises a step; it lacks {', '.join(missing)[:200]}")

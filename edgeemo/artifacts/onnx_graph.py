@@ -35,7 +35,9 @@ DTYPES: Mapping[int, type[np.generic]] = {
 
 _GRAPH_FIELDS = {1, 2, 5, 10, 11, 12, 13, 14, 16}  # no sparse initializers
 _TENSOR_FIELDS = {1, 2, 8, 9, 12, 14, 16}  # bytes alone; no segment, no external data
-_MOST_AXES, _MOST_ELEMENTS, _MOST_NODES = 8, 2**31, 20_000
+_MOST_AXES, _MOST_ELEMENTS = 8, 2**31
+_MOST_STRUCTURE = 2**20  # bytes without constants; the largest shipped model has 30 KB
+_MOST_TENSOR_FIELDS = 64
 
 
 @dataclass(frozen=True)
@@ -90,9 +92,13 @@ def read_graph(graph: memoryview) -> Graph:
     constants: dict[str, NDArray[Any]] = {}
     inputs: list[Port] = []
     outputs: list[Port] = []
+    structure = 0
     for at, value in fields(graph, "graph", repeated=(1, 5, 11, 12, 13, 14, 16)):
         if at not in _GRAPH_FIELDS:
             raise BadArtifact(f"field {at} of the graph is not expected")
+        structure += len(value) if isinstance(value, memoryview) and at != 5 else 0
+        if structure > _MOST_STRUCTURE:
+            raise BadArtifact(f"more than {_MOST_STRUCTURE} bytes beside its constants")
         if at == 1:
             nodes.append(_node(message(value, "node")))
         elif at == 5:
@@ -102,8 +108,6 @@ def read_graph(graph: memoryview) -> Graph:
             constants[name] = array
         elif at in (11, 12):
             (inputs if at == 11 else outputs).append(_port(message(value, "input or output")))
-    if len(nodes) > _MOST_NODES:
-        raise BadArtifact(f"{len(nodes)} nodes; at most {_MOST_NODES} are run")
     return Graph(tuple(nodes), constants, tuple(inputs), tuple(outputs))
 
 
@@ -199,7 +203,7 @@ def _tensor_type(value: memoryview) -> tuple[int, list[int | None]]:
 def _tensor(tensor: memoryview) -> tuple[str, NDArray[Any]]:
     shape: list[int] = []
     name, kind, raw = "", 0, memoryview(b"")
-    for at, value in fields(tensor, "tensor", repeated=(1, 16)):
+    for at, value in fields(tensor, "tensor", (1, 16), _MOST_TENSOR_FIELDS):
         if at == 13 or (at == 14 and value != 0):
             raise BadArtifact("data in another file (external data) is not read")
         if at not in _TENSOR_FIELDS:
@@ -212,9 +216,9 @@ def _tensor(tensor: memoryview) -> tuple[str, NDArray[Any]]:
             name = text(value, "name")
         elif at == 9:
             raw = message(value, "raw_data")
-    elements = math.prod(shape)
     if len(shape) > _MOST_AXES or any(not 0 <= n < _MOST_ELEMENTS for n in shape):
         raise BadArtifact(f"a tensor of shape {shape[:8]} is too large")
+    elements = math.prod(shape)
     dtype = DTYPES.get(kind)
     if dtype is None or len(raw) != elements * np.dtype(dtype).itemsize:
         raise BadArtifact(f"a tensor of shape {shape} and type {kind} has {len(raw)} bytes")

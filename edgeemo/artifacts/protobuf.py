@@ -11,8 +11,14 @@ from edgeemo.errors import BadArtifact
 
 Field = tuple[int, int | memoryview]
 
+MOST_FIELDS = 10_000
+"""Fields of one message, or numbers of one list. The graph of the largest shipped model has 1,000;
+without a bound a file of some MB keeps its reader busy for minutes."""
 
-def fields(data: memoryview, name: str, repeated: Collection[int] = ()) -> Iterator[Field]:
+
+def fields(
+    data: memoryview, name: str, repeated: Collection[int] = (), most: int = MOST_FIELDS
+) -> Iterator[Field]:
     """Number and value of each field of a message: an int, or the bytes of a field.
 
     Args:
@@ -20,12 +26,16 @@ def fields(data: memoryview, name: str, repeated: Collection[int] = ()) -> Itera
         name: what it is, for messages.
         repeated: fields that may come more than once. Readers do not agree on what a second one
             means for the others.
+        most: fields that it may have.
 
     Raises:
-        BadArtifact: it ends inside a field, or has a field twice or of a kind that there is not.
+        BadArtifact: it ends inside a field, has a field twice or of a kind that there is not, or
+            too many.
     """
     seen: set[int] = set()
-    for at, value in _fields(data, name):
+    for count, (at, value) in enumerate(_fields(data, name)):
+        if count >= most:
+            raise BadArtifact(f"{name} has more than {most} fields")
         if at in seen and at not in repeated:
             raise BadArtifact(f"not an ONNX model: {name} has two fields {at}")
         seen.add(at)
@@ -106,12 +116,14 @@ def numbers(value: int | memoryview, name: str) -> list[int]:
         name: of the field, for messages.
 
     Raises:
-        BadArtifact: packed bytes that end too early, or a number that is too long.
+        BadArtifact: packed bytes that end too early, a number that is too long, or too many.
     """
     if isinstance(value, int):
         return [number(value, name)]
     values, at = [], 0
     while at < len(value):
+        if len(values) >= MOST_FIELDS:
+            raise BadArtifact(f"{name} has more than {MOST_FIELDS} numbers")
         found, at = _varint(value, at, name)
         values.append(number(found, name))
     return values

@@ -6,7 +6,7 @@ The estimate for all frames so far comes from the mean of all tokens, which goes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,12 @@ Call = Callable[
     [NDArray[np.float32], NDArray[np.float32], Arrays],
     tuple[dict[str, NDArray[np.float32]], Arrays],
 ]
+
+
+def lacking(inputs: Collection[str], outputs: Collection[str]) -> list[str]:
+    """Names that a step model of these inputs and outputs lacks: a mean, a token, next states."""
+    wanted = {n.replace(STATE, NEXT) for n in inputs if n.startswith(STATE)} | {TOKEN}
+    return sorted(wanted - set(outputs)) + [MEAN] * (MEAN not in inputs)
 
 
 class ArtifactStepModel:

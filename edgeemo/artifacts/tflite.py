@@ -16,16 +16,13 @@ from pathlib import Path
 
 from edgeemo.artifacts.card import MAX_BYTES as MAX_CARD
 from edgeemo.artifacts.card import Card, from_json
+from edgeemo.artifacts.reading import checked
 from edgeemo.artifacts.tflite_graph import read_graph
 from edgeemo.artifacts.tflite_operators import check_operators
 from edgeemo.errors import BadArtifact
-from edgeemo.io.loading import read_bytes
 
 CARD_NAME = "edgeemo.card.json"
 """Name of the card in the ZIP."""
-
-MAX_BYTES = 64 * 2**20
-"""Largest file that is read. The models this is for have some 100 KB."""
 
 _MAX_ENTRIES = 8
 
@@ -52,15 +49,11 @@ def read_tflite(path: Path) -> TfliteFile:
         BadArtifact: not there, too large, truncated, not TFLite, without a card, or holding
             something that edgeemo's writer does not write.
     """
-    data = read_bytes(path, BadArtifact, MAX_BYTES)
-    try:
-        return check(data)
-    except BadArtifact as error:
-        raise BadArtifact(f"{path}: {error}") from None
+    return checked(path, check)
 
 
 def check(data: bytes) -> TfliteFile:
-    """The parts of a file's bytes.
+    """The same of a file's bytes.
 
     Raises:
         BadArtifact: see `read_tflite`; the message lacks the file's name.
@@ -95,13 +88,17 @@ def _split(data: bytes) -> tuple[bytes, bytes]:
         OverflowError,
         MemoryError,
     )
+    # zipfile lists all entries before it says how many there are: give it no more than the card
+    # and what stands beside it may take. Offsets then count from where this begins.
+    start = max(0, len(data) - 2 * MAX_CARD)
+    tail = data[start:]
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        with zipfile.ZipFile(io.BytesIO(tail)) as archive:
             entries = archive.infolist()
             if not 1 <= len(entries) <= _MAX_ENTRIES:
                 raise BadArtifact(f"{len(entries)} files in its ZIP; at most {_MAX_ENTRIES}")
             for entry in entries:
-                if entry.compress_size > len(data) - entry.header_offset:
+                if entry.compress_size > len(tail) - entry.header_offset:
                     raise BadArtifact(
                         f"the ZIP entry {entry.filename!r:.40} says it has {entry.compress_size} "
                         "bytes, more than are left in the file; the file is damaged"
@@ -121,7 +118,7 @@ def _split(data: bytes) -> tuple[bytes, bytes]:
                     f"the card has {len(card)} bytes, its ZIP entry says "
                     f"{cards[0].file_size}; the file is damaged"
                 )
-            return data[: min(e.header_offset for e in entries)], card
+            return data[: start + min(e.header_offset for e in entries)], card
     except faults as error:
         raise BadArtifact(
             f"truncated, or without the card that `edgeemo export` puts behind a model "

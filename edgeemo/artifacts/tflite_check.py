@@ -41,6 +41,7 @@ OPERATORS = {
 """Operators that a file may use, by number. None of them runs other code or reads other files."""
 
 _MAX_ELEMENTS = 2**28
+_MOST_INPUTS = 64
 _TYPE_BYTES = {0: 4, 2: 4, 4: 8, 7: 2, 9: 1}  # float32, int32, int64, int16, int8
 
 # Kind of the options' table by operator (BuiltinOptions in schema.fbs); and those operators that
@@ -102,6 +103,8 @@ def _check_graph(model: Table) -> None:
     made |= {i for i, t in enumerate(tensors) if sizes[t.number(2, "<I")][1]}
     for op in graphs[0].tables(3, "Operator"):
         inputs = [i for i in op.numbers(1) if i != -1]
+        if len(inputs) > _MOST_INPUTS:
+            raise BadArtifact(f"an operator of {len(inputs)} inputs; at most {_MOST_INPUTS}")
         outputs = _indexes(op.numbers(2), len(tensors))
         if not set(_indexes(inputs, len(tensors))) <= made or not made.isdisjoint(outputs):
             raise BadArtifact("operators are not in the order in which they can run")

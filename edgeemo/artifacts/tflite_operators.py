@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from edgeemo.artifacts import tflite_shapes as shapes_of
 from edgeemo.artifacts.budget import check_cost, check_lengths
 from edgeemo.artifacts.card import Card
+from edgeemo.artifacts.step_model import lacking
 from edgeemo.artifacts.tflite_graph import Graph, Operator, Tensor
 from edgeemo.artifacts.tflite_shapes import Shape, Step
 from edgeemo.errors import BadArtifact
@@ -87,17 +88,14 @@ def check_operators(graph: Graph, card: Card) -> None:
     Raises:
         BadArtifact: the message names the operator and what is wrong with it.
     """
-    for number in graph.inputs:
-        _check_activation(graph.tensors[number], "the input")
-        if graph.tensors[number].data is not None:
+    for i in graph.inputs:
+        _check_activation(graph.tensors[i], "the input")
+        if graph.tensors[i].data is not None:
             raise BadArtifact("an input that is a constant")
     for operator in graph.operators:
         _check_inputs(graph, operator)
+    number = _check_ports(graph, card)
     given = {i: graph.tensors[i].shape for i in graph.inputs}
-    named = [i for i in given if graph.tensors[i].name == card.input]
-    if len(named) != 1 or len(given[named[0]]) < 2:
-        raise BadArtifact(f"no input {card.input}, which the card promises")
-    (number,) = named
     for made, shape in _infer(graph, card, given, given[number][1]).items():
         said = graph.tensors[made].shape
         if said != shape:
@@ -108,6 +106,33 @@ def check_operators(graph: Graph, card: Card) -> None:
         _infer(graph, card, given | {number: (*shape[:1], length, *shape[2:])}, length)
 
     check_lengths(card, measure)
+
+
+def _check_ports(graph: Graph, card: Card) -> int:
+    """Hold inputs and outputs to the card; the number of the input that the card names."""
+    inputs = {graph.tensors[i].name: i for i in graph.inputs}
+    outputs = {graph.tensors[i].name: graph.tensors[i].shape for i in graph.outputs}
+    shapes = {name: graph.tensors[i].shape for name, i in inputs.items()}
+    wanted = card.shape if card.input == "image" else (*card.shape, 1)
+    found = shapes.get(card.input, ())
+    fits = len(found) == len(wanted) and all(
+        want in (None, have) for want, have in zip(wanted, found, strict=True)
+    )
+    if not fits or (len(graph.inputs) > 1 and not card.hop):
+        raise BadArtifact(
+            f"inputs {shapes!r:.200}; the card promises {card.input}, {list(wanted)}, alone"
+        )
+    missing = lacking(inputs, outputs) if card.hop else []
+    missing += [o.name for o in card.outputs if o.name not in outputs]
+    if missing:
+        raise BadArtifact(f"without {', '.join(missing)[:200]}, which the card promises")
+    for output in card.outputs:
+        if outputs[output.name] != (1, len(output.labels)):
+            raise BadArtifact(
+                f"output {output.name} has shape {outputs[output.name]}; "
+                f"the card promises {(1, len(output.labels))}"
+            )
+    return inputs[card.input]
 
 
 def _infer(graph: Graph, card: Card, given: dict[int, Shape], length: int) -> dict[int, Shape]:

@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeemo.artifacts.card import Card
+from edgeemo.artifacts.reading import read_model
+from edgeemo.artifacts.tflite import TfliteFile
 from edgeemo.errors import BadArtifact, BadInput
 
 if TYPE_CHECKING:
-    from edgeemo.artifacts.tflite import TfliteFile
+    from edgeemo.artifacts.onnx import OnnxFile
 
 BACKENDS: Mapping[str, str] = {"c": ".tflite", "onnx": ".onnx", "tflite": ".tflite"}
 """Name of each backend and the ending of the files that it runs."""
@@ -68,14 +70,16 @@ class StepModel(Protocol):
         """Forget all frames."""
 
 
-def open_backend(path: Path, backend: str | None = None, file: TfliteFile | None = None) -> Backend:
+def open_backend(
+    path: Path, backend: str | None = None, file: OnnxFile | TfliteFile | None = None
+) -> Backend:
     """Load an artifact.
 
     Args:
         path: the file.
         backend: key of BACKENDS, or None to choose by the file: an int8 TFLite file of speech
             runs on `c` if it can.
-        file: of a TFLite file its content, where it was read before.
+        file: its content, where it was read before.
 
     Raises:
         BadArtifact: no such file, or it is truncated, foreign or hostile.
@@ -89,17 +93,15 @@ def open_backend(path: Path, backend: str | None = None, file: TfliteFile | None
         known = " or ".join(dict.fromkeys(BACKENDS.values()))
         endings = known if backend is None else BACKENDS[backend]
         raise BadArtifact(f"{path}: expected a file that ends in {endings}")
-    if path.suffix == ".tflite":
+    file = read_model(path) if file is None else file
+    if isinstance(file, TfliteFile):
         return _open_tflite(path, backend, file)
     from edgeemo.backends.onnx import OnnxBackend
 
-    return OnnxBackend(path)
+    return OnnxBackend(path, file)
 
 
-def _open_tflite(path: Path, backend: str | None, file: TfliteFile | None) -> Backend:
-    from edgeemo.artifacts.tflite import read_tflite
-
-    file = file or read_tflite(path)
+def _open_tflite(path: Path, backend: str | None, file: TfliteFile) -> Backend:
     if backend == "c" or (backend is None and file.card.task == "speech"):
         from edgeemo.artifacts.engine_compiler import CannotRun
         from edgeemo.backends.c import CBackend

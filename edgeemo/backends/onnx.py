@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from edgeemo.artifacts.onnx import read_onnx
+from edgeemo.artifacts.onnx import OnnxFile
 from edgeemo.artifacts.onnx_embedding import NAME as EMBEDDING
 from edgeemo.artifacts.onnx_embedding import find_embedding, with_output
 from edgeemo.artifacts.reading import check_outputs
@@ -26,20 +26,22 @@ class OnnxBackend(ArtifactBackend):
 
     name = "onnx"
 
-    def __init__(self, path: Path) -> None:
-        """Load `path`.
+    def __init__(self, path: Path, file: OnnxFile) -> None:
+        """Load what was read from `path`.
+
+        Args:
+            path: the file, for messages.
+            file: its content, checked.
 
         Raises:
-            BadArtifact: truncated, foreign or hostile, or it does not do what its card says.
+            BadArtifact: onnxruntime refuses it.
             MissingExtra: onnxruntime is not installed.
         """
-        file = read_onnx(path)
         super().__init__(path, file.card)
         self._session = _start(file.data, path)
         self._data = file.data
         self._embedder: Any = None
         self._embedding = ""
-        self._check_signature()
 
     def _whole(self, values: Floats) -> dict[str, Floats]:
         return self._call({self.card.input: values}, [o.name for o in self.card.outputs])
@@ -89,37 +91,6 @@ class OnnxBackend(ArtifactBackend):
         outputs = dict(zip(names, arrays, strict=True))
         check_outputs(outputs, self.card, self._path)
         return outputs
-
-    def _check_signature(self) -> None:
-        card = self.card
-        found = [(i.name, i.type, list(i.shape)) for i in self._session.get_inputs()]
-        if card.hop:
-            self._check_step({name for name, _, _ in found[1:]})
-            found = found[:1]
-        fits = len(found) == 1 and found[0][:2] == (card.input, "tensor(float)")
-        # None stands for any length; the file gives such an axis a name.
-        if (
-            not fits
-            or len(found[0][2]) != len(card.shape)
-            or any(
-                want not in (None, have) for want, have in zip(card.shape, found[0][2], strict=True)
-            )
-        ):
-            wanted = f"{card.input}, float32 {list(card.shape)}"
-            raise BadArtifact(f"{self._path}: input {found}; the card promises {wanted}")
-        outputs = [(o.name, o.type) for o in self._session.get_outputs()]
-        promised = [(o.name, "tensor(float)") for o in card.outputs]
-        # A teacher gives features behind what its card promises; nobody asks for them here.
-        if outputs[: len(promised)] != promised:
-            raise BadArtifact(f"{self._path}: outputs {outputs}; the card promises {promised}")
-
-    def _check_step(self, inputs: set[str]) -> None:
-        """A step has a next state for each state, a mean and a token."""
-        outputs = {o.name for o in self._session.get_outputs()}
-        wanted = {name.replace(STATE, NEXT) for name in inputs if name != MEAN} | {TOKEN}
-        if MEAN not in inputs or not wanted <= outputs:
-            missing = ", ".join(sorted(wanted - outputs)) or MEAN
-            raise BadArtifact(f"{self._path}: the card promises a step; it lacks {missing}")
 
 
 def _start(data: bytes, path: Path) -> Any:

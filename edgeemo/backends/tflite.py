@@ -37,7 +37,7 @@ class TfliteBackend(ArtifactBackend):
                 XNNPACK's.
 
         Raises:
-            BadArtifact: LiteRT refuses it, or it does not do what its card says.
+            BadArtifact: LiteRT refuses it.
             MissingExtra: neither ai-edge-litert nor tflite-runtime is installed.
         """
         super().__init__(path, file.card)
@@ -45,7 +45,6 @@ class TfliteBackend(ArtifactBackend):
         self._runner = _start(file.model, path, reference)
         self._inputs = {d["name"]: d for d in self._runner.get_input_details()}
         self._outputs = {d["name"]: d for d in self._runner.get_output_details()}
-        self._check_signature()
 
     def _whole(self, values: Floats) -> dict[str, Floats]:
         tensor = values if self.card.input == "image" else values[..., np.newaxis]
@@ -95,32 +94,6 @@ class TfliteBackend(ArtifactBackend):
         }
         check_outputs(outputs, self.card, self._path)
         return outputs
-
-    def _check_signature(self) -> None:
-        card = self.card
-        wanted = card.shape if card.input == "image" else (*card.shape, 1)
-        found = self._inputs.get(card.input)
-        fits = (
-            found is not None
-            and len(found["shape"]) == len(wanted)
-            and all(want in (None, have) for want, have in zip(wanted, found["shape"], strict=True))
-        )
-        if not fits or (not card.hop and len(self._inputs) != 1):
-            has = {n: d["shape"].tolist() for n, d in self._inputs.items()}
-            raise BadArtifact(
-                f"{self._path}: inputs {has}; the card promises {card.input}, {list(wanted)}"
-            )
-        missing = {o.name for o in card.outputs} - set(self._outputs)
-        if card.hop:
-            missing |= {TOKEN, MEAN} - set(self._outputs) - set(self._inputs)
-            missing |= {n.replace(STATE, NEXT) for n in self._inputs if n.startswith(STATE)} - set(
-                self._outputs
-            )
-        if missing:
-            raise BadArtifact(
-                f"{self._path}: without {', '.join(sorted(missing))}, which the card "
-                f"promises; it has {', '.join(self._outputs)}"
-            )
 
 
 def _stored(values: NDArray[np.float32], detail: Mapping[str, Any]) -> NDArray[Any]:

@@ -10,8 +10,7 @@ from typing import Any
 from edgeemo.artifacts.card import Card
 from edgeemo.artifacts.licences import verdict_of
 from edgeemo.artifacts.models import Model, shipped
-from edgeemo.artifacts.onnx import read_onnx
-from edgeemo.artifacts.tflite import read_tflite
+from edgeemo.artifacts.reading import read_model
 from edgeemo.errors import BadArtifact
 from edgeemo.io import schema
 
@@ -85,8 +84,7 @@ def model_of(path: Path) -> Model:
     """
     if path.suffix not in (".onnx", ".tflite"):
         raise BadArtifact(f"{path}: expected a file that ends in .onnx or .tflite")
-    card = read_onnx(path).card if path.suffix == ".onnx" else read_tflite(path).card
-    return Model(str(path), path, path.suffix[1:], path.stat().st_size, card)
+    return Model(str(path), path, path.suffix[1:], path.stat().st_size, read_model(path).card)
 
 
 def _card_text(model: Model) -> str:

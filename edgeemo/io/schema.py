@@ -10,6 +10,7 @@ import dataclasses
 import math
 import types
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from edgeemo.errors import EdgeemoError, nearest, printable
@@ -42,7 +43,7 @@ def read(cls: type[T], value: object, error: type[EdgeemoError], path: str = "$"
     if not isinstance(value, Mapping):
         raise error(f"{path}: expected a table of {cls.__name__}, got {_kind(value)}")
     fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
-    hints = get_type_hints(cls)
+    hints = _hints(cls)
     for key in value:
         if key not in fields:
             name = printable(key, 80)
@@ -54,6 +55,12 @@ def read(cls: type[T], value: object, error: type[EdgeemoError], path: str = "$"
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             raise error(f"{path}.{name}: missing")
     return cls(**made)
+
+
+@cache
+def _hints(cls: type) -> Mapping[str, Any]:
+    """Types of a dataclass's fields; making them compiles each annotation."""
+    return get_type_hints(cls)
 
 
 def write(value: object) -> Any:

@@ -91,6 +91,18 @@ def test_a_bomb_is_not_unpacked(data: bytes) -> None:
         check(buffer.getvalue())
 
 
+def test_a_zip_of_many_entries(data: bytes) -> None:
+    """It is not listed: a directory of 60 MB would take a gigabyte before it is counted."""
+    file = check(data)
+    buffer = io.BytesIO(file.model)
+    with zipfile.ZipFile(buffer, "a") as archive:
+        for number in range(4000):
+            archive.writestr(str(number), "")
+        archive.writestr(CARD_NAME, to_json(file.card))
+    with pytest.raises(BadArtifact):
+        check(buffer.getvalue())
+
+
 def test_a_card_of_a_newer_schema(data: bytes) -> None:
     text = to_json(check(data).card).replace('"schema":1', '"schema":2')
     with pytest.raises(BadArtifact, match=r"card says schema 2.*update edgeemo"):

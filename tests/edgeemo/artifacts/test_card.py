@@ -45,6 +45,8 @@ def test_a_card_comes_back_as_it_went(card: Card) -> None:
         ("outputs", [], r"\$\.outputs"),
         ("outputs.0.high", 0.0, r"outputs\[0\]: low"),
         ("outputs.1.labels", ["a", "a"], r"outputs\[1\]\.labels"),
+        ("outputs.1.labels", ["a", " "], r"outputs\[1\]\.labels: expected 1 to 64 characters"),
+        ("outputs.1.labels", ["a", "b" * 65], r"outputs\[1\]\.labels: expected 1 to 64"),
         ("calibration.class_temperature", 0.0, "class_temperature"),
         ("schema", 3, "schema 3, this edgeemo reads 1; update edgeemo"),
         ("schema", True, "schema True"),

@@ -46,7 +46,7 @@ def model() -> Any:
 def test_inferred_shapes_are_what_the_runtime_makes(model: Any, frames: int) -> None:
     """Each value of the graph, at several lengths, against onnxruntime."""
     ort = pytest.importorskip("onnxruntime")
-    card = check(model.SerializeToString())
+    card = check(model.SerializeToString()).card
     values = measure(graph_of(model), card, frames)
     del model.graph.output[:]
     names = [name for node in model.graph.node for name in node.output]
@@ -178,7 +178,7 @@ def test_altered_graphs(model: Any, change: Callable[[Any], None], says: str) ->
 
 
 def test_a_card_that_asks_for_hours(model: Any) -> None:
-    window = replace(check(model.SerializeToString()).window, min_seconds=3600.0)
+    window = replace(check(model.SerializeToString()).card.window, min_seconds=3600.0)
     with pytest.raises(BadArtifact, match=r"it would take .* for 359998 rows"):
         check(sealed(model, window=window))
 

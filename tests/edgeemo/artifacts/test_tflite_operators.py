@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -218,10 +219,52 @@ def test_what_is_written_is_read(sound: tuple[bytes, Card]) -> None:
     assert set(WRITTEN) <= set(TABLE)
 
 
-def test_an_input_of_another_name(sound: tuple[bytes, Card]) -> None:
-    def rename(tree: Any) -> None:
+def _rename(which: str) -> Callable[[Any], None]:
+    def change(tree: Any) -> None:
         graph = tree.subgraphs[0]
-        graph.tensors[graph.inputs[0]].name = b"sound"
+        graph.tensors[getattr(graph, which)[0]].name = b"another"
 
-    with pytest.raises(BadArtifact, match="no input features"):
-        check_operators(altered(sound[0], rename), sound[1])
+    return change
+
+
+def _twice(tree: Any) -> None:
+    graph = tree.subgraphs[0]
+    graph.inputs = np.array([*graph.inputs] * 2, np.int32)
+
+
+def _no_output(tree: Any) -> None:
+    tree.subgraphs[0].outputs = tree.subgraphs[0].outputs[1:]
+
+
+def _operator_of_many(tree: Any) -> None:
+    first(tree, "CONV_2D").inputs = np.zeros(65, np.int32)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (_rename("inputs"), "the card promises features"),
+        (_rename("outputs"), "without .*, which the card promises"),
+        (_twice, "the card promises features, .* alone"),
+        (_no_output, "without .*, which the card promises"),
+        (_operator_of_many, "an operator of 65 inputs"),
+    ],
+)
+def test_inputs_and_outputs_are_those_of_the_card(
+    sound: tuple[bytes, Card], change: Callable[[Any], None], says: str
+) -> None:
+    with pytest.raises(BadArtifact, match=says):
+        check_operators(altered(sound[0], change), sound[1])
+
+
+def test_a_card_of_another_shape(sound: tuple[bytes, Card]) -> None:
+    """What the card promises is compared before a runtime allocates anything."""
+    model, card = sound
+    graph = altered(model, lambda tree: None)
+    adv, probs = card.outputs
+    with pytest.raises(BadArtifact, match=r"output probs has shape .*; the card promises \(1, 3\)"):
+        check_operators(
+            graph, replace(card, outputs=(adv, replace(probs, labels=probs.labels[:3])))
+        )
+    with pytest.raises(BadArtifact, match=r"the card promises features, \[1, None, 24, 1\]"):
+        check_operators(graph, replace(card, spec=replace(card.features, bands=24)))
