@@ -6,7 +6,7 @@ import contextlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from importlib import import_module
+from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import _mutators as mutators
-from edgeemo.errors import EdgeemoError, require
+from edgeemo.errors import EdgeemoError
 
 
 @dataclass(frozen=True)
@@ -25,15 +25,17 @@ class Format:
         mutant: a damaged file's bytes.
         suffix: of its name.
         read: the guard, from a path; it raises EdgeemoError.
-        use: what a user does with the file, in a process of its own; None where reading is all.
+        use: what a user does with the file, in a process of its own: it is given the path and what
+            `read` made of it. None where reading is all.
     """
 
     mutant: Callable[[Random], bytes]
     suffix: str
     read: Callable[[Path], Any]
-    use: Callable[[Path], Any] | None = None
+    use: Callable[[Path, Any], Any] | None = None
 
 
+@cache
 def _clip() -> np.ndarray[Any, Any]:
     """1.5 s that sound like a voice: a buzz of 120 Hz that comes and goes."""
     t = np.arange(24_000) / 16_000
@@ -41,10 +43,11 @@ def _clip() -> np.ndarray[Any, Any]:
     return np.asarray(0.1 * buzz * (0.6 + 0.4 * np.sin(2 * np.pi * 4 * t)), np.float32)
 
 
-def _predict(path: Path, backend: str | None = None) -> None:
-    import edgeemo
+def _predict(path: Path, file: Any, backend: str | None = None) -> None:
+    from edgeemo.backends import open_backend
+    from edgeemo.session import Session
 
-    session = edgeemo.load(path, backend)
+    session = Session(open_backend(path, backend, file), path)
     if session.card.task == "face":
         estimate = session.predict(np.full((64, 64, 3), 90, np.uint8))
     else:
@@ -53,14 +56,15 @@ def _predict(path: Path, backend: str | None = None) -> None:
 
 
 def _models(suffix: str) -> list[Path]:
-    """Shipped models; what runs them is imported here once, and not in each child."""
+    """Shipped models; what runs them is imported and has run here once, and not in each child."""
     from edgeemo.artifacts.models import resolve
+    from edgeemo.artifacts.reading import read_model
 
-    backend = suffix.removeprefix(".")
-    require({"onnx": "onnxruntime", "tflite": "ai_edge_litert.interpreter"}[backend], backend)
-    for module in (f"backends.{backend}", "backends.c", "artifacts.engine_blob", "session"):
-        import_module(f"edgeemo.{module}")
-    return [resolve(name, backend) for name in ("wav2small-stream", "efficientnet-lite0-face")]
+    names = ("wav2small-stream", "efficientnet-lite0-face")
+    paths = [resolve(name, suffix.removeprefix(".")) for name in names]
+    for path in paths:
+        _predict(path, read_model(path))
+    return paths
 
 
 def onnx() -> Format:
@@ -69,10 +73,11 @@ def onnx() -> Format:
     from edgeemo.artifacts.onnx import CARD_KEY, digest, read_onnx
 
     bases = [path.read_bytes() for path in _models(".onnx")]
+    card_of = cache(from_json)
 
     def seal(model: Any) -> bytes:
         (entry,) = (p for p in model.metadata_props if p.key == CARD_KEY)
-        card = replace(from_json(entry.value), digest=digest(model.SerializeToString()))
+        card = replace(card_of(entry.value), digest=digest(model.SerializeToString()))
         entry.value = to_json(card)
         return bytes(model.SerializeToString())
 
@@ -92,10 +97,10 @@ def tflite() -> Format:
         base = rng.choice([bases[0], bases[0], bases[1]])
         return mutators.tflite_file(mutators.tflite_model(rng, base.model), base.card)
 
-    def use(path: Path) -> None:
+    def use(path: Path, file: Any) -> None:
         with contextlib.suppress(EdgeemoError):
-            _predict(path, "c")
-        _predict(path, "tflite")
+            _predict(path, file, "c")
+        _predict(path, file, "tflite")
 
     return Format(mutant, ".tflite", read_tflite, use)
 
@@ -119,8 +124,7 @@ def blob() -> Format:
         except ValueError as error:  # what the binding raises for a status of the C library
             raise EdgeemoError(str(error)) from None
 
-    def use(path: Path) -> None:
-        engine = model(path)
+    def use(path: Path, engine: Any) -> None:
         info = engine.info()
         rows = np.zeros((130, info["columns"] * info["channels"]), np.float32)
         values = np.zeros(info["values"], np.float32)

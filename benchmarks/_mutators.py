@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import io
 import json
+import pickle
 import tarfile
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from random import Random
 from typing import Any
 
@@ -143,22 +145,22 @@ def lines(rng: Random, text: str, separators: str) -> bytes:
 _WORDS = {"description", "name", "signatureKey", "debugMetadataIndex", "min", "max", "version"}
 
 
-def _tflite_places(value: Any, found: list[tuple[Any, Any, Any]]) -> None:
-    items: Any = vars(value).items() if hasattr(value, "__dict__") else enumerate(value)
-    for key, old in list(items):
+def _tflite_places(value: Any, found: list[tuple[Any, str, Any]]) -> list[tuple[Any, str, Any]]:
+    """Object, name and value of each field below an object."""
+    for key, old in list(vars(value).items()):
         if isinstance(old, np.ndarray) and not old.flags.writeable:
             old = old.copy()
             setattr(value, key, old)
-        if key == "data" and isinstance(old, np.ndarray):
-            if old.size <= 64:  # of the weights any value is as good as another
-                found.append((value, key, old))
-            continue
+        if key == "data" and isinstance(old, np.ndarray) and old.size > 64:
+            continue  # of the weights any value is as good as another
         found.append((value, key, old))
-        if hasattr(old, "__dict__") or isinstance(old, (list, np.ndarray)):
-            _tflite_places(old, found)
+        for inner in old if isinstance(old, list) else [old]:
+            if hasattr(inner, "__dict__"):
+                _tflite_places(inner, found)
+    return found
 
 
-def _change(rng: Random, holder: Any, key: Any, old: Any, places: list[Any]) -> None:
+def _change(rng: Random, holder: Any, key: Any, old: Any, alike: list[Any]) -> None:
     def put(value: Any) -> None:
         if isinstance(key, str):
             setattr(holder, key, value)
@@ -167,7 +169,7 @@ def _change(rng: Random, holder: Any, key: Any, old: Any, places: list[Any]) -> 
 
     how = rng.random()
     if isinstance(old, (bool, int, np.integer)):
-        alike = [p[2] for p in places if p[1] == key and isinstance(p[2], (int, np.integer))]
+        alike = [value for value in alike if isinstance(value, (int, np.integer))]
         put(int(rng.choice(alike)) if how < 0.4 and alike else integer(rng, int(old)))
     elif isinstance(old, (float, np.floating)):
         put(number(rng, float(old)))
@@ -180,36 +182,41 @@ def _change(rng: Random, holder: Any, key: Any, old: Any, places: list[Any]) -> 
         else:
             old.insert(rng.randrange(len(old) + 1), old[at])
     else:
-        alike = [p[2] for p in places if p[1] == key]
         put(rng.choice([*alike, None]))
+
+
+@cache
+def _unpacked(model: bytes) -> bytes:
+    from edgeemo.export.tflite_pack import unpack
+
+    return pickle.dumps(unpack(model))
 
 
 def tflite_model(rng: Random, model: bytes) -> bytes:
     """A flatbuffer with changed fields: tensors, scales, options, indexes, small constants."""
     import flatbuffers
 
-    from edgeemo.export.tflite_pack import unpack
-
     if rng.random() < 0.2:
         return flipped(rng, model)
-    tree = unpack(model)
-    places: list[tuple[Any, Any, Any]] = []
-    _tflite_places(tree, places)
+    tree = pickle.loads(_unpacked(model))  # of our own making; unpacking takes ten times as long
+    places = _tflite_places(tree, [])
     # Each kind of field as often as another: there are more shapes than operators. Words that a
     # runtime does not look at are left out.
-    kinds = sorted({p[1] for p in places if isinstance(p[1], str)} - _WORDS)
+    kinds = sorted({key for _, key, _ in places} - _WORDS)
     for _ in range(rng.choice((1, 1, 1, 2, 4))):
         kind = rng.choice(kinds)
         chosen = [p for p in places if p[1] == kind]
+        holder: Any
+        key: Any
         holder, key, old = rng.choice(chosen)
+        alike = [value for _, _, value in chosen]
         if isinstance(old, (list, np.ndarray)) and len(old) and rng.random() < 0.7:
-            holder, key = old, rng.randrange(len(old))
-            old = holder[key]
+            at = rng.randrange(len(old))
+            alike = [value[at] for value in alike if value is not None and len(value) > at]
+            holder, key, old = old, at, old[at]
             if hasattr(old, "__dict__"):
-                inner: list[tuple[Any, Any, Any]] = []
-                _tflite_places(old, inner)
-                holder, key, old = rng.choice(inner)
-        _change(rng, holder, key, old, places)
+                holder, key, old = rng.choice(_tflite_places(old, []))
+        _change(rng, holder, key, old, alike)
     builder = flatbuffers.Builder(1 << 18)
     builder.Finish(tree.Pack(builder), b"TFL3")
     return bytes(builder.Output())

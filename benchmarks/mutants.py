@@ -19,6 +19,7 @@ hundred, and a run that is given the same seed goes on from them, if no guard wa
 from __future__ import annotations
 
 import argparse
+import fcntl
 import hashlib
 import json
 import logging
@@ -94,13 +95,14 @@ def one(kind: Format, seed: int, index: int, folder: Path) -> tuple[str, str]:
     path = folder / f"mutant{kind.suffix}"
     path.write_bytes(data)
     before = time.process_time()
-    found = outcome(lambda: kind.read(path))
+    made: list[Any] = []
+    found = outcome(lambda: made.append(kind.read(path)))
     took = time.process_time() - before
     if took > SECONDS:
         return "slow", f"{took:.1f} s in the guard"
     if found[0] == "answer" and kind.use is not None:
         use = kind.use
-        return apart(lambda: use(path), folder / "note")
+        return apart(lambda: use(path, *made), folder / "note")
     return found
 
 
@@ -193,8 +195,10 @@ def keep(name: str, seed: int, counts: Counter[str]) -> None:
         "guards": guards(),
         "outcomes": dict(counts.most_common()),
     }
-    rows = json.loads(RESULT.read_text()) if RESULT.exists() else {}
-    write_text(RESULT, json.dumps(rows | {name: row}, indent=1) + "\n")
+    with Path(__file__).open() as lock:  # formats may run side by side
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        rows = json.loads(RESULT.read_text()) if RESULT.exists() else {}
+        write_text(RESULT, json.dumps(rows | {name: row}, indent=1) + "\n")
 
 
 if __name__ == "__main__":
