@@ -48,8 +48,8 @@ def files(paths: Iterable[str], kinds: tuple[Kind, ...]) -> Iterator[Input]:
     """The files of some paths: folders are walked in sorted order.
 
     What lies in a folder and looks like media, but is not taken, is counted in one warning on the
-    logger "edgeemo": other endings, links to folders, links that lead nowhere. Hidden files (a name
-    that begins with a dot) are left out without a word.
+    logger "edgeemo": other endings, links to folders, links that lead nowhere or to a file outside.
+    Hidden files (a name that begins with a dot) are left out without a word.
 
     Args:
         paths: files and folders, or "-" for standard input. A file that is named is given whatever
@@ -78,6 +78,7 @@ def _walk(folder: str, kinds: tuple[Kind, ...]) -> tuple[list[Path], Counter[str
     media = {ending for endings in SUFFIXES.values() for ending in endings} | {*UNREAD_SUFFIXES}
     found: list[Path] = []
     left: Counter[str] = Counter()
+    home = Path(folder).resolve()
     for at, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
         # os.walk does not follow them: a link to a folder above would never end.
@@ -90,6 +91,8 @@ def _walk(folder: str, kinds: tuple[Kind, ...]) -> tuple[list[Path], Counter[str
                 continue
             if not path.is_file():
                 left["broken links" if path.is_symlink() else "pipes and devices"] += 1
+            elif path.is_symlink() and not path.resolve().is_relative_to(home):
+                left["links out of the folder"] += 1
             elif ending == ".ts" and not _is_media(path):
                 continue
             elif ending in taken:

@@ -326,10 +326,16 @@ def test_folders_tell_what_they_leave(folder: Path, artifact: Path, capsys: Capt
     (folder / "program.ts").write_text("const a = 1;")
     (folder / "linked").symlink_to(folder / "sub")
     (folder / "gone.wav").symlink_to(folder / "nowhere.wav")
+    (folder / "inside.flac").symlink_to(folder / "b.flac")
+    outside = folder.parent / "outside.flac"
+    outside.write_bytes((folder / "b.flac").read_bytes())
+    (folder / "led.flac").symlink_to(outside)
     assert cli.main(["predict", str(folder), "--model", str(artifact)]) == 1
     out, err = capsys.readouterr()
     assert "hidden" not in out and "._b" not in out and "program" not in out
     told = "not taken: 1 .gif, 1 .heic, 1 .tif, 1 broken links, 1 linked folders"
+    told += ", 1 links out of the folder"
+    assert "inside.flac" in out and "led.flac" not in out
     assert told in err
 
 
