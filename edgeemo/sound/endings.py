@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from typing import BinaryIO
 
 _HEAD = 4096  # bytes
-_TAIL = 1 << 17  # bytes; an Ogg page has at most half of it
+_TAIL = 1 << 17  # bytes; an Ogg page and a packet of a program have at most half of it
+_SEARCHED = 1 << 16  # bytes of the tail in which a chain of frames must begin
 # Windows Media: how a file begins, and its object that tells the file's size 40 bytes on.
 _ASF = (b"\x30\x26\xb2\x75", bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365"))
 
@@ -14,8 +16,9 @@ _ASF = (b"\x30\x26\xb2\x75", bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365"))
 def is_cut(file: BinaryIO) -> bool:
     """Whether a file ends in the middle, of the kinds that promise no length or whose end tells it.
 
-    Those are Ogg, MPEG sound (layers II and III), MPEG transport streams, Windows Media and Wave64;
-    of all others the answer is False.
+    Those are Ogg, MPEG sound (layers II and III, and AAC in ADTS), MPEG program and transport
+    streams, Windows Media and Wave64; of all others the answer is False. A stream that ends right
+    behind a frame or packet ends as a whole one does: nothing tells that more was to come.
 
     Args:
         file: open for reading, can seek; it is left somewhere.
@@ -30,7 +33,9 @@ def is_cut(file: BinaryIO) -> bool:
     if head[:4] == b"OggS":
         return not _ogg_ends(tail)
     if head[:3] == b"ID3" or (head[:1] == b"\xff" and head[1:2] >= b"\xe0"):
-        return _mpeg_is_cut(tail)
+        return _is_cut(tail, _frame_bytes, b"\xff") or _is_cut(tail, _adts_bytes, b"\xff")
+    if head[:4] == b"\0\0\1\xba":
+        return _is_cut(tail, _packet_bytes, b"\0\0\1")
     if head[:4] == _ASF[0]:
         at = head.find(_ASF[1])
         return at >= 0 and int.from_bytes(head[at + 40 : at + 48], "little") > size
@@ -70,14 +75,42 @@ def _frame_bytes(head: bytes) -> int:
     return samples * _KBPS[name][kbps] * 1000 // _HZ[version][rate] + (head[2] >> 1 & 1)
 
 
-def _mpeg_is_cut(tail: bytes) -> bool:
-    """Whether the chain of frames in the tail ends within a frame (a tag may follow the last)."""
-    for start in range(min(len(tail), 8192)):
+def _adts_bytes(head: bytes) -> int:
+    """Bytes of the frame of AAC that begins so; 0 if none does."""
+    if len(head) < 6 or head[0] != 0xFF or head[1] & 0xF6 != 0xF0:
+        return 0
+    size = (head[3] & 3) << 11 | head[4] << 3 | head[5] >> 5
+    return size if size > 7 else 0
+
+
+def _packet_bytes(head: bytes) -> int:
+    """Bytes of the packet, or of the head of a pack, of a program stream that begins so."""
+    if head[:4] == b"\0\0\1\xb9":  # the end of the program
+        return 4
+    if len(head) < 14 or head[:3] != b"\0\0\1" or head[3] < 0xB9:
+        return 0
+    if head[3] == 0xBA:  # MPEG-2, with stuffing; or MPEG-1
+        return 14 + (head[13] & 7) if head[4] >> 6 == 1 else 12
+    return 6 + int.from_bytes(head[4:6], "big")
+
+
+def _is_cut(tail: bytes, size_of: Callable[[bytes], int], mark: bytes) -> bool:
+    """Whether the chain of frames in the tail ends within one (a tag may follow the last).
+
+    Args:
+        tail: of the file.
+        size_of: bytes of the frame that begins with these 14 bytes; 0 if none does.
+        mark: how all frames begin.
+    """
+    start = tail.find(mark)
+    while 0 <= start < _SEARCHED:
         at, frames = start, 0
-        while size := _frame_bytes(tail[at : at + 4]):
+        while size := size_of(tail[at : at + 14]):
             at, frames = at + size, frames + 1
             if at > len(tail):
                 break
         if frames >= 4:
-            return at > len(tail)
+            # Of the last frame there may be too little to tell its size.
+            return at > len(tail) or (0 < len(tail) - at < 14 and tail[at:].startswith(mark))
+        start = tail.find(mark, start + 1)
     return False

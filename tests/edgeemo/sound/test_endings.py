@@ -18,6 +18,8 @@ FORMS = {
     "vorbis.ogg": "-c:a libvorbis -page_duration 100000",  # otherwise all is one page
     "speex.spx": "-c:a libspeex -ar 16000",
     "a.ts": "-c:a aac",
+    "a.mpg": "",
+    "a.vob": "-c:a ac3",
     "a.ac3": "",
     "a.eac3": "",
     "a.dts": "-strict -2",
