@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgeemo.cli._options import add_output
 from edgeemo.live.lsl import LISTENS
-from edgeemo.results.writers import NAMES
 
 if TYPE_CHECKING:
     from edgeemo.artifacts.card import Card
@@ -17,17 +17,10 @@ if TYPE_CHECKING:
 
 def add_outputs(parser: argparse.ArgumentParser) -> None:
     """Declare them."""
-    add = parser.add_argument_group("where estimates go, too").add_argument
+    group = parser.add_argument_group("where estimates go, too")
+    add = group.add_argument
     add("--csv", type=Path, metavar="F", help="a table with a line an estimate")
-    add(
-        "--output",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="F",
-        help=f"for other programs, an utterance a cue, by F's ending: {NAMES}; written at the end; "
-        "may be repeated; F must be new",
-    )
+    add_output(group, "for other programs, an utterance a cue; written at the end")
     add(
         "--osc",
         metavar="[HOST:]PORT",

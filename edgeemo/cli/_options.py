@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+from edgeemo.results.writers import NAMES
 from edgeemo.speech.vad import GATES
 
 
@@ -41,6 +43,23 @@ def add_profile(parser: argparse._ActionsContainer) -> None:
     )
     parser.add_argument(
         "--baseline", dest="profile", default=argparse.SUPPRESS, action=OldName, new="--profile"
+    )
+
+
+def add_output(parser: argparse._ActionsContainer, what: str) -> None:
+    """--output, files for other programs.
+
+    Args:
+        parser: gets the option.
+        what: is written, for the help.
+    """
+    parser.add_argument(
+        "--output",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="F",
+        help=f"{what}, by F's ending: {NAMES}; may be repeated; F must be new",
     )
 
 

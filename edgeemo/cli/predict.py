@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from edgeemo.artifacts.models import DEFAULT, FACE_DEFAULT
 from edgeemo.backends import BACKENDS
-from edgeemo.cli._options import add_gate, add_profile
+from edgeemo.cli._options import add_gate, add_output, add_profile
 from edgeemo.cli._predictor import Options, Predictor, Row
 from edgeemo.cli._rows import LOW, Progress, Table, json_line
 from edgeemo.cli._sounds import HELD_SECONDS
@@ -21,7 +21,7 @@ from edgeemo.faces.detectors import DEFAULT as DETECTOR
 from edgeemo.inputs import Input, files
 from edgeemo.io.files import check_output
 from edgeemo.results.tables import Csv
-from edgeemo.results.writers import NAMES, CueFiles, Origin, check
+from edgeemo.results.writers import CueFiles, Origin, check
 from edgeemo.sound.opening import STDIN
 
 if TYPE_CHECKING:
@@ -71,14 +71,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--jobs", type=int, default=1, metavar="N", help="processes that read (default: 1)")
     add("--json", action="store_true", help="one JSON object a line")
     add("--csv", type=Path, metavar="F", help="write a table with a line an estimate to F, too")
-    add(
-        "--output",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="F",
-        help=f"write one recording's estimates for other programs, too, by F's ending: {NAMES}; "
-        "sound by --segments, if there is no --windows; may be repeated; F must be new",
+    add_output(
+        parser,
+        "write one recording's estimates for other programs, too (sound by --segments, if there is "
+        "no --windows)",
     )
     add(
         "--overlay",

@@ -200,7 +200,21 @@ def _choose(library: Library, device: int | str | None) -> Input:
     return found[0]
 
 
-class SoundFile:
+class Stoppable:
+    """What is iterated over until it is stopped."""
+
+    def __init__(self) -> None:
+        self._stopped = threading.Event()
+
+    def __exit__(self, *exc: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """End the iteration, from any thread."""
+        self._stopped.set()
+
+
+class SoundFile(Stoppable):
     """A sound file in a microphone's place; made by `sound_file`.
 
     Attributes:
@@ -212,22 +226,15 @@ class SoundFile:
     """
 
     def __init__(self, path: str | Path, fast: bool) -> None:
+        super().__init__()
         self.name, self.rate = str(path), RATE
         self.path: Path | None = Path(path)
         self.overruns = self.repaired = 0
         self.lost_seconds = self.muted_seconds = 0.0
         self._path, self._fast = path, fast
-        self._stopped = threading.Event()
 
     def __enter__(self) -> SoundFile:
         return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.stop()
-
-    def stop(self) -> None:
-        """End the iteration, from any thread."""
-        self._stopped.set()
 
     def __iter__(self) -> Iterator[NDArray[np.float32]]:
         """Blocks, [n] float32 at RATE, to the end of the file or `stop`.

@@ -5,27 +5,24 @@ from __future__ import annotations
 import os
 import select
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeemo.devices.microphone import BLOCK_SECONDS, RATE
+from edgeemo.devices.microphone import BLOCK_SECONDS, RATE, Stoppable
 from edgeemo.errors import BadInput
+from edgeemo.sound.kinds import is_named
 
 FORM = f"raw 16-bit little-endian samples, mono, {RATE} Hz"
 """What is read, in words."""
 
 _BLOCK = 2 * round(BLOCK_SECONDS * RATE)  # bytes
 _WAIT = 0.1  # seconds between two looks at whether it is time to stop
-# Of WAV, FLAC, Ogg, AIFF, AU and CAF: as samples they would be a click, and what follows may be
-# of any rate.
-_HEADS = (b"RIFF", b"RIFX", b"RF64", b"fLaC", b"OggS", b"FORM", b".snd", b"caff")
 
 
-class StandardInput:
+class StandardInput(Stoppable):
     """Sound that another program pipes in; used like a microphone.
 
     It comes at the speed at which that program gives it.
@@ -38,11 +35,11 @@ class StandardInput:
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self.name = "standard input"
         self.path: Path | None = None
         self.overruns = 0
         self.lost_seconds = self.muted_seconds = 0.0
-        self._stopped = threading.Event()
 
     def __enter__(self) -> StandardInput:
         """Begin.
@@ -55,13 +52,6 @@ class StandardInput:
         self._descriptor = sys.stdin.fileno()
         return self
 
-    def __exit__(self, *exc: object) -> None:
-        self.stop()
-
-    def stop(self) -> None:
-        """End the iteration, from any thread."""
-        self._stopped.set()
-
     def __iter__(self) -> Iterator[NDArray[np.float32]]:
         """Blocks, [n] float32 at RATE, as they come; to the end of the input or `stop`.
 
@@ -73,7 +63,8 @@ class StandardInput:
             kept += data
             if not begun and len(kept) < 4:
                 continue
-            if not begun and kept.startswith(_HEADS):
+            # As samples it would be a click, and what follows may be of any rate.
+            if not begun and is_named(kept):
                 raise BadInput(
                     f"standard input is a file of sound; expected {FORM} without a head "
                     "(sox and arecord: -t raw), or give the file with --wav"

@@ -118,6 +118,19 @@ _RIFFS: dict[bytes, Kind] = {
 }
 
 
+# Starts that samples have only by chance: none of two bytes, of zeros, or of small numbers.
+_NAMES = (b"RIFF", *(s for s, _ in _STARTS if len(s) > 2 and s[0] not in (0, 0xFF)))
+
+
+def is_named(head: bytes) -> bool:
+    """Whether bytes begin with the name of a format, and so are no raw samples.
+
+    Args:
+        head: the first 4 bytes or more.
+    """
+    return head.startswith(_NAMES) or head[4:8] == b"ftyp"
+
+
 def kind_of(head: bytes) -> Kind:
     """What a file is that begins so.
 

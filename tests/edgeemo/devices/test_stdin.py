@@ -81,7 +81,19 @@ def test_half_a_sample_at_the_end_is_left_out(feed: Feed) -> None:
     assert (np.concatenate(blocks()) * 32768).tolist() == [1, 2]
 
 
-@pytest.mark.parametrize("head", [b"RIFF", b"fLaC", b"OggS", b"FORM", b".snd", b"caff"])
+@pytest.mark.parametrize("head", [b"\0\0\1\0", b"\xff\xfb\x90\x64", b"\xff\xd8\xff\xff", b"BM\1\0"])
+def test_samples_that_look_a_little_like_a_file(head: bytes, feed: Feed) -> None:
+    feed(head + bytes(100))
+    assert len(np.concatenate(blocks())) == 52
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        *(b"RIFF", b"fLaC", b"OggS", b"FORM", b".snd", b"caff", b"\x1a\x45\xdf\xa3"),
+        *(b"ID3\4", b"\0\0\0\x20ftypM4A ", b"riff\x2e\x91\xcf\x11", b"#!AMR\n"),
+    ],
+)
 def test_a_file_of_sound_is_refused(head: bytes, feed: Feed) -> None:
     feed(head[:1], head[1:] + bytes(100))
     with pytest.raises(BadInput, match=r"is a file of sound; expected raw 16-bit .*-t raw"):
