@@ -31,7 +31,7 @@ from .recipes import Recipe
 from .run import Run, RunSummary, write_ranges
 from .stages import distill as distillation
 from .stages import embedding, finetune, heads, prune, qat
-from .stages.base import Splits, StageRun, Training
+from .stages.base import Splits, StageRun, Training, teaches_classes
 from .students.base import Student, make_student, save_student
 from .teachers.base import Teacher, task_of
 from .train.epoch import Due
@@ -175,8 +175,9 @@ def run_stages(
         names: of STAGES, in any order; others are left out.
 
     Returns:
-        The last stage's student. With a folder it is also in student.pt, beside the history of all
-        stages in metrics.jsonl and, after quantization-aware training, ranges.json.
+        The last stage's student; it gives no classes if nothing taught them. With a folder it is
+        also in student.pt, beside the history of all stages in metrics.jsonl and, after
+        quantization-aware training, ranges.json.
 
     Raises:
         BadRecipe, BadData, MissingExtra: see the stages.
@@ -187,6 +188,9 @@ def run_stages(
             before, student = student, stage.run(student, data, config, training)
             if name != "distill" and student is not before:  # the loop writes its own
                 _save(student, training)
+    if not teaches_classes(training.recipe, data):
+        student.gives_classes = False
+        _save(student, training)
     return student
 
 

@@ -77,6 +77,7 @@ class RunSummary:
         attributions: who must be named with the model.
         trained_on: speakers and clips that taught the student and its teachers.
         seen: what of the test split taught the teacher, in one line; empty without one.
+        classes: whether the student gives classes, which it does where something taught them.
     """
 
     schema: int
@@ -102,6 +103,7 @@ class RunSummary:
     attributions: tuple[str, ...] = ()
     trained_on: TrainedOn | None = None
     seen: str = ""
+    classes: bool = True
 
 
 class Run:

@@ -24,6 +24,7 @@ from edgeemo.compress.stages.finetune import num_augmented_copies
 from edgeemo.compress.teachers.builtin import LONGEST_SECONDS, BuiltinTeacher
 from edgeemo.compress.teachers.heads import Heads
 from edgeemo.compress.teachers.whisper_encoder import WhisperEncoder, read_ctranslate2
+from edgeemo.errors import BadData
 from edgeemo.features import LOGMEL40, WHISPER80, FeatureSpec, log_mel
 from edgeemo.types import DIMENSIONS
 
@@ -146,7 +147,12 @@ def teacher_file(
         name: of the model.
         licence: of the weights.
         attributions: who must be named with it.
+
+    Raises:
+        BadData: nothing taught the heads their classes.
     """
+    if not heads.gives_classes:
+        raise BadData(f"{name}: no clip with an emotion taught its classes; give some")
     model = graph(TeacherModel(base, heads).eval(), ["adv", "probs", "embedding", "tokens"])
     sources = tuple(Source(n, licence) for n, licence in sorted(data.licences.items()))
     card = make_card(

@@ -26,25 +26,31 @@ MIN_EDGEEMO = "0.1.0"
 
 
 def make_card(
-    name: str, spec: FeatureSpec | ImageSpec, dimensions: tuple[str, ...], **fields: Any
+    name: str,
+    spec: FeatureSpec | ImageSpec,
+    dimensions: tuple[str, ...],
+    classes: bool = True,
+    **fields: Any,
 ) -> Card:
     """A card; writers set quantization and digest.
 
     Args:
         name: of the model.
         spec: what it takes, which also tells the task.
-        dimensions: that it gives, beside the classes.
+        dimensions: that it gives.
+        classes: whether it gives classes too.
         fields: all others of Card that have no default here: window, teachers, data, licence,
             metrics, calibration, parameters and macs_per_second, perhaps recipe.
     """
     face = isinstance(spec, ImageSpec)
+    outputs = (Output("adv", dimensions), Output("probs", CLASSES))
     return Card(
         schema=SCHEMA,
         name=name,
         task="face" if face else "speech",
         input="image" if face else "features",
         spec=spec,
-        outputs=(Output("adv", dimensions), Output("probs", CLASSES)),
+        outputs=outputs if classes else outputs[:1],
         quantization=Quantization(),
         arena_bytes=None,
         intended_use=INTENDED_USE_FACE if face else INTENDED_USE,
@@ -62,6 +68,7 @@ def card_of_run(facts: RunSummary) -> Card:
         facts.name,
         facts.spec,
         make_student(facts.student, **facts.options).dimensions,
+        facts.classes,
         window=facts.window,
         teachers=facts.teachers,
         data=facts.data,

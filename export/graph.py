@@ -20,6 +20,7 @@ from edgeemo.features import FeatureSpec
 from edgeemo.vision.images import ImageSpec
 
 from .frontend import LogMelGraph
+from .outputs import Outputs
 from .streaming import Step
 
 OPSET = 17
@@ -28,21 +29,8 @@ IR_VERSION = 8  # what opset 17 came with; older runtimes read it
 onnx: Any = require("onnx", "export")
 
 
-class Outputs(nn.Module):
-    """The student with the outputs of an artifact: adv [1, dimensions] and probs [1, 8]."""
-
-    def __init__(self, student: Student, temperature: float) -> None:
-        super().__init__()
-        self.student, self.temperature = student, temperature
-
-    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Features of a clip, or a face, to adv and probs."""
-        found = self.student(features, None)
-        return found.dimensions, torch.softmax(found.logits / self.temperature, dim=-1)
-
-
 def student_graph(student: Student, temperature: float, frames: int = 200) -> Any:
-    """The student as an ONNX model: "features" [1, frames, bands] to "adv" and "probs".
+    """The student as an ONNX model: "features" [1, frames, bands] to its outputs.
 
     A student of faces takes "image" [1, size, size, channels].
 
@@ -54,7 +42,7 @@ def student_graph(student: Student, temperature: float, frames: int = 200) -> An
     example, name = torch.zeros(input_shape(student, frames)), input_name(student)
     free: dict[str, dict[int, str]] = {} if name == "image" else {name: {1: "time"}}
     model = Outputs(student, temperature).eval()
-    return trace(model, (example,), [name], ["adv", "probs"], free)
+    return trace(model, (example,), [name], model.names, free)
 
 
 def input_name(student: Student) -> Literal["image", "features"]:

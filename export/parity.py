@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -22,6 +23,10 @@ Metrics = Mapping[str, float]
 """A figure for each dimension by name; empty where there is nothing to compare with."""
 
 
+_Z, _RARE = 1.645, 0.05
+"""One-sided 95 %: standard deviations of a normal distribution, and what lies beyond."""
+
+
 @dataclass(frozen=True)
 class Tolerances:
     """What an artifact may differ by.
@@ -31,9 +36,9 @@ class Tolerances:
             dimension, and may lose at most ccc against teacher and annotators.
         largest: largest difference of any output of a float file.
         classes: share of the clips for which an int8 file may give another likeliest class.
-        fewest: clips from which on classes, and labelled clips from which on a loss against
-            teacher and annotators counts; with fewer, chance alone moves that figure by more than
-            the limit.
+        fewest: clips from which on a figure is taken as it is. With fewer, a file is refused only
+            where the upper end of the figure's interval misses the limit, too, and a loss against
+            teacher and annotators does not count: chance alone moves it by more than the limit.
     """
 
     ccc: float = 0.01
@@ -80,7 +85,7 @@ class Parity:
         float_human, file_human: CCC with the annotators' means.
         ceiling: CCC of one annotator with the mean of the others, where the run knows it.
         level: CCC that a straight line on a clip's mean level reaches, as the run measured it.
-        same_class: share of the clips whose likeliest class is the same.
+        same_class: clips whose likeliest class is the same; None for a file without classes.
         faults: why the artifact is refused; empty if it is not.
     """
 
@@ -95,7 +100,7 @@ class Parity:
     file_human: Metrics
     ceiling: Metrics
     level: Metrics
-    same_class: float
+    same_class: int | None
     faults: tuple[str, ...]
 
     @property
@@ -127,16 +132,18 @@ def compare(
         raise BadData(f"parity needs 2 clips or more, the run has {len(clips)}")
     found = [backend.run(x) for x in inputs(backend.card.input, clips)]
     dimensions = np.concatenate([f["adv"] for f in found])
-    probs = np.concatenate([f["probs"] for f in found])
+    probs = np.concatenate([f["probs"] for f in found]) if "probs" in found[0] else None
     output = next(o for o in backend.card.outputs if o.name == "adv")
     given = output.labels
     columns = [DIMENSIONS.index(name) for name in given]
     teacher, human = (
         labels[:, columns] for labels in (clips.teacher_dimensions, clips.human_dimensions)
     )
-    apart = float(
-        max(np.abs(dimensions - clips.dimensions).max(), np.abs(probs - clips.probs).max())
-    )
+    apart = float(np.abs(dimensions - clips.dimensions).max())
+    same_class = None
+    if probs is not None:
+        apart = max(apart, float(np.abs(probs - clips.probs).max()))
+        same_class = int((probs.argmax(1) == clips.probs.argmax(1)).sum())
     # Judged as users see them: a session clips to the range that the card names.
     dimensions, of_float = (
         np.clip(v, output.low, output.high) for v in (dimensions, clips.dimensions)
@@ -153,12 +160,12 @@ def compare(
         file_human=_by_dimension(dimensions, human, given),
         ceiling=dict(ceiling or {}),
         level=dict(level or {}),
-        same_class=float(np.mean(probs.argmax(1) == clips.probs.argmax(1))),
+        same_class=same_class,
         faults=(),
     )
     int8 = backend.card.quantization.kind == "int8"
     return replace(
-        parity, faults=_int8_faults(parity, limits) if int8 else _float_faults(parity, limits)
+        parity, faults=int8_faults(parity, limits) if int8 else _float_faults(parity, limits)
     )
 
 
@@ -173,13 +180,16 @@ def bias_corrections(backend: Backend, clips: ParitySet) -> dict[str, Floats]:
     """
     found = [backend.run(x) for x in inputs(backend.card.input, clips)]
     dimensions = np.concatenate([f["adv"] for f in found])
+    bias = {"adv": (clips.dimensions - dimensions).mean(0)}
+    if "probs" not in found[0]:
+        return bias
     probs = np.concatenate([f["probs"] for f in found])
     # A probability under 1e-6 says nothing but "very small", and its logarithm is all noise. An
     # int8 softmax of TFLite has the scale 1/256 by its specification, so there a step is the least.
     least = 1 / 256 if backend.name == "tflite" else 1e-6
     logs = np.log(np.maximum(clips.probs, least)) - np.log(np.maximum(probs, least))
     logits = logs.mean(0) * backend.card.calibration.class_temperature
-    return {"adv": (clips.dimensions - dimensions).mean(0), "probs": logits - logits.mean()}
+    return bias | {"probs": logits - logits.mean()}
 
 
 def inputs(kind: str, clips: ParitySet) -> list[Floats]:
@@ -209,10 +219,16 @@ def table(parity: Parity) -> str:
         cells = (f"{f[name]:13.4f}" if name in f else f"{'-':>13}" for _, f in shown)
         lines.append(f"{name:<11}" + "  ".join(cells))
     lines.append(
-        f"largest difference of an output {parity.largest:.2g}, "
-        f"same likeliest class {parity.same_class:.1%}, {parity.clips} held-out clips"
+        f"largest difference of an output {parity.largest:.2g}, {_same_class(parity)}"
+        f"{parity.clips} held-out clips"
     )
     return "\n".join(lines)
+
+
+def _same_class(parity: Parity) -> str:
+    if parity.same_class is None:
+        return ""
+    return f"same likeliest class {parity.same_class / parity.clips:.1%}, "
 
 
 def _by_dimension(
@@ -228,17 +244,24 @@ def _known(labels: NDArray[Any]) -> NDArray[np.bool_]:
     return np.asarray(np.isfinite(labels).all(axis=1))
 
 
-def _int8_faults(parity: Parity, limits: Tolerances) -> tuple[str, ...]:
+def int8_faults(parity: Parity, limits: Tolerances) -> tuple[str, ...]:
+    """Why an int8 file is refused; empty if it is not.
+
+    Args:
+        parity: what the comparison found.
+        limits: of an int8 file.
+    """
     faults = [
         f"{name} agrees with the float student to a CCC of {value:.4f}; "
         f"the limit is {1 - limits.ccc:g}"
         for name, value in parity.agreement.items()
         if value < 1 - limits.ccc
+        and (parity.clips >= limits.fewest or ccc_at_most(value, parity.clips) < 1 - limits.ccc)
     ]
-    if parity.clips >= limits.fewest and parity.same_class < 1 - limits.classes:
+    if parity.same_class is not None and _other_classes(parity.same_class, parity.clips, limits):
         faults.append(
-            f"the likeliest class is the float student's for {parity.same_class:.1%} of the clips; "
-            f"the limit is {1 - limits.classes:.0%}"
+            f"the likeliest class is the float student's for {parity.same_class} of "
+            f"{parity.clips} clips; the limit is {1 - limits.classes:.0%}"
         )
     pairs = (
         ("the teacher", parity.taught, parity.float_teacher, parity.file_teacher),
@@ -252,6 +275,32 @@ def _int8_faults(parity: Parity, limits: Tolerances) -> tuple[str, ...]:
             if count >= limits.fewest and before[name] - after[name] > limits.ccc
         ]
     return tuple(faults)
+
+
+def ccc_at_most(value: float, clips: int) -> float:
+    """Upper end of a CCC's one-sided interval of 95 %, by Fisher's transformation.
+
+    Source: L. I. Lin, A concordance correlation coefficient to evaluate reproducibility,
+    Biometrics 45, 1989, whose variance is 1 / (n - 2) where mean and scale agree.
+
+    Args:
+        value: the CCC, below 1.
+        clips: it was computed on.
+    """
+    if clips <= 2:
+        return 1.0
+    return math.tanh(math.atanh(max(value, -0.999999)) + _Z / math.sqrt(clips - 2))
+
+
+def _other_classes(same: int, clips: int, limits: Tolerances) -> bool:
+    """Whether too many clips changed their class; of few clips, by an exact binomial test."""
+    share = 1 - limits.classes
+    if clips >= limits.fewest:
+        return same < share * clips
+    chance = sum(
+        math.comb(clips, k) * share**k * limits.classes ** (clips - k) for k in range(same + 1)
+    )
+    return chance < _RARE
 
 
 def _float_faults(parity: Parity, limits: Tolerances) -> tuple[str, ...]:

@@ -18,6 +18,8 @@ from edgeemo.compress.students import Student
 from edgeemo.errors import BadInput
 from edgeemo.features import FeatureSpec
 
+from .outputs import output_names, outputs_of
+
 
 class Step(nn.Module):
     """One hop of a student, with the outputs of an artifact.
@@ -65,8 +67,9 @@ class Step(nn.Module):
 
     @property
     def outputs(self) -> list[str]:
-        """Names of the outputs: adv, probs, token, next states."""
-        return ["adv", "probs", TOKEN, *(f"{NEXT}{i}" for i in range(len(self.states)))]
+        """Names of the outputs: adv, probs (if there), token, next states."""
+        own = output_names(self.student)
+        return [*own, TOKEN, *(f"{NEXT}{i}" for i in range(len(self.states)))]
 
     def examples(self) -> tuple[Tensor, ...]:
         """Inputs for tracing."""
@@ -87,11 +90,9 @@ class Step(nn.Module):
         self._given = {layer: s for (layer, _), s in zip(self._layers, states, strict=True)}
         self._kept, self._mean = {}, mean
         found = self.student(features, None)
-        probs = torch.softmax(found.logits / self.temperature, dim=-1)
         # One token, so its mean is itself.
         return (
-            found.dimensions,
-            probs,
+            *outputs_of(self.student, found, self.temperature),
             found.embedding,
             *(self._kept[layer] for layer, _ in self._layers),
         )
@@ -147,5 +148,6 @@ class StepPicture(nn.Module):
     def forward(self, features: Tensor, mean: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
         """See Step.forward."""
         first = [s.permute(0, 3, 1, 2) for s in states]
-        dimensions, probs, token, *after = self.step(features[..., 0], mean, *first)
-        return dimensions, probs, token, *(s.permute(0, 2, 3, 1) for s in after)
+        outputs = self.step(features[..., 0], mean, *first)
+        plain = len(outputs) - len(states)  # the next states come last
+        return *outputs[:plain], *(s.permute(0, 2, 3, 1) for s in outputs[plain:])

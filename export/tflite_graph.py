@@ -24,7 +24,8 @@ from edgeemo.compress.students.cost import input_shape
 from edgeemo.errors import BadArtifact, require
 from edgeemo.quiet import quiet as descriptor_quiet
 
-from .graph import Outputs, input_name
+from .graph import input_name
+from .outputs import Outputs, output_names
 from .streaming import Step, StepPicture
 from .tflite_pack import schema, unpack
 
@@ -70,7 +71,7 @@ class _Picture(nn.Module):
 
 
 def student_model(student: Student, temperature: float, frames: int = FRAMES) -> Any:
-    """The student as a float TFLite model: "features" [1, frames, bands, 1] to "adv" and "probs".
+    """The student as a float TFLite model: "features" [1, frames, bands, 1] to its outputs.
 
     Args:
         student: in evaluation mode, on the CPU.
@@ -85,7 +86,7 @@ def student_model(student: Student, temperature: float, frames: int = FRAMES) ->
     if input_name(student) == "features":
         outputs, shape = _Picture(outputs), (*shape, 1)
     model = convert(outputs.eval(), (torch.zeros(shape),))
-    name_ends(model, [input_name(student)], ["adv", "probs"])
+    name_ends(model, [input_name(student)], output_names(student))
     tidy(model)
     return model
 
@@ -94,7 +95,7 @@ def step_model(step: Step) -> Any:
     """A step of a causal student as a float TFLite model, one hop a call.
 
     Inputs "features" [1, hop, bands, 1], "mean" [1, pooled], "state0" [1, frames, bands, channels]
-    and so on; outputs "adv", "probs", "token" [1, pooled], "next0" and so on.
+    and so on; outputs "adv", "probs" (if there), "token" [1, pooled], "next0" and so on.
     """
     picture = StepPicture(step).eval()
     model = convert(picture, picture.examples())

@@ -158,9 +158,12 @@ class _Pipeline:
         with torch.inference_mode():
             output = self._student(torch.from_numpy(features)[None], None)
         dimensions = output.dimensions.numpy()
-        probs = softmax(output.logits.double().numpy() / self._temperature)
+        outputs = {"adv": dimensions}
+        if self._student.gives_classes:
+            probs = softmax(output.logits.double().numpy() / self._temperature)
+            outputs["probs"] = probs.astype(np.float32)
         near = label is not None and bool(is_near(dimensions, label[np.newaxis])[0])
-        return describe({"adv": dimensions, "probs": probs.astype(np.float32)}, features), near
+        return describe(outputs, features), near
 
 
 def is_near(estimates: NDArray[Any], labels: NDArray[Any]) -> Flags:

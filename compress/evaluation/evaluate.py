@@ -28,7 +28,7 @@ class Predictions:
 
     Attributes:
         dimensions: float64 [N, 3]; NaN in the column of one that it does not have.
-        logits: float64 [N, 8].
+        logits: float64 [N, 8]; NaN of a student that gives no classes.
     """
 
     dimensions: NDArray[np.float64]
@@ -57,7 +57,7 @@ def predict(
     dimensions = np.full((len(batches), len(DIMENSIONS)), np.nan)
     columns = [DIMENSIONS.index(name) for name in student.dimensions]
     dimensions[:, columns] = 0
-    logits = np.zeros((len(batches), len(CLASSES)))
+    logits = np.full((len(batches), len(CLASSES)), 0.0 if student.gives_classes else np.nan)
     chunks = torch.split(order, batch)
     training = student.training
     student.eval()
@@ -66,7 +66,8 @@ def predict(
             inputs = batches.batch(chunk)
             output = student(inputs.features, inputs.lengths)
             dimensions[chunk.numpy()[:, None], columns] = output.dimensions.double().cpu().numpy()
-            logits[chunk.numpy()] = output.logits.double().cpu().numpy()
+            if student.gives_classes:
+                logits[chunk.numpy()] = output.logits.double().cpu().numpy()
     student.train(training)
     if shared:
         distributed.add_up(torch.from_numpy(dimensions), torch.from_numpy(logits))
@@ -98,10 +99,11 @@ def evaluate(predictions: Predictions, rows: LabelledDataset) -> Metrics:
     if human:
         out["human"] = {"ccc": human}
     probs = softmax(predictions.logits)
-    known = np.isfinite(rows.probs).all(1)
+    given = np.isfinite(probs).all(1)
+    known = np.isfinite(rows.probs).all(1) & given
     if known.any():
         out["kl"] = kl_divergence(rows.probs[known], probs[known])
-    truth = top_class(rows.votes)
+    truth = np.where(given, top_class(rows.votes), -1)
     if (truth >= 0).any():
         guess = probs.argmax(1)
         voted = truth >= 0

@@ -333,7 +333,9 @@ def _protocol(plan: CrossValidation, copies: LabelledDataset, folds: Sequence[_F
         return f"{text}; the teacher's heads trained anew without them: speaker-independent"
     seen = seen_clips(exposure_of_teacher(plan.teacher), plan.dealt)
     if seen.clips():
-        return f"{text}; {seen.clips()} of {len(plan.dealt)} clips were seen by its teacher"
+        some = f"{seen.clips()} of {len(plan.dealt)}"
+        some = "all" if seen.clips() == len(plan.dealt) else some
+        return f"{text}; {some} clips were seen by its teacher"
     if seen.unknown:
         return f"{text}; it is not known what taught {', '.join(seen.unknown)}"
     return f"{text} and by its teacher: speaker-independent"

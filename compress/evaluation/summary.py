@@ -78,10 +78,11 @@ def complete(
         report: write report.html and its plots too.
     """
     facts = _facts(run, data, teacher, student, splits, best_epoch)
-    if not (np.isfinite(splits.train.probs).any() or np.isfinite(splits.train.votes).any()):
+    if not facts.classes:
         LOG.warning(
-            "nothing taught classes: %s gives none and no clip has votes, so the probabilities of "
-            "%s mean nothing; use its dimensions alone",
+            "nothing taught classes (%s gives none, or no clip has an emotion, or the recipe's "
+            "losses leave them out), so %s has none; to have them, give clips with emotions or a "
+            "teacher with classes, and a weight to kl or votes",
             teacher.name,
             facts.name,
         )
@@ -118,7 +119,7 @@ def _facts(
     best_epoch: int,
 ) -> RunSummary:
     recipe = run.recipe
-    temperature, on = _temperature(student, splits.valid)
+    temperature, on = _temperature(student, splits.valid) if student.gives_classes else (1.0, "")
     sources = sources_of(recipe, data, teacher)
     taught = (rows for rows in (splits.train, splits.finetune, splits.valid) if rows is not None)
     own = (clip for rows in taught for clip in rows.clips)
@@ -152,6 +153,7 @@ def _facts(
         attributions=sources.attributions,
         trained_on=trained,
         seen="" if said is None else str(seen),
+        classes=student.gives_classes,
     )
 
 
@@ -191,9 +193,15 @@ def _metrics(said: Predictions, splits: Splits, name: str, seen: Seen) -> list[M
     unknown = f"; it is not known what taught {', '.join(seen.unknown)}" if seen.unknown else ""
     if not seen.clips():
         return _metrics_of(said, test, train, count(test) + unknown)
-    of = "" if face else f" of {len(set(seen.speakers))} speakers"
-    part = f"{seen.clips()}" + ("" if face else f" of {seen.people()}")
-    where = f"{name}: {len(test)} {'faces' if face else 'clips'}{of} unseen by the student"
+    what = "faces" if face else "clips"
+
+    def of(people: int) -> str:
+        return "" if face else f" of {people} speakers"
+
+    where = f"{name}: {len(test)} {what}{of(len(set(seen.speakers)))} unseen by the student"
+    part = f"{seen.clips()} {what}{of(seen.people())}"
+    if seen.clips() == len(test):
+        part = "all of them"
     found = _metrics_of(said, test, train, f"{where}, {part} seen by its teacher{unknown}")
     unseen = np.array(seen.unseen, int)
     if len(unseen) >= MIN_UNSEEN:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -70,6 +71,24 @@ class Splits:
         if self.packed is not None:
             return self.packed.packed.index.skipped
         return sum(rows.skipped for rows in (self.train, self.valid, self.test))
+
+
+def teaches_classes(recipe: Recipe, splits: Splits) -> bool:
+    """Whether a training has targets for classes, and a loss that looks at them.
+
+    Args:
+        recipe: of the training.
+        splits: what it was trained on.
+    """
+    train = splits.train
+    given = {
+        "kl": bool(np.isfinite(train.probs).any()),
+        "votes": bool(np.isfinite(train.votes).any()),
+    }
+    if recipe.heads is not None:
+        return any(given.values())
+    tables = [recipe.distill.loss, {} if recipe.finetune is None else recipe.finetune.loss]
+    return any(given[name] and table.get(name) for name in given for table in tables)
 
 
 class Schedule(Protocol):

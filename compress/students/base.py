@@ -50,12 +50,14 @@ class Student(nn.Module):
             keeps this name in checkpoints, as the output does in exported files.
         folded: its batch norms do nothing yet; they are part of the weights (onnx_weights.py).
         pruned: channels were taken out, so layers are narrower than the class makes them.
+        gives_classes: False where nothing taught `classes`; it is then exported without them.
     """
 
     name: ClassVar[str] = ""
     dimensions: ClassVar[tuple[str, ...]] = DIMENSIONS
     folded: bool = False
     pruned: bool = False
+    gives_classes: bool = True
     options: Mapping[str, Any]
     spec: FeatureSpec | ImageSpec
     receptive: int
@@ -191,8 +193,10 @@ def save_student(student: Student, path: Path) -> None:
     """
     state = {k: v.detach().cpu().contiguous() for k, v in student.state_dict().items()}
     content = {"name": student.name, "options": dict(student.options), "state": state}
+    content |= {"pruned": True} if student.pruned else {}
+    content |= {} if student.gives_classes else {"gives_classes": False}
     with replacing(path) as temporary:
-        torch.save(content | ({"pruned": True} if student.pruned else {}), temporary)
+        torch.save(content, temporary)
 
 
 def load_student(path: Path) -> Student:
@@ -211,6 +215,7 @@ def load_student(path: Path) -> Student:
         if content.get("pruned"):
             take_shapes(student, content["state"])
             student.pruned = True
+        student.gives_classes = content.get("gives_classes", True) is True
         student.load_state_dict(content["state"])
     except FileNotFoundError:
         raise BadArtifact(f"{path}: no such file; the run has not finished an epoch") from None

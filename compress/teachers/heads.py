@@ -70,10 +70,14 @@ class Heads(nn.Module):
     Args:
         width: of the embedding.
         config: members, layers and hidden width; dropout.
+
+    Attributes:
+        gives_classes: whether votes taught the classes; without, they mean nothing.
     """
 
     mean: Tensor
     inverse_sd: Tensor
+    gives_classes: bool = True
 
     def __init__(self, width: int, config: HeadsSettings) -> None:
         super().__init__()
@@ -142,9 +146,10 @@ class Heads(nn.Module):
 
     @torch.no_grad()
     def apply_to(self, rows: LabelledDataset) -> LabelledDataset:
-        """The same rows with these heads' A, D, V and classes as the teacher's."""
+        """The same rows with these heads' A, D, V and classes (NaN for none) as labels."""
         dimensions, probs = self.eval()(torch.from_numpy(_embedding(rows).astype(np.float32)))
-        return rows.with_dimensions(dimensions.numpy()).with_probs(probs.numpy())
+        classes = probs.numpy() if self.gives_classes else np.full(probs.shape, np.nan, np.float32)
+        return rows.with_dimensions(dimensions.numpy()).with_probs(classes)
 
 
 class _Weight(nn.Module):
@@ -197,6 +202,7 @@ def fit_heads(
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         heads = Heads(inputs.shape[1], config).train()
+        heads.gives_classes = bool(len(voted))
         heads.mean.copy_(inputs.mean(0))
         heads.inverse_sd.copy_(1 / (inputs.std(0) + 1e-6))
         optimizer = torch.optim.AdamW(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,9 @@ from edgeemo.compress.students import load_student, save_student, student_names
 from edgeemo.errors import BadArtifact, BadData, BadInput, ParityFailed
 from edgeemo.evaluation.metrics import ccc
 from edgeemo.export import export
-from edgeemo.export.parity import Tolerances
+from edgeemo.export.parity import Tolerances, table
+
+from .conftest import ROUGH
 
 Capture = pytest.CaptureFixture[str]
 
@@ -97,6 +100,27 @@ def test_weights_that_do_not_belong_to_the_run_are_refused(copy: Path) -> None:
     save_student(student, copy / "student.pt")
     with pytest.raises(BadData, match="do not belong together"):
         export(copy)
+
+
+def test_classes_that_nothing_taught_are_not_exported(
+    make_run: Callable[[str, Path], Run], tmp_path: Path
+) -> None:
+    run = make_run("wav2small-stream", tmp_path / "run")
+    student = run.student()
+    student.gives_classes = False
+    save_student(student, run.folder / "student.pt")
+    run.finish(replace(run.facts(), classes=False))
+    sound = run.parity_set().samples[0]
+    found = export(run.folder, ("onnx", "tflite"), int8=True, limits=ROUGH)
+    for result in found:
+        assert result.parity.same_class is None and "likeliest" not in table(result.parity)
+        assert [output.name for output in result.card.outputs] == ["adv"]
+    for result, backend in ((found[0], "onnx"), (found[1], "tflite"), (found[1], "c")):
+        session = edgeemo.load(result.path, backend)
+        said = session.predict(sound, gate=None)
+        assert said.classes == {} and said.expression is None and said.arousal is not None
+        streamed = session.stream(gate=None, stride_seconds=0.2).push(sound)
+        assert streamed and all(e.classes == {} and e.valence is not None for e in streamed)
 
 
 @pytest.mark.parametrize("name", ["run.json", "student.pt", "parity/parity.npz"])
