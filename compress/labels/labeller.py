@@ -21,7 +21,7 @@ from edgeemo.vision.images import ImageSpec
 from .. import distributed
 from ..data.clips import Clip
 from ..recipes import Recipe
-from ..teachers.base import Teacher, TeacherOutput, check_teacher
+from ..teachers.base import Teacher, TeacherOutput, check_teacher, states_scale
 from .cache import LabelCache, sha_of
 from .dataset import LabelledDataset, Progress, Ragged, human_labels
 from .rows import Job, RowMaker, digests
@@ -85,7 +85,8 @@ class Labeller:
         rows = self.cache.read({job.cache_key for job in jobs})
         self._check_rows(rows)
         dataset = self._dataset([job for job in jobs if job.cache_key in rows], rows, len(jobs))
-        check_teacher(_as_output(dataset), self.rows.teacher.name)
+        teacher = self.rows.teacher
+        check_teacher(_as_output(dataset), teacher.name, scale_stated=states_scale(teacher))
         return dataset
 
     def _check_rows(self, rows: Collection[str]) -> None:

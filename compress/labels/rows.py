@@ -27,7 +27,7 @@ from edgeemo.vision.images import ImageSpec, crop_face
 from ..data import augment
 from ..data.clips import Clip
 from ..recipes import Recipe
-from ..teachers.base import Teacher, TeacherOutput, check_teacher, concatenate
+from ..teachers.base import Teacher, TeacherOutput, check_teacher, concatenate, states_scale
 from .cache import sha_of
 from .dataset import Floats
 
@@ -222,7 +222,7 @@ class RowMaker:
         if len(ready) > 1 and len({p.job.digest for p in ready}) > 1:
             output, _ = self._run_teacher(ready)
             if output is not None and len(output) > 1:
-                check_teacher(output, self.teacher.name)
+                check_teacher(output, self.teacher.name, scale_stated=states_scale(self.teacher))
 
     def shards(self, jobs: Sequence[Job]) -> Iterator[Shard]:
         """Label rows, some hundred at a time.

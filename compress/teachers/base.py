@@ -27,7 +27,7 @@ Floats = NDArray[np.float32]
 LONGEST_SECONDS = 600.0
 """Clips longer than this are refused: attention over ten minutes fills any memory."""
 
-_BEYOND, _SELDOM = 0.5, 0.05
+_BEYOND, _SELDOM = 0.1, 0.05
 """What lies so far beyond 0..1, and which share of the values may."""
 
 CONSTANT_SD = 1e-4
@@ -175,12 +175,30 @@ def check_clips(clips: Sequence[Any], shortest: int = 1) -> list[Floats]:
     return list(clips)
 
 
-def check_teacher(outputs: TeacherOutput | Sequence[TeacherOutput], name: str = "teacher") -> None:
+def states_scale(teacher: Teacher) -> bool:
+    """Whether a teacher's scale is on its card, as an artifact of edgeemo has it, or its members'.
+
+    What is said of other teachers is whoever described them's to get wrong, so it is checked.
+    """
+    members: Sequence[Teacher] = getattr(teacher, "members", ())
+    if members:
+        return all(states_scale(member) for member in members)
+    return getattr(teacher, "card", None) is not None
+
+
+def check_teacher(
+    outputs: TeacherOutput | Sequence[TeacherOutput],
+    name: str = "teacher",
+    *,
+    scale_stated: bool = False,
+) -> None:
     """Refuse a teacher that cannot teach, before a training run is spent on it.
 
     Args:
         outputs: what the teacher said about at least two different clips.
         name: of the teacher, for the message.
+        scale_stated: see `states_scale`; the dimensions may then leave 0..1, as those of a linear
+            head do where a voice is louder than all that taught it.
 
     Raises:
         BadData: a dimension is not finite or has a standard deviation under 1e-4 over the clips, or
@@ -194,7 +212,8 @@ def check_teacher(outputs: TeacherOutput | Sequence[TeacherOutput], name: str = 
         raise BadInput(f"{name}: {clips} labelled clips cannot show a spread; give at least 2")
     dimensions = [part.dimensions for part in parts if part.dimensions is not None]
     if dimensions:
-        _check_scale(np.concatenate(dimensions), name)
+        if not scale_stated:
+            _check_scale(np.concatenate(dimensions), name)
         spread = np.concatenate(dimensions).astype(np.float64).std(axis=0)
         for dimension, sd in zip(DIMENSIONS, spread, strict=True):
             if not sd >= CONSTANT_SD and not _absent(
@@ -215,14 +234,20 @@ def check_teacher(outputs: TeacherOutput | Sequence[TeacherOutput], name: str = 
 
 
 def _check_scale(dimensions: Floats, name: str) -> None:
-    """Refuse outputs on another scale; a regression may pass 0..1, and by half of it seldom."""
+    """Refuse outputs on another scale; a regression may pass 0..1 by a little, and seldom."""
     values = dimensions[np.isfinite(dimensions)]
     beyond = (values < -_BEYOND) | (values > 1 + _BEYOND)
     if beyond.mean() <= _SELDOM:
         return
     low, high = float(values.min()), float(values.max())
     scales = ((-1.0, 1.0), (1.0, 5.0), (1.0, 7.0), (1.0, 9.0), (0.0, 10.0), (0.0, 100.0))
-    fits = [s for s in scales if s[0] - 0.5 <= low and high <= s[1] + 0.5]
+    # Of the usual ones, one whose upper half is used; -1..1 has values below 0.
+    fits = [
+        (first, last)
+        for first, last in scales
+        if first - 0.5 <= low and (first + last) / 2 < high <= last + 0.5
+        if first >= 0 or low < -_BEYOND
+    ]
     first, last = fits[0] if fits else (math.floor(low), math.ceil(high))
     raise BadData(
         f"{name}: dimensions of {low:.3g} to {high:.3g}; expected 0..1. In its TOML, under "

@@ -3,8 +3,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgeemo.compress.teachers import base
-from edgeemo.compress.teachers.base import Teacher, TeacherOutput, check_clips, check_teacher
+from edgeemo.compress.teachers import base, load_teacher
+from edgeemo.compress.teachers.base import (
+    Teacher,
+    TeacherOutput,
+    check_clips,
+    check_teacher,
+    states_scale,
+)
+from edgeemo.compress.teachers.ensemble import Ensemble
 from edgeemo.errors import BadData, BadInput
 from edgeemo.types import CLASSES, DIMENSIONS
 
@@ -146,8 +153,6 @@ def test_batches_keep_order_and_limit(seconds: float) -> None:
 
 
 def test_protocol_is_what_a_teacher_has() -> None:
-    from edgeemo.compress.teachers.ensemble import Ensemble
-
     assert isinstance(Ensemble("e", (), ()), Teacher)
     assert not isinstance(object(), Teacher)
 
@@ -168,3 +173,13 @@ def test_another_scale_is_refused_with_the_line_that_converts_it(low: float, hig
     beyond = dimensions(40)
     beyond[0] = [-0.05, 1.3, 0.5]  # as regressions say now and then
     check_teacher(TeacherOutput(dimensions=beyond))
+
+
+def test_a_scale_on_a_card_is_not_guessed(ear) -> None:
+    loud = dimensions(40) * np.float32(1.4)
+    with pytest.raises(BadData, match=r"expected 0\.\.1.*low = 0\.0 and high = 2\.0"):
+        check_teacher(TeacherOutput(dimensions=loud), "mine")
+    check_teacher(TeacherOutput(dimensions=loud), "mine", scale_stated=True)
+    shipped = load_teacher("builtin")
+    assert states_scale(shipped) and not states_scale(ear())
+    assert not states_scale(Ensemble("both", (shipped, ear()), (0.5, 0.5)))
