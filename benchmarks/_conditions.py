@@ -12,10 +12,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import soxr
 from numpy.typing import NDArray
 
-from edgeemo.compress.data.augment import colored_noise, convolve, fit_length, limit_band
+from edgeemo.compress.data.augment import (
+    clipped,
+    colored_noise,
+    convolve,
+    fit_length,
+    limit_band,
+    telephone,
+)
 from edgeemo.types import SAMPLE_RATE
 
 Sound = NDArray[np.float32]
@@ -25,7 +31,6 @@ TALKERS = 6
 FRAME = 320  # samples, 20 ms
 BELOW_LOUDEST_DB = 30.0  # a frame that is softer than the loudest by more is a pause
 ROOM_CUBIC_METERS = 60.0
-MU = 255.0
 
 
 @dataclass(frozen=True)
@@ -89,15 +94,6 @@ def add_noise(x: Sound, noise: Sound, snr_db: float) -> Sound:
     return _within(x + np.float32(gain * 10 ** (-snr_db / 20)) * noise)
 
 
-def telephone(x: Sound) -> Sound:
-    """300 to 3400 Hz at 8 kHz, eight bits of the mu-law (ITU-T G.711's continuous form)."""
-    narrow = soxr.resample(limit_band(x, 300.0, 3400.0), SAMPLE_RATE, SAMPLE_RATE // 2)
-    squeezed = np.sign(narrow) * np.log1p(MU * np.abs(np.clip(narrow, -1, 1))) / np.log1p(MU)
-    coded = np.round(squeezed * 127) / 127
-    wide = np.sign(coded) * np.expm1(np.abs(coded) * np.log1p(MU)) / MU
-    return _length(soxr.resample(wide, SAMPLE_RATE // 2, SAMPLE_RATE), len(x))
-
-
 def opus(x: Sound, kbit: int) -> Sound:
     """There and back by ffmpeg's Opus coder.
 
@@ -117,17 +113,6 @@ def opus(x: Sound, kbit: int) -> Sound:
         [*quiet, "-i", "-", *raw, "-"], input=coded, capture_output=True, check=True
     ).stdout
     return _length(np.frombuffer(decoded, "<f4"), len(x))
-
-
-def clipped(x: Sound, gain_db: float) -> Sound:
-    """Too much gain before the converter, brought back to the old level.
-
-    Args:
-        x: float32 [n].
-        gain_db: of the peak over full scale.
-    """
-    limit = float(np.abs(x).max()) * 10 ** (-gain_db / 20)
-    return np.clip(x, -limit, limit) if limit > 0 else x
 
 
 def room(x: Sound, rt60: float, meters: float, rng: np.random.Generator) -> Sound:

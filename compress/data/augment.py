@@ -18,6 +18,9 @@ from ..recipes import AugmentConfig
 
 Sound = NDArray[np.float32]
 
+MU = 255.0
+"""Of the mu-law."""
+
 _MAX_GAIN = 30.0
 """A second clip is made at most this many times as loud: beyond lies its recording noise."""
 
@@ -42,8 +45,9 @@ def augment(
     chance = dict(
         zip(("mixup", "noise", "babble", "reverb", "band", "speed"), rng.random(6), strict=True)
     )
-    # Recipes without it keep the draws that they had.
-    chance["microphone"] = rng.random() if config.microphone_p else 1.0
+    # Recipes without them keep the draws that they had.
+    for name in ("microphone", "telephone", "clip"):
+        chance[name] = rng.random() if getattr(config, f"{name}_p") else 1.0
     used = ""
     x = samples
     if chance["speed"] < config.speed_p:
@@ -51,10 +55,10 @@ def augment(
     if chance["mixup"] < config.mixup_p:
         x, used = mix(x, other(), rng.uniform(0.1, config.mixup_share)), "mixup"
     if chance["reverb"] < config.reverb_p:
-        x = reverberate(x, rng.uniform(*config.rt60), rng)
+        x = reverberate(x, rng.uniform(*config.rt60), rng, config.direct_db)
     if chance["noise"] < config.noise_p:
         if chance["babble"] < config.babble_p and not used:
-            noise, used = fit_length(other(), len(x)), "babble"
+            noise, used = babble(other(), len(x), config.babble_voices, rng), "babble"
         else:
             noise = colored_noise(len(x), rng.choice([0.0, 1.0, 2.0]), rng)
         x = add_at_snr(x, noise, rng.uniform(*config.snr_db))
@@ -62,9 +66,13 @@ def augment(
         x = another_microphone(x, config.microphone_db, rng)
     if chance["band"] < config.band_p:
         x = limit_band(x, rng.uniform(*config.low_hz), rng.uniform(*config.high_hz))
+    if chance["clip"] < config.clip_p:
+        x = clipped(x, rng.uniform(*config.clip_db))
     x = x * np.float32(10 ** (rng.uniform(*config.gain_db) / 20))
     peak = float(np.max(np.abs(x), initial=0))
-    return (x / np.float32(max(1.0, peak))).astype(np.float32), used
+    x = (x / np.float32(max(1.0, peak))).astype(np.float32)
+    # Last: the mu-law's steps are those of full scale, whatever the level.
+    return (telephone(x) if chance["telephone"] < config.telephone_p else x), used
 
 
 def change_speed(x: Sound, factor: float) -> Sound:
@@ -123,13 +131,37 @@ def add_at_snr(x: Sound, noise: Sound, snr_db: float) -> Sound:
     return (x + np.float32(gain) * noise).astype(np.float32)
 
 
-def reverberate(x: Sound, rt60: float, rng: np.random.Generator) -> Sound:
+def babble(other: Sound, n: int, voices: tuple[int, int], rng: np.random.Generator) -> Sound:
+    """Voices at once, made of one clip: each at a place, speed and pitch of its own.
+
+    Args:
+        other: float32, of any length above 0.
+        n: wanted samples.
+        voices: fewest and most; one is the clip as it is.
+        rng: draws number, places and speeds; nothing where a single voice is asked for.
+
+    Returns:
+        float32 [n], of no particular level.
+    """
+    if voices[1] == 1:
+        return fit_length(other, n)
+    total = np.zeros(n, np.float32)
+    for _ in range(int(rng.integers(voices[0], voices[1] + 1))):
+        voice = change_speed(other, rng.uniform(0.8, 1.25))
+        total += fit_length(np.roll(voice, int(rng.integers(len(voice)))), n)
+    return total
+
+
+def reverberate(
+    x: Sound, rt60: float, rng: np.random.Generator, direct_db: tuple[float, float] = (-3.0, 12.0)
+) -> Sound:
     """A voice some metres away in a room: direct path and an exponentially decaying tail.
 
     Args:
         x: float32 [n].
         rt60: seconds in which the tail falls by 60 dB.
-        rng: draws the tail and the distance (ratio of direct to tail, -3 to 12 dB).
+        rng: draws the tail and the distance.
+        direct_db: ratio of direct sound to tail, smallest and largest.
 
     Returns:
         float32 [n], with the level of x.
@@ -138,7 +170,7 @@ def reverberate(x: Sound, rt60: float, rng: np.random.Generator) -> Sound:
     time = np.arange(n) / SAMPLE_RATE
     tail = rng.standard_normal(n) * np.exp(-np.log(1000) * time / rt60)
     tail[: int(0.002 * SAMPLE_RATE)] = 0  # the first wall is some tens of centimetres further
-    tail *= 10 ** (-rng.uniform(-3, 12) / 20) / max(float(np.sqrt(np.sum(tail**2))), 1e-9)
+    tail *= 10 ** (-rng.uniform(*direct_db) / 20) / max(float(np.sqrt(np.sum(tail**2))), 1e-9)
     tail[0] = 1.0
     wet = convolve(x, tail)
     return (wet * (_rms(x) / max(_rms(wet), 1e-9))).astype(np.float32)
@@ -170,6 +202,34 @@ def limit_band(x: Sound, low_hz: float, high_hz: float) -> Sound:
     with np.errstate(divide="ignore"):
         gain = 1 / np.sqrt(1 + (low_hz / f) ** 4) / np.sqrt(1 + (f / high_hz) ** 8)
     return np.fft.irfft(np.fft.rfft(x) * gain, len(x)).astype(np.float32)
+
+
+def telephone(x: Sound) -> Sound:
+    """300 to 3400 Hz at 8 kHz, eight bits of the mu-law (ITU-T G.711's continuous form).
+
+    Args:
+        x: float32 [n], -1..1.
+
+    Returns:
+        float32 [n], -1..1.
+    """
+    narrow = soxr.resample(limit_band(x, 300.0, 3400.0), SAMPLE_RATE, SAMPLE_RATE // 2)
+    squeezed = np.sign(narrow) * np.log1p(MU * np.abs(np.clip(narrow, -1, 1))) / np.log1p(MU)
+    coded = np.round(squeezed * 127) / 127
+    wide = np.sign(coded) * np.expm1(np.abs(coded) * np.log1p(MU)) / MU
+    back = np.asarray(soxr.resample(wide, SAMPLE_RATE // 2, SAMPLE_RATE), np.float32)
+    return np.clip(np.pad(back, (0, max(0, len(x) - len(back))))[: len(x)], -1, 1)
+
+
+def clipped(x: Sound, gain_db: float) -> Sound:
+    """Too much gain before the converter, brought back to the old level.
+
+    Args:
+        x: float32 [n].
+        gain_db: of the peak over full scale.
+    """
+    limit = float(np.max(np.abs(x), initial=0)) * 10 ** (-gain_db / 20)
+    return np.clip(x, -limit, limit) if limit > 0 else x
 
 
 def another_microphone(x: Sound, largest_db: float, rng: np.random.Generator) -> Sound:

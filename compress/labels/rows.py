@@ -26,8 +26,8 @@ from edgeemo.vision.images import ImageSpec, crop_face
 
 from ..data import augment
 from ..data.clips import Clip
-from ..recipes import Recipe
-from ..teachers.base import Teacher, TeacherOutput, check_teacher, concatenate, states_scale
+from ..recipes import AugmentConfig, Recipe
+from ..teachers.base import Teacher, TeacherOutput, check_teacher, concatenate, states_scale, take
 from .cache import sha_of
 from .dataset import Floats
 
@@ -44,6 +44,12 @@ _PROBE = 16
 
 MIN_FRAMES = 8
 """Frames that a clip must have: two tokens of the default student, so that there is a mean."""
+
+_LATER: dict[str, Any] = {
+    name: schema.write(AugmentConfig())[name]
+    for name in ("targets", "babble_voices", "direct_db", "telephone_p", "clip_p", "clip_db")
+}
+"""Settings that the first caches of labels did not know, with the values that change nothing."""
 
 Digested = tuple[str, Clip]
 """A clip behind its digest."""
@@ -120,27 +126,32 @@ class Preparer:
         return ready, faults
 
     def _prepare_audio(self, job: Job, spec: FeatureSpec) -> Prepared:
-        samples, mixed_by = self._copy(job)
+        given, samples, mixed_by = self._copy(job)
         features = log_mel(samples, spec)
         if len(features) < MIN_FRAMES:
             raise BadInput(f"{len(samples)} samples are too short")
         plain = features if spec == SPECS["logmel40"] else log_mel(samples)
         level = float(plain.mean()) if len(plain) else float("nan")
-        return Prepared(job, samples, features.astype(np.float16), level, mixed_by)
+        return Prepared(job, given, features.astype(np.float16), level, mixed_by)
 
-    def _copy(self, job: Job) -> tuple[Floats, str]:
+    def _copy(self, job: Job) -> tuple[Floats, Floats, str]:
+        """What the teacher is given, what the student is, and how another clip was used."""
         seconds = self.recipe.data.clip_seconds
         samples = job.clip.samples()
+        plain = augment.crop(samples, seconds, None)
         if job.copy == 0:
-            return augment.crop(samples, seconds, None), ""
+            return plain, plain, ""
         rng = np.random.default_rng(int(sha_of([self.recipe.seed, job.digest, job.copy, "x"]), 16))
         config, partner = self.recipe.augment, job.partner
         if partner is None:  # nobody else speaks in this data set
             config, partner = replace(config, mixup_p=0.0, babble_p=0.0), job.clip
+        if config.targets == "clean":
+            return plain, *augment.augment(plain, rng, config, partner.samples)
         # Longer than needed first: playing faster shortens.
         samples = augment.crop(samples, seconds * config.speed[1], rng)
-        augmented, mixed_by = augment.augment(samples, rng, config, partner.samples)
-        return augment.crop(augmented, seconds, rng), mixed_by
+        changed, mixed_by = augment.augment(samples, rng, config, partner.samples)
+        changed = augment.crop(changed, seconds, rng)
+        return changed, changed, mixed_by
 
 
 class RowMaker:
@@ -205,6 +216,8 @@ class RowMaker:
         if copy:
             # How many copies are made says nothing about one of them.
             settings = schema.write(self.recipe.augment) | {"copies": 0, "corpus_copies": {}}
+            # Keys of labels that were made before these settings were stay as they were.
+            settings = {k: v for k, v in settings.items() if v != _LATER.get(k)}
             parts += [self.recipe.seed, partner, settings]
         return sha_of(parts)
 
@@ -259,7 +272,7 @@ class RowMaker:
     def _run_teacher(self, ready: list[Prepared]) -> tuple[TeacherOutput | None, list[Prepared]]:
         """The teacher's output, and the rows that it is of."""
         try:
-            return self.teacher.label([p.teacher_input for p in ready]), ready
+            return self._label(ready), ready
         except BadInput:
             # One clip that the teacher cannot take (too short) must not cost the shard.
             outputs, labelled = [], []
@@ -270,6 +283,16 @@ class RowMaker:
                 except BadInput as error:
                     LOG.warning("%s", _fault(p.job, error))
             return (concatenate(outputs) if outputs else None), labelled
+
+    def _label(self, ready: list[Prepared]) -> TeacherOutput:
+        """The teacher's output; of copies with clean targets once for each clip."""
+        if self.recipe.augment.targets != "clean":
+            return self.teacher.label([p.teacher_input for p in ready])
+        names = [p.job.digest for p in ready]
+        first = sorted({name: i for i, name in reversed(list(enumerate(names)))}.values())
+        output = self.teacher.label([ready[i].teacher_input for i in first])
+        place = {names[i]: k for k, i in enumerate(first)}
+        return take(output, [place[name] for name in names])
 
     def _columns(self, ready: list[Prepared], output: TeacherOutput) -> dict[str, Any]:
         n = len(ready)

@@ -78,6 +78,13 @@ class AugmentConfig:
         band_p: cut the band; low_hz, high_hz: ranges of the two edges.
         microphone_p: another microphone; microphone_db: its largest rise or fall in a band.
         speed_p: play faster or slower (pitch goes along); speed: range of the factor.
+        targets: what the teacher is given: "changed", the copy; "clean", the clip before the
+            change, so that a student learns what a change leaves of a voice. The words and the
+            speed of both must be the same, so mixup_p and speed_p are 0 then.
+        babble_voices: fewest and most voices that the second clip behind a voice becomes.
+        direct_db: direct sound over the tail of a room, smallest and largest.
+        telephone_p: 300 to 3400 Hz, 8 bits of the mu-law.
+        clip_p: cut off what is louder than the peak less clip_db (smallest and largest).
     """
 
     copies: int = 1
@@ -97,6 +104,12 @@ class AugmentConfig:
     microphone_db: float = 8.0
     speed_p: float = 0.3
     speed: tuple[float, float] = (0.9, 1.1)
+    targets: Literal["changed", "clean"] = "changed"
+    babble_voices: tuple[int, int] = (1, 1)
+    direct_db: tuple[float, float] = (-3.0, 12.0)
+    telephone_p: float = 0.0
+    clip_p: float = 0.0
+    clip_db: tuple[float, float] = (6.0, 24.0)
 
     def __post_init__(self) -> None:
         check_range("augment.copies", self.copies, 1, 1000)
@@ -113,6 +126,8 @@ class AugmentConfig:
             "band_p",
             "microphone_p",
             "speed_p",
+            "telephone_p",
+            "clip_p",
         ):
             check_range(f"augment.{name}", getattr(self, name), 0, 1)
         check_pair("augment.snr_db", self.snr_db, -20, 80)
@@ -120,6 +135,15 @@ class AugmentConfig:
         check_pair("augment.low_hz", self.low_hz, 10, 4000)
         check_pair("augment.high_hz", self.high_hz, 500, 7990)
         check_pair("augment.speed", self.speed, 0.5, 2)
+        check_pair("augment.babble_voices", self.babble_voices, 1, 20)
+        check_pair("augment.direct_db", self.direct_db, -40, 40)
+        check_pair("augment.clip_db", self.clip_db, 0, 60)
+        for name in ("mixup_p", "speed_p") if self.targets == "clean" else ():
+            if getattr(self, name):
+                raise BadRecipe(
+                    f"$.augment.{name}: {getattr(self, name):g}; with targets 'clean' the teacher "
+                    "is given other words or another speed than the student: set it to 0"
+                )
 
 
 @dataclass(frozen=True)

@@ -112,6 +112,41 @@ def test_gain_lies_between_its_ends():
     assert -30.01 <= min(falls) < -27 and -23 < max(falls) <= -19.99
 
 
+def test_babble_is_of_many_voices_and_one_voice_is_the_clip():
+    assert np.array_equal(a.babble(OTHER, 20000, (1, 1), RNG(0)), a.fit_length(OTHER, 20000))
+    spoken = np.concatenate([OTHER, np.zeros(SAMPLE_RATE, np.float32)])
+    pauses = {
+        n: np.mean(np.abs(a.babble(spoken, 4 * SAMPLE_RATE, (n, n), RNG(0))) < 1e-4) for n in (2, 8)
+    }
+    assert pauses[2] > 0.05 and pauses[8] < 0.02
+
+
+def test_a_telephone_passes_its_band_in_coarse_steps():
+    for hz, passes in ((100, False), (1000, True), (5000, False)):
+        x = 0.3 * np.sin(2 * np.pi * hz * np.arange(SAMPLE_RATE) / SAMPLE_RATE).astype(np.float32)
+        assert (power(a.telephone(x)) / power(x) > 0.5) == passes
+        assert len(a.telephone(x)) == len(x)
+    error = power(a.telephone(TONE) - TONE) / power(TONE)
+    assert 1e-4 < error < 1e-2  # some 38 dB of the mu-law, and the filter
+
+
+def test_clipping_keeps_what_is_below_the_limit():
+    got = a.clipped(TONE, 20.0)
+    assert np.abs(got).max() == pytest.approx(0.03, rel=1e-3)
+    soft = np.abs(TONE) < 0.029
+    assert soft.any() and np.array_equal(got[soft], TONE[soft])
+    assert np.array_equal(a.clipped(np.zeros(10, np.float32), 20.0), np.zeros(10, np.float32))
+
+
+def test_the_direct_sound_falls_with_distance():
+    click = np.zeros(SAMPLE_RATE, np.float32)
+    click[0] = 1
+    near, far = (a.reverberate(click, 0.5, RNG(0), (db, db)) for db in (12.0, -12.0))
+    assert [10 * np.log10(x[0] ** 2 / (x[1:] ** 2).sum()) for x in (near, far)] == pytest.approx(
+        [12, -12], abs=0.1
+    )
+
+
 def test_mix_brings_the_second_clip_to_the_same_level():
     mixed = a.mix(TONE, OTHER, 1.0)
     assert power(mixed) == pytest.approx(power(TONE), rel=1e-3)

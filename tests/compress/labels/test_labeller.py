@@ -58,6 +58,24 @@ def test_mixtures_have_no_annotations(tmp_path, recipe, some_clips, ear):
     assert rows.partner[1] not in set(one.column("group")) | set(one.partner)
 
 
+def test_changed_copies_learn_what_the_teacher_says_of_the_clean_clip(
+    tmp_path, recipe, some_clips, ear
+):
+    noisy = AugmentConfig(
+        targets="clean", mixup_p=0, speed_p=0, noise_p=1, babble_p=0.5, gain_db=(-20, -10)
+    )
+    teacher, clips = ear(), some_clips[:8]
+    rows = Labeller(teacher, SPEC, replace(recipe, augment=noisy), tmp_path).label(clips, copies=3)
+    clean = Labeller(ear(), SPEC, recipe, tmp_path / "b").label(clips)
+    for i, row in enumerate(clean.dimensions):
+        copies = slice(3 * i, 3 * i + 3)
+        assert np.array_equal(rows.dimensions[copies], np.tile(row, (3, 1)))
+        assert all(np.array_equal(rows.tokens[k], clean.tokens[i]) for k in range(3 * i, 3 * i + 3))
+        assert len({rows.features[k].tobytes() for k in range(3 * i, 3 * i + 3)}) == 3
+        assert rows.level[3 * i] > rows.level[3 * i + 1]
+    assert teacher.heard == 6 + 8  # the probe's first 16 rows, and each clip once
+
+
 def test_labels_are_found_again_and_only_what_changed_is_made(tmp_path, recipe, some_clips, ear):
     teacher = ear()
     labeller = Labeller(teacher, SPEC, recipe, tmp_path)

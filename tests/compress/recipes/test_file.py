@@ -57,6 +57,10 @@ def test_defaults_and_odd_values_survive_writing(read):
             r"patience: 2; nothing ends early",
         ),
         (LEAST + "[augment]\nsnr_db = [9.0, 1.0]\n", r"augment.snr_db: \[9.0, 1.0\]"),
+        (
+            LEAST + "[augment]\ntargets = 'clean'\nmixup_p = 0.0\n",
+            r"augment.speed_p: 0.3; with targets 'clean' the teacher is given other words",
+        ),
         (LEAST + "[data]\nvalid = 0.5\ntest = 0.5\n", r"data.valid \+ data.test"),
         (LEAST.replace("[distill]\nepochs = 1\n", ""), r"\$.distill: missing"),
         ("schema = ", r"not TOML"),
