@@ -20,7 +20,7 @@ import numpy as np
 from _qemu import BOARDS, ROOT, C, compiler_and_flags, run_on_board
 
 RESULT = ROOT / "benchmarks" / "results" / "cortex_m.json"
-PARTS = ("fft", "frontend", "init", "math", "mel", "samples", "spec", "tables")
+PARTS = ("fft", "float", "frontend", "init", "math", "mel", "samples", "spec", "tables")
 STAGES = ("begin", "fft", "spectrum", "mel", "log")
 # What runs for each frame; the rest is set-up, or for whole clips.
 STREAM = re.compile(

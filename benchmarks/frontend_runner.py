@@ -144,7 +144,7 @@ def kaldi_native_fbank_ndarray() -> Peer:
 
 def inside_c() -> dict[str, dict[str, float | int | str]]:
     """The C code alone, compiled as for the wheel: the whole clip at once, and in blocks."""
-    parts = ("fft", "frontend", "init", "math", "mel", "samples", "spec", "tables")
+    parts = ("fft", "float", "frontend", "init", "math", "mel", "samples", "spec", "tables")
     library = ROOT / "cmake_ext"
     sources = [library / "src" / f"edgeemo_{part}.c" for part in parts]
     sources += [*(library / "batch").glob("*.c"), Path(__file__).with_name("frontend_clip.c")]

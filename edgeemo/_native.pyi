@@ -16,7 +16,7 @@ __version__: str  # of the build; absent when the module was compiled by hand
 class Frontend:
     """One stream of samples. Not shared between threads: a second one gets a RuntimeError."""
 
-    def __new__(cls, spec: object) -> Frontend: ...
+    def __new__(cls, spec: object, fixed: bool = False) -> Frontend: ...
     def frames(self, n: int, /) -> int:
         """Frames that a push of n more samples would complete."""
 
@@ -27,7 +27,7 @@ class Frontend:
         """
 
     def whole(self, samples: _Samples, out: _Samples, /) -> int:
-        """All frames of a clip of float32 samples; out has exactly their room.
+        """All frames of a clip of float32 samples; out has exactly their room. Not if `fixed`.
 
         Returns the frames written, or a negative status. The stream is neither read nor changed,
         and several threads may do this at once.
@@ -121,11 +121,13 @@ class Stream:
         regression: NDArray[Any] | None,
         bias: float,
         settings: tuple[int, int, int, int, int, float, float, float, float],
+        fixed: bool = False,
     ) -> Stream:
         """Make one.
 
         model is least, classes_at, classes, low, high of edgeemo_speech_model; regression and bias
-        are as for `confidence`; settings are the fields of edgeemo_stream_settings.
+        are as for `confidence`; settings are the fields of edgeemo_stream_settings. `fixed`: front
+        end and gate in integers.
         """
 
     def push(self, samples: _Samples, /) -> int:

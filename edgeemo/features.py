@@ -187,6 +187,44 @@ def log_mel(
     return out
 
 
+def fixed_log_mel(samples: ArrayLike, spec: FeatureSpec = LOGMEL40) -> NDArray[np.float32]:
+    """Features of a whole clip in integers: what firmware computes on processors without an FPU.
+
+    They differ from those of `log_mel` by less than .02 (natural logarithm) where a band is above
+    the rounding of 16-bit samples; `benchmarks/fixed.py` tells what that does to estimates.
+
+    Args:
+        samples: mono, shape [n], int16, or float32, which is rounded to 16 bits and cut to -1..1.
+        spec: which features; of the power spectrum, clamped at the floor, without a prenorm.
+
+    Returns:
+        float32, shape [spec.frames(n), spec.bands].
+
+    Raises:
+        BadInput: as in `log_mel`, or integers have no such features.
+    """
+    check_fixed(spec)
+    clip = _checked(samples, spec, None)
+    out = np.empty((spec.frames(len(clip)), spec.bands), np.float32)
+    if _native.Frontend(spec, True).push(clip, out) < 0:
+        raise _bad_sample(clip)
+    return out
+
+
+def check_fixed(spec: FeatureSpec) -> None:
+    """Refuse what the front end in integers does not compute.
+
+    Raises:
+        BadInput: names the field.
+    """
+    for name, want in (("spectrum", "power"), ("floor_mode", "clamp"), ("prenorm", "none")):
+        if getattr(spec, name) != want:
+            raise BadInput(
+                f"{name} is {getattr(spec, name)!r}; a front end in integers takes {want!r}: "
+                "leave it in floats"
+            )
+
+
 @lru_cache(maxsize=16)
 def _tables(spec: FeatureSpec) -> _native.Frontend:
     """A front end for its tables only, which take as long as a hundred frames."""

@@ -35,6 +35,7 @@ class Student:
     golden: Golden
     definitions: str  # tables, in C
     sizes: Mapping[str, int]
+    board: str  # on which its costs are told
 
 
 def student_header(student: Student) -> str:
@@ -100,7 +101,7 @@ def student_source(student: Student) -> str:
  * All of it is constant and may lie in flash. */
 #include "edgeemo_student.h"
 
-#include "edgeemo_internal.h"
+#include "edgeemo_fixed.h"
 
 #ifdef __GNUC__
 __attribute__((aligned(16)))
@@ -226,20 +227,21 @@ def rows(items: Sequence[str], width: int) -> str:
 
 
 def readme(student: Student, costs: Mapping[str, int]) -> str:
-    """README.md of the folder; `costs` on a Cortex-M4F, empty where they were not measured.
+    """README.md of the folder; `costs` on student.board, empty where they were not measured.
 
     Args:
         student: what the folder holds.
         costs: as `edgeemo.export.c_writer.measure` gives them.
     """
     card, sizes = student.card, student.sizes
+    make = "make cortex-m4" if student.board == "Cortex-M4F" else "make cortex-m0plus"
     measured = (
         "Instructions, flash and stack were not measured when this folder was written: "
-        "`make cortex-m4` tells them where arm-none-eabi-gcc and qemu-system-arm are installed."
+        f"`{make}` tells them where arm-none-eabi-gcc and qemu-system-arm are installed."
     )
     if costs:
         measured = f"""\
-Measured on a Cortex-M4F under QEMU by `make cortex-m4` (instructions are exact for the compiler
+Measured on a {student.board} under QEMU by `{make}` (instructions are exact for the compiler
 that was here, and are not cycles):
 
 | | |

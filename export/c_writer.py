@@ -31,9 +31,9 @@ from edgeemo.artifacts.tflite_graph import read_graph
 from edgeemo.audio import read_audio
 from edgeemo.backends.c import CBackend
 from edgeemo.errors import BadArtifact, BadInput, ParityFailed
-from edgeemo.features import CHOICES, FeatureSpec, log_mel
+from edgeemo.features import CHOICES, FeatureSpec, check_fixed, fixed_log_mel, log_mel
 from edgeemo.session import Session
-from edgeemo.speech.chain import MOST_VALUES
+from edgeemo.speech.chain import MOST_VALUES, EngineChain, Plan
 from edgeemo.types import SAMPLE_RATE
 
 from . import c_packages, c_text
@@ -56,11 +56,12 @@ HEADERS = (
     "edgeemo_stream.h",
 )
 # Not the making of tables: nothing in a folder calls it.
-LEFT_OUT = ("init", "tables")
+LEFT_OUT = ("init", "tables", "fixed_tables")
 PORTS = (
     "common.ld",
     "cortex_m.c",
     "cortex_m.h",
+    "mps2-an385.ld",
     "mps2-an386.ld",
     "mps2-an505.ld",
     "mps3-an547.ld",
@@ -77,6 +78,10 @@ GOLDEN = Path(__file__).parent / "golden.flac"
 
 GOLDEN_SECONDS = 1.0
 
+FRONT_ENDS = {"float": ("cortex-m4", "Cortex-M4F"), "fixed": ("cortex-m0plus", "Cortex-M0+")}
+"""How a front end computes: with an FPU, or in integers without one; and the processor, by its name
+in the folder's Makefile and in prose, on which its costs are told."""
+
 STRICT = ("-std=c99", "-O2", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-ffp-contract=off")
 
 
@@ -89,40 +94,45 @@ class Folder:
         card: of the student.
         flash: bytes of the network and of the tables of its front end.
         memory: bytes of RAM on a 32-bit part, all that is written.
-        costs: of the Cortex-M4F, by name; empty without its compiler or QEMU.
+        front_end: of FRONT_ENDS.
+        costs: on its processor, by name; empty without its compiler or QEMU.
     """
 
     path: Path
     card: Card
     flash: int
     memory: int
+    front_end: str
     costs: Mapping[str, int]
 
 
-def write_folder(artifact: Path, path: Path) -> Folder:
+def write_folder(artifact: Path, path: Path, front_end: str = "float") -> Folder:
     """Write the C folder of an int8 TFLite file. The same file gives the same bytes.
 
     Args:
         artifact: an int8 TFLite file of a causal speech student.
         path: the folder; one that was written before is replaced.
+        front_end: "float", or "fixed" for processors without an FPU: front end and gate compute in
+            integers; the network is the same.
 
     Raises:
         BadInput: no C compiler here, so that the self-test cannot be run; the student needs a
-            whole clip at once; or there is something else at `path`.
+            whole clip at once, or features that integers do not have; or there is something else
+            at `path`.
         BadArtifact: the file cannot be read, or not be run by the C engine.
         ParityFailed: the self-test did not give what the backend `c` gives; nothing is written.
     """
     compiler = find_compiler()
     with tempfile.TemporaryDirectory() as name, _replacing(path) as folder:
         work = Path(name)
-        student = _student(artifact, compiler, work)
+        student = _student(artifact, compiler, work, front_end)
         _copy(folder)
         _write(folder, student)
         _self_test(folder, compiler, work / "self_test", path)
-        costs = measure(folder, work / "board")
+        costs = measure(folder, work / "board", front_end)
         _text(folder / "README.md", c_text.readme(student, costs))
     flash = len(student.blob) + student.sizes["TABLES"]
-    return Folder(path, student.card, flash, student.sizes["SMALL_STREAM"], costs)
+    return Folder(path, student.card, flash, student.sizes["SMALL_STREAM"], front_end, costs)
 
 
 def find_compiler() -> list[str]:
@@ -162,13 +172,16 @@ def _replacing(path: Path) -> Iterator[Path]:
 # ---- what is written ----
 
 
-def _student(artifact: Path, compiler: Sequence[str], work: Path) -> c_text.Student:
+def _student(artifact: Path, compiler: Sequence[str], work: Path, front_end: str) -> c_text.Student:
     file = read_tflite(artifact)
     backend, card = CBackend(artifact, file), file.card
     if card.task != "speech":
         raise BadInput(f"{artifact}: a student of faces; the format c is for speech")
     if card.features.prenorm != "none":
         raise BadInput(f"{artifact}: {card.name} normalizes whole clips; the format c streams")
+    fixed = front_end == "fixed"
+    if fixed:
+        check_fixed(card.features)
     graph = read_graph(file.model)
     blob = compile_graph(graph)
     if not blob.streamable:
@@ -177,7 +190,7 @@ def _student(artifact: Path, compiler: Sequence[str], work: Path) -> c_text.Stud
     outputs = [card.output(name) for name in names]
     labels = tuple(label for o in outputs if o is not None for label in o.labels)
     clip = golden_clip(card.features)
-    features = log_mel(clip, card.features)
+    features = (fixed_log_mel if fixed else log_mel)(clip, card.features)
     found = backend.run(features[np.newaxis])
     estimate = np.concatenate([found[name][0] for name in names])
     ranges = {(o.low, o.high) for o in outputs if o is not None}
@@ -188,10 +201,15 @@ def _student(artifact: Path, compiler: Sequence[str], work: Path) -> c_text.Stud
         )
     if len(labels) != len(estimate) or None in outputs:
         raise BadArtifact(f"{artifact}: outputs {names}; its card does not name all of them")
-    (said,) = Session(backend, artifact).stream(smoothing=None).push(clip)
-    sizes, definitions = _definitions(card.features, blob.data, compiler, work)
-    golden = c_text.Golden(clip, np.clip(estimate, *ranges.pop()), said.confidence, features)
-    return c_text.Student(card, blob.data, labels, golden, definitions, sizes)
+    rate = card.features.sample_rate  # EDGEEMO_STREAM_SETTINGS, but for the smoothing
+    plan = Plan(3 * rate, rate // 4, "energy", None, 0.0, None)
+    chain = EngineChain(Session(backend, artifact), plan, blob.data, fixed)
+    chain.push(clip * np.float32(1 / 32768), lost=False)
+    confidence = chain.estimate(last=False).confidence
+    sizes, definitions = _definitions(card.features, blob.data, compiler, work, front_end)
+    golden = c_text.Golden(clip, np.clip(estimate, *ranges.pop()), confidence, features)
+    board = FRONT_ENDS[front_end][1]
+    return c_text.Student(card, blob.data, labels, golden, definitions, sizes, board)
 
 
 def golden_clip(spec: FeatureSpec) -> NDArray[np.int16]:
@@ -201,7 +219,7 @@ def golden_clip(spec: FeatureSpec) -> NDArray[np.int16]:
 
 
 def _definitions(
-    spec: FeatureSpec, blob: bytes, compiler: Sequence[str], work: Path
+    spec: FeatureSpec, blob: bytes, compiler: Sequence[str], work: Path, front_end: str
 ) -> tuple[dict[str, int], str]:
     """Sizes and tables, from the library itself: a small program prints them."""
     program = work / "print_tables"
@@ -210,7 +228,7 @@ def _definitions(
     _compile(compiler, files, program, LIBRARY / "include", LIBRARY / "src")
     (work / "spec").write_bytes(spec_bytes(spec))
     (work / "blob").write_bytes(blob)
-    printed = _run([str(program), "spec", "blob"], work).stdout
+    printed = _run([str(program), "spec", "blob", front_end], work).stdout
     sizes = {name: int(n) for name, n in re.findall(r"^#define (\w+) (\d+)$", printed, re.M)}
     return sizes, re.sub(r"^#define .*\n", "", printed, flags=re.M)
 
@@ -309,8 +327,9 @@ def _self_test(folder: Path, compiler: Sequence[str], program: Path, final: Path
 def text(folder: Folder) -> str:
     """What `edgeemo export` prints for a folder that was made of a file."""
     costs = folder.costs
+    processor = FRONT_ENDS[folder.front_end][1]
     board = (
-        f"on a Cortex-M4F {costs['second']:,} instructions a second of sound, "
+        f"on a {processor} {costs['second']:,} instructions a second of sound, "
         f"{costs['flash']:,} bytes of flash, {costs['memory']:,} of RAM and {costs['stack']:,} of "
         "stack in all"
         if costs
@@ -331,17 +350,18 @@ def row(folder: Folder) -> dict[str, Any]:
         "format": "c",
         "bytes": folder.flash,
         "memory": folder.memory,
-        "cortex_m4": dict(folder.costs),
+        FRONT_ENDS[folder.front_end][0].replace("-", "_"): dict(folder.costs),
         "digest": folder.card.digest,
     }
 
 
-def measure(folder: Path, work: Path) -> dict[str, int]:
-    """What the folder costs on a Cortex-M4F under QEMU; empty where the tools are not there.
+def measure(folder: Path, work: Path, front_end: str) -> dict[str, int]:
+    """What the folder costs on its processor under QEMU; empty where the tools are not there.
 
     Args:
         folder: a C folder.
         work: where a copy of it is built.
+        front_end: of FRONT_ENDS.
 
     Returns:
         "flash": bytes of the self-test's program without its clip; "memory": bytes that the stream
@@ -355,11 +375,12 @@ def measure(folder: Path, work: Path) -> dict[str, int]:
     if not all(map(shutil.which, tools)):
         return {}
     shutil.copytree(folder, work)
-    printed = _run(["make", "-s", "cortex-m4"], work).stdout
+    board, prose = FRONT_ENDS[front_end]
+    printed = _run(["make", "-s", board], work).stdout
     if "self-test: ok" not in printed:
-        raise ParityFailed(f"the self-test fails on a Cortex-M4F: {printed[-200:]}")
+        raise ParityFailed(f"the self-test fails on a {prose}: {printed[-200:]}")
     told = {name: int(n) for name, n in re.findall(r"^(\w+) (\d+)$", printed, re.M)}
-    sizes = _run(["arm-none-eabi-size", "build/cortex-m4.elf"], work).stdout.split("\n")[1].split()
+    sizes = _run(["arm-none-eabi-size", f"build/{board}.elf"], work).stdout.split("\n")[1].split()
     clip = 2 * int(GOLDEN_SECONDS * SAMPLE_RATE)
     names = ("memory", "stack", "second", "block")
     return {"flash": int(sizes[0]) + int(sizes[1]) - clip, **{n: told[n] for n in names}}

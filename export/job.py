@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,7 @@ def export(
     step: bool = False,
     limits: Tolerances | None = None,
     log: Log = lambda text: None,
+    front_end: str = "float",
 ) -> list[ExportResult]:
     """Write the student of a run in each format, and leave only what passes parity.
 
@@ -101,6 +103,7 @@ def export(
         step: step models: the states of a causal student are inputs and outputs.
         limits: None for the usual ones.
         log: called with lines about progress.
+        front_end: of C folders, "float" or "fixed"; see `edgeemo.export.c_writer.write_folder`.
 
     Returns:
         A result for each format.
@@ -128,7 +131,7 @@ def export(
         how = calibrate(writer, trained, chosen, limits, log) if int8 else None
         kind = ("-waveform" if waveform else "") + ("-step" if step else "")
         name = card.name + kind + ("-int8" if int8 else "-float")
-        place = _place_folder if writer.format == "c" else _place
+        place = partial(_place_folder, front_end) if writer.format == "c" else _place
         path = (out or run / "export") / (name + ("-c" if writer.format == "c" else writer.ending))
         data = writer.write(trained, how)
         results.append(place(path, writer, data, judged, limits, facts, student))
@@ -239,6 +242,7 @@ def _place(
 
 
 def _place_folder(
+    front_end: str,
     path: Path,
     writer: Writer,
     data: bytes,
@@ -252,7 +256,7 @@ def _place_folder(
         artifact = Path(name) / f"{path.name}{writer.ending}"
         artifact.write_bytes(data)
         result = _judged(artifact, path, writer, clips, limits, facts, student)
-        folder = write_folder(artifact, path)
+        folder = write_folder(artifact, path, front_end)
     return replace(result, path=path, bytes=folder.flash)
 
 

@@ -43,7 +43,7 @@ size_t edgeemo_batch_size(const edgeemo_frontend *fe)
 int32_t edgeemo_batch(const edgeemo_frontend *fe, const float *samples, int32_t n, float *frames,
                       void *work, size_t bytes)
 {
-    if (!fe || n < 0 || (n > 0 && !samples) || !work)
+    if (!fe || fe->tables->fixed || n < 0 || (n > 0 && !samples) || !work)
         return EDGEEMO_ERR_ARG;
     const edgeemo_tables *t = fe->tables;
     int32_t count = n < t->win_length ? 0 : 1 + (n - t->win_length) / t->hop;

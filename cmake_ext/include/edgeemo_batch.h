@@ -22,7 +22,7 @@ size_t edgeemo_batch_size(const edgeemo_frontend *fe);
  * frames   room for all frames: 0 if n < window, else 1 + (n - window) / hop, of spec.bands values.
  * work     edgeemo_batch_size(fe) bytes, 64-byte aligned, of this call alone; may hold anything.
  *
- * Returns the frames written, or EDGEEMO_ERR_ARG, EDGEEMO_ERR_VALUE or EDGEEMO_ERR_MEMORY; on an
+ * Returns the frames written, or EDGEEMO_ERR_ARG (also for a front end in integers), EDGEEMO_ERR_VALUE or EDGEEMO_ERR_MEMORY; on an
  * error frames is as before.
  */
 int32_t edgeemo_batch(const edgeemo_frontend *fe, const float *samples, int32_t n, float *frames,

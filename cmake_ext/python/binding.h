@@ -36,6 +36,10 @@ int32_t edgeemo_items(const Py_buffer *view);
 /* A spec from any object with its attributes. Returns 0, or -1 with a Python error set. */
 int edgeemo_read_spec(PyObject *spec, edgeemo_feature_spec *out);
 
+/* Tables of a valid spec, of integers if `fixed`, in a block that the caller frees also where this
+ * fails: then NULL with a Python error set. */
+edgeemo_tables *edgeemo_tables_for(const edgeemo_feature_spec *spec, int fixed, void **memory);
+
 /* A confidence whose center, scale and weights lie one behind the other in a borrowed buffer of
  * float32, which stays in use. Returns 0, or -1 with a Python error set. */
 int edgeemo_regression(const Py_buffer *parts, float bias, edgeemo_confidence *out);

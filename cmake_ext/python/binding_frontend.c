@@ -3,6 +3,7 @@
 
 #include "edgeemo.h"
 #include "edgeemo_batch.h"
+#include "edgeemo_fixed.h"
 
 /* ---- the spec ---- */
 
@@ -167,12 +168,32 @@ static PyObject *normalize_utterance(PyObject *module, PyObject *arguments)
     return PyLong_FromLong(status);
 }
 
+/* ---- tables ---- */
+
+edgeemo_tables *edgeemo_tables_for(const edgeemo_feature_spec *spec, int fixed, void **memory)
+{
+    size_t bytes = edgeemo_tables_size(spec);
+    edgeemo_tables sizes = {.win_length = spec->window, .fft = spec->fft, .bands = spec->bands};
+    *memory = PyMem_Malloc(bytes + (fixed ? edgeemo_fixed_tables_size(&sizes) : 0));
+    if (!*memory) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    edgeemo_tables *tables = edgeemo_make_tables(*memory, spec);
+    if (fixed)
+        tables = edgeemo_make_fixed_tables((char *)*memory + bytes, tables);
+    if (!tables)
+        PyErr_SetString(PyExc_ValueError, "a front end of integers takes powers, and clamps at its floor");
+    return tables;
+}
+
 /* ---- Frontend ---- */
 
 typedef struct frontend_object {
     PyObject_HEAD
     edgeemo_frontend *fe; /* the block that holds it; NULL until made */
-    size_t bytes;
+    void *tables;         /* the block that holds them */
+    size_t bytes;         /* of the state and of the tables */
     int32_t window, hop, bands;
     int busy; /* a thread is inside a call that has released the GIL */
 } frontend_object;
@@ -180,9 +201,10 @@ typedef struct frontend_object {
 static PyObject *frontend_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
 {
     PyObject *spec_object;
-    static char *names[] = {"spec", NULL};
+    int fixed = 0;
+    static char *names[] = {"spec", "fixed", NULL};
     edgeemo_feature_spec spec;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O:Frontend", names, &spec_object)
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O|p:Frontend", names, &spec_object, &fixed)
         || edgeemo_read_spec(spec_object, &spec))
         return NULL;
     int32_t status = edgeemo_feature_spec_check(&spec);
@@ -195,9 +217,15 @@ static PyObject *frontend_new(PyTypeObject *type, PyObject *arguments, PyObject 
     self->window = spec.window;
     self->hop = spec.hop;
     self->bands = spec.bands;
-    self->bytes = edgeemo_frontend_size(&spec);
-    void *memory = PyMem_Malloc(self->bytes);
-    if (!memory || edgeemo_frontend_init(&self->fe, memory, self->bytes, &spec) != EDGEEMO_OK) {
+    edgeemo_tables *tables = edgeemo_tables_for(&spec, fixed, &self->tables);
+    if (!tables) {
+        Py_DECREF(self);
+        return NULL;
+    }
+    size_t bytes = edgeemo_frontend_state_size(tables);
+    self->bytes = bytes + edgeemo_tables_size(&spec) + (fixed ? edgeemo_fixed_tables_size(tables) : 0);
+    void *memory = PyMem_Malloc(bytes);
+    if (!memory || edgeemo_frontend_init_tables(&self->fe, memory, bytes, tables) != EDGEEMO_OK) {
         PyMem_Free(memory);
         Py_DECREF(self);
         return PyErr_NoMemory();
@@ -209,6 +237,7 @@ static void frontend_dealloc(PyObject *object)
 {
     PyTypeObject *type = Py_TYPE(object);
     PyMem_Free(((frontend_object *)object)->fe); /* it lies first in its block */
+    PyMem_Free(((frontend_object *)object)->tables);
     ((freefunc)PyType_GetSlot(type, Py_tp_free))(object);
     Py_DECREF(type);
 }
@@ -317,7 +346,7 @@ static PyMethodDef frontend_methods[] = {
 };
 
 static PyType_Slot frontend_slots[] = {
-    {Py_tp_doc, "Frontend(spec): the C front end, its tables and the samples it holds back."},
+    {Py_tp_doc, "Frontend(spec, fixed=False): the C front end, its tables and the samples it holds back."},
     {Py_tp_new, frontend_new},
     {Py_tp_dealloc, frontend_dealloc},
     {Py_tp_methods, frontend_methods},

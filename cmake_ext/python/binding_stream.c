@@ -33,17 +33,14 @@ static int refuse(int32_t status)
 }
 
 static int make(stream_object *self, const edgeemo_feature_spec *spec,
-                edgeemo_stream_settings *settings)
+                edgeemo_stream_settings *settings, int fixed)
 {
     int32_t status = edgeemo_feature_spec_check(spec);
     if (status != EDGEEMO_OK)
         return refuse(status);
-    self->tables = PyMem_Malloc(edgeemo_tables_size(spec));
-    if (!self->tables) {
-        PyErr_NoMemory();
+    self->model.tables = edgeemo_tables_for(spec, fixed, &self->tables);
+    if (!self->model.tables)
         return -1;
-    }
-    self->model.tables = edgeemo_make_tables(self->tables, spec);
     self->model.sample_rate = settings->sample_rate = spec->sample_rate;
     self->block = spec->sample_rate / 100;
     edgeemo_model_info info;
@@ -73,12 +70,13 @@ static PyObject *stream_new(PyTypeObject *type, PyObject *arguments, PyObject *k
     edgeemo_speech_model m = {0};
     edgeemo_stream_settings c = {0};
     float bias;
-    static char *names[] = {"spec", "blob", "model", "regression", "bias", "settings", NULL};
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OO(iiiff)Of(iiiiiffff):Stream", names,
+    int fixed = 0;
+    static char *names[] = {"spec", "blob", "model", "regression", "bias", "settings", "fixed", NULL};
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OO(iiiff)Of(iiiiiffff)|p:Stream", names,
                                      &spec_object, &blob_from, &m.least, &m.classes_at, &m.classes,
                                      &m.low, &m.high, &parts_from, &bias, &c.window, &c.stride,
                                      &c.gate, &c.spread, &c.block, &c.abstain, &c.smoothing,
-                                     &c.margin, &c.forget_seconds)
+                                     &c.margin, &c.forget_seconds, &fixed)
         || edgeemo_read_spec(spec_object, &spec))
         return NULL;
     allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
@@ -109,7 +107,7 @@ static PyObject *stream_new(PyTypeObject *type, PyObject *arguments, PyObject *k
             self->model.confidence = &self->confidence;
         }
     }
-    if (failed || make(self, &spec, &c))
+    if (failed || make(self, &spec, &c, fixed))
         Py_CLEAR(self);
     return (PyObject *)self;
 }

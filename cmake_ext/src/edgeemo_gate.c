@@ -1,6 +1,7 @@
 /* edgeemo_gate.c: speech by energy over an adaptive noise floor; see edgeemo_gate.h. */
 #include "edgeemo_arithmetic.h"
 
+#include "edgeemo_fixed.h"
 #include "edgeemo_gate_internal.h"
 
 #include <string.h>
@@ -32,9 +33,9 @@ int32_t edgeemo_gate_blocks(const edgeemo_gate *gate, int32_t n)
 }
 
 /* A block is complete: the new energy and floor, and whether somebody speaks. */
-static uint8_t judge(edgeemo_gate *gate)
+static uint8_t judge(edgeemo_gate *gate, float sum)
 {
-    float square = gate->sum / (float)gate->block;
+    float square = sum / (float)gate->block;
     gate->sum = 0.0f;
     gate->filled = 0;
     if (!gate->begun) {
@@ -98,13 +99,39 @@ static inline float without_nothing(float x)
 int32_t edgeemo_gate_add(edgeemo_gate *gate, const float *samples, int32_t n)
 {
     ADD(gate, n, FLOAT);
-    return gate->filled == gate->block ? judge(gate) : -1;
+    return gate->filled == gate->block ? judge(gate, gate->sum) : -1;
 }
 
 int32_t edgeemo_gate_add_i16(edgeemo_gate *gate, const int16_t *samples, int32_t n)
 {
     ADD(gate, n, SHORT);
-    return gate->filled == gate->block ? judge(gate) : -1;
+    return gate->filled == gate->block ? judge(gate, gate->sum) : -1;
+}
+
+void edgeemo_fixed_gate_init(edgeemo_fixed_gate *fixed, const edgeemo_gate *gate)
+{
+    *fixed = (edgeemo_fixed_gate){.drop = (int32_t)((1.0f - gate->leak) * 32768.0f + 0.5f)};
+}
+
+int32_t edgeemo_fixed_gate_add(edgeemo_fixed_gate *fixed, edgeemo_gate *gate, const int16_t *samples,
+                               int32_t n)
+{
+    int32_t last = fixed->last, high = fixed->high, drop = fixed->drop;
+    uint64_t sum = fixed->sum;
+    for (int32_t i = 0; i < n; i++) {
+        high += (samples[i] - last) * 4096 - edgeemo_fixed_times(2 * high, drop);
+        last = samples[i];
+        int32_t half = (high + 4096) >> 13; /* 32768 at most */
+        sum += (uint32_t)(half * half);
+    }
+    *fixed = (edgeemo_fixed_gate){sum, last, high, drop};
+    gate->filled += n;
+    if (gate->filled < gate->block)
+        return -1;
+    fixed->sum = 0;
+    /* In halves: the conversion of 64 bits takes doubles where there is no FPU. */
+    float whole = (float)(uint32_t)(sum >> 32) * 4294967296.0f + (float)(uint32_t)sum;
+    return judge(gate, whole * (1.0f / (1 << 28)));
 }
 
 int32_t edgeemo_gate_push(edgeemo_gate *gate, const float *samples, int32_t n, uint8_t *speech,

@@ -5,7 +5,8 @@
 /* What edgeemo_frontend_state_size() reads of the tables. */
 static size_t state_size(const edgeemo_feature_spec *spec)
 {
-    edgeemo_tables sizes = {.win_length = spec->window, .fft = spec->fft};
+    edgeemo_tables sizes = {
+        .win_length = spec->window, .fft = spec->fft, .arithmetic = &edgeemo_float_arithmetic};
     return edgeemo_frontend_state_size(&sizes);
 }
 

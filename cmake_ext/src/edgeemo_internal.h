@@ -79,6 +79,9 @@ typedef struct edgeemo_twiddles {
     edgeemo_complex by1, by2, by3;
 } edgeemo_twiddles;
 
+typedef struct edgeemo_arithmetic edgeemo_arithmetic;
+typedef struct edgeemo_fixed_tables edgeemo_fixed_tables;
+
 /* All that the stages read, made by edgeemo_make_tables() or, to lie in flash, by a generator.
  * N is the FFT's length, M = N/2 that of the complex FFT which does its work. */
 struct edgeemo_tables {
@@ -92,6 +95,9 @@ struct edgeemo_tables {
     const uint16_t *permutation; /* [M/4+1] where the FFT leaves bin k */
     const uint16_t *edge;        /* [bands+2] first bin at or above each corner of the triangles */
     uint16_t quarters[4];        /* bin k + i M/4 lies at permutation[k] + quarters[i] */
+    const edgeemo_arithmetic *arithmetic;
+    const edgeemo_fixed_tables *fixed; /* what stands for the floats above in a front end of integers;
+                                          they are NULL there, and this is elsewhere */
 };
 
 /* Work of one frame. */
@@ -105,8 +111,45 @@ struct edgeemo_frontend {
     edgeemo_work work;
     int32_t filled; /* samples in history, less than win_length between calls */
     int32_t skip;   /* samples to drop before the next frame begins; 0 unless hop > win_length */
-    float *history; /* [win_length, one more if that is odd] the frame that is being collected */
+    void *history; /* [win_length, one more if that is odd] the frame that is being collected: floats
+                      or, in a front end of integers, 16-bit samples */
 };
+
+/* How a front end computes. By pointers, so that firmware links the one that its tables name.
+ * take, take_i16  n samples into the history, from fe->filled on.
+ * finish          after a piece of n samples, which the history has unless fe->skip > 0: if the
+ *                 history is full, the frame. Returns the frames written, 0 or 1. */
+struct edgeemo_arithmetic {
+    size_t sample; /* bytes of one in the history */
+    size_t (*work_size)(const edgeemo_tables *tables);
+    void (*take)(edgeemo_frontend *fe, const float *samples, int32_t n);
+    void (*take_i16)(edgeemo_frontend *fe, const int16_t *samples, int32_t n);
+    int32_t (*finish)(edgeemo_frontend *fe, int32_t n, float *out);
+};
+extern const edgeemo_arithmetic edgeemo_float_arithmetic, edgeemo_fixed_arithmetic;
+
+/* The frame of a piece, as above; `frame` writes it, `move_down` brings the newest samples of the
+ * history to its start. */
+static inline int32_t edgeemo_finish(edgeemo_frontend *fe, int32_t n, float *out,
+                                     void (*frame)(edgeemo_frontend *fe, float *out),
+                                     void (*move_down)(edgeemo_frontend *fe, int32_t from, int32_t count))
+{
+    const edgeemo_tables *t = fe->tables;
+    if (fe->skip > 0) {
+        fe->skip -= n;
+        return 0;
+    }
+    fe->filled += n;
+    if (fe->filled < t->win_length)
+        return 0;
+    frame(fe, out);
+    int32_t kept = t->win_length - t->hop;
+    if (kept > 0)
+        move_down(fe, t->hop, kept);
+    fe->filled = kept > 0 ? kept : 0;
+    fe->skip = fe->filled - kept;
+    return 1;
+}
 
 /* A front end of two parts: what it keeps between frames, and what it works in meanwhile, which may
  * serve others between two calls; each a multiple of 8 bytes and aligned on 8. */

@@ -1,9 +1,8 @@
 /* edgeemo_stream.c: the samples of a stream through gate, front end and two windows of a network. */
-#include "edgeemo_internal.h"
+#include "edgeemo_fixed.h"
 
 #include <string.h>
 
-#include "edgeemo_gate_internal.h"
 #include "edgeemo_stream_internal.h"
 
 #if defined __GNUC__
@@ -175,17 +174,33 @@ static void count_block(edgeemo_stream *s, int32_t speech)
     s->block_start += s->gate.block;
 }
 
+/* As edgeemo_gate_add() on samples of any kind. */
+static int32_t add_fixed(edgeemo_stream *s, sound from, int32_t n)
+{
+    if (from.shorts)
+        return edgeemo_fixed_gate_add(&s->fixed_gate, &s->gate, from.shorts, n);
+    int32_t answer = -1;
+    for (int32_t i = 0; i < n; i++) {
+        int16_t sample = from.floats ? edgeemo_short_of(from.floats[i]) : 0;
+        answer = edgeemo_fixed_gate_add(&s->fixed_gate, &s->gate, &sample, 1);
+    }
+    return answer;
+}
+
 static void into_gate(edgeemo_stream *s, sound from, int32_t n)
 {
+    int32_t fixed = s->model.tables->fixed != NULL;
     for (int32_t size; n > 0; n -= size) {
         int32_t left = s->gate.block - s->gate.filled, answer;
         size = n < left ? n : left;
         if (from.shorts) {
-            answer = edgeemo_gate_add_i16(&s->gate, from.shorts, size);
+            answer = fixed ? add_fixed(s, from, size)
+                           : edgeemo_gate_add_i16(&s->gate, from.shorts, size);
             from.shorts += size;
         } else {
             size = from.floats || size < ZEROS ? size : ZEROS;
-            answer = edgeemo_gate_add(&s->gate, from.floats ? from.floats : zeros, size);
+            answer = fixed ? add_fixed(s, from, size)
+                           : edgeemo_gate_add(&s->gate, from.floats ? from.floats : zeros, size);
             from.floats = from.floats ? from.floats + size : NULL;
         }
         if (answer >= 0)

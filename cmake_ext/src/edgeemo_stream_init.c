@@ -156,6 +156,7 @@ void edgeemo_stream_reset(edgeemo_stream *s)
     edgeemo_frontend_reset(s->frontend);
     edgeemo_windows_reset(&s->windows);
     edgeemo_gate_init(&s->gate, s->model.sample_rate);
+    edgeemo_fixed_gate_init(&s->fixed_gate, &s->gate);
     s->filled = s->frame = s->older = s->is_due = 0;
     s->until = first_estimate(&s->model, &s->settings);
     s->seen = s->last_end = s->start = s->block_start = s->share_begin = 0;

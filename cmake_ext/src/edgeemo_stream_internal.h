@@ -2,7 +2,7 @@
 #ifndef EDGEEMO_STREAM_INTERNAL_H
 #define EDGEEMO_STREAM_INTERNAL_H
 
-#include "edgeemo_gate.h"
+#include "edgeemo_gate_internal.h"
 #include "edgeemo_stream.h"
 #include "edgeemo_windows.h"
 
@@ -36,6 +36,7 @@ struct edgeemo_stream {
 
     /* The gate, and how much speech there is in each window. */
     edgeemo_gate gate;
+    edgeemo_fixed_gate fixed_gate;
     edgeemo_share share[2];
     int32_t share_young;
     int64_t block_start; /* sample with which the gate's block began */

@@ -170,6 +170,7 @@ edgeemo_tables *edgeemo_make_tables(void *memory, const edgeemo_feature_spec *sp
         .mel_weights = mel_weights, .norm = norm,
         .permutation = permutation, .edge = edge,
         .quarters = {0, permuted(m / 4, m), permuted(m / 2, m), permuted(m / 4 * 3, m)},
+        .arithmetic = &edgeemo_float_arithmetic,
     };
     return t;
 }

@@ -51,17 +51,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--hop", dest="step", nargs=0, default=argparse.SUPPRESS, action=OldName, new="--step"
     )
+    parser.add_argument(
+        "--front-end",
+        choices=("float", "fixed"),
+        default="float",
+        help="of the format c: fixed computes features and gate in integers, for processors "
+        "without an FPU (default: %(default)s)",
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object a file")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Export, and print the table of each file."""
+    """Export, and print the table of each file.
+
+    Raises:
+        BadInput: --front-end without the format c.
+    """
     from edgeemo.compress.run import last_run
     from edgeemo.export.job import check_formats, export, row, text
 
     formats = [name.strip() for name in args.format.split(",") if name.strip()]
     if args.out is not None:
         check_output(args.out, folder=True)
+    if args.front_end != "float" and formats != ["c"]:
+        raise BadInput(f"--front-end {args.front_end} is of --format c; leave it out")
     check_formats(formats)  # before the last run is looked for: its message would mislead
     if formats == ["c"] and args.run_folder is not None and not args.run_folder.is_dir():
         return _write_folder(args)
@@ -75,6 +88,7 @@ def run(args: argparse.Namespace) -> int:
         args.out,
         args.waveform,
         args.step,
+        front_end=args.front_end,
         log=logging.getLogger("edgeemo").info,
     )
     for result in results:
@@ -102,6 +116,7 @@ def _write_folder(args: argparse.Namespace) -> int:
     from edgeemo.export import c_writer
 
     artifact = resolve(str(args.run_folder), "c")
-    folder = c_writer.write_folder(artifact, (args.out or Path()) / f"{artifact.stem}-c")
+    path = (args.out or Path()) / f"{artifact.stem}-c"
+    folder = c_writer.write_folder(artifact, path, args.front_end)
     print(json.dumps(c_writer.row(folder)) if args.json else c_writer.text(folder))
     return 0

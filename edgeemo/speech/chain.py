@@ -165,9 +165,12 @@ class PythonChain:
 
 
 class EngineChain:
-    """Front end, network, gate, confidence and smoothing in C, as firmware has them."""
+    """Front end, network, gate, confidence and smoothing in C, as firmware has them.
 
-    def __init__(self, session: Session, plan: Plan, blob: bytes) -> None:
+    `fixed`: front end and gate in integers, as in firmware for processors without an FPU.
+    """
+
+    def __init__(self, session: Session, plan: Plan, blob: bytes, fixed: bool = False) -> None:
         card = session.card
         spec, fitted = card.features, card.calibration.confidence
         self._rate, self._block = spec.sample_rate, spec.sample_rate // 100
@@ -195,6 +198,7 @@ class EngineChain:
                 plan.abstain,
                 *smoothing,
             ),
+            fixed,
         )
         self._values = np.zeros(len(self._labels), np.float32)
         self._begin()

@@ -1,14 +1,16 @@
 /* print_tables.c: what of a student depends on C: its memory, and its front end's tables.
  *
- *     print_tables SPEC BLOB
+ *     print_tables SPEC BLOB float|fixed
  *
- * SPEC holds an edgeemo_feature_spec, BLOB a model, as they lie in memory. Prints C definitions.
+ * SPEC holds an edgeemo_feature_spec, BLOB a model, as they lie in memory; the word tells how the front
+ * end computes. Prints C definitions.
  * Only `edgeemo export` runs this, on the machine that exports. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-#include "edgeemo_internal.h"
+#include "edgeemo_fixed.h"
 #include "edgeemo_model_internal.h"
 #include "edgeemo_speech.h"
 #include "edgeemo_stream_internal.h"
@@ -17,7 +19,7 @@ enum { BLOCK = 1, MOST_BLOB = 1 << 24 };
 
 /* Bytes of structs where pointers have 32 bits and integers of 64 bits lie on 8, as on Arm. A test
  * compares what comes of them with what a board says. */
-enum { SMALL_STREAM = 1200, SMALL_ROWS = 16, SMALL_FRONTEND = 24, SMALL_SPEECH = 20, SMALL_MODEL = 52 };
+enum { SMALL_STREAM = 1224, SMALL_ROWS = 16, SMALL_FRONTEND = 24, SMALL_SPEECH = 20, SMALL_MODEL = 52 };
 
 /* Bits of a float as a hexadecimal literal: no bit is lost. */
 static void print_float(float x)
@@ -79,16 +81,77 @@ static void print_rfft_twiddles(const edgeemo_complex *x, int32_t n)
     printf("\n};\n\n");
 }
 
-static void print_tables(const edgeemo_tables *t)
+static int32_t twiddles_of(const edgeemo_tables *t)
 {
-    int32_t m = t->fft / 2, twiddles = 0;
-    for (int32_t length = m; length >= 8; length /= 4)
+    int32_t twiddles = 0;
+    for (int32_t length = t->fft / 2; length >= 8; length /= 4)
         twiddles += length / 4;
+    return twiddles;
+}
+
+static void print_float_tables(const edgeemo_tables *t)
+{
+    int32_t m = t->fft / 2;
     print_floats("window", t->window, t->win_length + t->win_length % 2);
-    print_twiddles(t->twiddles, twiddles);
+    print_twiddles(t->twiddles, twiddles_of(t));
     print_rfft_twiddles(t->rfft_twiddles, m / 2);
     print_floats("mel_weights", t->mel_weights, m + 1);
     print_floats("norm", t->norm, t->bands);
+}
+
+static void print_fixed_complex(edgeemo_fixed_complex x)
+{
+    printf("{%d, %d}", x.re, x.im);
+}
+
+static void print_fixed_twiddles(const edgeemo_fixed_twiddles *x, int32_t n)
+{
+    printf("static const edgeemo_fixed_twiddles twiddles[%" PRId32 "] = {", n);
+    for (int32_t i = 0; i < n; i++) {
+        printf(i % 2 ? " {" : "\n    {");
+        print_fixed_complex(x[i].by1);
+        printf(", ");
+        print_fixed_complex(x[i].by2);
+        printf(", ");
+        print_fixed_complex(x[i].by3);
+        printf("},");
+    }
+    printf("\n};\n\n");
+}
+
+static void print_fixed_tables(const edgeemo_tables *t)
+{
+    const edgeemo_fixed_tables *f = t->fixed;
+    int32_t m = t->fft / 2;
+    print_shorts("window", f->window, t->win_length);
+    print_fixed_twiddles(f->twiddles, twiddles_of(t));
+    printf("static const edgeemo_fixed_complex rfft_twiddles[%" PRId32 "] = {", m / 2);
+    for (int32_t i = 0; i < m / 2; i++) {
+        printf(i % 6 ? " " : "\n    ");
+        print_fixed_complex(f->rfft_twiddles[i]);
+        printf(",");
+    }
+    printf("\n};\n\n");
+    print_shorts("mel_weights", f->mel_weights, m);
+    printf("static const int32_t norm[%" PRId32 "] = {", t->bands);
+    for (int32_t i = 0; i < t->bands; i++)
+        printf(i % 10 ? " %" PRId32 "," : "\n    %" PRId32 ",", f->norm[i]);
+    printf("\n};\n\n");
+    print_shorts("logs", f->logs, EDGEEMO_FIXED_LOGS + 1);
+    printf("static const edgeemo_fixed_tables fixed = {\n"
+           "    .window = window, .twiddles = twiddles, .rfft_twiddles = rfft_twiddles,\n"
+           "    .mel_weights = mel_weights, .norm = norm, .logs = logs,\n"
+           "    .floor = %" PRId32 ", .log_scale = %" PRId32 ",\n};\n\n",
+           f->floor, f->log_scale);
+}
+
+static void print_tables(const edgeemo_tables *t)
+{
+    int32_t m = t->fft / 2;
+    if (t->fixed)
+        print_fixed_tables(t);
+    else
+        print_float_tables(t);
     print_shorts("permutation", t->permutation, m / 4 + 1);
     print_shorts("edge", t->edge, t->bands + 2);
     printf("static const edgeemo_tables tables = {\n"
@@ -98,9 +161,12 @@ static void print_tables(const edgeemo_tables *t)
     print_float(t->floor);
     printf(", .log_scale = ");
     print_float(t->log_scale);
-    printf(",\n    .window = window, .twiddles = twiddles, .rfft_twiddles = rfft_twiddles,\n"
-           "    .mel_weights = mel_weights, .norm = norm, .permutation = permutation, .edge = edge,\n"
+    printf(",\n    %s\n    .permutation = permutation, .edge = edge,\n"
            "    .quarters = {%u, %u, %u, %u},\n};\n",
+           t->fixed ? ".arithmetic = &edgeemo_fixed_arithmetic, .fixed = &fixed,"
+                    : ".window = window, .twiddles = twiddles, .rfft_twiddles = rfft_twiddles,\n"
+                      "    .mel_weights = mel_weights, .norm = norm,\n"
+                      "    .arithmetic = &edgeemo_float_arithmetic,",
            t->quarters[0], t->quarters[1], t->quarters[2], t->quarters[3]);
 }
 
@@ -157,7 +223,8 @@ static void print_sizes(const edgeemo_speech_model *model)
     const edgeemo_kernels small = {.positions = 2}, wasm = {.positions = 8};
     const edgeemo_kernels plain = {.positions = EDGEEMO_MAX_POSITIONS};
     const edgeemo_kernels prepared = {.positions = EDGEEMO_MAX_POSITIONS, .weight_bytes = 2};
-    size_t history = (size_t)(model->tables->win_length + model->tables->win_length % 2) * 4;
+    size_t history = (size_t)(model->tables->win_length + model->tables->win_length % 2)
+                     * model->tables->arithmetic->sample;
     size_t frontend = excess(sizeof(edgeemo_frontend) + history, SMALL_FRONTEND + history);
     int32_t rows = ((const edgeemo_blob *)model->blob)->tensors, tables;
     size_t speech = speech_with(model, &small) - frontend
@@ -190,13 +257,21 @@ int main(int argc, char **argv)
 {
     edgeemo_feature_spec spec;
     void *blob = malloc(MOST_BLOB);
-    if (argc != 3 || !blob || read_file(argv[1], &spec, sizeof spec) != sizeof spec)
+    if (argc != 4 || !blob || read_file(argv[1], &spec, sizeof spec) != sizeof spec)
         return 2;
     size_t bytes = read_file(argv[2], blob, MOST_BLOB);
     void *memory = malloc(edgeemo_frontend_size(&spec));
     if (!memory || edgeemo_model_check(blob, bytes, NULL) != EDGEEMO_OK)
         return 2;
     edgeemo_tables *tables = edgeemo_make_tables(memory, &spec);
+    size_t table_bytes = edgeemo_tables_size(&spec);
+    if (strcmp(argv[3], "fixed") == 0) {
+        table_bytes = edgeemo_fixed_tables_size(tables);
+        void *fixed = malloc(table_bytes);
+        tables = fixed ? edgeemo_make_fixed_tables(fixed, tables) : NULL;
+        if (!tables)
+            return 2;
+    }
     /* Sizes do not depend on the rest. */
     const edgeemo_speech_model model = {.blob = blob, .blob_bytes = bytes, .tables = tables,
                                         .sample_rate = spec.sample_rate, .high = 1,
@@ -204,7 +279,7 @@ int main(int argc, char **argv)
     if (edgeemo_speech_size(&model) == 0)
         return 2;
     print_sizes(&model);
-    printf("#define TABLES %lu\n", (unsigned long)edgeemo_tables_size(&spec));
+    printf("#define TABLES %lu\n", (unsigned long)table_bytes);
     printf("#define TABLES_CRC %lu\n", (unsigned long)edgeemo_tables_crc(tables));
     print_tables(tables);
     free(memory);

@@ -24,7 +24,7 @@ C = ROOT / "cmake_ext"
 # The front end; the other files of src/ are the engine and the gate, with tests of their own.
 SOURCES = [
     C / "src" / f"edgeemo_{part}.c"
-    for part in ("fft", "frontend", "init", "math", "mel", "samples", "spec", "tables")
+    for part in ("fft", "float", "frontend", "init", "math", "mel", "samples", "spec", "tables")
 ]
 STRICT = [
     "-std=c99",
