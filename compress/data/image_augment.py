@@ -5,6 +5,8 @@ All pictures of a batch are turned, moved and resized in one warp, so a step cos
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -45,7 +47,10 @@ def augment_images(
     draw = _Draw(len(x), generator, x.device)
     y = _warp(x.permute(0, 3, 1, 2), config, draw) / 255
     y = _light(y, config, draw)
+    y = _darken(y, config, draw)
+    y = _defocus(y, config, draw)
     y = _soften(y, config, draw)
+    y = _coarsen(y.clamp(0, 1), config, draw)
     y = _erase(y.clamp(0, 1), config, draw)
     return normalize(255 * y.permute(0, 2, 3, 1), spec)
 
@@ -102,8 +107,105 @@ def _soften(y: Tensor, config: ImageAugmentConfig, draw: _Draw) -> Tensor:
     blurred = F.avg_pool2d(F.pad(y, (1, 1, 1, 1), mode="replicate"), 3, 1)
     y = torch.lerp(y, blurred, draw.chance(config.blur_p))
     if config.noise_p > 0:
-        y = y + draw.normal(y) * (0.05 * draw.uniform() * draw.chance(config.noise_p))
+        y = y + draw.normal(y) * (config.noise * draw.uniform() * draw.chance(config.noise_p))
     return y
+
+
+def _darken(y: Tensor, config: ImageAugmentConfig, draw: _Draw) -> Tensor:
+    """Less light on the whole picture; the camera's noise comes on top of what is left."""
+    if config.dark_p == 0:
+        return y
+    return y * torch.where(draw.chance(config.dark_p) > 0, draw.uniform(config.dark), 1.0)
+
+
+def _defocus(y: Tensor, config: ImageAugmentConfig, draw: _Draw) -> Tensor:
+    """A Gaussian blur, round or, half of the time, along a line: out of focus, or moved."""
+    picked = _picked(config.focus_p, draw)
+    if not len(picked):
+        return y
+    size = y.shape[2]
+    sigma = draw.uniform(0.005, max(0.006, config.focus))[picked] * size
+    thin = torch.where(draw.chance(0.5)[picked] > 0, 0.25, 1.0)
+    angle = draw.uniform(0, torch.pi)[picked]
+    reach = math.ceil(2.5 * config.focus * size)
+    at = torch.arange(-reach, reach + 1, device=y.device, dtype=y.dtype)
+    down, right = at.view(1, 1, -1, 1), at.view(1, 1, 1, -1)
+    along = (right * torch.cos(angle) + down * torch.sin(angle)) / sigma
+    across = (down * torch.cos(angle) - right * torch.sin(angle)) / (sigma * thin)
+    kernel = torch.exp(-(along**2 + across**2) / 2)
+    kernel = kernel / kernel.sum((2, 3), keepdim=True)
+    channels = y.shape[1]
+    x = F.pad(y[picked], (reach,) * 4, mode="replicate").flatten(0, 1)[None]
+    kernel = kernel.repeat_interleave(channels, 0)
+    blurred = F.conv2d(x, kernel, groups=len(kernel))[0].unflatten(0, (-1, channels))
+    return y.index_copy(0, picked, blurred)
+
+
+def _coarsen(y: Tensor, config: ImageAugmentConfig, draw: _Draw) -> Tensor:
+    """Fewer pixels, of some pictures compressed, and as large again.
+
+    Pictures of a batch that lose pixels lose as many; the next batch loses others.
+    """
+    picked = _picked(config.coarse_p, draw)
+    if not len(picked):
+        return y
+    size = y.shape[2]
+    share = float(torch.rand((), generator=draw.generator))
+    side = max(8, round(size * (config.coarse + (1 - config.coarse) * share)))
+    x = F.interpolate(y[picked], side, mode="bilinear", antialias=True)
+    quality = draw.uniform(*_QUALITY)[picked]
+    x = torch.where(draw.chance(0.5)[picked] > 0, compress(x, quality), x)
+    return y.index_copy(0, picked, F.interpolate(x, size, mode="bilinear"))
+
+
+def _picked(p: float, draw: _Draw) -> Tensor:
+    """Numbers of the pictures to change, each with probability p; nothing is drawn where p is 0."""
+    if p == 0:
+        return torch.zeros(0, dtype=torch.int64, device=draw.device)
+    return draw.chance(p).flatten().nonzero().flatten()
+
+
+_QUALITY = (8.0, 60.0)  # of JPEG
+
+# Table K.1 of ITU-T T.81, for luminance.
+_STEPS = (
+    (16, 11, 10, 16, 24, 40, 51, 61),
+    (12, 12, 14, 19, 26, 58, 60, 55),
+    (14, 13, 16, 24, 40, 57, 69, 56),
+    (14, 17, 22, 29, 51, 87, 80, 62),
+    (18, 22, 37, 56, 68, 109, 103, 77),
+    (24, 35, 55, 64, 81, 104, 113, 92),
+    (49, 64, 78, 87, 103, 121, 120, 101),
+    (72, 92, 95, 98, 112, 100, 103, 99),
+)
+
+
+def compress(y: Tensor, quality: Tensor) -> Tensor:
+    """What JPEG leaves of pictures: the cosine transform of blocks of 8 pixels, in whole steps.
+
+    Each channel is taken for luminance, and color is not halved.
+
+    Args:
+        y: float32 [B, C, H, W], 0..1.
+        quality: [B, 1, 1, 1], 1 to 100 as libjpeg counts it.
+
+    Returns:
+        Of the same shape, 0..1.
+
+    Source: ITU-T T.81 (1992); the scale of the steps by quality is libjpeg's.
+    """
+    high, wide = y.shape[2:]
+    x = F.pad(y, (0, -wide % 8, 0, -high % 8), mode="replicate")
+    at = torch.arange(8, device=y.device, dtype=y.dtype)
+    cosine = torch.cos((2 * at[None] + 1) * at[:, None] * torch.pi / 16) / 2
+    cosine[0] /= math.sqrt(2)
+    blocks = x.unfold(2, 8, 8).unfold(3, 8, 8)  # [B, C, H/8, W/8, 8, 8]
+    scale = torch.where(quality < 50, 50 / quality, 2 - quality / 50)
+    steps = torch.tensor(_STEPS, device=y.device, dtype=y.dtype)
+    steps = (steps * scale[..., None, None]).round().clamp(1, 255) / 255
+    whole = torch.round(cosine @ (blocks - 0.5) @ cosine.T / steps) * steps
+    x = (cosine.T @ whole @ cosine + 0.5).transpose(3, 4).reshape(x.shape)
+    return x[:, :, :high, :wide].clamp(0, 1)
 
 
 def _erase(y: Tensor, config: ImageAugmentConfig, draw: _Draw) -> Tensor:

@@ -159,7 +159,12 @@ class ImageAugmentConfig:
         light: largest change of exposure and contrast (natural log) and, a third of it, brightness.
         side: largest light from one side, as a share of white.
         tint: largest change of each color against the others (natural log), with 3 channels.
-        blur_p, noise_p: blur over 3 pixels; noise of up to 5 % of white.
+        blur_p, noise_p: blur over 3 pixels; noise of up to `noise`, as a share of white.
+        focus_p, focus: blur of a lens out of focus, or of motion, and its largest standard
+            deviation as a share of the side.
+        dark_p, dark: darkness, and the least share of the light that is left.
+        coarse_p, coarse: fewer pixels, and the least share of the side that is left; half of these
+            pictures are also compressed as JPEG does.
         erase_p, erase_share: a gray rectangle, and its longest side as a share of the picture's.
         mixup_p: pictures of a batch are mixed in pairs, and what people and teacher said of them.
     """
@@ -174,13 +179,33 @@ class ImageAugmentConfig:
     tint: float = 0.15
     blur_p: float = 0.15
     noise_p: float = 0.2
+    noise: float = 0.05
+    focus_p: float = 0.0
+    focus: float = 0.04
+    dark_p: float = 0.0
+    dark: float = 0.15
+    coarse_p: float = 0.0
+    coarse: float = 0.3
     erase_p: float = 0.25
     erase_share: float = 0.35
     mixup_p: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("mirror_p", "blur_p", "noise_p", "erase_p", "mixup_p"):
+        for name in (
+            "mirror_p",
+            "blur_p",
+            "noise_p",
+            "noise",
+            "focus_p",
+            "dark_p",
+            "coarse_p",
+            "erase_p",
+            "mixup_p",
+        ):
             check_range(f"image_augment.{name}", getattr(self, name), 0, 1)
+        check_range("image_augment.focus", self.focus, 0, 0.2)
+        for name in ("dark", "coarse"):
+            check_range(f"image_augment.{name}", getattr(self, name), 0.05, 1)
         check_range("image_augment.turn_degrees", self.turn_degrees, 0, 90)
         for name in ("zoom", "stretch", "shift"):
             check_range(f"image_augment.{name}", getattr(self, name), 0, 0.5)
@@ -225,6 +250,9 @@ class DistillConfig:
         ema_decay: decay of the averaged weights, which are what is evaluated and saved.
         temperature: softens both class distributions in the `kl` loss.
         token_lag: seconds by which a causal student's tokens may follow the teacher's.
+        prior: how much of the training rows' prior of the classes the student leaves out, from 0
+            (its probabilities hold where classes are as frequent as in training) to 1 (where all
+            are equally frequent).
         loss, pretrain_loss: weights by name, see LOSSES.
     """
 
@@ -243,6 +271,7 @@ class DistillConfig:
     temperature: float = 2.0
     token_lag: float = 0.0
     pretrain_lr: float = 0.0
+    prior: float = 0.0
 
     def __post_init__(self) -> None:
         check_range("distill.epochs", self.epochs, 1, 100_000)
@@ -256,6 +285,7 @@ class DistillConfig:
         check_range("distill.ema_decay", self.ema_decay, 0, 0.99999)
         check_range("distill.temperature", self.temperature, 0.5, 20)
         check_range("distill.token_lag", self.token_lag, 0, 10)
+        check_range("distill.prior", self.prior, 0, 1)
         for table in ("loss", "pretrain_loss"):
             check_losses(f"distill.{table}", getattr(self, table))
 

@@ -54,6 +54,7 @@ class Objective(nn.Module):
 
     penalty: Tensor
     centers: Tensor
+    log_prior: Tensor
 
     def __init__(self, student: Student, rows: Batches, config: DistillConfig) -> None:
         super().__init__()
@@ -77,6 +78,8 @@ class Objective(nn.Module):
         self._lag = config.token_lag * rate
         self._columns = [DIMENSIONS.index(name) for name in student.dimensions]
         self.register_buffer("penalty", losses.cooccurrence_penalty(rows.votes.cpu()))
+        prior = losses.log_prior(rows.votes.cpu())
+        self.register_buffer("log_prior", config.prior * prior, persistent=False)
         self.register_buffer("centers", torch.tensor(centers())[:, self._columns])
 
     @torch.no_grad()
@@ -156,10 +159,12 @@ class Objective(nn.Module):
         return losses.std_match_loss(x, y) if len(x) > 1 else None
 
     def _kl(self, output: StudentOutput, batch: Batch) -> Tensor:
-        return losses.kl_loss(output.logits, batch.probs, self.config.temperature)
+        logits = output.logits + self.log_prior
+        return losses.kl_loss(logits, batch.probs, self.config.temperature)
 
     def _votes(self, output: StudentOutput, batch: Batch) -> Tensor:
-        return losses.votes_loss(output.logits, batch.votes, batch.votes_weight)
+        logits = output.logits + self.log_prior
+        return losses.votes_loss(logits, batch.votes, batch.votes_weight)
 
     def _interval(self, output: StudentOutput, batch: Batch) -> Tensor:
         return losses.interval_loss(output.dimensions, batch.intervals[:, self._columns])

@@ -81,6 +81,24 @@ def votes_loss(logits: Tensor, votes: Tensor, weight: Tensor | None = None) -> T
     return _mean(rows if weight is None else rows * weight[known])
 
 
+def log_prior(votes: Tensor) -> Tensor:
+    """The logarithm of each class's share of all votes, with one vote more for each class.
+
+    What a student gives plus this is trained to be what annotators say, so the student itself
+    leaves the prior out (logit adjustment).
+
+    Args:
+        votes: [N, C], shares of each clip; rows with NaN are left out.
+
+    Returns:
+        [C]; where nobody voted, of equal shares.
+
+    Source: A. K. Menon et al., Long-tail learning via logit adjustment, arXiv 2007.07314.
+    """
+    total = votes[~votes.isnan().any(1)].double().sum(0) + 1
+    return (total / total.sum()).log().float()
+
+
 def interval_loss(dimensions: Tensor, intervals: Tensor) -> Tensor:
     """Squared distance from the interval where annotators put the clip's category.
 

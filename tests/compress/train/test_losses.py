@@ -110,3 +110,10 @@ def test_the_tie_pulls_dimensions_to_their_class_and_leaves_the_classes():
     loss.backward()
     assert dimensions.grad[0].abs().max() < 1e-6 and logits.grad is None
     assert torch.isfinite(loss) and loss > 0  # contempt: the other classes speak, all alike
+
+
+def test_the_prior_is_the_share_of_all_votes():
+    votes = torch.tensor([[1.0, 0, 0], [0.5, 0.5, 0], [NAN, NAN, NAN], [1, 0, 0]])
+    want = torch.tensor([3.5, 1.5, 1.0]) / 6
+    assert torch.allclose(losses.log_prior(votes).exp(), want)
+    assert torch.allclose(losses.log_prior(votes[2:3]).exp(), torch.full((3,), 1 / 3))
