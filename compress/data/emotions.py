@@ -34,6 +34,9 @@ _SPELLINGS: Mapping[str, str] = {
     "surprised": "surprise",
 }
 
+SPELLED = (*WORDS, *_SPELLINGS)
+"""All that `read_word` understands, but for capitals."""
+
 
 def read_word(text: str) -> str:
     """The word of `WORDS` that `text` spells ("Angry" is "anger").

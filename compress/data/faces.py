@@ -11,9 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from edgeemo.errors import BadData, nearest
+
 from .affectnet import find_list, read_affectnet, read_affectnet_arrays
 from .clips import Clip, Span
-from .emotions import WORDS, read_word
+from .emotions import SPELLED, WORDS, read_word
 from .face_clips import duplicate_group, face_clip, numbered_word, pictures
 from .fer import is_ferplus, read_fer2013, read_ferplus, read_parquet, read_parquet_folder
 from .tables import Row, relative_path
@@ -99,21 +101,36 @@ def _rafdb(folder: Path) -> Iterator[Clip]:
         )
 
 
+def _word(name: str) -> str:
+    """A folder's name without its number: "3_fear" and "fear" are both fear."""
+    return name.lstrip("0123456789").lstrip("_-. ")
+
+
 def _label(name: str) -> str | None:
-    """The expression that a folder is called by, or None; "3_fear" and "fear" are both fear."""
+    """The expression that a folder is called by, or None."""
     try:
-        return read_word(name.lstrip("0123456789").lstrip("_-. "))
+        return read_word(_word(name))
     except KeyError:
         return None
 
 
 def _is_by_label(folder: Path) -> bool:
-    labels = {_label(file.parent.name) for file in pictures(folder)}
-    return bool(labels - {None}) and None not in labels
+    return any(_label(file.parent.name) for file in pictures(folder))
 
 
 def _by_label(folder: Path, name: str) -> Iterator[Clip]:
-    """angry/1.jpg, or train/angry/1.jpg: the last folder is the expression."""
+    """angry/1.jpg, or train/angry/1.jpg: the last folder is the expression.
+
+    Raises:
+        BadData: a folder of pictures beside them is called by no expression.
+    """
+    for file in pictures(folder):
+        if _label(file.parent.name) is None:
+            hint = nearest(_word(file.parent.name).lower(), SPELLED, "expressions")
+            raise BadData(
+                f"{file.parent}: {file.parent.name!r} is no expression, as other folders beside it "
+                f"are; {hint}"
+            )
     splits = {"train": "train", "valid": "valid", "val": "valid", "test": "test"}
     for file in pictures(folder):
         id = file.relative_to(folder).as_posix()

@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from edgeemo.errors import BadData, require
+from edgeemo.errors import BadData, nearest, require
 
 from .clips import Blob, Clip, Span
-from .emotions import read_word
+from .emotions import SPELLED, read_word
 from .face_clips import duplicate_group, face_clip, numbered_word
 from .tables import Row, read_table, relative_path
 
@@ -219,7 +219,10 @@ def _plain(columns: Mapping[str, Sequence[object]], i: int) -> Iterator[tuple[st
 
 def _expression(row: Row) -> str | None:
     text = row.text("expression")
-    return read_word("happiness" if text == "smiling" else text) if text else None
+    try:
+        return read_word("happiness" if text == "smiling" else text) if text else None
+    except KeyError:
+        raise row.fault(f"expression is {text!r}; {nearest(text, SPELLED)}") from None
 
 
 def _box(row: Row) -> tuple[float, float, float, float] | None:

@@ -155,3 +155,10 @@ def test_ferplus_of_the_data_page(corpora):
     clips = open_dataset(corpora / "ferplus").clips
     _, _, test = split_as_published(clips, 1, (0.9, 0.1, 0.0))
     assert len(clips) == 28_561 + 3_579 and len(test) == 3_284
+
+
+def test_an_expression_that_is_none_gets_the_nearest(tmp_path):
+    table = {"name": ["a.png"], "image": [picture(1)], "expression": ["hapiness"]}
+    pq.write_table(pa.table(table), tmp_path / "city.parquet")
+    with pytest.raises(BadData, match=r"row 0.*'hapiness'; did you mean 'happiness'\?"):
+        open_dataset(tmp_path)
