@@ -48,3 +48,33 @@ def test_published_weights_become_a_start(tmp_path):
     (tmp_path / "noise.pt").write_bytes(b"noise")
     with pytest.raises(BadArtifact, match=r"noise\.pt"):
         load_pretrained(other, tmp_path / "noise.pt")
+
+
+def test_a_start_of_another_shape_names_the_layer(tmp_path):
+    from edgeemo.compress.students import save_student
+    from edgeemo.compress.train.pretrained import load_pretrained
+
+    save_student(make_student("mobilenetv3-small-face", **SMALL), tmp_path / "student.pt")
+    other = make_student("mobilenetv3-small-face", **(SMALL | {"width": 0.5}))
+    with pytest.raises(
+        BadArtifact,
+        match=r"student\.pt: layer layers\.\d+\..*weight has the shape \[.*\], that of "
+        r"mobilenetv3-small-face \[.*\]; give \$\.student\.options",
+    ):
+        load_pretrained(other, tmp_path / "student.pt")
+
+
+def test_a_shorter_student_starts_from_the_first_layers(tmp_path):
+    from edgeemo.compress.students import save_student
+    from edgeemo.compress.train.pretrained import load_pretrained
+
+    whole = make_student("mobilenetv1-face", width=0.25, size=32)
+    save_student(whole, tmp_path / "student.pt")
+    first = make_student("mobilenetv1-face", width=0.25, size=32, pairs=4)
+    load_pretrained(first, tmp_path / "student.pt")
+    assert len(first.layers) == 9
+    assert all(
+        torch.equal(value, whole.state_dict()[key])
+        for key, value in first.state_dict().items()
+        if key.startswith("layers.")
+    )
