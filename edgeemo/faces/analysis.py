@@ -12,8 +12,13 @@ from edgeemo.faces.boxes import Face
 from edgeemo.faces.detectors import DEFAULT, Detector, Whole, open_detector
 from edgeemo.faces.tracking import Tracker
 from edgeemo.session import Session
+from edgeemo.speech.smoothing import Smoother, Smoothing
 from edgeemo.types import Emotion
 from edgeemo.vision.images import Pixels
+
+SMOOTHING = Smoothing(seconds=0.3, margin=0.1)
+"""How the estimates of a face that is followed are averaged, unless told otherwise. A face that
+changes is shown a third of a second later; `benchmarks/face_tracks.py` measures what that spares."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +27,8 @@ class Tracked:
 
     Attributes:
         id: the same for the same face in further frames; 1, 2, ... in the order of appearance.
-        emotion: its estimate; `start` and `end` are the time of the frame.
+        emotion: its estimate, averaged over its frames so far; `start` and `end` are the time of
+            the frame.
     """
 
     id: int
@@ -85,9 +91,13 @@ class Faces:
         for seconds, image in frames:
             yield seconds, follower.push(seconds, image)
 
-    def follower(self) -> TrackingSession:
-        """For frames that come one by one."""
-        return TrackingSession(self)
+    def follower(self, smoothing: Smoothing | None = SMOOTHING) -> TrackingSession:
+        """For frames that come one by one.
+
+        Args:
+            smoothing: how each face's estimates are averaged; None gives those of single frames.
+        """
+        return TrackingSession(self, smoothing)
 
     def estimate(self, image: Pixels, face: Face) -> Emotion:
         """The estimate for one face that was found.
@@ -114,13 +124,17 @@ class Faces:
 
 
 class TrackingSession:
-    """Keeps each face's number from frame to frame; made by `Faces.follower`.
+    """Keeps each face's number, and a mean of its estimates, from frame to frame.
+
+    Made by `Faces.follower`.
 
     One thread at a time; a second one that comes in between gets BadInput.
     """
 
-    def __init__(self, faces: Faces) -> None:
+    def __init__(self, faces: Faces, smoothing: Smoothing | None = SMOOTHING) -> None:
         self._faces = faces
+        self._smoothing = smoothing
+        self._smoothers: dict[int, Smoother] = {}
         self._tracker = Tracker(faces.detector)
         self._lock = threading.Lock()
 
@@ -142,11 +156,18 @@ class TrackingSession:
                 emotions = [self._faces.estimate(image, track.face) for track in tracks]
         finally:
             self._lock.release()
-        return [
+        found = [
             Tracked(track.id, replace(emotion, start=seconds, end=seconds))
             for track, emotion in zip(tracks, emotions, strict=True)
         ]
+        if self._smoothing is None:
+            return found
+        self._smoothers = {
+            id: self._smoothers.get(id) or Smoother(self._smoothing) for id in self._tracker.ids
+        }
+        return [replace(f, emotion=self._smoothers[f.id].push(f.emotion)) for f in found]
 
     def reset(self) -> None:
         """Forget all faces."""
         self._tracker.reset()
+        self._smoothers.clear()

@@ -53,6 +53,11 @@ class Tracker:
         self._count = 0
         self._last = -math.inf  # seconds of the picture before
 
+    @property
+    def ids(self) -> frozenset[int]:
+        """Numbers of the faces that are followed, seen in the last frame or not."""
+        return frozenset(track.id for track in self._tracks)
+
     def push(self, seconds: float, image: Pixels) -> list[Track]:
         """The faces of a frame.
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeemo.live.state import Block, Picture
-from edgeemo.speech.smoothing import Smoother, Smoothing
+from edgeemo.speech.smoothing import Smoothing
 from edgeemo.speech.stream import LONGEST_GAP, Stream
 from edgeemo.types import Emotion
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 PICTURES_A_SECOND = 15.0
 """Faces are looked for in at most so many pictures a second; more would tell nothing new."""
 
-FACE_SMOOTHING_SECONDS = 0.5
-"""Time constant of a face's smoothing; the voice's is its stream's."""
+FACE_SMOOTHING = Smoothing(seconds=0.5)
+"""How each face's estimates are averaged; the voice's are as its stream does."""
 
 # Another face must have so much more area: detectors' boxes vary by a few percent of their side.
 _LOYALTY = 1.3
@@ -143,7 +143,7 @@ def face_events(source: PictureSource, faces: Faces) -> Iterator[Event]:
         source: entered.
         faces: detector and model.
     """
-    follower, main = faces.follower(), MainFace()
+    follower, main = faces.follower(FACE_SMOOTHING), MainFace()
     following = -1.0
     for seconds, image in source:
         arrived = time.perf_counter()
@@ -155,21 +155,18 @@ def face_events(source: PictureSource, faces: Faces) -> Iterator[Event]:
 
 
 class MainFace:
-    """Chooses the face that counts, the largest, and smooths it for as long as it is the same."""
+    """Chooses the face that counts: the largest, and the same as long as it is nearly that."""
 
     def __init__(self) -> None:
-        self._smoother = Smoother(Smoothing(seconds=FACE_SMOOTHING_SECONDS))
         self._id: int | None = None
 
     def push(self, faces: list[Tracked]) -> tuple[Emotion, ...]:
-        """Estimates of the faces of a picture, that of the chosen one first and smoothed."""
+        """Estimates of the faces of a picture, that of the chosen one first."""
         if not faces:
             return ()
-        main, *others = sorted(faces, key=self._size, reverse=True)
-        if main.id != self._id:
-            self._smoother.reset()
-        self._id = main.id
-        return (self._smoother.push(main.emotion), *(face.emotion for face in others))
+        ordered = sorted(faces, key=self._size, reverse=True)
+        self._id = ordered[0].id
+        return tuple(face.emotion for face in ordered)
 
     def _size(self, face: Tracked) -> float:
         left, top, right, bottom = face.emotion.box or (0, 0, 0, 0)

@@ -11,6 +11,7 @@ import edgeemo
 from edgeemo.errors import BadInput
 from edgeemo.faces import Face, Faces
 from edgeemo.faces.intervals import windows
+from edgeemo.speech.smoothing import Smoothing
 from edgeemo.types import CLASSES
 from edgeemo.vision.images import Pixels, preprocess
 from edgeemo.vision.pictures import read_picture
@@ -134,3 +135,33 @@ def test_a_second_thread_in_a_follower_is_refused(face_artifact: Path) -> None:
     go.set()
     first.join()
     assert follower.push(0.5, image) == []
+
+
+def test_a_face_that_is_followed_is_averaged_and_another_starts_afresh(face_artifact: Path) -> None:
+    faces = Faces(edgeemo.load(face_artifact))
+    smile, neutral = (
+        read_picture(DATA / "faces" / "london" / f"001_{name}.jpg")
+        for name in ("happiness", "neutral")
+    )
+    single = [faces.follower(smoothing=None).push(0, p)[0].emotion for p in (smile, neutral)]
+    follower = faces.follower(Smoothing(seconds=0.5, margin=0.1))
+    first = follower.push(0, smile)[0]
+    second = follower.push(0.1, neutral)[0]
+    share = 1 - np.exp(-0.1 / 0.5)
+    assert first.emotion == single[0] and second.id == first.id
+    for name, value in second.emotion.classes.items():
+        old, new = (e.classes[name] for e in single)
+        assert value == pytest.approx(old + share * (new - old), abs=0.05)  # the box moves a little
+    follower.reset()
+    assert follower.push(0.2, neutral)[0].emotion.classes == single[1].classes
+
+
+def test_faces_that_are_gone_are_forgotten(face_artifact: Path) -> None:
+    follower = Faces(edgeemo.load(face_artifact)).follower()
+    smile = read_picture(DATA / "faces" / "london" / "001_happiness.jpg")
+    for seconds in range(0, 20, 2):
+        assert len(follower.push(seconds, smile)) == 1
+        assert len(follower._smoothers) <= 2
+        follower.push(seconds + 1, np.zeros_like(smile))
+    follower.push(20, np.zeros_like(smile))
+    assert not follower._smoothers
