@@ -30,6 +30,7 @@ from ..stages.base import Splits
 from ..students.base import Student
 from ..students.cost import macs_per_second, parameters
 from ..teachers.base import Teacher
+from ..train.losses import log_prior
 from .confidence import FittedConfidence, learn_confidence
 from .evaluate import Metrics, Predictions, evaluate, inter_rater_ccc, level_baseline, predict
 from .metrics import fit_temperature, softmax
@@ -142,7 +143,7 @@ def _facts(
         licence=weights_licence((*sources.data, *sources.teachers)),
         metrics=() if said is None else tuple(_metrics(said, splits, data.name, seen)),
         ceiling=inter_rater_ccc(splits.test) if len(splits.test) else {},
-        calibration=Calibration(temperature, on),
+        calibration=Calibration(temperature, on, class_prior=_class_prior(splits.train, recipe)),
         parameters=parameters(student),
         macs_per_second=round(macs_per_second(student)),
         best_epoch=best_epoch,
@@ -155,6 +156,15 @@ def _facts(
         seen="" if said is None else str(seen),
         classes=student.gives_classes,
     )
+
+
+def _class_prior(train: LabelledDataset, recipe: Recipe) -> tuple[float, ...]:
+    """The classes' shares in training, less what the recipe leaves out of them; () unless known."""
+    votes = torch.from_numpy(train.votes)
+    if not torch.isfinite(votes).all(1).any():
+        return ()
+    left = (1 - recipe.distill.prior) * log_prior(votes)
+    return tuple(round(share, 6) for share in left.double().softmax(0).tolist())
 
 
 def _window(student: Student) -> ReceptiveField:

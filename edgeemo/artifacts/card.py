@@ -17,6 +17,7 @@ from edgeemo.errors import BadArtifact, BadInput, printable
 from edgeemo.features import FeatureSpec
 from edgeemo.io import schema
 from edgeemo.io.loading import parse_json
+from edgeemo.types import CLASSES
 from edgeemo.vision.images import ImageSpec
 
 SCHEMA = 1
@@ -137,11 +138,29 @@ class Calibration:
         fitted_on: the labels it was fitted on; empty if it was left at 1.
         confidence: what an estimate's confidence is, and how it is computed; None in files for
             which nothing was fitted, where it is the probability of the likeliest class.
+        class_prior: shares of the classes, in the order of the output, for which the probabilities
+            hold. Where classes have other shares, multiply by those over these, and divide by the
+            sum. Empty where it is not known.
     """
 
     class_temperature: float = 1.0
     fitted_on: str = ""
     confidence: Confidence | None = None
+    class_prior: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check the shares.
+
+        Raises:
+            BadArtifact: shares of a number of classes that no model has, or that are none.
+        """
+        shares = self.class_prior
+        fits = all(0 < share <= 1 for share in shares) and abs(sum(shares) - 1) < 1e-3
+        if shares and (len(shares) != len(CLASSES) or not fits):
+            raise BadArtifact(
+                f"$.calibration.class_prior: {len(shares)} shares that sum to {sum(shares):g}; "
+                f"expected {len(CLASSES)} above 0 that sum to 1, or none"
+            )
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,8 @@ def test_a_run_of_faces_finishes_and_tells_what_it_is(run):
     assert facts.clips["test"] == 20 and facts.clips["train"] + facts.clips["valid"] == 60
     assert {m.measure for m in facts.metrics} >= {"accuracy on the class most voted for"}
     assert facts.macs_per_second == macs(run.student())
+    assert len(facts.calibration.class_prior) == 8
+    assert sum(facts.calibration.class_prior) == pytest.approx(1, abs=1e-4)
     assert "confidence" not in facts.licence and "Apache" not in facts.data[0].licence
     history = run.history()
     assert history[-1]["train"]["class_consistency"] > 0 and "accuracy" in history[-1]["valid"]
@@ -45,6 +47,7 @@ def test_a_run_of_faces_is_exported_and_used(run, face_table):
     (result,) = export(run.folder)
     session = edgeemo.load(str(result.path))
     assert session.card.task == "face" and session.card.input == "image"
+    assert session.card.calibration.class_prior == run.facts().calibration.class_prior
     clip = open_dataset(face_table).clips[0]
     found = session.predict(clip.image())
     assert found.dominance is None and 0 <= found.valence <= 1

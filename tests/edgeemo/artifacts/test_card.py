@@ -48,6 +48,8 @@ def test_a_card_comes_back_as_it_went(card: Card) -> None:
         ("outputs.1.labels", ["a", " "], r"outputs\[1\]\.labels: expected 1 to 64 characters"),
         ("outputs.1.labels", ["a", "b" * 65], r"outputs\[1\]\.labels: expected 1 to 64"),
         ("calibration.class_temperature", 0.0, "class_temperature"),
+        ("calibration.class_prior", [0.5, 0.5], r"class_prior: 2 shares"),
+        ("calibration.class_prior", [0.25] * 8, r"class_prior: 8 shares that sum to 2"),
         ("schema", 3, "schema 3, this edgeemo reads 1; update edgeemo"),
         ("schema", True, "schema True"),
         ("min_edgeemo", "99.0.0", "needs edgeemo 99.0.0"),
