@@ -53,6 +53,8 @@ KNOWN: Mapping[str, CorpusInfo] = {
     "ferplus": CorpusInfo("votes MIT; pictures research use, rights not settled"),
     "iemocap": CorpusInfo("research use, by agreement with USC"),
     "kread": CorpusInfo("CC BY-NC-ND 4.0", one_group=True),
+    # Labels are Apache-2.0; the pictures are press photographs.
+    "lfw": CorpusInfo("labels Apache-2.0; pictures research use, rights not settled"),
     "librispeech": CorpusInfo(
         "CC BY 4.0",
         "LibriSpeech (CC BY 4.0, https://creativecommons.org/licenses/by/4.0/). V. Panayotov, "
@@ -70,6 +72,8 @@ KNOWN: Mapping[str, CorpusInfo] = {
     "ravdess_full": CorpusInfo("CC BY-NC-SA 4.0", people="ravdess"),
     # Emotional and neutral recordings of two of the speakers carry different codes.
     "selvas": CorpusInfo("research use", same={"nea": "ema", "neb": "emb"}),
+    # Performers and 50 to 100 observers: L. Chen, J. Cho, Y. Tseng, 2013.
+    "taiwan": CorpusInfo("research use; no licence stated"),
     "tess": CorpusInfo("research use; no licence stated", one_group=True, same={"OA": "OAF"}),
     "thorsten": CorpusInfo("CC0 1.0", "Thorsten-Voice, Thorsten Mueller (CC0 1.0)."),
     "turev": CorpusInfo("CC BY-NC-ND 4.0"),

@@ -1,0 +1,55 @@
+"""Tables of faces: people in one part alone, votes of observers, boxes."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from edgeemo.compress.data import open_dataset
+
+PICTURE = Path(__file__).resolve().parents[1] / "data/faces/single_60cm.jpg"
+
+
+def _table(folder: Path, rows: list[dict]) -> Path:
+    pq.write_table(pa.Table.from_pylist(rows), folder / "faces.parquet")
+    return folder / "faces.parquet"
+
+
+def test_a_person_lies_in_one_part_and_unnamed_pictures_are_people(tool, tmp_path, capsys):
+    image = PICTURE.read_bytes()
+    people = [f"p{i % 20}" for i in range(40)] + [None] * 20
+    rows = [
+        {"name": f"{i}.jpg", "image": image, "person": p, "expression": "fear"}
+        for i, p in enumerate(people)
+    ]
+    table = _table(tmp_path, rows)
+    assert tool("face_tables").main([str(table), "--fold", "1", "-o", str(tmp_path / "out")]) == 0
+    parts = [pq.read_table(tmp_path / f"out/{n}.parquet").to_pylist() for n in ("train", "valid")]
+    who = [{row["person"] or row["name"] for row in part} for part in parts]
+    assert not who[0] & who[1] and len(parts[0]) + len(parts[1]) == 60 and len(who[1]) >= 3
+    clips = open_dataset(tmp_path / "out").clips
+    assert {clip.emotion for clip in clips} == {"fear"}
+    assert {clip.split for clip in clips} == {"train", "valid"}
+
+
+def test_shares_of_observers_become_votes_and_faces_get_boxes(tool, tmp_path):
+    pytest.importorskip("ai_edge_litert")
+    row = {"image": PICTURE.read_bytes(), "person": "a", "share_fear": 0.3, "share_surprise": 0.6}
+    rows = [
+        row | {"name": "1.jpg", "meant": "fear"},
+        row | {"name": "2.jpg", "meant": "neutral", "person": "b"},
+    ]
+    out = tmp_path / "out"
+    arguments = [str(_table(tmp_path, rows)), "--detect", "-o", str(out)]
+    assert tool("face_tables").main(arguments) == 0
+    first, second = open_dataset(out).clips
+    assert first.votes == pytest.approx({"fear": 1 / 3, "surprise": 2 / 3})
+    assert second.votes == {"neutral": 1.0} and second.speaker.endswith("/b")
+    assert first.box is not None and first.box[2] - first.box[0] > 50
+
+
+def test_a_picture_that_nobody_named_is_told(tool, tmp_path, capsys):
+    rows = [{"name": "1.jpg", "image": b"", "person": "a", "share_fear": 0.0}]
+    assert tool("face_tables").main([str(_table(tmp_path, rows)), "-o", str(tmp_path / "o")]) == 2
+    assert "1.jpg: no observer named a class" in capsys.readouterr().err

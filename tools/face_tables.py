@@ -1,0 +1,111 @@
+"""Ready a table of faces for training: boxes, votes, and some people put aside.
+
+    python tools/face_tables.py FACES.parquet --folds 5 --fold 0 [--detect] -o FOLDER
+
+writes FOLDER/train.parquet and FOLDER/valid.parquet, as `edgeemo distill --task face` reads them. A
+person, by the column `person`, lies in one of the two; a picture without a name is a person of its
+own. Which fold a person is in depends on the name alone. Without --fold nobody is put aside.
+
+--detect finds the face of each picture with the detector that `edgeemo predict` uses. Columns
+share_CLASS, shares of observers, become votes; observers who could not choose "neutral" have no say
+where the performer was asked for it (column `meant`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from edgeemo.compress.data.fer import VOTES
+from edgeemo.errors import BadData, EdgeemoError, require
+from edgeemo.faces.detectors import DEFAULT, open_detector
+from edgeemo.vision.pictures import read_picture
+
+SIDES = ("box_x0", "box_y0", "box_x1", "box_y1")
+
+Rows = list[dict[str, Any]]
+
+
+def fold_of(person: str, folds: int) -> int:
+    """The fold that a person belongs to, 0 to folds - 1.
+
+    Args:
+        person: any name.
+        folds: how many there are.
+    """
+    return int.from_bytes(hashlib.sha256(person.encode()).digest()[:8], "big") % folds
+
+
+def votes(row: dict[str, Any]) -> dict[str, float]:
+    """Votes of a row with the columns share_CLASS, which sum to ten.
+
+    Args:
+        row: of the table.
+    """
+    if row.get("meant") == "neutral":
+        return {name: 10.0 * (name == "neutral") for name in VOTES}
+    shares = {name: float(row.get(f"share_{name}") or 0.0) for name in VOTES}
+    total = sum(shares.values())
+    if total <= 0:
+        raise BadData(f"{row.get('name')}: no observer named a class; leave the row out")
+    return {name: 10 * share / total for name, share in shares.items()}
+
+
+def ready(rows: Rows, detect: bool) -> Rows:
+    """Rows with name, image and person, votes or expression, and boxes.
+
+    Args:
+        rows: of a table of faces.
+        detect: find the faces; a picture without one is taken whole.
+    """
+    detector = open_detector(DEFAULT) if detect else None
+    found = []
+    for row in rows:
+        made = {name: row.get(name) for name in ("name", "image", "person")}
+        if all(name in row for name in VOTES):
+            made |= {name: row[name] for name in VOTES}
+        elif any(name.startswith("share_") for name in row):
+            made |= votes(row)
+        else:
+            made["expression"] = row.get("expression")
+        if detector is not None:
+            faces = detector.find(read_picture(row["image"], str(row.get("name"))))
+            made |= dict(zip(SIDES, faces[0].box if faces else [None] * 4, strict=True))
+        found.append(made)
+    return found
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write both tables; the exit status."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("table", type=Path)
+    parser.add_argument("--folds", type=int, default=5)
+    parser.add_argument("--fold", type=int, help="which one is put aside")
+    parser.add_argument("--detect", action="store_true", help="find the faces")
+    parser.add_argument("-o", "--out", type=Path, required=True, help="folder of the two tables")
+    args = parser.parse_args(argv)
+    pa, pq = require("pyarrow", "train"), require("pyarrow.parquet", "train")
+    try:
+        rows = ready(pq.read_table(args.table).to_pylist(), args.detect)
+    except EdgeemoError as error:
+        print(error, file=sys.stderr)
+        return 2
+    args.out.mkdir(parents=True, exist_ok=True)
+    for part in ("train", "valid"):
+        picked = [
+            row
+            for row in rows
+            if (fold_of(row["person"] or row["name"], args.folds) == args.fold) == (part == "valid")
+        ]
+        if picked:
+            pq.write_table(pa.Table.from_pylist(picked), args.out / f"{part}.parquet")
+        print(f"{args.out / part}.parquet: {len(picked)} pictures")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
