@@ -19,6 +19,7 @@ import argparse
 import json
 import zlib
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,7 @@ def shown(emotions: Sequence[Emotion], smoothing: Smoothing | None) -> list[str]
 
 def changes(names: Sequence[str]) -> int:
     """How often the next name is another."""
-    return sum(a != b for a, b in zip(names, names[1:], strict=False))
+    return sum(a != b for a, b in pairwise(names))
 
 
 def _delay(names: Sequence[str]) -> list[float]:

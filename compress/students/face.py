@@ -161,18 +161,20 @@ _V1 = (
 class MobileNetV1Face(_Face):
     """MobileNet (arXiv 1704.04861) with ReLU6: for its published weights, which know faces.
 
-    A teacher: as a student it is large for what it does.
+    Whole it is a member of the built-in teacher, and large for what it does. Its first nine pairs
+    reach a stride of 16 and hold a quarter of the weights.
 
     Args:
         width: factor on all channels.
         size: of the picture in pixels.
+        pairs: how many of the thirteen depthwise and pointwise pairs, from the first on.
     """
 
-    def __init__(self, width: float = 1.0, size: int = 96) -> None:
+    def __init__(self, width: float = 1.0, size: int = 96, pairs: int = len(_V1)) -> None:
         act = nn.ReLU6()
         in_channels = round8(32 * width)
         layers = [Conv(1, in_channels, 3, 2, act=act)]
-        for stride, out in _V1:
+        for stride, out in _V1[:pairs]:
             out_channels = round8(out * width)
             layers.append(Conv(in_channels, in_channels, 3, stride, in_channels, act=act))
             layers.append(Conv(in_channels, out_channels, act=act))
@@ -188,7 +190,8 @@ class MobileNetV1Face(_Face):
         up; and one step of this package's gray is a quarter of 255. Batch norms are part of the
         weights.
         """
-        names = ["conv1", *(f"conv_{kind}_{i + 1}" for i in range(len(_V1)) for kind in _PAIR)]
+        pairs = len(self.layers) // 2
+        names = ["conv1", *(f"conv_{kind}_{i + 1}" for i in range(pairs) for kind in _PAIR)]
         found: dict[str, Tensor] = {}
         for i, name in enumerate(names):
             if name.startswith("conv_dw"):

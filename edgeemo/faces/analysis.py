@@ -17,8 +17,8 @@ from edgeemo.types import Emotion
 from edgeemo.vision.images import Pixels
 
 SMOOTHING = Smoothing(seconds=0.3, margin=0.1)
-"""How the estimates of a face that is followed are averaged, unless told otherwise. A face that
-changes is shown a third of a second later; `benchmarks/face_tracks.py` measures what that spares."""
+"""How the estimates of a face that is followed are averaged, unless told otherwise. A change of the
+face is shown a third of a second late; `benchmarks/face_tracks.py` measures what that spares."""
 
 
 @dataclass(frozen=True)

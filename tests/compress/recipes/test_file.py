@@ -92,6 +92,8 @@ def test_a_recipe_that_is_not_there():
         "face-teacher",
         "face-teacher-identity",
         "efficientnet-lite0-face",
+        "mobilenetv1-face",
+        "mobilenetv1-face-on",
         "mobilenetv3-small-face",
         "mobilenetv4-conv-small-face",
     ],
