@@ -192,7 +192,8 @@ def save_student(student: Student, path: Path) -> None:
         path: a .pt file.
     """
     state = {k: v.detach().cpu().contiguous() for k, v in student.state_dict().items()}
-    content = {"name": student.name, "options": dict(student.options), "state": state}
+    content: dict[str, object] = {"name": student.name, "options": dict(student.options)}
+    content["state"] = state
     content |= {"pruned": True} if student.pruned else {}
     content |= {} if student.gives_classes else {"gives_classes": False}
     with replacing(path) as temporary:

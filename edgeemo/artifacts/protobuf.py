@@ -120,7 +120,8 @@ def numbers(value: int | memoryview, name: str) -> list[int]:
     """
     if isinstance(value, int):
         return [number(value, name)]
-    values, at = [], 0
+    values: list[int] = []
+    at = 0
     while at < len(value):
         if len(values) >= MOST_FIELDS:
             raise BadArtifact(f"{name} has more than {MOST_FIELDS} numbers")

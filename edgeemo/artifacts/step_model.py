@@ -24,7 +24,12 @@ Call = Callable[
 
 
 def lacking(inputs: Collection[str], outputs: Collection[str]) -> list[str]:
-    """Names that a step model of these inputs and outputs lacks: a mean, a token, next states."""
+    """Names that a step model of these inputs and outputs lacks: a mean, a token, next states.
+
+    Args:
+        inputs: names of what its graph takes.
+        outputs: names of what it gives.
+    """
     wanted = {n.replace(STATE, NEXT) for n in inputs if n.startswith(STATE)} | {TOKEN}
     return sorted(wanted - set(outputs)) + [MEAN] * (MEAN not in inputs)
 

@@ -43,7 +43,7 @@ def read(cls: type[T], value: object, error: type[EdgeemoError], path: str = "$"
     if not isinstance(value, Mapping):
         raise error(f"{path}: expected a table of {cls.__name__}, got {_kind(value)}")
     fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
-    hints = _hints(cls)
+    hints = _hints(cls)  # type: ignore[arg-type]  # a class can be hashed
     for key in value:
         if key not in fields:
             name = printable(key, 80)
