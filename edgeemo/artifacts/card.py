@@ -336,8 +336,12 @@ def _check_outputs(outputs: tuple[Output, ...]) -> None:
 
 
 def to_json(card: Card) -> str:
-    """One line of JSON: sorted keys, so that the same card gives the same bytes."""
-    return json.dumps(schema.write(card), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    """One line of JSON: sorted keys, so that the same card gives the same bytes.
+
+    What is not known has no key: a card must stay small in a file of 100 KB.
+    """
+    plain = schema.write(card, brief=True)
+    return json.dumps(plain, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
 def from_json(text: str | bytes, where: str = "card") -> Card:

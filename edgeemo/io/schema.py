@@ -63,14 +63,24 @@ def _hints(cls: type) -> Mapping[str, Any]:
     return get_type_hints(cls)
 
 
-def write(value: object) -> Any:
-    """Plain JSON values of a dataclass: tuples become lists, mappings become dicts."""
+def write(value: object, *, brief: bool = False) -> Any:
+    """Plain JSON values of a dataclass: tuples become lists, mappings become dicts.
+
+    Args:
+        value: a dataclass, or what its fields may hold.
+        brief: leave out None and "" where `read` takes the same for a key that is not there.
+    """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: write(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        given = ((f, getattr(value, f.name)) for f in dataclasses.fields(value))
+        return {
+            f.name: write(v, brief=brief)
+            for f, v in given
+            if not (brief and v in (None, "") and v == f.default)
+        }
     if isinstance(value, Mapping):
-        return {str(k): write(v) for k, v in value.items()}
+        return {str(k): write(v, brief=brief) for k, v in value.items()}
     if isinstance(value, (tuple, list)):
-        return [write(v) for v in value]
+        return [write(v, brief=brief) for v in value]
     return value
 
 

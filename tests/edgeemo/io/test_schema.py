@@ -68,3 +68,11 @@ def test_faults_have_a_path(change: dict[str, Any], message: str) -> None:
     with pytest.raises(BadData, match=message) as caught:
         schema.read(Outer, {"name": "x"} | change, BadData)
     assert str(caught.value).isprintable() and len(str(caught.value)) < 300
+
+
+def test_brief_leaves_out_what_is_not_known() -> None:
+    for value in (Outer("", inner=Inner()), Outer("x", weights={"a": 0.0})):
+        plain = schema.write(value, brief=True)
+        absent = {k for k in ("inner", "weights") if getattr(value, k) is None}
+        assert schema.write(value).keys() - plain.keys() == absent
+        assert schema.read(Outer, plain, BadData) == value
