@@ -177,6 +177,22 @@ class UnitLabeller:
             rows = self._write(path, jobs, root)
         return MadeUnit(unit.name, digest, rows, sum(copies) - rows)
 
+    def try_label(self, unit: Unit, root: Path) -> MadeUnit | LeftOut:
+        """Label one unit, or say why it is left out, on the logger "edgeemo" too.
+
+        Args:
+            unit: of `find_units`.
+            root: see `label`.
+
+        Raises:
+            BadData, BadRecipe: see `label`.
+        """
+        try:
+            return self.label(unit, root)
+        except UnusableUnit as error:
+            LOG.warning("left out %s: %s", unit.name, error)
+            return LeftOut(unit.name, str(error))
+
     def _write(self, path: Path, jobs: Sequence[Job], root: Path) -> int:
         """Rows written; a killed or failed job leaves no file."""
         try:
@@ -232,19 +248,44 @@ def label_part(
     """
     units = find_units(path, scale)
     mine = part_of(units, *part)
-    made: list[MadeUnit] = []
-    left_out: list[LeftOut] = []
-    root = path.resolve() if path.is_dir() else path.resolve().parent
+    root = root_of(path)
+    outcomes: list[MadeUnit | LeftOut] = []
     for number, unit in enumerate(mine, start=1):
-        try:
-            made.append(labeller.label(unit, root))
-        except UnusableUnit as error:
-            LOG.warning("left out %s: %s", unit.name, error)
-            left_out.append(LeftOut(unit.name, str(error)))
+        outcomes.append(labeller.try_label(unit, root))
         if progress is not None:
             progress("labelling", number, len(mine))
-    manifest = Manifest(1, *part, len(units), str(root), tuple(made), tuple(left_out))
-    write_json(labeller.folder / MANIFEST.format(*part), manifest)
+    return write_manifest(labeller.folder, part, len(units), root, outcomes)
+
+
+def root_of(path: str | Path) -> Path:
+    """The folder that places of sound are relative to: the corpus, or where its one tar lies."""
+    resolved = Path(path).resolve()
+    return resolved if resolved.is_dir() else resolved.parent
+
+
+def write_manifest(
+    folder: Path,
+    part: tuple[int, int],
+    listed: int,
+    root: Path,
+    outcomes: Sequence[MadeUnit | LeftOut],
+) -> Manifest:
+    """Write what one part made; packing wants the manifests of all parts.
+
+    Args:
+        folder: of the labeller.
+        part: (K, N): part K of N, from 1.
+        listed: units of all parts together.
+        root: of the corpus.
+        outcomes: of this part's units, in their order.
+
+    Raises:
+        BadData: it cannot be written.
+    """
+    made = tuple(unit for unit in outcomes if isinstance(unit, MadeUnit))
+    left_out = tuple(unit for unit in outcomes if isinstance(unit, LeftOut))
+    manifest = Manifest(1, *part, listed, str(root), made, left_out)
+    write_json(folder / MANIFEST.format(*part), manifest)
     return manifest
 
 
