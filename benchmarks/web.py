@@ -41,12 +41,12 @@ ROUNDS, BLOCK = 60, 128
 SCRIPT = """
 import { readFileSync } from "node:fs";
 import { Engine } from "./dist/engine.js";
-import { spec } from "./dist/student.js";
+import { model, regression, spec } from "./dist/student.js";
 const blob = new Uint8Array(readFileSync("dist/student.bin"));
 const clip = new Float32Array(readFileSync(process.argv[2]).buffer.slice(0));
 const engines = ["edgeemo", "edgeemo-simd"].map((name) => {
   const module = new WebAssembly.Module(readFileSync(`dist/${name}.wasm`));
-  return new Engine(new WebAssembly.Instance(module), { spec, blob }, 0);
+  return new Engine(new WebAssembly.Instance(module), { blob, spec, regression, model });
 });
 const SECOND = 16000;
 const seconds = engines.map(() => new Array(clip.length / SECOND).fill(Infinity));

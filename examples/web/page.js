@@ -16,10 +16,14 @@ function show(estimate) {
     by(name).value = estimate[name];
     by(`${name}-text`).textContent = estimate[name].toFixed(4);
   }
-  say(`${estimate.end.toFixed(2)} s heard`);
+  say(`confidence ${estimate.confidence.toFixed(2)}, ${estimate.end.toFixed(2)} s heard`);
 }
 
-const PAUSES = { muted: "The microphone is muted.", suspended: "The browser has stopped the sound." };
+const PAUSES = {
+  silent: "Nobody speaks.",
+  muted: "The microphone is muted.",
+  suspended: "The browser has stopped the sound.",
+};
 let microphone = null;
 
 async function listen(voice) {

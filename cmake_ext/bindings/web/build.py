@@ -51,6 +51,9 @@ def build(student: Path, out: Path) -> None:
     file = read_tflite(student)
     graph = read_graph(file.model)
     blob = compile_graph(graph)
+    in_order = [tensor.name for tensor in map(graph.tensors.__getitem__, graph.outputs)]
+    if in_order != sorted(in_order):
+        raise BadInput(f"{student}: outputs {in_order}; expected adv, then probs")
     if file.card.task != "speech" or file.card.features.prenorm != "none" or not blob.streamable:
         raise BadInput(f"{student}: {file.card.name} is no student of speech that streams")
     names = [graph.tensors[number].name for number in graph.outputs]
@@ -101,20 +104,43 @@ def _write(package: Path, card: Card, labels: list[str], blob: Blob) -> None:
         "licence": card.licence,
         "digest": card.digest,
         "sampleRate": card.features.sample_rate,
-        "hop": card.features.hop,
     }
     _text(
         dist / "student.js",
         "// student.js: what student.bin is; written by build.py.\n"
         f"export const card = Object.freeze({json.dumps(told)});\n"
         f"export const labels = {json.dumps(labels)};\n"
-        f"export const spec = Uint8Array.of({', '.join(map(str, spec_bytes(card.features)))});\n",
+        f"export const spec = Uint8Array.of({', '.join(map(str, spec_bytes(card.features)))});\n"
+        f"export const model = Object.freeze({json.dumps(_model(card, labels))});\n"
+        f"export const regression = Float32Array.of({', '.join(map(str, _regression(card)))});\n",
     )
     _text(package / "package.json", json.dumps(_manifest(card), indent=2) + "\n")
     _text(package / "LICENCES.md", licences(card))
     shutil.copyfile(HERE / "README.md", package / "README.md")
     shutil.copyfile(ROOT / "LICENSE", package / "LICENSE")
     shutil.copyfile(ROOT / "NOTICE", package / "NOTICE")
+
+
+def _model(card: Card, labels: list[str]) -> dict[str, float]:
+    """What a stream must know, as in the C folder; `stride` as EDGEEMO_STREAM_SETTINGS has it."""
+    classes = sum(len(output.labels) for output in card.outputs if output.name == "probs")
+    fitted = card.calibration.confidence
+    return {
+        "values": len(labels),
+        "least": round(card.window.min_seconds * card.features.sample_rate),
+        "classesAt": len(labels) - classes,
+        "classes": classes,
+        "low": card.outputs[0].low,
+        "high": card.outputs[0].high,
+        "bias": 0.0 if fitted is None else fitted.bias,
+        "stride": 25 * card.features.hop,
+    }
+
+
+def _regression(card: Card) -> list[float]:
+    """Of the confidence; empty without one."""
+    fitted = card.calibration.confidence
+    return [] if fitted is None else fitted.regression.astype("<f4").tolist()
 
 
 def _manifest(card: Card) -> dict[str, object]:

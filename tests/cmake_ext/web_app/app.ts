@@ -1,15 +1,18 @@
 // app.ts: uses all of the package under `tsc --strict`; the tests call what it leaves on the window.
-import { load, VoiceError, type Emotion, type Microphone, type Pause, type Voice } from "edgeemo-web";
+import { load, VoiceError, type Emotion, type Microphone, type Pause, type Silence, type Voice } from "edgeemo-web";
 
 /** Estimates until there are so many, or until something else than an estimate comes. */
-async function listen(microphone: Microphone, count: number): Promise<(Emotion | Pause)[]> {
-  const items: (Emotion | Pause)[] = [];
+async function listen(microphone: Microphone, count: number): Promise<(Emotion | Silence | Pause)[]> {
+  const items: (Emotion | Silence | Pause)[] = [];
   for await (const item of microphone) {
     items.push(item);
-    if (item.status !== "listening" || items.length === count) break;
+    if (items.length === count) break;
+    if (item.status === "silent") continue;
+    if (item.status !== "listening") break;
     const arousal: number = item.arousal;
+    const confidence: number = item.confidence;
     const happiness: number | undefined = item.classes["happiness"];
-    if (happiness === undefined || Number.isNaN(arousal)) throw new Error("no number");
+    if (happiness === undefined || Number.isNaN(arousal + confidence)) throw new Error("no number");
   }
   return items;
 }
@@ -29,6 +32,8 @@ export function mistakes(voice: Voice): void {
   voice.estimate(new Int16Array(16000));
   // @ts-expect-error: a pause has no numbers
   void (async (item: Emotion | Pause) => item.arousal);
+  // @ts-expect-error: nor has silence
+  void (async (item: Silence) => item.confidence);
 }
 
 declare global {

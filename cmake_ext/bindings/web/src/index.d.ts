@@ -6,8 +6,6 @@ export interface Card {
   readonly digest: string;
   /** Hz. */
   readonly sampleRate: number;
-  /** Samples from one frame of features to the next. */
-  readonly hop: number;
 }
 
 /** How listeners would rate a stretch of speech; not what a person feels. */
@@ -21,7 +19,19 @@ export interface Emotion {
   readonly valence: number;
   /** Probabilities by name. */
   readonly classes: Readonly<Record<string, number>>;
+  /** The class to show: in a stream the likeliest, unless another is hardly less likely and was shown before. */
+  readonly expression: string | null;
+  /** Probability that the estimate is right, 0..1. */
+  readonly confidence: number;
   /** Seconds since the first sample: the stretch that the estimate looks at. */
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Nobody speaks in that stretch. */
+export interface Silence {
+  readonly status: "silent";
+  /** Seconds since the first sample. */
   readonly start: number;
   readonly end: number;
 }
@@ -60,10 +70,24 @@ export class VoiceError extends Error {
 }
 
 /** Estimates of what the microphone hears; see Voice.microphone(). */
-export interface Microphone extends AsyncIterableIterator<Emotion | Pause> {
-  return(): Promise<IteratorResult<Emotion | Pause>>;
+export interface Microphone extends AsyncIterableIterator<Emotion | Silence | Pause> {
+  return(): Promise<IteratorResult<Emotion | Silence | Pause>>;
   /** Turn the microphone off; a loop over it ends. */
   stop(): Promise<void>;
+}
+
+/** Sound that you push yourself; see Voice.stream(). */
+export class VoiceStream {
+  private constructor();
+  /**
+   * What these samples complete: mono, -1..1, any number of them. An item comes every quarter second, from the
+   * first second on, smoothed over a second; it looks at the last 1.5 to 3 s.
+   *
+   * @throws {VoiceError} "input".
+   */
+  push(samples: Float32Array): (Emotion | Silence)[];
+  /** Forget all samples. */
+  reset(): void;
 }
 
 /** A loaded student. */
@@ -80,6 +104,13 @@ export class Voice {
    * @throws {VoiceError} "input" or "short".
    */
   estimate(samples: Float32Array, sampleRate?: number): Emotion;
+  /**
+   * A stream of samples that come from elsewhere than the microphone: a file, a call, your own audio graph.
+   *
+   * @param sampleRate Hz, 1000 to 768000; 16000 if left out. Another rate than the student's is resampled.
+   * @throws {VoiceError} "input".
+   */
+  stream(sampleRate?: number): Promise<VoiceStream>;
   /**
    * Listen: `for await (const e of voice.microphone())`. Leaving the loop turns the microphone off. An
    * estimate comes every quarter second, from the first second on, and looks at the last 1.5 to 3 s. The

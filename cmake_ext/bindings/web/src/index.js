@@ -1,8 +1,8 @@
 // index.js: how a voice sounds, in a browser or in Node.js. Nothing leaves the page.
-import { Engine, Resampler } from "./engine.js";
+import { Engine, Resampler, Stream } from "./engine.js";
 import { Microphone } from "./microphone.js";
 import { VoiceError } from "./error.js";
-import { card, labels, spec } from "./student.js";
+import { card, labels, model, regression, spec } from "./student.js";
 
 export { VoiceError };
 
@@ -26,8 +26,8 @@ export async function load({ base } = {}) {
   const [code, blob] = await Promise.all([bytesOf(simd ? at.simd : at.plain), bytesOf(at.student)]);
   try {
     const module = await WebAssembly.compile(code);
-    const student = { spec, blob };
-    const engine = new Engine(await WebAssembly.instantiate(module), student, 0);
+    const student = { blob, spec, regression, model };
+    const engine = new Engine(await WebAssembly.instantiate(module), student);
     return new Voice({ engine, module, student, simd, worklet: at.worklet });
   } catch (error) {
     if (error instanceof WebAssembly.CompileError && /unsafe-eval|Content Security Policy/.test(error.message))
@@ -53,20 +53,25 @@ export class Voice {
 
   /** The estimate for a clip: Float32Array, mono, -1..1. */
   estimate(samples, sampleRate = card.sampleRate) {
-    if (!(samples instanceof Float32Array))
-      throw new VoiceError("input", "samples are no Float32Array; convert them to floats in -1..1");
-    if (!Number.isInteger(sampleRate) || sampleRate < RATES[0] || sampleRate > RATES[1])
-      throw new VoiceError("input", `sampleRate is ${sampleRate}; expected a whole number of Hz, ${RATES.join(" to ")}`);
-    const bad = samples.findIndex((sample) => !(Math.abs(sample) <= 1e6));
-    if (bad >= 0)
-      throw new VoiceError("input", `sample ${bad} is ${samples[bad]}; expected numbers in -1..1`);
+    check(samples, sampleRate);
     const clip = sampleRate === card.sampleRate ? samples : resampled(samples, sampleRate);
     this.#engine.reset();
     this.#engine.push(clip);
     const values = this.#engine.estimate();
     if (values === null)
       throw new VoiceError("short", `the clip has ${samples.length} samples; the student needs 0.1 s of sound or more`);
-    return emotion(values, 0, this.#engine.taken);
+    const classes = values.slice(model.classesAt, model.classesAt + model.classes);
+    const fitted = this.#engine.confidence();
+    const confidence = fitted < 0 ? Math.max(0, ...classes) : fitted;
+    const expression = classes.length ? model.classesAt + classes.indexOf(Math.max(...classes)) : -1;
+    return item({ values, start: 0, end: this.#engine.taken, speech: true, confidence, expression });
+  }
+
+  /** A stream of samples that you push yourself. */
+  async stream(sampleRate = card.sampleRate) {
+    check(new Float32Array(0), sampleRate);
+    const { module, student } = this.#parts;
+    return new VoiceStream(new Stream(await WebAssembly.instantiate(module), student), sampleRate);
   }
 
   /**
@@ -74,16 +79,52 @@ export class Voice {
    * off. An estimate every quarter second from the first second on; it looks at the last 1.5 to 3 s.
    */
   microphone() {
-    return new Microphone({ ...this.#parts, rate: card.sampleRate, hop: card.hop, emotion });
+    return new Microphone({ ...this.#parts, rate: card.sampleRate, item });
   }
 }
 
-/** Values in the order of the labels, as people read them; start and end in samples. */
-function emotion(values, start, end) {
+/** Samples in, items out, as the microphone gives them; see Voice.stream(). */
+export class VoiceStream {
+  #stream;
+  #rate;
+  #resampler = null;
+
+  constructor(stream, rate) {
+    this.#stream = stream;
+    this.#rate = rate;
+    this.reset();
+  }
+
+  /** The items that these samples complete: Float32Array, mono, -1..1; any number of them. */
+  push(samples) {
+    check(samples, this.#rate);
+    return this.#stream.push(this.#resampler ? this.#resampler.push(samples) : samples).map(item);
+  }
+
+  /** Forget all samples. */
+  reset() {
+    this.#stream.reset();
+    this.#resampler = this.#rate === card.sampleRate ? null : new Resampler(this.#rate, card.sampleRate);
+  }
+}
+
+function check(samples, sampleRate) {
+  if (!(samples instanceof Float32Array))
+    throw new VoiceError("input", "samples are no Float32Array; convert them to floats in -1..1");
+  if (!Number.isInteger(sampleRate) || sampleRate < RATES[0] || sampleRate > RATES[1])
+    throw new VoiceError("input", `sampleRate is ${sampleRate}; expected a whole number of Hz, ${RATES.join(" to ")}`);
+  const bad = samples.findIndex((sample) => !(Math.abs(sample) <= 1e6));
+  if (bad >= 0) throw new VoiceError("input", `sample ${bad} is ${samples[bad]}; expected numbers in -1..1`);
+}
+
+/** What people read: of what Stream.push() gives, with values in the order of the labels. */
+function item({ values, start, end, speech, confidence, expression }) {
+  const seconds = { start: start / card.sampleRate, end: end / card.sampleRate };
+  if (!speech) return { status: "silent", ...seconds };
   const named = Object.fromEntries(labels.map((label, i) => [label, values[i]]));
   const { arousal, dominance, valence, ...classes } = named;
-  const seconds = { start: start / card.sampleRate, end: end / card.sampleRate };
-  return { status: "listening", arousal, dominance, valence, classes, ...seconds };
+  const shown = expression < 0 ? null : labels[expression];
+  return { status: "listening", arousal, dominance, valence, classes, expression: shown, confidence, ...seconds };
 }
 
 function resampled(samples, rate) {

@@ -1,10 +1,6 @@
 // microphone.js: the microphone as an async iterable of estimates.
 import { VoiceError } from "./error.js";
 
-const STRIDE_SECONDS = 0.25;
-const CONTEXT_SECONDS = 3;
-const FIRST_SECONDS = 1;
-
 // Names of what getUserMedia() throws, and what to do about it.
 const REFUSALS = {
   NotAllowedError: ["permission", "the microphone is not allowed; ask the user to allow it for this page"],
@@ -121,21 +117,19 @@ export class Microphone {
   }
 
   #node(context) {
-    const { module, student, rate, hop } = this.#parts;
-    const samples = (seconds) => Math.ceil((seconds * rate) / hop) * hop;
-    const times = { half: samples(CONTEXT_SECONDS / 2), stride: samples(STRIDE_SECONDS), least: FIRST_SECONDS * rate };
+    const { module, student, rate } = this.#parts;
     return new AudioWorkletNode(context, "edgeemo", {
       numberOfOutputs: 0,
       channelCount: 1,
       channelCountMode: "explicit",
-      processorOptions: { module, student, rate, ...times },
+      processorOptions: { module, student, rate },
     });
   }
 
   #watch(track, context, node) {
     node.port.onmessage = ({ data }) => {
       if (data.error) this.#fail("audio", data.error);
-      else if (data.values && this.#status === "listening") this.#give(this.#parts.emotion(data.values, data.start, data.end));
+      else if ("end" in data && this.#status === "listening") this.#give(this.#parts.item(data));
     };
     node.onprocessorerror = () => this.#fail("audio", "the student failed in the audio thread; load it again");
     const changed = () => {
