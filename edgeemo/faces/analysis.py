@@ -16,9 +16,9 @@ from edgeemo.speech.smoothing import Smoother, Smoothing
 from edgeemo.types import Emotion
 from edgeemo.vision.images import Pixels
 
-SMOOTHING = Smoothing(seconds=0.3, margin=0.1)
+SMOOTHING = Smoothing(seconds=0.1, margin=0.1)
 """How the estimates of a face that is followed are averaged, unless told otherwise. A change of the
-face is shown a third of a second late; `benchmarks/face_tracks.py` measures what that spares."""
+face is shown a tenth of a second late; `benchmarks/face_tracks.py` measures what that spares."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeemo.live.state import Block, Picture
-from edgeemo.speech.smoothing import Smoothing
 from edgeemo.speech.stream import LONGEST_GAP, Stream
 from edgeemo.types import Emotion
 
@@ -23,9 +22,6 @@ if TYPE_CHECKING:
 
 PICTURES_A_SECOND = 15.0
 """Faces are looked for in at most so many pictures a second; more would tell nothing new."""
-
-FACE_SMOOTHING = Smoothing(seconds=0.5)
-"""How each face's estimates are averaged; the voice's are as its stream does."""
 
 # Another face must have so much more area: detectors' boxes vary by a few percent of their side.
 _LOYALTY = 1.3
@@ -143,7 +139,7 @@ def face_events(source: PictureSource, faces: Faces) -> Iterator[Event]:
         source: entered.
         faces: detector and model.
     """
-    follower, main = faces.follower(FACE_SMOOTHING), MainFace()
+    follower, main = faces.follower(), MainFace()
     following = -1.0
     for seconds, image in source:
         arrived = time.perf_counter()
