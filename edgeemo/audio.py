@@ -37,6 +37,8 @@ LONGEST = 3600.0
 _RATES = (1_000, 768_000)  # Hz
 _CHANNELS = 64
 _PEAK = 4.0  # loud float files stay below; one in units of int16 reaches 32768
+_OVERLOAD = 1.1  # a resampled or lossy peak stays below
+_CONVERT = "convert it first: ffmpeg -i FILE -ar 16000 -ac 1 OUT.wav"
 _KEPT = 1 << 22  # values of a file with channels that are kept while its mix is chosen
 
 
@@ -109,18 +111,21 @@ class SoundReader:
             MissingExtra: soundfile or soxr is not installed (extra "audio").
         """
         self.seconds, self.notices = 0.0, []
-        level = Level(self._rate)
+        level, peak = Level(self._rate), 0.0
         with ExitStack() as stack:
             file = open_binary(self._source, self.name, stack)
             for samples in self._resampled(self._mono(file, stack)):
                 if not len(samples):
                     continue
-                level.push(_checked(samples, self.name))
+                peak = max(peak, _peak(samples, self.name))
+                level.push(samples)
                 self.seconds += len(samples) / self._rate
                 yield samples
         if not self.seconds:
             raise BadInput(f"{self.name}: holds no samples; expected some sound")
         self.notices += [notice for notice in [level.notice()] if notice]
+        if peak > _OVERLOAD:
+            self.notices.append(f"reaches {peak:.3g}, beyond full scale; expected -1..1")
 
     def _mono(self, file: BinaryIO, stack: ExitStack) -> Iterator[tuple[int, NDArray[np.float32]]]:
         """Rate and samples [n] of each block."""
@@ -160,7 +165,11 @@ class SoundReader:
         file.seek(0)
         kind = kind_of(head)
         decoder: Decoder
-        if (wav := open_wav(file, head)) is not None:
+        try:
+            wav = open_wav(file, head)
+        except BadInput as error:
+            raise BadInput(f"{self.name}: {error}") from None
+        if wav is not None:
             decoder = wav
         elif kind.reader == "libsndfile":
             decoder = self._sndfile(file, kind, stack)
@@ -191,7 +200,7 @@ class SoundReader:
             return SndfileDecoder(file, self.name)
         except BadInput as error:
             if kind.name == "of no known kind":
-                raise BadInput(f"{error}; expected WAV, FLAC, OGG or MP3") from None
+                raise BadInput(f"{error}; expected WAV, FLAC, OGG or MP3, or {_CONVERT}") from None
             if ffmpeg() is None:
                 raise BadInput(f"{error}: the file is damaged; copy it again") from None
             try:
@@ -348,7 +357,8 @@ def read_blocks(
         LOG.warning("%s: %s", reader.name, notice)
 
 
-def _checked(samples: NDArray[np.float32], name: str) -> NDArray[np.float32]:
+def _peak(samples: NDArray[np.float32], name: str) -> float:
+    """The largest sample, without its sign."""
     peak = max(float(samples.max()), -float(samples.min()))  # NaN stays NaN
     if not np.isfinite(peak):
         raise BadInput(f"{name}: a sample is NaN or infinite; write the file again from its source")
@@ -356,4 +366,4 @@ def _checked(samples: NDArray[np.float32], name: str) -> NDArray[np.float32]:
         raise BadInput(
             f"{name}: largest sample {peak:g}; expected about -1..1, divide by the full scale"
         )
-    return samples
+    return peak

@@ -14,6 +14,7 @@ A message names the value, what would be right, and the remedy, in one line.
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Iterable
 from difflib import get_close_matches
 from types import ModuleType
@@ -91,6 +92,28 @@ def require(module: str, extra: str) -> ModuleType:
             f"the package {module} is not installed; "
             f"install it with: pip install 'edgeemo[{extra}]'"
         ) from None
+
+
+def within(name: str, value: object, low: float, high: float) -> float:
+    """A number that a caller gave, checked.
+
+    Args:
+        name: of the argument, for the message.
+        value: what was given.
+        low: least value.
+        high: greatest value.
+
+    Returns:
+        It as a float.
+
+    Raises:
+        BadInput: no real number, NaN, or out of range.
+    """
+    real = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not real or not low <= float(value) <= high:  # type: ignore[arg-type]
+        shown = printable(repr(value), 80)
+        raise BadInput(f"{name} is {shown}; expected {low:g} to {high:g}")
+    return float(value)  # type: ignore[arg-type]
 
 
 def printable(value: object, most: int = 200) -> str:

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from edgeemo.errors import BadInput
+from edgeemo.errors import BadInput, within
 from edgeemo.types import CLASSES, DIMENSIONS, Emotion
 
 STALE_SECONDS = 1.0
@@ -136,8 +136,7 @@ class Fusion:
         Raises:
             BadInput: `at_seconds` is not finite.
         """
-        if not math.isfinite(at_seconds):
-            raise BadInput(f"at_seconds is {at_seconds!r}; expected a finite time in seconds")
+        within("at_seconds", at_seconds, -1e12, 1e12)
         latest = {side: self._latest(side, at_seconds) for side in self._sides}
         ignored = {side: _unusable(emotion, at_seconds) for side, emotion in latest.items()}
         used = {s: e for s, e in latest.items() if e is not None and not ignored[s]}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from edgeemo.backends import Backend, open_backend
 from edgeemo.errors import BadInput, require
 from edgeemo.features import log_mel
 from edgeemo.speech.renamed import renamed
-from edgeemo.speech.samples import PIECE_SECONDS, as_float, validate_samples
+from edgeemo.speech.samples import PIECE_SECONDS, as_float, check_profile, log, validate_samples
 from edgeemo.speech.segments import only_speech
 from edgeemo.speech.smoothing import SMOOTHING, Smoothing
 from edgeemo.speech.vad import open_gate
@@ -38,12 +39,17 @@ class Session:
         card: what the model is.
         path: the file it came from.
         backend: what runs the model.
+        tell: takes a sentence about samples beyond full scale; at first it goes as a warning to the
+            logger "edgeemo". None: nobody is told.
     """
+
+    tell: Callable[[str], object] | None
 
     def __init__(self, backend: Backend, path: Path) -> None:
         self.card: Card = backend.card
         self.path = path
         self.backend = backend
+        self.tell = log.warning
 
     @renamed(baseline="profile")
     def predict(
@@ -154,7 +160,7 @@ class Session:
             MissingExtra, BadArtifact: see `predict`.
         """
         if self.card.task == "face":
-            face = preprocess(np.asarray(values), box, self.card.image)
+            face = preprocess(values, box, self.card.image)
             inputs = [face, np.ascontiguousarray(face[:, :, ::-1])]
         else:
             rate = SAMPLE_RATE if rate is None else rate
@@ -171,7 +177,7 @@ class Session:
         return np.asarray(np.mean([embed(each)[0] for each in inputs], axis=0), np.float32)
 
     def _face(self, image: ArrayLike, box: Box | None) -> Emotion:
-        face = preprocess(np.asarray(image), box, self.card.image)
+        face = preprocess(image, box, self.card.image)
         # A face means the same in a mirror; both views together are right more often.
         mirrored = np.ascontiguousarray(face[:, :, ::-1])
         emotion = self.aggregate((self.backend.run(view), view) for view in (face, mirrored))
@@ -195,7 +201,8 @@ class Session:
     ) -> tuple[list[NDArray[Any]], float, bool]:
         """Speech at the model's rate in pieces, none where nobody speaks; seconds; if gated."""
         spec = self.card.features
-        clip = validate_samples(samples, rate)
+        clip = validate_samples(samples, rate, self.tell)
+        check_profile(profile)
         if profile is not None:
             clip = profile.level(as_float(clip))
         seconds = len(clip) / rate
@@ -343,6 +350,8 @@ def load(name_or_path: str | Path, backend: str | None = None) -> Session:
     """
     from edgeemo.artifacts.models import locate
 
+    if not isinstance(name_or_path, (str, PathLike)):
+        raise BadInput(f"{name_or_path!r:.80} is no model; expected a name or the path of a file")
     path, file = locate(name_or_path, backend)
     return Session(open_backend(path, backend, file), path)
 

@@ -200,14 +200,22 @@ class Predictor:
         from edgeemo.audio import has_sound
         from edgeemo.vision.video import NoPictures
 
+        fault: BadInput | None = None
         try:
             yield from self._film(path)
         except NoPictures:
             yield from self._sound(path)
             return
+        except BadInput as error:  # where no face is seen somebody may speak all the same
+            fault = error
         if self._named is None and has_sound(path):
-            for row in self._sound(path):
-                yield {"voice": True} | row
+            try:
+                for row in self._sound(path):
+                    yield {"voice": True} | row
+            except BadInput as error:
+                fault = fault or error
+        if fault is not None:
+            raise fault
 
     def _film(self, path: str) -> Iterator[Row]:
         from edgeemo.vision.video import Video
@@ -262,6 +270,7 @@ def _rounded(value: Any) -> Any:
 def _loaded(model: str, backend: str | None, announce: bool) -> Session:
     """The model, after a line that says which one runs and what it may be used for."""
     session = load(model, backend)
+    session.tell = None  # the reader of the sound knows its name
     if announce:
         print(f"edgeemo: {named(session.card)}", file=sys.stderr)
     return session

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from edgeemo.errors import BadInput
+from edgeemo.errors import BadInput, within
 from edgeemo.faces.boxes import Face, overlap
 from edgeemo.faces.detectors import Detector
 from edgeemo.vision.images import Pixels
@@ -71,7 +71,7 @@ class Tracker:
         Raises:
             BadInput: not such a picture, or a time that is not finite or before the last one.
         """
-        if not self._last <= seconds < math.inf:  # also refuses NaN
+        if within("the picture's time in seconds", seconds, -1e12, 1e12) < self._last:
             raise BadInput(
                 f"the picture's time is {seconds!r} s, the one before has {self._last:g} s; give "
                 "pictures in the order of time, or reset() first"

@@ -39,8 +39,41 @@ def is_cut(file: BinaryIO) -> bool:
     if head[:4] == _ASF[0]:
         at = head.find(_ASF[1])
         return at >= 0 and int.from_bytes(head[at + 40 : at + 48], "little") > size
-    transport = len(head) > 188 and head[0] == head[188] == 0x47
-    return transport and size % 188 != 0
+    packet = transport_packet(head)
+    return packet > 0 and size % packet != 0
+
+
+def transport_packet(head: bytes) -> int:
+    """Bytes of a packet of an MPEG transport stream: 188, of cameras and discs 192; 0 if none.
+
+    Args:
+        head: first bytes, 197 or more of a stream.
+    """
+    if len(head) > 188 and head[0] == head[188] == 0x47:
+        return 188
+    return 192 if len(head) > 196 and head[4] == head[196] == 0x47 else 0
+
+
+def ogg_links(file: BinaryIO) -> list[int]:
+    """Where the links of a chained Ogg file begin: recordings of radio, files put in a row.
+
+    Args:
+        file: open for reading, can seek; it is left somewhere.
+
+    Returns:
+        Bytes from the file's beginning, 0 first; of any other file that alone.
+    """
+    links, at, within = [0], 0, False
+    while True:
+        file.seek(at)
+        head = file.read(27 + 255)
+        if len(head) < 27 or head[:4] != b"OggS":
+            return links
+        first = bool(head[5] & 2)  # the page begins a stream; all of a link begin with its first
+        if first and within:
+            links.append(at)
+        within = not first
+        at += 27 + head[26] + sum(head[27 : 27 + head[26]])
 
 
 def _ogg_ends(tail: bytes) -> bool:

@@ -23,6 +23,7 @@ CONTAINERS = (
 """Demuxers that open nothing but the file they are given: no playlists, no image sequences."""
 
 _BLOCK = 1 << 18  # values read at once
+_ALAC = 4096  # frames of a packet
 _AU = 24  # bytes of the head of an AU stream
 
 
@@ -90,6 +91,9 @@ class FfmpegDecoder:
             self.close()
             raise
         self.promised = self._promise()
+        tracks = sum("Audio:" in line for line in self._of_input())
+        if tracks > 1:
+            self.notices.append(f"holds {tracks} sound tracks; the first was read")
 
     def blocks(self) -> Iterator[NDArray[np.float32]]:
         """Float32 [n, channels], n > 0."""
@@ -118,16 +122,24 @@ class FfmpegDecoder:
         self._said.seek(0)
         return self._said.read(1 << 20).decode(errors="replace").splitlines()
 
+    def _of_input(self) -> list[str]:
+        """What it says of the file, and not of what it makes."""
+        lines = self._lines()
+        ends = [i for i, line in enumerate(lines) if "Output #" in line or "Stream mapping" in line]
+        return lines[: min(ends, default=len(lines))]
+
     def _promise(self) -> int | None:
         """Of sound alone: beside pictures the duration is that of the longest track."""
-        lines = self._lines()
+        lines = self._of_input()
         film = any("Video:" in line and "attached pic" not in line for line in lines)
         guess = any("Estimating duration from bitrate" in line for line in lines)
         found = re.search(r"Duration: (\d+):(\d+):([\d.]+)", "\n".join(lines))
         if film or guess or found is None:
             return None
         seconds = int(found[1]) * 3600 + int(found[2]) * 60 + float(found[3])
-        return int(seconds * self.rate)
+        # A container may count ALAC by whole packets, of which the last is not full.
+        part = _ALAC if any("Audio: alac" in line for line in lines) else 0
+        return max(0, int(seconds * self.rate) - part)
 
     def _refusal(self) -> BadInput:
         lines = self._lines()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from edgeemo.sound.endings import transport_packet
+
 HEAD = 512
 """First bytes that `kind_of` wants."""
 
@@ -148,7 +150,7 @@ def kind_of(head: bytes) -> Kind:
             return kind
     if head[4:8] in (b"moov", b"mdat", b"wide", b"free", b"skip"):
         return _MPEG4
-    if len(head) > 188 and head[0] == head[188] == 0x47:
+    if transport_packet(head):
         return Kind("an MPEG transport stream", "ffmpeg")
     if len(head) > 2 and head[0] == 0xFF and head[1] & 0xF6 == 0xF0:
         return Kind("an AAC file", "ffmpeg")

@@ -6,14 +6,14 @@ import io
 from collections.abc import Iterator
 from contextlib import nullcontext
 from functools import cache
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeemo.errors import BadInput, one_line, require
 from edgeemo.quiet import quiet
-from edgeemo.sound.endings import is_cut
+from edgeemo.sound.endings import is_cut, ogg_links
 
 _BLOCK = 1 << 18  # values (frames times channels) read at once
 _ENDLESS = 1 << 40  # bytes that libsndfile is told a file has
@@ -75,6 +75,34 @@ class _Endless(io.RawIOBase):
         return int(count)
 
 
+class _Part(io.RawIOBase):
+    """A file from one of its bytes to another, as a file."""
+
+    def __init__(self, file: BinaryIO, start: int, end: int) -> None:
+        self._file, self._start, self._size, self._at = file, start, end - start, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        self._at = base + offset
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        part = memoryview(buffer)[: max(0, self._size - self._at)]
+        self._file.seek(self._start + self._at)
+        count = int(self._file.readinto(part))  # type: ignore[attr-defined]
+        self._at += count
+        return count
+
+
 class SndfileDecoder:
     """A file, decoded from its first to its last sample.
 
@@ -96,6 +124,12 @@ class SndfileDecoder:
         """
         self._sf = require("soundfile", "audio")
         self._name, self._source = name, file
+        self._links: list[BinaryIO] = []  # behind the first, of a chained Ogg file
+        starts = ogg_links(file)
+        if len(starts) > 1:
+            ends = [*starts[1:], file.seek(0, io.SEEK_END)]
+            parts = (_Part(file, a, b) for a, b in zip(starts, ends, strict=True))
+            file, *self._links = map(_as_binary, parts)
         self._file = _Endless(file)
         self.notices: list[str] = []
         self.broken = self.cut = False
@@ -119,10 +153,29 @@ class SndfileDecoder:
         frames = int(self._sound.frames)
         size = frames * self.channels * _WIDTHS.get(self._sound.subtype, 2)
         unknown = frames >= _MOST_FRAMES or size >= _STREAMED > self._file.size
-        return None if unknown else frames
+        return None if unknown or self._links else frames
 
     def blocks(self) -> Iterator[NDArray[np.float32]]:
         """Float32 [n, channels], n > 0, until the end or the first thing that is not decoded."""
+        yield from self._first()
+        for link in self._links:
+            try:
+                decoder = SndfileDecoder(link, self._name)
+            except BadInput:
+                self.notices.append("one of its streams in a row cannot be read")
+                continue
+            if (decoder.rate, decoder.channels) == (self.rate, self.channels):
+                yield from decoder.blocks()
+            else:
+                self.notices.append(
+                    f"one of its streams in a row has {decoder.rate} Hz and {decoder.channels} "
+                    "channels, unlike the first; it was not read"
+                )
+            if decoder.broken:
+                self.notices.append("damaged in one of its streams in a row")
+            decoder.close()
+
+    def _first(self) -> Iterator[NDArray[np.float32]]:
         count, going = 0, True
         while going:
             block, going = self._read()
@@ -170,6 +223,12 @@ def _forward(sf: Any) -> Any:
     return Forward
 
 
+def _as_binary(part: _Part) -> BinaryIO:
+    return cast(BinaryIO, part)
+
+
 def _why(error: BaseException) -> str:
     text = one_line(error)
+    if "not a regular file" in text:  # what it says of MP3 that does not begin
+        return "no frame of it can be decoded"
     return (text.partition(">: ")[2] or text.partition(": ")[2] or text).rstrip(".") or "no reason"

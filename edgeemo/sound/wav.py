@@ -9,6 +9,8 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeemo.errors import BadInput
+
 _BLOCK = 1 << 18  # values read at once
 _FORMATS = {(1, 16): "<i2", (3, 32): "<f4"}
 _STREAMED = 0x7FF00000  # bytes; writers into a pipe put at least this as the length
@@ -71,6 +73,9 @@ def open_wav(file: BinaryIO, head: bytes) -> WavDecoder | None:
     Args:
         file: open for reading, can seek.
         head: its first bytes.
+
+    Raises:
+        BadInput: a head that contradicts itself; the message lacks the file's name.
     """
     if head[:4] != b"RIFF" or head[8:12] != b"WAVE":
         return None
@@ -78,7 +83,12 @@ def open_wav(file: BinaryIO, head: bytes) -> WavDecoder | None:
     while at + 8 <= len(head):
         name, size = head[at : at + 4], struct.unpack_from("<I", head, at + 4)[0]
         if name == b"fmt " and size >= 16 and at + 24 <= len(head):
-            code, channels, rate, _, _, bits = struct.unpack_from("<HHIIHH", head, at + 8)
+            code, channels, rate, _, frame, bits = struct.unpack_from("<HHIIHH", head, at + 8)
+            if code == 1 and bits % 8 and frame != channels * -(-bits // 8):
+                raise BadInput(
+                    f"its head has {bits} bits a sample and {frame} bytes for {channels} of them; "
+                    "write it again from its source"
+                )
             kind = _FORMATS.get((code, bits), "")
         if name == b"data":
             if not kind or not channels or not size:

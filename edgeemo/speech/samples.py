@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from edgeemo.errors import BadInput
+from edgeemo.errors import BadInput, one_line
 
 RATES = (1_000, 384_000)
 """Lowest and highest sample rate that is accepted, in Hz."""
@@ -45,7 +45,10 @@ def validate_samples(
         BadInput: wrong rank, dtype or rate, or a sample that is not finite or far beyond -1..1.
     """
     validate_rate(rate)
-    clip = np.asarray(samples)
+    try:
+        clip = np.asarray(samples)
+    except (ValueError, TypeError) as error:  # lists of several lengths, objects of one's own
+        raise BadInput(f"samples are no array ({one_line(error)}); expected [n] numbers") from None
     kind = clip.dtype.newbyteorder("=")
     if clip.ndim != 1:
         raise BadInput(f"samples have shape {clip.shape}; expected [n], {_mono(clip)}")
@@ -67,6 +70,22 @@ def validate_samples(
 
 
 _SCALE = "divide 16-bit values by 32768, also after a mean over channels"
+
+
+def check_profile(profile: object) -> None:
+    """Refuse what is no profile of a speaker.
+
+    Raises:
+        BadInput: neither None nor what `edgeemo.load_profile` gives.
+    """
+    if profile is None:
+        return
+    from edgeemo.speech.profile import SpeakerProfile
+
+    if not isinstance(profile, SpeakerProfile):
+        raise BadInput(
+            f"profile is {profile!r:.80}; expected what edgeemo.load_profile gives, or None"
+        )
 
 
 def validate_rate(rate: int) -> None:

@@ -12,9 +12,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from edgeemo.errors import BadInput, require
+from edgeemo.errors import BadInput, require, within
 from edgeemo.speech.chain import Chain, Plan, open_chain
-from edgeemo.speech.samples import PIECE_SECONDS, as_float, log, validate_rate, validate_samples
+from edgeemo.speech.samples import (
+    PIECE_SECONDS,
+    as_float,
+    check_profile,
+    log,
+    validate_rate,
+    validate_samples,
+)
 from edgeemo.speech.smoothing import Smoothing
 from edgeemo.speech.vad import Gate
 from edgeemo.types import Emotion
@@ -32,6 +39,9 @@ LONGEST_GAP = 60.0
 CONCEALED_SECONDS = 0.04
 """So much of a gap is filled with sound: with 1 % of 20 ms packets lost, arousal errs by .005 to
 .008 in place of .008 to .011 with zeros alone; more sound gains nothing (benchmarks/gaps.py)."""
+
+
+_LATEST = 1e12  # seconds; a date as seconds since 1970 is far below
 
 
 class Stream:
@@ -77,8 +87,10 @@ class Stream:
         spec = session.card.features
         validate_rate(rate)
         self._session, self._profile = session, profile
-        if not 0 <= abstain <= 1:
-            raise BadInput(f"abstain is {abstain!r}; expected a confidence, 0 to 1")
+        if not isinstance(smoothing, Smoothing | None):
+            raise BadInput(f"smoothing is {smoothing!r:.80}; expected edgeemo.Smoothing, or None")
+        check_profile(profile)
+        within("abstain", abstain, 0, 1)
         self._rate, self._model_rate = rate, spec.sample_rate
         self._concealed = round(CONCEALED_SECONDS * rate)
         self._stride = _frames("stride_seconds", stride_seconds, session)
@@ -102,6 +114,7 @@ class Stream:
         self._warned = False
         self._tail = np.zeros(0, np.float32)  # the last sound, at the stream's rate
         self._missing = 0  # samples of the gap since then
+        self._rest = 0.0  # of a sample, that gaps were too short or too long until now
         self._resample: Any = None
         if self._rate != self._model_rate:
             soxr = require("soxr", "audio")
@@ -162,14 +175,16 @@ class Stream:
         Raises:
             BadInput: another length. Or as `push`.
         """
-        if not 0 <= seconds <= LONGEST_GAP:  # also refuses NaN
+        try:
+            lost = within("the gap in seconds", seconds, 0, LONGEST_GAP) * self._rate
+        except BadInput as error:
             raise BadInput(
-                f"a gap of {seconds!r} s; expected 0 to {LONGEST_GAP:g}; after a longer one: "
-                "stream.reset(stream.seconds + gap)"
-            )
+                f"{error}; after a longer one: stream.reset(stream.seconds + gap)"
+            ) from None
         with self._alone(), self._all_or_broken():
             found: list[Emotion] = []
-            left = round(seconds * self._rate)
+            left = round(lost + self._rest)
+            self._rest += lost - left
             while left:  # a second at a time: memory stays small
                 block = np.zeros(min(left, self._rate), np.float32)
                 concealed = self._tail[::-1][self._missing : self._missing + len(block)]
@@ -210,11 +225,10 @@ class Stream:
         Raises:
             BadInput: not a finite time, the stream is closed, or another thread is inside.
         """
-        if not math.isfinite(seconds):
-            raise BadInput(f"seconds is {seconds!r}; expected a finite time")
+        origin = within("seconds", seconds, -_LATEST, _LATEST)
         with self._alone(broken=True):
             self._forget()
-            self._origin = float(seconds)
+            self._origin = origin
             self._broken = False
 
     def close(self) -> None:
@@ -294,8 +308,8 @@ def _frames(name: str, seconds: float, session: Session) -> int:
     """Samples of a time that must be a whole number of the model's frames, up to a minute."""
     spec = session.card.features
     step = spec.hop / spec.sample_rate
-    count = round(seconds / step) if math.isfinite(seconds) else 0
-    if count < 1 or abs(count * step - seconds) > 1e-6 or seconds > PIECE_SECONDS:
+    count = round(within(name, seconds, 0, PIECE_SECONDS) / step)
+    if count < 1 or abs(count * step - seconds) > 1e-6:
         raise BadInput(
             f"{name} is {seconds!r}; expected a multiple of {step:g} s (a frame of "
             f"{session.card.name}), at most {PIECE_SECONDS:g} s"

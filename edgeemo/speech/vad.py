@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from typing import Protocol
 
 import numpy as np
@@ -27,7 +28,14 @@ class Gate(Protocol):
     block: int
 
     def push(self, samples: NDArray[np.float32]) -> NDArray[np.bool_]:
-        """Take samples, answer for the blocks that they complete; any cut gives the same."""
+        """Take samples, answer for the blocks that they complete; any cut gives the same.
+
+        Args:
+            samples: float32 [n], n from 0 up; what does not fill a block is kept for the next call.
+
+        Returns:
+            bool, one for each block that is complete now.
+        """
         ...
 
     def reset(self) -> None:
@@ -119,19 +127,54 @@ class SileroGate:
         self._hang = 0
 
 
+class _OwnGate:
+    """A gate of somebody else's: it gets a copy of the sound, and its answers are counted.
+
+    One that forgets the rest of a block goes out of step with the sound.
+    """
+
+    def __init__(self, gate: Gate, rate: int) -> None:
+        block = getattr(gate, "block", None)
+        parts = all(callable(getattr(gate, name, None)) for name in ("push", "reset"))
+        if not parts or not isinstance(block, numbers.Integral) or not 1 <= block <= rate:
+            raise BadInput(
+                f"gate is {gate!r:.80}; expected one of {', '.join(GATES)}, None, or an object "
+                f"with push, reset and block: 1 to {rate} samples"
+            )
+        self._gate, self.block, self._filled = gate, int(block), 0
+
+    def push(self, samples: NDArray[np.float32]) -> NDArray[np.bool_]:
+        blocks, self._filled = divmod(self._filled + len(samples), self.block)
+        answers = np.asarray(self._gate.push(samples.copy()))
+        if answers.shape != (blocks,) or answers.dtype.kind not in "biu":
+            raise BadInput(
+                f"the gate gave {answers.dtype} {list(answers.shape)} where {blocks} blocks of "
+                f"{self.block} samples are complete; expected bool [{blocks}]"
+            )
+        return answers.astype(np.bool_)
+
+    def reset(self) -> None:
+        self._filled = 0
+        self._gate.reset()
+
+
 def open_gate(gate: str | Gate | None, rate: int) -> Gate | None:
-    """A gate by its name; an object or None is given back.
+    """A gate by its name; an object of somebody else's, held to what a gate promises; or None.
 
     Args:
         gate: key of GATES, a gate, or None.
         rate: of the sound that it will take, Hz.
 
     Raises:
-        BadInput: no gate of that name, or it does not take this rate.
+        BadInput: no gate of that name, an object that is none, or it does not take this rate.
         MissingExtra: the gate's package is not installed.
     """
+    if gate is None:
+        return None
     if not isinstance(gate, str):
-        return gate
+        return (
+            gate if isinstance(gate, (EnergyGate, SileroGate, _OwnGate)) else _OwnGate(gate, rate)
+        )
     if gate not in GATES:
         raise BadInput(f"no gate {gate!r}; there is: {', '.join(GATES)}, or None for no gate")
     return EnergyGate(rate) if gate == "energy" else SileroGate(rate)

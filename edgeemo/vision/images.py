@@ -7,7 +7,6 @@ same picture gives the same bits on every machine, with every backend, and in tr
 from __future__ import annotations
 
 import math
-import numbers
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeemo.errors import BadInput
+from edgeemo.errors import BadInput, one_line, within
 
 Pixels = NDArray[np.uint8]
 """A picture, RGB [height, width, 3] in 0..255."""
@@ -29,13 +28,6 @@ LARGEST = 16_384
 
 _ONE = 1 << 16  # weights are whole numbers that sum to this: 255 * 2**16 < 2**24
 _BLOCK = 16  # rows that are made at once: a large crop then needs little memory
-
-
-def _within(name: str, value: object, low: float, high: float) -> float:
-    real = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if not real or not low <= float(value) <= high:  # type: ignore[arg-type]
-        raise BadInput(f"{name} is {value!r}; expected {low:g} to {high:g}")
-    return float(value)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -81,10 +73,10 @@ class ImageSpec:
             raise BadInput(f"resize is {self.resize!r}; expected 'triangle'")
         for name, low, high in (("mean", 0.0, 1.0), ("std", 1e-3, 10.0)):
             values = tuple(getattr(self, name))
-            object.__setattr__(self, name, tuple(_within(name, v, low, high) for v in values))
+            object.__setattr__(self, name, tuple(within(name, v, low, high) for v in values))
             if len(values) != self.channels:
                 raise BadInput(f"{name} has {len(values)} values; expected {self.channels}")
-        object.__setattr__(self, "margin", _within("margin", self.margin, 0.0, 1.0))
+        object.__setattr__(self, "margin", within("margin", self.margin, 0.0, 1.0))
 
 
 FACE96 = ImageSpec()
@@ -169,7 +161,7 @@ def validate_image(image: Any) -> Pixels:
     Raises:
         BadInput: not uint8, not [H, W, 3] or [H, W], empty, or larger than LARGEST.
     """
-    image = np.asarray(image)
+    image = _array(image, "the picture")
     if image.dtype != np.uint8:
         raise BadInput(f"the picture is {image.dtype}; expected uint8 in 0..255")
     if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] != 3):
@@ -183,15 +175,23 @@ def validate_image(image: Any) -> Pixels:
     return picture
 
 
+def _array(value: Any, what: str) -> NDArray[Any]:
+    try:
+        return np.asarray(value)
+    except (ValueError, TypeError) as error:  # lists of several lengths
+        raise BadInput(f"{what} is no array ({one_line(error)})") from None
+
+
 def _square(image: Pixels, box: Box | None, spec: ImageSpec) -> tuple[float, float, float]:
     """Left, top and side of the square that is cut out."""
     height, width = image.shape[:2]
     if box is None:
         side = float(max(height, width))
         return (width - side) / 2, (height - side) / 2, side
-    values = [float(v) for v in box]
-    if len(values) != 4 or not all(math.isfinite(v) for v in values):
-        raise BadInput(f"the box is {values}; expected left, top, right, bottom in pixels")
+    values = _array(box, "the box").tolist()
+    numeric = isinstance(values, list) and all(isinstance(v, (int, float)) for v in values)
+    if not numeric or len(values) != 4 or not all(math.isfinite(v) for v in values):
+        raise BadInput(f"the box is {values!r:.80}; expected left, top, right, bottom in pixels")
     left, top, right, bottom = values
     if not (left < right and top < bottom and right - left < 4 * LARGEST > bottom - top):
         raise BadInput(f"the box {values} has no area, or too large a one")

@@ -168,6 +168,20 @@ def test_a_gate_of_ones_own(artifact: Path, speech: Clip) -> None:
         session.predict(speech, gate="loud")
 
 
+@pytest.mark.parametrize("values", [[[1], [1, 2]], None, "speech", {1.0}])
+def test_what_is_no_array(artifact: Path, values: Any) -> None:
+    session = edgeemo.load(artifact)
+    for call in (session.predict, session.stream().push):
+        with pytest.raises(BadInput, match=r"samples (are no array|have shape)"):
+            call(values)
+
+
+@pytest.mark.parametrize("name", [None, 3, b"wav2small-stream"])
+def test_what_is_no_model(name: Any) -> None:
+    with pytest.raises(BadInput, match="expected a name or the path of a file"):
+        edgeemo.load(name)
+
+
 def test_floats_in_units_of_16_bits_are_refused_or_told(
     artifact: Path, speech: Clip, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -20,6 +20,7 @@ FORMS = {
     "a.ts": "-c:a aac",
     "a.mpg": "",
     "a.vob": "-c:a ac3",
+    "a.m2ts": "-c:a ac3 -mpegts_m2ts_mode 1 -f mpegts",
     "a.ac3": "",
     "a.eac3": "",
     "a.dts": "-strict -2",

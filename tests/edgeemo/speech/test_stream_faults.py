@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -81,7 +83,7 @@ def test_nobody_is_said_to_speak_in_a_gap(artifact: Path, minute: Clip) -> None:
     assert found[-1].speech is False and found[-1].end == 14
 
 
-@pytest.mark.parametrize("seconds", [-0.1, 61, float("nan"), float("inf")])
+@pytest.mark.parametrize("seconds", [-0.1, 61, float("nan"), float("inf"), "1", None, True, [1]])
 def test_other_gaps_are_refused(artifact: Path, seconds: float) -> None:
     stream = edgeemo.load(artifact).stream()
     with pytest.raises(BadInput, match=r"expected 0 to 60; .*reset\(stream.seconds \+ gap\)"):
@@ -102,10 +104,25 @@ def test_a_reset_can_keep_the_clock(artifact: Path, minute: Clip) -> None:
     for emotion in again:
         fusion.voice(emotion)  # in order: no second reset
     assert fusion.estimate(stream.seconds).arousal == again[-1].arousal
-    with pytest.raises(BadInput, match="finite time"):
-        stream.reset(float("nan"))
+    for wrong in (float("nan"), "1", None):
+        with pytest.raises(BadInput, match=r"seconds is .*; expected "):
+            stream.reset(wrong)  # type: ignore[arg-type]
     stream.reset()
     assert stream.seconds == 0
+
+
+def test_short_gaps_add_up(artifact: Path) -> None:
+    """20 ms at 11025 Hz are 220.5 samples: half a sample of each gap is not lost."""
+    session = edgeemo.load(artifact)
+    stream = session.stream(gate=None)
+    for _ in range(1000):
+        stream.gap(0.00002)
+    assert stream.seconds == 0.02
+    odd, one = session.stream(11025, gate=None), session.stream(11025, gate=None)
+    for _ in range(50):
+        odd.gap(0.02)
+    one.gap(1.0)
+    assert odd.seconds == one.seconds
 
 
 class Fails:
@@ -142,6 +159,73 @@ def test_after_an_exception_it_refuses_until_reset(
             call()
     stream.reset()
     assert stream.push(sound[: 2 * RATE]) == want
+
+
+class Answers(Fails):
+    """A gate that gives what a function makes of the samples."""
+
+    def __init__(self, made: Callable[[Clip], object], block: int = 160) -> None:
+        self.push, self.block = made, block  # type: ignore[assignment,method-assign]
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda samples: np.ones(len(samples), np.bool_),
+        lambda samples: np.ones(len(samples) // 160 - 1, np.bool_),
+        lambda samples: np.full(len(samples) // 160, 0.3),
+        lambda samples: np.ones((2, len(samples) // 160), np.bool_),
+        lambda samples: ["yes"] * (len(samples) // 160),
+        lambda samples: True,
+        lambda samples: None,
+    ],
+    ids=["samples", "one too few", "floats", "two axes", "words", "one", "none"],
+)
+def test_what_a_gate_must_not_answer(
+    artifact: Path, minute: Clip, made: Callable[[Clip], object]
+) -> None:
+    session, sound = edgeemo.load(artifact), minute[: 2 * RATE]
+    with pytest.raises(BadInput, match=r"the gate gave .*; expected bool \["):
+        session.predict(sound, gate=Answers(made))
+    with pytest.raises(BadInput, match=r"the gate gave .*; expected bool \["):
+        session.stream(gate=Answers(made)).push(sound)
+
+
+def test_a_gate_that_forgets_the_rest_of_a_block(artifact: Path, minute: Clip) -> None:
+    forgets = Answers(lambda samples: np.ones(len(samples) // 160, np.bool_))
+    stream = edgeemo.load(artifact).stream(gate=forgets)
+    with pytest.raises(BadInput, match="where 1 blocks of 160 samples are complete"):
+        for at in range(0, 400, 100):
+            stream.push(minute[at : at + 100])
+
+
+def test_a_gate_may_write_into_what_it_gets(artifact: Path, minute: Clip) -> None:
+    def writes(samples: Clip) -> object:
+        samples.fill(0)
+        return np.ones(len(samples) // 160, np.bool_)
+
+    session, sound = edgeemo.load(artifact), minute[: 2 * RATE]
+    still = Answers(lambda samples: np.ones(len(samples) // 160, np.bool_))
+    for take in (session.predict, lambda s, gate: session.stream(gate=gate).push(s)):
+        assert take(sound, gate=Answers(writes)) == take(sound, gate=still)  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("gate", [3, b"energy", object(), Answers(len, 0), Answers(len, 10**9)])
+def test_what_is_no_gate(artifact: Path, minute: Clip, gate: Any) -> None:
+    session = edgeemo.load(artifact)
+    with pytest.raises(BadInput, match="expected one of energy, silero, None, or an object"):
+        session.predict(minute[:RATE], gate=gate)
+    with pytest.raises(BadInput, match="expected one of energy, silero, None, or an object"):
+        session.stream(gate=gate)
+
+
+@pytest.mark.parametrize("name", ["profile", "smoothing"])
+def test_what_is_no_profile_and_no_smoothing(artifact: Path, minute: Clip, name: str) -> None:
+    session = edgeemo.load(artifact)
+    with pytest.raises(BadInput, match=f"{name} is 'x'; expected"):
+        session.stream(**{name: "x"})  # type: ignore[arg-type]
+    with pytest.raises(BadInput, match="profile is 3; expected"):
+        session.predict(minute[:RATE], profile=3)  # type: ignore[arg-type]
 
 
 def test_overload_is_told_once_a_stream(
