@@ -73,7 +73,11 @@ def _place(row: Row) -> str:
 def json_line(row: Row) -> str:
     """A row as JSON: UTF-8 where stdout is, else ASCII."""
     encoding = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("-", "")
-    return json.dumps(row, ensure_ascii=encoding != "utf8")
+    text = json.dumps(row, ensure_ascii=encoding != "utf8")
+    if text.isprintable():
+        return text
+    # Marks that turn the direction of writing, and the like: names may hold them.
+    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
 
 
 class Progress:

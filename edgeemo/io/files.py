@@ -26,7 +26,11 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Yields:
         A name in the same folder (so that the move is atomic) with the same ending.
+
+    Raises:
+        BadInput: a device or a pipe is there: it would be replaced, /dev/null too.
     """
+    _check_place(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
     os.close(handle)
@@ -50,8 +54,8 @@ def check_output(path: Path, *, folder: bool = False) -> None:
         folder: it is a folder, which is to be made or filled.
 
     Raises:
-        BadInput: a folder in a file's place or a file in a folder's, a name that is too long, or no
-            rights; the message names it.
+        BadInput: a folder in a file's place or a file in a folder's, a device or a pipe, a name
+            that is too long, or no rights; the message names it.
     """
     name = printable(path)
     if len(os.fsencode(path.name)) > _LONGEST_NAME:
@@ -63,6 +67,7 @@ def check_output(path: Path, *, folder: bool = False) -> None:
             raise ValueError("a NUL in the name")
         if path.is_dir() and not folder:
             raise BadInput(f"{name}: is a folder; name a file to write")
+        _check_place(path)
         above = path if folder else path.parent
         while not above.exists():
             above = above.parent
@@ -73,6 +78,11 @@ def check_output(path: Path, *, folder: bool = False) -> None:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise BadInput(f"{name}: cannot be written ({reason}); name another place") from None
+
+
+def _check_place(path: Path) -> None:
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise BadInput(f"{printable(path)}: is a device or a pipe; name a file to write")
 
 
 def write_bytes(path: Path, data: bytes) -> None:

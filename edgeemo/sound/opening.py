@@ -36,14 +36,16 @@ def open_binary(
         BadInput: no such file, a folder, or no rights to read it.
     """
     if not isinstance(source, (str, Path)):
-        return _seekable(source, stack)
+        return _seekable(source, name, stack)
     if str(source) == STDIN:
-        return _copy(sys.stdin.buffer, stack)
+        if sys.stdin is None:
+            raise BadInput("standard input is closed; pipe sound into it")
+        return _copy(sys.stdin.buffer, name, stack)
     try:
         # Whoever reads takes large pieces: a buffer would be one more copy.
         file: Any = stack.enter_context(open(source, "rb", buffering=0))  # noqa: PTH123, SIM115
         regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
-        return cast(BinaryIO, file) if regular else _copy(file, stack)
+        return cast(BinaryIO, file) if regular else _copy(file, name, stack)
     except FileNotFoundError:
         raise BadInput(f"{name}: no such file; give the path of a {what} file") from None
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
@@ -66,20 +68,31 @@ def with_descriptor(file: BinaryIO, stack: ExitStack) -> BinaryIO:
         file.fileno()
     except (OSError, AttributeError, io.UnsupportedOperation):
         file.seek(0)
-        return _copy(file, stack)
+        return _copy(file, "sound", stack)
     return file
 
 
-def _seekable(file: Any, stack: ExitStack) -> BinaryIO:
+def _seekable(file: Any, name: str, stack: ExitStack) -> BinaryIO:
     try:
         file.seek(0)
     except (OSError, AttributeError, io.UnsupportedOperation):
-        return _copy(file, stack)
+        return _copy(file, name, stack)
     return cast(BinaryIO, file)
 
 
-def _copy(file: Any, stack: ExitStack) -> BinaryIO:
+def _copy(file: Any, name: str, stack: ExitStack) -> BinaryIO:
+    if _endless(file):
+        raise BadInput(f"{name}: a device, no file; give a file, or what a recorder pipes")
     copy = stack.enter_context(tempfile.TemporaryFile(prefix="edgeemo-"))  # noqa: SIM115
     shutil.copyfileobj(file, copy, 1 << 20)
     copy.seek(0)
     return cast(BinaryIO, copy)
+
+
+def _endless(file: Any) -> bool:
+    """Whether it is a device like /dev/zero, which would fill the disk; a terminal has an end."""
+    try:
+        descriptor = file.fileno()
+        return stat.S_ISCHR(os.fstat(descriptor).st_mode) and not os.isatty(descriptor)
+    except (OSError, AttributeError, io.UnsupportedOperation):
+        return False

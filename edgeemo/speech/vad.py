@@ -136,7 +136,7 @@ class _OwnGate:
     def __init__(self, gate: Gate, rate: int) -> None:
         block = getattr(gate, "block", None)
         parts = all(callable(getattr(gate, name, None)) for name in ("push", "reset"))
-        if not parts or not isinstance(block, numbers.Integral) or not 1 <= block <= rate:
+        if not parts or not isinstance(block, numbers.Integral) or not 1 <= int(block) <= rate:
             raise BadInput(
                 f"gate is {gate!r:.80}; expected one of {', '.join(GATES)}, None, or an object "
                 f"with push, reset and block: 1 to {rate} samples"

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from edgeemo.errors import BadInput, one_line, within
 
@@ -83,7 +83,7 @@ FACE96 = ImageSpec()
 """Grey, 96 x 96, about -2..2: what edgeemo's face models take."""
 
 
-def preprocess(image: Pixels, box: Box | None, spec: ImageSpec) -> NDArray[np.float32]:
+def preprocess(image: ArrayLike, box: Box | None, spec: ImageSpec) -> NDArray[np.float32]:
     """The picture of one face as the model takes it.
 
     Args:
@@ -116,7 +116,7 @@ def normalize(faces: Pixels, spec: ImageSpec) -> NDArray[np.float32]:
     return scaled
 
 
-def crop_face(image: Pixels, box: Box | None, spec: ImageSpec) -> Pixels:
+def crop_face(image: ArrayLike, box: Box | None, spec: ImageSpec) -> Pixels:
     """Cut out a face and resize it, in whole numbers.
 
     Args:
@@ -132,11 +132,11 @@ def crop_face(image: Pixels, box: Box | None, spec: ImageSpec) -> Pixels:
         BadInput: not such a picture, more than LARGEST pixels on a side, or a box that is not
             four finite numbers, has no area, or lies outside the picture.
     """
-    image = validate_image(image)
-    left, top, side = _square(image, box, spec)
-    columns = _weights(image.shape[1], left, side, spec.size)
-    rows = _weights(image.shape[0], top, side, spec.size)
-    part = image[rows.first : rows.last, columns.first : columns.last]
+    pixels = validate_image(image)
+    left, top, side = _square(pixels, box, spec)
+    columns = _weights(pixels.shape[1], left, side, spec.size)
+    rows = _weights(pixels.shape[0], top, side, spec.size)
+    part = pixels[rows.first : rows.last, columns.first : columns.last]
     part = grey(part)[..., np.newaxis] if spec.channels == 1 else _colour(part)
     # Down first: [h, w, c] to [size, w, c]; then across, with the width as the last axis.
     narrow = _down(part, rows)

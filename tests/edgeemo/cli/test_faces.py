@@ -197,6 +197,14 @@ def clip(speech_files: list[Path]) -> Path:
     return speech_files[0]
 
 
+def test_a_film_without_a_face_gives_its_voice(clip: Path, tmp_path: Path, capsys: Capture) -> None:
+    made = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "color=gray:s=64x64:d=1:r=5", "-i", clip]
+    subprocess.run([*made, tmp_path / "a.mp4"], check=True)
+    status, (voice, fault) = predicted(capsys, tmp_path / "a.mp4")
+    assert status == 1 and "no face found" in fault["error"]
+    assert voice["voice"] is True and voice["speech"] is True
+
+
 def test_a_film_gives_its_faces_and_its_voice(clip: Path, tmp_path: Path, capsys: Capture) -> None:
     picture = LONDON / "001_happiness.jpg"
     made = ["ffmpeg", "-v", "error", "-loop", "1", "-t", "2", "-i", picture, "-i", clip]

@@ -24,6 +24,7 @@ from edgeemo import cli
 from edgeemo.artifacts.licences import verdict_of
 from edgeemo.audio import read_audio
 from edgeemo.cli._predictor import Options
+from edgeemo.cli._rows import json_line
 from edgeemo.cli._workers import rows_of
 from edgeemo.inputs import Input
 from edgeemo.types import CLASSES, DIMENSIONS
@@ -318,6 +319,12 @@ def test_what_a_library_raises_about_a_file_is_its_row(
     monkeypatch.setattr(edgeemo.Session, "predict", sometimes)
     found = rows(capsys, folder, "--model", artifact, status=1)
     assert "Input/output error" in found[0]["error"] and "arousal" in found[2]
+
+
+def test_json_holds_no_marks_for_a_terminal() -> None:
+    row = {"path": "\u202ea\U000e0001\x1bü語", "error": "\u2028"}
+    line = json_line(row)
+    assert line.isprintable() and "ü語" in line and json.loads(line) == row
 
 
 def test_folders_tell_what_they_leave(folder: Path, artifact: Path, capsys: Capture) -> None:

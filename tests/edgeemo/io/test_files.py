@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,18 @@ def test_outputs_are_checked_before_the_work(tmp_path: Path) -> None:
     check_output(tmp_path / "new" / "folder" / "x.csv")
     check_output(tmp_path / "new", folder=True)
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_device_and_a_pipe_are_not_replaced(tmp_path: Path) -> None:
+    """A user who may write to /dev would have a file in the place of /dev/null."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for path in (pipe, Path("/dev/null")):
+        with pytest.raises(BadInput, match="is a device or a pipe; name a file"):
+            check_output(path)
+    with pytest.raises(BadInput, match="is a device or a pipe"), replacing(pipe):
+        pass
+    assert pipe.is_fifo() and [p.name for p in tmp_path.iterdir()] == ["pipe"]
 
 
 def test_an_output_without_rights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

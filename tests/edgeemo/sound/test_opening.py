@@ -35,6 +35,20 @@ def test_a_fifo(speech_files: list[Path], tmp_path: Path) -> None:
     writer.join()
 
 
+@pytest.mark.parametrize("device", ["/dev/zero", "/dev/null"])
+def test_a_device_is_not_copied(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Zeros without end would fill the disk."""
+    with pytest.raises(BadInput, match="a device, no file"):
+        read_audio(device)
+    with Path(device).open() as endless:
+        monkeypatch.setattr(sys, "stdin", endless)
+        with pytest.raises(BadInput, match="a device, no file"):
+            read_audio("-")
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(BadInput, match="standard input is closed"):
+        read_audio("-")
+
+
 def test_a_stream_that_cannot_seek(speech_files: list[Path]) -> None:
     class Pipe(io.BytesIO):
         def seek(self, *where: int) -> int:
