@@ -125,12 +125,25 @@ def _rows(path: Path) -> Iterator[tuple[Cell, dict[str, str]]]:
         raise BadData(f"{path}: not a Parquet table ({one_line(error)})") from None
 
 
+def _corpus(dataset: str) -> str:
+    """The name of a corpus in edgeemo: "CREMA-D" is "cremad"."""
+    return re.sub(r"[^a-z0-9]", "", dataset.lower())
+
+
+def _own_name(corpus: str, name: str) -> str:
+    """A speaker's name in the corpus: that of "crema_d_1001" is "1001"."""
+    for separator in re.finditer(r"[_-]", name):
+        if _corpus(name[: separator.start()]) == corpus:
+            return name[separator.end() :] or name
+    return name
+
+
 def _clip(row: Row, cell: Cell, foreign: dict[str, int]) -> Clip:
-    corpus = re.sub(r"[^a-z0-9]", "", (row.text("dataset") or "cameo").lower())
+    corpus = _corpus(row.text("dataset") or "cameo")
     name = row.text("speaker_id")
     if name is None:
         raise row.fault("speaker_id is empty; expected a name")
-    speaker, group = speaker_and_group(corpus, name)
+    speaker, group = speaker_and_group(corpus, _own_name(corpus, name))
     text = row.text("emotion") or ""
     try:
         emotion = read_word(text) if text else None

@@ -61,6 +61,18 @@ def test_one_file_is_a_data_set(tmp_path: Path) -> None:
     assert open_dataset(file).speakers == ("nemo/1001", "nemo/1002", "nemo/1003")
 
 
+def test_a_speaker_named_with_the_corpus_is_the_same_person(tmp_path: Path) -> None:
+    names = ["crema_d_1001", "CREMA-D-1001", "1001", "crema_1001", "cremad_"]
+    file = write(tmp_path / "c.parquet", speaker_id=names)
+    assert [c.speaker.removeprefix("cremad/") for c in open_dataset(file)] == [
+        "1001",
+        "1001",
+        "1001",
+        "crema_1001",
+        "cremad_",
+    ]
+
+
 def test_faults_are_told(tmp_path: Path) -> None:
     file = write(tmp_path / "a.parquet", speaker_id=["1", None, "2", "3", "4"])
     with pytest.raises(BadData, match=r"row 1 of group 0: speaker_id is empty"):
