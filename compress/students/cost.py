@@ -78,6 +78,51 @@ def activation_bytes(student: Student) -> int:
     return most
 
 
+def stream_bytes(student: Student) -> int | None:
+    """RAM that the C engine needs at least for a causal student, frame by frame, in int8.
+
+    It is what layers keep of earlier frames, and a row of input and output of the layer that needs
+    most. The engine's tables, the front end and the gate come beside it (docs/guides/firmware.md).
+
+    Args:
+        student: on the CPU, in any mode.
+
+    Returns:
+        Bytes; None for a student that looks ahead, or at pictures.
+    """
+    kept, largest = 0, 0
+
+    def keep(module: nn.Module, given: Any, output: Tensor) -> None:
+        nonlocal kept
+        conv = next(m for m in module.modules() if isinstance(m, nn.Conv2d))
+        rows = int(module.past) + conv.stride[0]  # type: ignore[arg-type]
+        kept += rows * given[0][0, :, 0].numel()
+
+    def look(module: nn.Module, given: Any, output: Tensor) -> None:
+        nonlocal largest
+        row = [x[0, :, 0].numel() if x.ndim == 4 else x[0].numel() for x in (given[0], output)]
+        largest = max(largest, sum(row))
+
+    causal = [m for m in student.modules() if getattr(m, "past", 0)]
+    if not causal or isinstance(student.spec, ImageSpec):
+        return None
+    hooks = [m.register_forward_hook(keep) for m in causal]
+    hooks += [
+        m.register_forward_hook(look)
+        for m in student.modules()
+        if isinstance(m, (nn.Linear, nn.Conv2d))
+    ]
+    training = student.training
+    try:
+        with torch.inference_mode():
+            student.eval()(torch.zeros(input_shape(student, 4 * student.stride)), None)
+    finally:
+        student.train(training)
+        for hook in hooks:
+            hook.remove()
+    return kept + largest
+
+
 def input_shape(student: Student, frames: int) -> tuple[int, ...]:
     """Shape of one input: [1, frames, bands], or [1, size, size, channels] of a picture.
 

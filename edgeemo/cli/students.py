@@ -66,7 +66,12 @@ def costs(name: str, options: dict[str, float]) -> dict[str, Any]:
         BadRecipe: no such student or option.
     """
     from edgeemo.compress.students import make_student
-    from edgeemo.compress.students.cost import activation_bytes, macs_per_second, parameters
+    from edgeemo.compress.students.cost import (
+        activation_bytes,
+        macs_per_second,
+        parameters,
+        stream_bytes,
+    )
     from edgeemo.features import FeatureSpec
 
     student = make_student(name, **options)
@@ -78,16 +83,20 @@ def costs(name: str, options: dict[str, float]) -> dict[str, Any]:
         "parameters": parameters(student),
         "macs_per_second": round(macs_per_second(student)),
         "activation_bytes": activation_bytes(student),
+        "stream_bytes": stream_bytes(student),
     }
 
 
 def _text(found: dict[str, Any]) -> str:
     each = "picture" if found["task"] == "face" else "second of sound"
     options = ", ".join(f"{k} = {v}" for k, v in found["options"].items()) or "none"
+    ram = f"{found['activation_bytes'] / 1024:.0f} KB of activations in int8 for a whole {each}"
+    if found["stream_bytes"] is not None:
+        ram += f"; {found['stream_bytes'] / 1024:.1f} KB at least in the C engine, frame by frame"
     return (
         f"{found['name']}  ({found['task']})\n"
         f"  {found['parameters']:,} parameters, some {found['parameters'] / 1000:.0f} KB in int8; "
         f"{found['macs_per_second'] / 1e6:.2f} M MAC a {each}\n"
-        f"  {found['activation_bytes'] / 1024:.0f} KB of activations in int8 for a whole {each}\n"
+        f"  RAM: {ram}\n"
         f"  options: {options}"
     )
