@@ -175,7 +175,8 @@ def cross_validate(
         What stands in RESULT.
 
     Raises:
-        BadInput, BadData: see `CrossValidation.check`.
+        BadInput, BadData: see `CrossValidation.check`; a fold is there already, of another recipe
+            or of other clips.
     """
     plan.check()
     copies = plan.labels(cache, progress)
@@ -186,7 +187,7 @@ def cross_validate(
     ]
     if todo[0].shared is not None:
         todo[0].shared.backbone()  # once, before the processes begin
-    missing = [fold for fold in todo if not fold.path.exists()]
+    missing = [fold for fold in todo if not fold.is_done()]
     _run(missing, jobs, progress)
     result = _result(plan, copies, todo)
     write_text(plan.run.folder / RESULT, json.dumps(result, indent=1) + "\n")
@@ -222,6 +223,29 @@ class _Fold:
         groups = tuple(sorted({clip.group for clip in valid}))
         return Folds(self.copies, recipe, self.plan.run.folder, dealt.pop(), groups)
 
+    def is_done(self) -> bool:
+        """Whether the fold was trained before.
+
+        Raises:
+            BadData: by another recipe, or on other clips.
+        """
+        if not self.path.exists():
+            return False
+        with np.load(self.path) as kept:
+            recipe, clips = str(kept["recipe"]), set(kept["clips"].tolist())
+        folder = self.plan.run.folder
+        if recipe != self.plan.run.recipe_sha256:
+            raise BadData(
+                f"{self.path} was trained by another recipe than {folder}/recipe.toml now holds; "
+                "begin a new run"
+            )
+        if clips != {clip.id for clip in self.copies.clips if clip.group in self.held_out}:
+            raise BadData(
+                f"{self.path} is of other clips than the data now hold; give the data that the run "
+                "began with, or begin a new run"
+            )
+        return True
+
     def train(self) -> None:
         """Train the student, and keep what it says of those who were held out."""
         examples = drop_extra_copies(self.copies, self.recipe)
@@ -231,6 +255,7 @@ class _Fold:
         with replacing(self.path) as temporary:
             np.savez(
                 temporary,
+                recipe=np.array(self.plan.run.recipe_sha256),
                 clips=np.array([c.id for c in test.clips], dtype=str),
                 dimensions=said.dimensions,
                 logits=said.logits,

@@ -15,7 +15,7 @@ from edgeemo.compress.evaluation.fold_runs import CrossValidation, cross_validat
 from edgeemo.compress.recipes import AugmentConfig, DistillConfig
 from edgeemo.compress.run import Run
 from edgeemo.compress.teachers.heads import HeadsSettings
-from edgeemo.errors import BadArtifact, BadInput
+from edgeemo.errors import BadArtifact, BadData, BadInput
 
 
 @pytest.fixture
@@ -75,6 +75,13 @@ def test_a_killed_one_goes_on_with_the_labels_it_has(plan, monkeypatch) -> None:
     )
     assert cross_validate(plan, jobs=1) == first
     assert trained == [(1, 0)] and plan.teacher.heard == heard
+    fewer = DataSet("some", plan.data.clips[1:])
+    with pytest.raises(BadData, match=r"fold-0-\d.npz is of other clips than the data now hold"):
+        cross_validate(replace(plan, data=fewer), jobs=1)
+    recipe = plan.run.folder / "recipe.toml"
+    recipe.write_text(recipe.read_text().replace("lr = 0.01", "lr = 0.02"))
+    with pytest.raises(BadData, match="trained by another recipe than"):
+        cross_validate(plan, jobs=1)
 
 
 def test_what_cannot_be_is_refused_before_labels_are_made(plan, tmp_path: Path) -> None:
