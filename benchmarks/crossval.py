@@ -1,6 +1,6 @@
 """How well do teacher and students agree with annotators of unseen speakers?
 
-    python benchmarks/crossval.py --data DATA --whisper model.bin [--egemaps egemaps.npz]
+    python benchmarks/crossval.py --data DATA [--egemaps egemaps.npz]
     python benchmarks/crossval.py ... --recipe wav2small-stream --recipe wav2small
                                   the others are judged in the first repetition alone
 
@@ -39,21 +39,24 @@ from edgeemo.compress.evaluation.evaluate import inter_rater_ccc, level_estimate
 from edgeemo.compress.evaluation.folds import Folds
 from edgeemo.compress.evaluation.summary import complete
 from edgeemo.compress.labels.dataset import LabelledDataset
+from edgeemo.compress.labels.labeller import Labeller
 from edgeemo.compress.pipeline import new_student
 from edgeemo.compress.recipes import load_recipe
 from edgeemo.compress.run import Run
 from edgeemo.compress.stages.base import Splits
+from edgeemo.compress.stages.finetune import num_augmented_copies
 from edgeemo.compress.students import Student, save_student
+from edgeemo.compress.teachers import load_teacher
 from edgeemo.compress.teachers.base import Teacher
 from edgeemo.compress.teachers.heads import HeadsSettings, fit_heads
 from edgeemo.evaluation.metrics import ccc
-from edgeemo.export.builtin_teacher import backbone_teacher, head_rows, make_backbone
 from edgeemo.export.job import export
 from edgeemo.export.parity import Tolerances
 from edgeemo.io.files import replacing, write_text
 from edgeemo.types import DIMENSIONS
 
 RESULT = Path(__file__).parent / "results" / "crossval.json"
+COMMAND = "python benchmarks/crossval.py --data DATA"
 FOLDS = 7
 LEVEL, EGEMAPS = "mean log-mel level alone", "eGeMAPS (openSMILE) + SVR"
 
@@ -267,7 +270,6 @@ def main() -> None:
     """Run what is missing, print the table, write the result."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="holds speech/ and ferplus/")
-    parser.add_argument("--whisper", type=Path, required=True, help="CTranslate2 model.bin")
     parser.add_argument("--egemaps", type=Path, help="made by benchmarks/egemaps.py")
     parser.add_argument("--recipe", action="append", help="several stand beside the first")
     parser.add_argument("--seeds", type=int, default=3, help="repetitions with other folds")
@@ -275,20 +277,22 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=Path("runs/labels"))
     parser.add_argument("--out", type=Path, default=Path("runs/crossval"))
     args = parser.parse_args()
-    data, base = open_dataset(args.data / "speech"), make_backbone(args.whisper)
+    data, teacher = open_dataset(args.data / "speech"), load_teacher("builtin")
     egemaps = dict(np.load(args.egemaps)) if args.egemaps else {}
     benches: list[Bench] = []
     for name in args.recipe or ["wav2small-stream"]:
         recipe = load_recipe(name)
-        copies = head_rows(base, data, recipe, args.cache, new_student(recipe).spec)
+        # The embedding of its backbone alone is used: heads are trained anew for each fold.
+        labeller = Labeller(teacher, new_student(recipe).spec, recipe, args.cache)
+        copies = labeller.label(data.clips, num_augmented_copies(data.clips, recipe))
         out = args.out / recipe.name
         folds = Folds(copies, recipe, out)
-        teacher, seeds = backbone_teacher(base), range(1 if benches else args.seeds)
+        seeds = range(1 if benches else args.seeds)
         bench = Bench(folds, data, teacher, out, egemaps, seeds, whole=not benches)
         run_folds(bench, args.jobs)
         benches.append(bench)
     before = json.loads(RESULT.read_text()) if RESULT.exists() else {}
-    found = result(benches, "python benchmarks/crossval.py", before)
+    found = result(benches, COMMAND, before)
     write_text(RESULT, json.dumps(found, indent=1) + "\n")
     for line in found["rows"]:
         print(

@@ -106,7 +106,8 @@ def faces() -> str:
         f"FER+, {found['ferplus_pictures']:,} pictures that edgeemo has not learned from: share "
         "of the clear ones whose likeliest of eight classes has the most votes, of those that most "
         "people agree on, mean recall of the classes, KL to the votes. London, 68 people: smiling "
-        "against neutral. Made by `python benchmarks/faces.py`."
+        "against neutral. Made by `python benchmarks/faces.py --data DATA --model teacher-face "
+        "--model efficientnet-lite0-face`."
     )
     return f"{_table(head, rows)}\n\n{told}"
 
@@ -162,7 +163,7 @@ def open_weights() -> str:
         "unseen corpus): correlation and CCC of arousal, dominance and valence with the mean "
         "of three raters. Then the area under the curve of arousal, anger and happiness against "
         f"sadness, neutral, calm and boredom, in four unseen corpora. {languages}. "
-        f"Made by `{found['command']}`."
+        f"Made by `{found['command']} --data DATA --teacher --student wav2small-stream-open.onnx`."
     )
     return f"{_table(head, rows)}\n\n{told}"
 

@@ -11,7 +11,7 @@ annotated. What is done already is kept, so an interrupted run goes on.
 Figures on the last round's card come from cross-validation with its recipe, which names the file
 that it starts from:
 
-    python benchmarks/crossval.py --recipe OUT/round-4/recipe.toml --data DATA --whisper model.bin
+    python benchmarks/crossval.py --recipe OUT/round-4/recipe.toml --data DATA
     python benchmarks/confidence.py --data DATA --card OUT/confidence.json
     python tools/make_student.py --data DATA --whisper model.bin --metrics \\
         benchmarks/results/crossval.json --confidence OUT/confidence.json
