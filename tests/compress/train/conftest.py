@@ -35,8 +35,11 @@ def parts(rows):
 def busy(recipe):
     """A recipe that uses every loss and every change of features."""
     regular = SpecAugmentConfig(crop=0.7, gain_db=3, time_masks=1, band_masks=1)
-    distill = DistillConfig(epochs=3, pretrain=2, batch=16, lr=3e-3, loss=ALL, ema_decay=0.9)
-    return replace(recipe, spec_augment=regular, distill=distill)
+    return replace(recipe, spec_augment=regular, distill=distill())
+
+
+def distill():
+    return DistillConfig(epochs=3, pretrain=2, batch=16, lr=3e-3, loss=ALL, ema_decay=0.9)
 
 
 def probe():

@@ -2,8 +2,12 @@
 
 import io
 import json
+import os
+import subprocess
+import sys
 import tarfile
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,6 +29,8 @@ from edgeemo.errors import BadRecipe
 from tests.compress.faces import RECIPE as FACES
 from tests.compress.faces import Eye
 from tests.compress.train.conftest import probe
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +139,36 @@ def test_a_kill_within_an_epoch_costs_nothing(kind, split, parts, streaming, tmp
     assert again[0][1] == steps[kept] and again[-1][1] == again[-1][2]
 
 
+@pytest.mark.slow
+def test_a_process_killed_under_torchrun_costs_nothing(packed, tmp_path):
+    """The system kills one of two within an epoch; both are started again, and end equal."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command += ["--nproc_per_node", "2", str(Path(__file__).with_name("killed_process.py"))]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+
+    def run():
+        return subprocess.run(
+            [*command, str(packed.folder), str(tmp_path)],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=600,
+        )
+
+    killed = run()
+    assert killed.returncode != 0 and "Signal 9 (SIGKILL)" in killed.stderr, killed.stderr[-2000:]
+    kept, whole = (
+        torch.load(tmp_path / name / "checkpoints" / "last.pt", weights_only=True)
+        for name in ("cut", "whole")
+    )
+    assert kept["epoch"] == 1 and len(kept["places"]) == 2 and whole["epoch"] == 3
+    resumed = run()
+    assert resumed.returncode == 0, resumed.stderr[-2000:]
+    ended = torch.load(tmp_path / "cut" / "checkpoints" / "last.pt", weights_only=True)
+    assert ended["history"] == whole["history"]
+    assert all(torch.equal(v, ended["student"][k]) for k, v in whole["student"].items())
+
+
 def test_a_place_of_another_number_of_processes_is_refused(split, streaming, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         fit(probe(), split, split.valid, streaming, tmp_path, progress=_interrupt, due=lambda: True)
@@ -157,6 +193,18 @@ def test_a_packed_training_learns_what_one_in_memory_learns(split, streaming):
     streamed, held = ([h["train"]["mse"] for h in history] for history in (one, two))
     assert streamed[-1] < streamed[0] / 2 and held[-1] < held[0] / 2
     assert abs(streamed[-1] - held[-1]) < 0.25 * held[0]
+
+
+def test_a_packed_training_gives_the_bits_of_one_in_memory(labelled, streaming, tmp_path):
+    """Where the order of the rows is the same: in one row group there is nothing to shuffle."""
+    pack(labelled, tmp_path / "packed")
+    split = split_packed(Packed(tmp_path / "packed"), streaming)
+    memory = split.packed.rows(split.train, clips=True)
+    assert len(split.train) == 1 and len(memory) > streaming.distill.batch
+    one, two = (fit(probe(), rows, split.valid, streaming) for rows in (split, memory))
+    assert one.history == two.history
+    weights = (fitted.student.state_dict().values() for fitted in (one, two))
+    assert all(torch.equal(a, b) for a, b in zip(*weights, strict=True))
 
 
 def test_faces_go_the_same_way(face_table, tmp_path):
