@@ -212,6 +212,7 @@ class _Facts:
         corpora: clips by corpus and licence.
         sounds: address, place in the corpus and corpus of the clips whose sound is packed.
         groups: row groups of each source.
+        rows: of all sources.
     """
 
     names: list[str]
@@ -220,6 +221,7 @@ class _Facts:
     corpora: Counter[tuple[str, str]]
     sounds: list[tuple[str, Path, str, int, int]]
     groups: list[tuple[int, int]]
+    rows: int = 0
 
     @classmethod
     def of(cls, sources: Sequence[_Source]) -> _Facts:
@@ -234,6 +236,7 @@ class _Facts:
         columns += ["path", "offset", "size"]
         with _opened(source.path) as file:
             self.groups += [(number, i) for i in range(file.num_row_groups)]
+            self.rows += file.metadata.num_rows
             rows = file.read(columns=columns).to_pydict()
         plain = [i for i, copy in enumerate(rows["copy"]) if copy == 0]
         for i in plain:
@@ -301,8 +304,7 @@ def _write_files(
         _write_table(path, table.take(pa.array(rng.permutation(len(table)))))
         files.append(PackedFile(path.name, len(table), path.stat().st_size))
         if progress is not None:
-            done = sum(file.rows for file in files)
-            progress("packing", done, max(done, len(order) * GROUP_ROWS))
+            progress("packing", sum(file.rows for file in files), facts.rows)
     return tuple(files)
 
 
