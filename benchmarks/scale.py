@@ -1,23 +1,25 @@
 """What do many hours cost: memory, processor time and start of training, and labelling?
 
-    python benchmarks/scale.py [--hours 1 4 16 64] [--against PYTHON] [--out FOLDER]
-    python benchmarks/scale.py --hours 1 16 --clips 120 --rows 2800     (on a busy machine)
+    python benchmarks/scale.py [label train kill against ray] [--hours 1 4 16 64] [--out FOLDER]
+    python benchmarks/scale.py against --against PYTHON
+    python benchmarks/scale.py label train --clips 120 --rows 2800     (on a busy machine)
 
-One hour is made from the shipped speech, changed in speed, level and noise, as FLAC in four tars,
-and labelled for real, in one go and in two parts. Further hours are copies of its labels under
+One hour is made from the shipped speech, changed in speed, level and noise, as FLAC in tars, and
+labelled for real, in one go, in two parts and by Ray. Further hours are copies of its labels under
 other names of clips and people: reading and training cost what real ones cost. Each row is a
 process of its own with one thread; processor seconds and peak memory, because the machine may have
-other work. At the largest number of hours an epoch is cut off after as many rows as the one before
+other work. Labelling is counted without its start, which is that of a second run that finds all
+done. At the largest number of hours an epoch is cut off after as many rows as the one before
 has, with --rows everywhere; --clips makes less real sound, whose labels are copied more often.
 PYTHON is an interpreter that imports another version of edgeemo, which trains on the same rows in
-memory, in turns with this one.
+memory, in turns with this one; the steps of an epoch are counted, not what precedes them.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
-import io
+import contextlib
+import ctypes
 import json
 import os
 import resource
@@ -26,19 +28,16 @@ import signal
 import statistics
 import subprocess
 import sys
-import tarfile
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _scale_rows import HOUR, make_tars, multiply
 
 ROOT = Path(__file__).resolve().parents[1]
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-HOUR, TARS, SECONDS = 1077, 4, 3.35
-"""Clips of an hour, tars that they lie in, and their length."""
-
 RECIPE = """
 schema = 2
 name = "scale"
@@ -55,70 +54,9 @@ loss = { ccc = 1.0, mse = 1.0, std_match = 0.2, kl = 0.3, embedding = 0.3, token
 """
 
 
-def make_tars(folder: Path, count: int) -> float:
-    """Tars of so many clips of changed speech; hours of sound in them."""
-    import soundfile
-
-    from edgeemo.compress.data import shipped_speech
-    from edgeemo.compress.data.augment import add_at_snr, change_speed, colored_noise
-
-    rng = np.random.default_rng(1)
-    clips = shipped_speech().clips
-    samples = 0
-    for number in range(TARS):
-        folder.mkdir(parents=True, exist_ok=True)
-        with tarfile.open(folder / f"{number}.tar", "w", format=tarfile.USTAR_FORMAT) as archive:
-            for i in range(number, count, TARS):
-                clip = clips[i % len(clips)]
-                sound = change_speed(clip.samples(), rng.uniform(0.9, 1.1))
-                sound = np.resize(sound, int(SECONDS * 16_000))
-                noise = colored_noise(len(sound), 1.0, rng)
-                sound = add_at_snr(sound * rng.uniform(0.3, 1), noise, rng.uniform(15, 40))
-                data = io.BytesIO()
-                soundfile.write(data, np.clip(sound, -1, 1), 16_000, format="FLAC")
-                speaker = f"{clip.speaker.replace('/', '-')}-{i // len(clips)}"
-                labels = json.dumps({"speaker": speaker}).encode()
-                for name, content in (
-                    (f"{i:05d}.flac", data.getvalue()),
-                    (f"{i:05d}.json", labels),
-                ):
-                    member = tarfile.TarInfo(name)
-                    member.size = len(content)
-                    archive.addfile(member, io.BytesIO(content))
-                samples += len(sound)
-    return samples / 16_000 / 3600
-
-
-def multiply(labels: Path, times: int, out: Path) -> None:
-    """The labels under so many other names."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    from edgeemo.compress.labels.layout import UNCOMPRESSED
-
-    (folder,) = labels.iterdir()
-    made = out / folder.name
-    made.mkdir(parents=True)
-    shutil.copy(folder / "settings.json", made)
-    manifest = json.loads((folder / "part-00001-of-00001.json").read_text())
-    units = manifest["units"]
-    manifest["units"] = []
-    for hour in range(times):
-        for unit in units:
-            digest = hashlib.sha256(f"{unit['digest']}{hour}".encode()).hexdigest()[:32]
-            table = pq.read_table(folder / f"{unit['digest']}.parquet")
-            for name in ("address", "group"):
-                values = [f"{v}-{hour}" for v in table[name].to_pylist()]
-                table = table.set_column(table.column_names.index(name), name, pa.array(values))
-            pq.write_table(table, made / f"{digest}.parquet", row_group_size=256, **UNCOMPRESSED)
-            manifest["units"].append(unit | {"digest": digest, "name": f"{hour}/{unit['name']}"})
-    manifest["listed"] = len(manifest["units"])
-    (made / "part-00001-of-00001.json").write_text(json.dumps(manifest))
-
-
-def cpu() -> float:
+def cpu(who: int = resource.RUSAGE_SELF) -> float:
     """Processor seconds of this process, its threads too."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
+    used = resource.getrusage(who)
     return used.ru_utime + used.ru_stime
 
 
@@ -129,6 +67,19 @@ def peak_gb() -> float:
 
 class Enough(Exception):
     """So many steps were made as were asked for."""
+
+
+class Steps:
+    """The processor seconds of the steps of an epoch after the first, and what rows they had."""
+
+    def __init__(self, most: int | None = None) -> None:
+        self.most, self.begun, self.seconds, self.done = most, 0.0, 0.0, 0
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        self.begun = self.begun or cpu()
+        self.seconds, self.done = cpu() - self.begun, done
+        if self.most is not None and done >= self.most:
+            raise Enough
 
 
 def train(packed: Path, recipe: Path, most: int | None) -> dict[str, Any]:
@@ -144,20 +95,14 @@ def train(packed: Path, recipe: Path, most: int | None) -> dict[str, Any]:
     rows = split_packed(Packed(packed), loaded)
     valid, _, _ = rows.valid, rows.test, rows.sample
     start = {"start CPU s": round(cpu() - begun, 2), "start s": round(time.monotonic() - clock, 2)}
-    total = sum(len(group.rows) for group in rows.train)
+    steps = Steps(most)
     begun = cpu()
-
-    def stop(what: str, done: int, total: int) -> None:
-        if most is not None and done >= most:
-            raise Enough
-
-    try:
-        fit(new_student(loaded), rows, valid, loaded, progress=stop)
-    except Enough:
-        total = most or total
+    with contextlib.suppress(Enough):
+        fit(new_student(loaded), rows, valid, loaded, progress=steps)
     return {
-        "rows": total,
+        "rows": steps.done,
         "CPU s": round(cpu() - begun, 2),
+        "steps CPU s": round(steps.seconds, 2),
         "peak GB": round(peak_gb(), 3),
         **start,
     }
@@ -214,9 +159,9 @@ def train_in_memory(packed: Path, recipe: Path) -> dict[str, Any]:
         )
 
     training, valid = part("train"), part("valid")
-    begun = cpu()
-    fit(student, training, valid, loaded)
-    return {"CPU s": round(cpu() - begun, 2), "peak GB": round(peak_gb(), 3)}
+    steps = Steps()
+    fit(student, training, valid, loaded, progress=steps)
+    return {"steps CPU s": round(steps.seconds, 2), "peak GB": round(peak_gb(), 3)}
 
 
 def keep_rows(packed: Path, recipe: Path) -> None:
@@ -249,32 +194,73 @@ def worker(kind: str, *arguments: Any, python: str = sys.executable) -> dict[str
 
 def edgeemo(*arguments: Any) -> tuple[float, float]:
     """Run a command; its processor seconds and largest memory, GB."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    before = cpu(resource.RUSAGE_CHILDREN)
     command = [sys.executable, "-m", "edgeemo", *map(str, arguments)]
     subprocess.run(command, check=True, stdout=sys.stderr, env=os.environ | ONE_THREAD)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return used, after.ru_maxrss / 1e6
+    used = cpu(resource.RUSAGE_CHILDREN) - before
+    return used, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
 
 
-def label(data: Path, out: Path, recipe: Path, clips: int) -> dict[str, Any]:
+def label(out: Path, recipe: Path, clips: int) -> dict[str, Any]:
     """Label the tars in one go and in two parts: cost, and whether the bytes are the same."""
-    hours = make_tars(data, clips)
-    common = ("label", "--data", data, "--recipe", recipe)
-    used, peak = edgeemo(*common, "--out", out / "one")
+    hours = make_tars(out / "tars", clips)
+    common = ("label", "--data", out / "tars", "--recipe", recipe)
+    used, peak = edgeemo(*common, "--out", out / "labels")
+    start, _ = edgeemo(*common, "--out", out / "labels")
     for part in ("1/2", "2/2"):
         edgeemo(*common, "--out", out / "parts", "--part", part)
-    one, two = (
-        {f.name: f.read_bytes() for f in (out / name).rglob("*.parquet")}
-        for name in ("one", "parts")
-    )
     return {
         "hours": round(hours, 3),
         "CPU s": round(used, 1),
-        "hours a core-hour": round(hours * 3600 / used, 1),
+        "start CPU s": round(start, 1),
+        "hours a core-hour": round(hours * 3600 / (used - start), 1),
         "peak GB": round(peak, 3),
-        "parts have the same bytes": one == two,
+        "parts have the same bytes": rows_of(out / "labels") == rows_of(out / "parts"),
     }
+
+
+def rows_of(folder: Path) -> dict[str, bytes]:
+    """Content of all files of labels, by name."""
+    return {f.name: f.read_bytes() for f in folder.rglob("*.parquet")}
+
+
+def ray(out: Path, recipe: Path) -> dict[str, Any]:
+    """The same by Ray: cost of actors and of all that it starts, and whether the bytes are."""
+    adopt_orphans()
+    script = ROOT / "examples" / "cluster" / "ray_label.py"
+    command = [script, "--data", out / "tars", "--recipe", recipe, "--out", out / "ray"]
+    with tempfile.TemporaryDirectory(prefix="ray-") as temporary:
+        environment = os.environ | ONE_THREAD
+        environment |= {"RAY_TMPDIR": temporary, "RAY_AUTH_TOKEN_PATH": f"{temporary}/token"}
+        # All ports on loopback alone; as nice as what it is compared with.
+        environment |= {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_worker_niceness": "0"}
+        times = []
+        for _ in range(2):
+            before = cpu(resource.RUSAGE_CHILDREN)
+            line = [sys.executable, *map(str, command)]
+            subprocess.run(line, check=True, stdout=sys.stderr, env=environment)
+            end_orphans()
+            times.append(cpu(resource.RUSAGE_CHILDREN) - before)
+    used, start = times
+    return {
+        "CPU s": round(used, 1),
+        "start CPU s": round(start, 1),
+        "same bytes": rows_of(out / "labels") == rows_of(out / "ray"),
+    }
+
+
+def adopt_orphans() -> None:
+    """Processes whose parent ends become children of this one, so that their time is counted."""
+    become_reaper = 36  # PR_SET_CHILD_SUBREAPER
+    ctypes.CDLL(None).prctl(become_reaper, 1, 0, 0, 0)
+
+
+def end_orphans() -> None:
+    """End them."""
+    while children := Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():
+        for child in map(int, children):
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
 
 
 def kill(packed: Path, out: Path, recipe: Path) -> dict[str, Any]:
@@ -306,53 +292,78 @@ def compare(one: Path, two: Path) -> dict[str, Any]:
     return {"same bits": same and Run(one).history() == Run(two).history()}
 
 
-def measure(args: argparse.Namespace, out: Path) -> dict[str, Any]:
-    """All rows of the table."""
-    hours, against = args.hours, args.against
+def packed_hours(out: Path, hours: float, clips: int) -> tuple[Path, dict[str, Any]]:
+    """So many hours of packed labels, and what packing cost."""
+    packed = out / f"packed-{hours}"
+    if (packed / "index.json").exists():
+        return packed, {}
+    multiply(out / "labels", max(1, round(hours * HOUR / clips)), out / "many")
+    used, peak = edgeemo("label", "--pack", out / "many", "--out", packed)
+    shutil.rmtree(out / "many")
+    return packed, {"pack CPU s": round(used, 1), "pack peak GB": round(peak, 2)}
+
+
+def training(args: argparse.Namespace, out: Path, recipe: Path) -> list[dict[str, Any]]:
+    """An epoch, or some rows of one, for each number of hours."""
+    rows: list[dict[str, Any]] = []
+    for count in args.hours:
+        packed, cost = packed_hours(out, count, args.clips)
+        cut = (args.rows,) if args.rows else ()
+        if not cut and count == args.hours[-1] and len(rows) > 1:
+            cut = (rows[-1]["rows"],)
+        rows.append({"hours": count} | cost | worker("train", packed, recipe, *cut))
+        print(rows[-1], file=sys.stderr)
+        shutil.rmtree(packed)
+    return rows
+
+
+def compare_memory(
+    out: Path, recipe: Path, hours: float, clips: int, other: Path
+) -> dict[str, Any]:
+    """Steps of an epoch of the stream, and in memory by another version, in turns."""
+    packed, _ = packed_hours(out, hours, clips)
+    keep_rows(packed, recipe)
+    turns: list[tuple[float, float]] = []
+    for _ in range(3):
+        theirs = worker("memory", packed, recipe, python=str(other))["steps CPU s"]
+        turns.append((worker("train", packed, recipe)["steps CPU s"], theirs))
+    ratio = statistics.median(ours / theirs for ours, theirs in turns)
+    return {"hours": hours, "turns": turns, "ratio": round(ratio, 3)}
+
+
+def measure(args: argparse.Namespace, out: Path) -> None:
+    """The parts that are asked for; each is added to the results when it is done."""
     recipe = out / "scale.toml"
-    out.mkdir(parents=True, exist_ok=True)
     recipe.write_text(RECIPE)
     old = RECIPE.replace("schema = 2", "schema = 1").replace("[distill]", "[distil]")
     (out / "old.toml").write_text(old)
-    results: dict[str, Any] = {"labelling": label(out / "tars", out / "labels", recipe, args.clips)}
-    rows: dict[int, dict[str, Any]] = {}
-    for count in hours:
-        many, packed = out / "many", out / f"packed-{count}"
-        multiply(out / "labels" / "one", round(count * HOUR / args.clips), many)
-        used, peak = edgeemo("label", "--pack", many, "--out", packed)
-        shutil.rmtree(many)
-        cut = (args.rows,) if args.rows else ()
-        if not cut and count == hours[-1] and len(hours) > 2:
-            cut = (rows[hours[-2]]["rows"],)
-        rows[count] = {"pack CPU s": round(used, 1), "pack peak GB": round(peak, 2)}
-        rows[count] |= worker("train", packed, recipe, *cut)
-        print(count, rows[count], file=sys.stderr)
-        if count > 4:
-            shutil.rmtree(packed)
-    results["training"] = [{"hours": count} | row for count, row in rows.items()]
-    first = out / f"packed-{hours[0]}"
-    if not args.rows:
-        results["kill"] = kill(first, out / "runs", recipe)
-    if against is not None and not args.rows:
-        compared = out / f"packed-{hours[min(1, len(hours) - 1)]}"
-        keep_rows(compared, recipe)
-        turns: list[tuple[float, float]] = []
-        for _ in range(3):
-            base = worker("memory", compared, recipe, python=str(against))["CPU s"]
-            turns.append((worker("train", compared, recipe)["CPU s"], base))
-        results["against"] = {
-            "turns": turns,
-            "ratio": round(statistics.median(ours / theirs for ours, theirs in turns), 3),
-        }
-    return results
+    path = ROOT / "benchmarks" / "results" / "scale.json"
+    results = json.loads(path.read_text()) if path.exists() else {}
+    for what in args.what:
+        if what == "label" or not (out / "labels").exists():
+            results["label"] = label(out, recipe, args.clips)
+        if what == "train":
+            results[what] = training(args, out, recipe)
+        elif what == "kill":
+            results[what] = kill(packed_hours(out, 1, args.clips)[0], out / "runs", recipe)
+        elif what == "against":
+            results[what] = compare_memory(out, recipe, args.compared, args.clips, args.against)
+        elif what == "ray":
+            plain, found = results["label"], ray(out, recipe)
+            ours, theirs = (x["CPU s"] - x["start CPU s"] for x in (plain, found))
+            results[what] = found | {"speed of label's": round(ours / theirs, 3)}
+        path.write_text(json.dumps(results, indent=1) + "\n")
+        print(what, results[what], file=sys.stderr)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", nargs="*", default=["label", "train", "kill", "ray"])
     parser.add_argument("--hours", type=int, nargs="+", default=[1, 4, 16, 64])
     parser.add_argument("--clips", type=int, default=HOUR)
     parser.add_argument("--rows", type=int)
     parser.add_argument("--against", type=Path)
+    parser.add_argument("--compared", type=int, default=4, help="hours of against")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--worker", nargs="+")
     args = parser.parse_args()
@@ -367,14 +378,8 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as temporary:
         out = args.out or Path(temporary)
-        results = measure(args, out)
-    command = f"python benchmarks/scale.py --hours {' '.join(map(str, args.hours))}"
-    command += f" --clips {args.clips}" if args.clips != HOUR else ""
-    command += f" --rows {args.rows}" if args.rows else ""
-    command += " --against PYTHON" if args.against else ""
-    text = json.dumps({"command": command, **results}, indent=1)
-    print(text)
-    (ROOT / "benchmarks" / "results" / "scale.json").write_text(text + "\n")
+        out.mkdir(parents=True, exist_ok=True)
+        measure(args, out)
 
 
 if __name__ == "__main__":
