@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import struct
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import cache
@@ -116,7 +117,8 @@ def blob() -> Format:
     made = compile_graph(read_graph(read_tflite(_models(".tflite")[0]).model))
     names = layout["header"]
     header = dict(zip(names, np.frombuffer(made.data, "<i4", len(names)), strict=True))
-    tables = int(header["layers_at"] + 4 * len(layout["layer"]) * header["layers"])
+    layer = struct.calcsize(layout["layer_format"])
+    tables = int(header["layers_at"]) + layer * int(header["layers"])
 
     def model(path: Path) -> Any:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -144,6 +145,20 @@ static const edgeemo_confidence confidence = {{
 def _c_float(value: float) -> str:
     """A float32 in C; no bit is lost."""
     return f"{float(np.float32(value)).hex()}f"
+
+
+def parts_header(library: str, sizes: Mapping[str, int]) -> str:
+    """edgeemo_parts.h: what of the library this student needs.
+
+    Args:
+        library: the file of the library, with all of it.
+        sizes: "WITH_..." for each part, 0 or 1.
+    """
+
+    def value(define: re.Match[str]) -> str:
+        return f"#define EDGEEMO_{define[1]} {sizes[define[1]]}"
+
+    return re.sub(r"#define EDGEEMO_(WITH_\w+) 1", value, library)
 
 
 def golden_header(student: Student) -> str:

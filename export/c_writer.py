@@ -281,6 +281,8 @@ def _write(folder: Path, student: c_text.Student) -> None:
     source = folder / "src"
     _text(source / "edgeemo_student.h", c_text.student_header(student))
     _text(source / "edgeemo_student.c", c_text.student_source(student))
+    parts = (LIBRARY / "src" / "edgeemo_parts.h").read_text("utf-8")
+    _text(source / "edgeemo_parts.h", c_text.parts_header(parts, student.sizes))
     _text(source / "edgeemo_golden.h", c_text.golden_header(student))
     _text(source / "edgeemo_golden.c", c_text.golden_source(student))
     names = sorted(path.name for path in source.iterdir())

@@ -41,13 +41,14 @@ static void add_layer(whole_blob *b, int32_t i, int32_t kind, int32_t input, int
         .kind = (int8_t)kind, .input = (int16_t)input, .second = (int16_t)second,
         .output = (int16_t)(i + 1), .kernel_rows = 1, .kernel_columns = 1, .stride_rows = 1,
         .stride_columns = 1, .dilation_rows = 1, .dilation_columns = 1, .act_min = -128,
-        .act_max = 127, .shift = 8, .weights = constants, .channels = constants + 1024,
+        .act_max = 127, .shift = 8, .weights_or_m0 = constants,
+        .channels_or_m1 = constants + 1024,
     };
     if (kind == EDGEEMO_KIND_ADD || kind == EDGEEMO_KIND_MULTIPLY) {
-        l.m0 = l.m1 = 1 << 20;
+        l.weights_or_m0 = l.channels_or_m1 = 1 << 20;
         l.shift = 20;
     } else if (kind == EDGEEMO_KIND_MEAN) {
-        l.m0 = (1 << 30) + 12345;
+        l.weights_or_m0 = (1 << 30) + 12345;
         l.shift = 31;
     }
     b->layers[i] = l;

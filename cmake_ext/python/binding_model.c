@@ -13,6 +13,7 @@ static const char *const layer_fields[] = {EDGEEMO_LAYER_FIELDS(EDGEEMO_X) NULL}
 
 /* Their types as Python's struct writes them. */
 #define EDGEEMO_FORMAT_int8_t "b"
+#define EDGEEMO_FORMAT_uint8_t "B"
 #define EDGEEMO_FORMAT_int16_t "h"
 #define EDGEEMO_FORMAT_int32_t "i"
 #define EDGEEMO_FORMAT_float "f"

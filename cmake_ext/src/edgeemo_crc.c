@@ -13,12 +13,12 @@ uint32_t edgeemo_crc32(uint32_t crc, const void *data, size_t bytes)
     return ~crc;
 }
 
-static uint32_t floats_crc(const edgeemo_tables *t, size_t twiddles)
+static uint32_t floats_crc(const edgeemo_tables *t)
 {
-    size_t m = (size_t)t->fft / 2, window = (size_t)(t->win_length + t->win_length % 2);
+    size_t m = (size_t)t->fft / 2, window = (size_t)edgeemo_window_values(t->win_length, t->fft);
     uint32_t crc = edgeemo_crc32(0, t->window, window * sizeof *t->window);
-    crc = edgeemo_crc32(crc, t->twiddles, twiddles * sizeof *t->twiddles);
-    crc = edgeemo_crc32(crc, t->rfft_twiddles, m / 2 * sizeof *t->rfft_twiddles);
+    crc = edgeemo_crc32(crc, t->twiddles, m / 4 * sizeof *t->twiddles);
+    crc = edgeemo_crc32(crc, t->cosines, (m / 2 + 1) * sizeof *t->cosines);
     crc = edgeemo_crc32(crc, t->mel_weights, (m + 1) * sizeof *t->mel_weights);
     return edgeemo_crc32(crc, t->norm, (size_t)t->bands * sizeof *t->norm);
 }
@@ -40,7 +40,7 @@ uint32_t edgeemo_tables_crc(const edgeemo_tables *t)
     size_t m = (size_t)t->fft / 2, twiddles = 0;
     for (size_t length = m; length >= 8; length /= 4)
         twiddles += length / 4;
-    uint32_t crc = t->fixed ? integers_crc(t, twiddles) : floats_crc(t, twiddles);
+    uint32_t crc = t->fixed ? integers_crc(t, twiddles) : floats_crc(t);
     crc = edgeemo_crc32(crc, t->permutation, (m / 4 + 1) * sizeof *t->permutation);
     return edgeemo_crc32(crc, t->edge, ((size_t)t->bands + 2) * sizeof *t->edge);
 }

@@ -1,4 +1,6 @@
 /* edgeemo_fft.c: from a frame of samples to the power of its frequencies. */
+#include "edgeemo_fast.h"
+
 #include "edgeemo_internal.h"
 #include "edgeemo_pairs.h"
 
@@ -21,21 +23,14 @@
 
 /* The complex FFT took even samples as real and odd ones as imaginary parts. With Z its result,
  * E = Z[k] + conj Z[M-k] and O = (Z[k] - conj Z[M-k]) / i are twice the FFTs of the even and of
- * the odd samples; E + w O is twice bin k of the signal, and E - w O twice the conjugate of bin
- * M-k, so that a pair shares its products. */
+ * the odd samples; with w = cos - i sin of 2 pi k / N, E + w O is twice bin k of the signal, and
+ * E - w O twice the conjugate of bin M-k, so that a pair shares its products. */
 #define PAIR_OF_BINS(type)                                                         \
     type e_re = p_re + q_re, e_im = p_im - q_im;                                   \
     type o_re = p_im + q_im, o_im = q_re - p_re;                                   \
-    type wo_re = o_re * w_re - o_im * w_im, wo_im = o_re * w_im + o_im * w_re;     \
+    type wo_re = o_re * w_cos + o_im * w_sin, wo_im = o_im * w_cos - o_re * w_sin; \
     type a_re = e_re + wo_re, a_im = e_im + wo_im;                                 \
     type b_re = e_re - wo_re, b_im = e_im - wo_im
-
-/* The twiddles of the stage with blocks of `length`; those of the longer ones, M/4 + M/16 + .. of
- * them, lie before. */
-static inline const edgeemo_twiddles *twiddles_of(const edgeemo_tables *t, int32_t length)
-{
-    return t->twiddles + udiv(udiv(t->fft, 2) - length, 3);
-}
 
 #if EDGEEMO_HELIUM
 #include "edgeemo_helium.h"
@@ -46,11 +41,12 @@ static EDGEEMO_NOINLINE void turn_columns(const edgeemo_tables *t, real_complex 
                                           int32_t last)
 {
     int32_t m = udiv(t->fft, 2), quarter = udiv(length, 4);
-    const edgeemo_twiddles *twiddles = twiddles_of(t, length);
-    for (int32_t j = 1; j < last; j++) {
-        float w1_re = twiddles[j].by1.re, w1_im = twiddles[j].by1.im;
-        float w2_re = twiddles[j].by2.re, w2_im = twiddles[j].by2.im;
-        float w3_re = twiddles[j].by3.re, w3_im = twiddles[j].by3.im;
+    int32_t step = udiv(m, (uint32_t)length); /* every so many of the longest blocks' twiddles */
+    const edgeemo_twiddles *twiddles = t->twiddles + step;
+    for (int32_t j = 1; j < last; j++, twiddles += step) {
+        float w1_re = twiddles->by1.re, w1_im = twiddles->by1.im;
+        float w2_re = twiddles->by2.re, w2_im = twiddles->by2.im;
+        float w3_re = twiddles->by3.re, w3_im = twiddles->by3.im;
         real_complex *a = z + j, *b = a + quarter, *c = b + quarter, *d = c + quarter;
         for (; a < z + m; a += length, b += length, c += length, d += length) {
             LOAD(a_re, a_im, a, "s0", "s1");
@@ -92,7 +88,8 @@ static EDGEEMO_NOINLINE void window_columns(const edgeemo_tables *t, const real 
     const real_complex *ia = (const real_complex *)frame + first;
     const real_complex *ib = ia + quarter, *ic = ib + quarter;
     const edgeemo_complex *sa = (const edgeemo_complex *)t->window + first;
-    const edgeemo_complex *sb = sa + quarter, *sc = sb + quarter;
+    const edgeemo_complex *sb = sa + quarter; /* and of the third quarter, backwards: */
+    const edgeemo_complex *sc = (const void *)(t->window + t->win_length - 4 * quarter - 2 * first + 1);
     const edgeemo_complex *w = &t->twiddles[first].by1;
     real_complex *a = z + first, *b = a + quarter, *c = b + quarter, *d = c + quarter;
     while (a < z + quarter) {
@@ -101,7 +98,7 @@ static EDGEEMO_NOINLINE void window_columns(const edgeemo_tables *t, const real 
         LOAD_NEXT(ic_re, ic_im, ic, "s4", "s5");
         LOAD_FLOATS_NEXT(sa_re, sa_im, sa, "s6", "s7");
         LOAD_FLOATS_NEXT(sb_re, sb_im, sb, "s8", "s9");
-        LOAD_FLOATS_NEXT(sc_re, sc_im, sc, "s10", "s11");
+        LOAD_FLOATS_BEFORE(sc_im, sc_re, sc, "s10", "s11");
         real a_re = ia_re * sa_re, a_im = ia_im * sa_im;
         real b_re = ib_re * sb_re, b_im = ib_im * sb_im;
         real c_re = ic_re * sc_re, c_im = ic_im * sc_im;
@@ -120,14 +117,20 @@ static EDGEEMO_NOINLINE void window_columns(const edgeemo_tables *t, const real 
 static EDGEEMO_NOINLINE void fill_columns(const edgeemo_tables *t, const real *frame,
                                           real_complex *z, int32_t last)
 {
-    int32_t quarter = udiv(t->fft, 4), values = (t->win_length + 1) & ~1;
-    for (int32_t i = 0; i < t->fft; i++) {
-        real x = {0};
-        if (i < values)
-            x = frame[i] * t->window[i];
-        ((real *)z)[i] = x;
-        if ((i & (quarter - 1)) == 2 * last - 1)
-            i += quarter - 2 * last; /* to the next row */
+    int32_t quarter = udiv(t->fft, 8), left = udiv(t->win_length + 1, 2);
+    const real_complex nothing = {0};
+    for (int32_t row = 0; row < 4; row++, z += quarter, left -= quarter) {
+        const real_complex *in = (const real_complex *)frame + row * quarter;
+        int32_t n = left < last ? left : last, forth = row < 2;
+        int32_t at = forth ? 2 * row * quarter : t->win_length - 2 * row * quarter;
+        int32_t next = forth ? 1 : -1;
+        real_complex *to = z, *end = z + last;
+        for (; n > 0; n--, at += 2 * next) {
+            LOAD_NEXT(re, im, in, "s0", "s1");
+            STORE_NEXT(re * t->window[at], im * t->window[at + next], to, "s0", "s1");
+        }
+        while (to < end)
+            *to++ = nothing;
     }
 }
 
@@ -137,7 +140,8 @@ void edgeemo_begin(const edgeemo_tables *t, const real *frame, edgeemo_work *wor
     int32_t more = udiv(t->win_length + 1, 2) - 3 * quarter;
     /* In columns from `four` on, the frame fills three quarters and not the last. */
     int32_t four = more < 0 ? quarter : udiv(more + 3, 4) * 4;
-    window_columns(t, frame, work->z, four);
+    if (four < quarter)
+        window_columns(t, frame, work->z, four);
     if (four == 0)
         return;
     fill_columns(t, frame, work->z, four);
@@ -187,6 +191,12 @@ static EDGEEMO_NOINLINE void last_fours(const edgeemo_tables *t, real_complex *z
     }
 }
 
+/* The value that the permutation has left so many bytes behind z, counted with one lane. */
+static inline const real_complex *permuted(const real_complex *z, uint32_t bytes)
+{
+    return (const void *)((const char *)z + bytes * (sizeof *z / sizeof(edgeemo_complex)));
+}
+
 /* The bins of the first quarter or, with `second` 1, of the second, and their partners; but bin 0
  * has none. */
 static EDGEEMO_NOINLINE void split_bins(const edgeemo_tables *t, edgeemo_work *work, int32_t second)
@@ -194,14 +204,16 @@ static EDGEEMO_NOINLINE void split_bins(const edgeemo_tables *t, edgeemo_work *w
     int32_t quarter = udiv(t->fft, 8), r = !second, first = second * quarter + r;
     const real_complex *from = work->z + t->quarters[second];
     const real_complex *mirror = work->z + t->quarters[3 - second];
-    const edgeemo_complex *w = t->rfft_twiddles + first;
+    const float *cosine = t->cosines + first, *sine = t->cosines + 2 * quarter - first;
+    AS_ADDRESS(from);
+    AS_ADDRESS(mirror);
     const uint16_t *lower = t->permutation + r, *mirrored = t->permutation + quarter - r;
     real *low = work->power + first, *high = work->power + 4 * quarter - first;
     for (real *end = low + quarter - r; low < end; low++, high--) {
-        const real_complex *p = from + *lower++, *q = mirror + *mirrored--;
+        const real_complex *p = permuted(from, *lower++), *q = permuted(mirror, *mirrored--);
+        float w_cos = *cosine++, w_sin = *sine--;
         LOAD(p_re, p_im, p, "s0", "s1");
         LOAD(q_re, q_im, q, "s2", "s3");
-        LOAD_FLOATS_NEXT(w_re, w_im, w, "s4", "s5");
         PAIR_OF_BINS(real);
         *low = a_re * a_re + a_im * a_im;
         *high = b_re * b_re + b_im * b_im;
@@ -209,6 +221,7 @@ static EDGEEMO_NOINLINE void split_bins(const edgeemo_tables *t, edgeemo_work *w
 }
 #endif
 
+#if EDGEEMO_WITH_OTHER_FFTS
 static void halve_pairs(real_complex *z, int32_t m)
 {
     for (real_complex *a = z; a < z + m; a += 2) {
@@ -217,18 +230,23 @@ static void halve_pairs(real_complex *z, int32_t m)
         a[1] = (real_complex){x.re - y.re, x.im - y.im};
     }
 }
+#endif
 
 void edgeemo_fft(const edgeemo_tables *t, edgeemo_work *work)
 {
     int32_t m = udiv(t->fft, 2), length = udiv(m, 4);
     for (; length > 4; length = udiv(length, 4))
         quarter_blocks(t, work->z, length);
-    if (length == 2)
+#if EDGEEMO_WITH_OTHER_FFTS
+    if (length == 2) {
         halve_pairs(work->z, m);
-    else
-        last_fours(t, work->z);
+        return;
+    }
+#endif
+    last_fours(t, work->z);
 }
 
+#if EDGEEMO_WITH_MAGNITUDE
 /* Root by Newton's method on 1/sqrt(x): three steps from the usual guess reach float's last
  * bits, and + - * give the same bits everywhere. 0 gives 0. */
 static inline real root(real x)
@@ -248,6 +266,7 @@ static EDGEEMO_NOINLINE void take_square_roots(real *power, int32_t count)
     for (real *end = power + count; power < end; power++)
         *power = root(*power);
 }
+#endif
 
 void edgeemo_spectrum(const edgeemo_tables *t, edgeemo_work *work)
 {
@@ -261,6 +280,8 @@ void edgeemo_spectrum(const edgeemo_tables *t, edgeemo_work *work)
     power[m] = 4.0f * (odd * odd);
     real_complex middle = z[t->quarters[2]];
     power[udiv(m, 2)] = 4.0f * (middle.re * middle.re + middle.im * middle.im);
+#if EDGEEMO_WITH_MAGNITUDE
     if (t->spectrum == EDGEEMO_SPECTRUM_MAGNITUDE)
         take_square_roots(power, m + 1);
+#endif
 }

@@ -137,7 +137,8 @@ static places places_of(const edgeemo_tables *t)
 
 static inline int32_t place(const places *p, int32_t k)
 {
-    return p->tables->permutation[k & p->mask] + p->tables->quarters[k >> p->shift];
+    return (int32_t)(p->tables->permutation[k & p->mask] / sizeof(edgeemo_complex))
+           + p->tables->quarters[k >> p->shift];
 }
 
 /* The bins of the signal in place, halved: PAIR_OF_BINS of edgeemo_fft.c. Bin 0 has no weight in any

@@ -75,15 +75,19 @@ static void fill(const edgeemo_tables *from, edgeemo_fixed_tables *f, unsigned c
     edgeemo_fixed_twiddles *twiddles = (void *)(base + l.twiddles);
     edgeemo_fixed_complex *rfft_twiddles = (void *)(base + l.rfft_twiddles);
     int32_t *norm = (void *)(base + l.norm);
-    int32_t m = from->fft / 2, stages, count = twiddles_of(m, &stages);
+    int32_t m = from->fft / 2, stages;
+    edgeemo_fixed_twiddles *turn = twiddles;
+    twiddles_of(m, &stages);
     for (int32_t i = 0; i < from->win_length; i++)
-        window[i] = (uint16_t)rounded((double)from->window[i] * 32768);
-    for (int32_t i = 0; i < count; i++) {
-        const edgeemo_twiddles *w = from->twiddles + i;
-        twiddles[i] = (edgeemo_fixed_twiddles){fixed_of(w->by1), fixed_of(w->by2), fixed_of(w->by3)};
-    }
+        window[i] = (uint16_t)rounded(
+            (double)edgeemo_window_at(from->window, i, from->win_length, from->fft) * 32768);
+    for (int32_t length = m; length >= 8; length /= 4)
+        for (int32_t j = 0; j < length / 4; j++) {
+            const edgeemo_twiddles *w = from->twiddles + j * (m / length);
+            *turn++ = (edgeemo_fixed_twiddles){fixed_of(w->by1), fixed_of(w->by2), fixed_of(w->by3)};
+        }
     for (int32_t i = 0; i < m / 2; i++)
-        rfft_twiddles[i] = fixed_of(from->rfft_twiddles[i]);
+        rfft_twiddles[i] = fixed_of((edgeemo_complex){from->cosines[i], -from->cosines[m / 2 - i]});
     for (int32_t i = 0; i < m; i++)
         weights[i] = (uint16_t)rounded((double)from->mel_weights[i] * 32768);
     /* A sum of bins is 2^15 2^-13 times that of their squares, and a bin 2^(25 - stages) times that of
@@ -111,7 +115,7 @@ edgeemo_tables *edgeemo_make_fixed_tables(void *memory, const edgeemo_tables *fr
     *t = *from;
     t->window = t->mel_weights = t->norm = NULL;
     t->twiddles = NULL;
-    t->rfft_twiddles = NULL;
+    t->cosines = NULL;
     t->arithmetic = &edgeemo_fixed_arithmetic;
     t->fixed = f;
     return t;

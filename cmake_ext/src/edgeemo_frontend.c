@@ -41,6 +41,8 @@ int32_t edgeemo_frontend_init_tables(edgeemo_frontend **out, void *memory, size_
 {
     if (!out || !memory || !tables)
         return EDGEEMO_ERR_ARG;
+    if (!edgeemo_has_parts_for(tables))
+        return EDGEEMO_ERR_CHOICE;
     if (bytes < edgeemo_frontend_state_size(tables) || (uintptr_t)memory % 8)
         return EDGEEMO_ERR_MEMORY;
     void *work = (unsigned char *)memory + edgeemo_frontend_kept_size(tables);

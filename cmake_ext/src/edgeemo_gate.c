@@ -1,10 +1,14 @@
 /* edgeemo_gate.c: speech by energy over an adaptive noise floor; see edgeemo_gate.h. */
+#include "edgeemo_fast.h"
+
 #include "edgeemo_arithmetic.h"
 
 #include "edgeemo_fixed.h"
 #include "edgeemo_gate_internal.h"
 
 #include <string.h>
+
+#include "edgeemo_pairs.h"
 
 #define BLOCKS_A_SECOND 100
 #define RISE 1.0046158f      /* 2 dB a second in steps of 10 ms */
@@ -64,27 +68,35 @@ static inline float without_nothing(float x)
         float value;
         uint32_t bits;
     } size = {x}, nothing = {NOTHING};
+#ifdef EDGEEMO_PAIRS
+    /* GCC makes two paths of what one conditional move does. */
+    __asm__("vmov %1, %0\n cmp %2, %1, lsl #1\n it cs\n vmovcs.f32 %0, %3"
+            : "+t"(size.value), "=&r"(size.bits)
+            : "r"(nothing.bits << 1), "t"(0.0f)
+            : "cc");
+    return size.value;
+#else
     return size.bits << 1 <= nothing.bits << 1 ? 0.0f : x;
+#endif
 }
 
 /* A sample; `high` waits for the one before. */
-#define ADD_ONE(now, before)                           \
+#define ADD_ONE(now, before)                            \
     high = without_nothing(now - before + leak * high); \
     sum += high * high
 
 /* Samples of one block, of one of the two kinds; in locals, and two by two, so that none is copied. */
-#define ADD(gate, n, sample)                                     \
+#define ADD(gate, n, two, one)                                   \
     float high = gate->high, last = gate->last, sum = gate->sum; \
     const float leak = gate->leak;                               \
-    int32_t i = 0;                                               \
-    for (; i < n - 1; i += 2) {                                  \
-        float now = sample(i);                                   \
+    for (int32_t pairs = n / 2; pairs > 0; pairs--) {            \
+        two(now, next);                                          \
         ADD_ONE(now, last);                                      \
-        last = sample(i + 1);                                    \
-        ADD_ONE(last, now);                                      \
+        ADD_ONE(next, now);                                      \
+        last = next;                                             \
     }                                                            \
-    if (i < n) {                                                 \
-        float now = sample(i);                                   \
+    if (n % 2) {                                                 \
+        float now = one(samples);                                \
         ADD_ONE(now, last);                                      \
         last = now;                                              \
     }                                                            \
@@ -93,18 +105,24 @@ static inline float without_nothing(float x)
     gate->sum = sum;                                             \
     gate->filled += n
 
-#define FLOAT(i) samples[i]
-#define SHORT(i) ((float)samples[i] * (1.0f / 32768.0f))
+#define FLOAT(at) *(at)
+#define TWO_FLOATS(x, y) float x = samples[0], y = samples[1]; samples += 2
+#define SHORT(at) ((float)*(at) * (1.0f / 32768.0f))
+#ifdef EDGEEMO_PAIRS
+#define TWO_SHORTS(x, y) LOAD_SHORTS_NEXT(x, y, samples)
+#else
+#define TWO_SHORTS(x, y) float x = SHORT(samples), y = SHORT(samples + 1); samples += 2
+#endif
 
 int32_t edgeemo_gate_add(edgeemo_gate *gate, const float *samples, int32_t n)
 {
-    ADD(gate, n, FLOAT);
+    ADD(gate, n, TWO_FLOATS, FLOAT);
     return gate->filled == gate->block ? judge(gate, gate->sum) : -1;
 }
 
 int32_t edgeemo_gate_add_i16(edgeemo_gate *gate, const int16_t *samples, int32_t n)
 {
-    ADD(gate, n, SHORT);
+    ADD(gate, n, TWO_SHORTS, SHORT);
     return gate->filled == gate->block ? judge(gate, gate->sum) : -1;
 }
 

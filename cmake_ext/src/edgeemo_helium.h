@@ -29,15 +29,20 @@
 static EDGEEMO_NOINLINE void fill_frame(const edgeemo_tables *t, const float *frame,
                                         real_complex *z)
 {
-    const float *window = t->window;
-    float *to = &z->re, *end = to + t->fft;
+    const float *scale = t->window;
+    float *to = &z->re, *half = to + t->fft / 2, *end = to + t->fft;
     int32_t left = (t->win_length + 1) & ~1;
-    for (; left >= 4; left -= 4, to += 4, frame += 4, window += 4)
-        vstrwq_f32(to, vldrwq_f32(frame) * vldrwq_f32(window));
+    for (; left >= 4 && to < half; left -= 4, to += 4, frame += 4, scale += 4)
+        vstrwq_f32(to, vldrwq_f32(frame) * vldrwq_f32(scale));
+    int32_t next = to < half ? 1 : -1; /* the window's second half is its first one backwards */
+    scale = to < half ? scale : t->window + t->win_length - t->fft / 2;
+    uint32x4_t back = vddupq_n_u32(3, 1);
+    for (; left >= 4; left -= 4, to += 4, frame += 4, scale -= 4)
+        vstrwq_f32(to, vldrwq_f32(frame) * vldrwq_gather_shifted_offset_f32(scale - 3, back));
     for (float *zero = to; zero < end; zero += 4)
         vstrwq_f32(zero, vdupq_n_f32(0));
-    for (; left > 0; left--)
-        *to++ = *frame++ * *window++;
+    for (; left > 0; left--, scale += next)
+        *to++ = *frame++ * *scale;
 }
 
 /* One stage, of blocks with four times `quarter` values. Columns count through all blocks: column c
@@ -47,7 +52,8 @@ static EDGEEMO_NOINLINE void quarter_blocks(const edgeemo_tables *t, real_comple
                                             int32_t length)
 {
     uint32_t quarter = (uint32_t)length / 4, columns = (uint32_t)t->fft / 8;
-    uint32_t first_twiddle = (uint32_t)(uintptr_t)twiddles_of(t, length);
+    uint32_t first_twiddle = (uint32_t)(uintptr_t)t->twiddles;
+    uint32_t step = (uint32_t)t->fft / 2 / (uint32_t)length;
     real_complex *a = z, *b = a + quarter, *c = b + quarter, *d = c + quarter;
     for (uint32_t first = 0; first < columns; first += 4) {
         uint32x4_t column = vidupq_n_u32(first, 1);
@@ -73,7 +79,7 @@ static EDGEEMO_NOINLINE void quarter_blocks(const edgeemo_tables *t, real_comple
         KEEP(d, im, dif_im - rot_im);
         if (quarter == 1)
             continue;
-        twiddles = vaddq_n_u32(twiddles, first_twiddle);
+        twiddles = vaddq_n_u32(vmulq_n_u32(twiddles, step), first_twiddle);
         TURN(b, 0);
         TURN(c, 8);
         TURN(d, 16);
@@ -98,21 +104,21 @@ static EDGEEMO_NOINLINE void split_bins(const edgeemo_tables *t, edgeemo_work *w
     uint32_t quarter = (uint32_t)t->fft / 8, bin = (uint32_t)second * quarter;
     const real_complex *from = work->z + t->quarters[second];
     const real_complex *mirror = work->z + t->quarters[3 - second];
-    const edgeemo_complex *w = t->rfft_twiddles + bin;
+    const float *cosine = t->cosines + bin, *sine = t->cosines + quarter - bin;
     const uint16_t *permutation = t->permutation;
     float *low = work->power + bin, *high = work->power + 3 * quarter - bin;
     for (uint32_t left = quarter; left > 0; left -= 4) {
         uint32x4_t back = vddupq_n_u32(left, 1);
-        uint32x4_t at = vshlq_n_u32(vldrhq_u32(permutation), 3);
+        uint32x4_t at = vldrhq_u32(permutation);
         float32x4_t p_re = PART(from, re), p_im = PART(from, im);
-        at = vshlq_n_u32(vldrhq_gather_shifted_offset_u32(t->permutation, back), 3);
+        at = vldrhq_gather_shifted_offset_u32(t->permutation, back);
         float32x4_t q_re = PART(mirror, re), q_im = PART(mirror, im);
-        float32x4x2_t both = vld2q_f32(&w->re);
-        float32x4_t w_re = both.val[0], w_im = both.val[1];
+        float32x4_t w_cos = vldrwq_f32(cosine);
+        float32x4_t w_sin = vldrwq_gather_shifted_offset_f32(sine, back);
         PAIR_OF_BINS(float32x4_t);
         vstrwq_f32(low, a_re * a_re + a_im * a_im);
         vstrwq_scatter_shifted_offset_f32(high, back, b_re * b_re + b_im * b_im);
-        permutation += 4, w += 4, low += 4;
+        permutation += 4, cosine += 4, low += 4;
     }
 }
 

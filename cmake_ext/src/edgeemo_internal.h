@@ -5,6 +5,7 @@
 #include "edgeemo_arithmetic.h"
 
 #include "edgeemo.h"
+#include "edgeemo_parts.h"
 
 /* Arm's vector unit: some stages have a form for it. Not for the lanes, which have their own. */
 #if defined __ARM_FEATURE_MVE && __ARM_FEATURE_MVE & 2 && !defined EDGEEMO_LANES
@@ -82,17 +83,36 @@ typedef struct edgeemo_twiddles {
 typedef struct edgeemo_arithmetic edgeemo_arithmetic;
 typedef struct edgeemo_fixed_tables edgeemo_fixed_tables;
 
+/* Values of a window that a table holds: those of the frame's first N/2 samples, as the others are the
+ * first ones backwards; an even number. */
+static inline int32_t edgeemo_window_values(int32_t win_length, int32_t fft)
+{
+    return win_length < fft / 2 ? win_length + win_length % 2 : fft / 2 + 2;
+}
+
+/* Value i of the window of tables in floats. */
+static inline float edgeemo_window_at(const float *window, int32_t i, int32_t win_length, int32_t fft)
+{
+    return window[i < edgeemo_window_values(win_length, fft) ? i : win_length - i];
+}
+
+/* 1 if half the FFT's length, a power of two, is no power of four. */
+static inline int32_t edgeemo_is_other_fft(int32_t fft)
+{
+    return (fft & 0x55555555) != 0;
+}
+
 /* All that the stages read, made by edgeemo_make_tables() or, to lie in flash, by a generator.
  * N is the FFT's length, M = N/2 that of the complex FFT which does its work. */
 struct edgeemo_tables {
     int32_t win_length, hop, fft, bands, spectrum, floor_mode;
     float floor, log_scale;
-    const float *window;                  /* [win_length, and a 0 if that is odd] */
-    const edgeemo_twiddles *twiddles;     /* for each stage of length L = M, M/4, .. 8: [L/4] */
-    const edgeemo_complex *rfft_twiddles; /* [M/2] e^(-2 pi i k / N), from complex to real */
+    const float *window; /* [edgeemo_window_values()] value i is also value win_length - i */
+    const edgeemo_twiddles *twiddles;     /* [M/4] of blocks of M; shorter ones have every 4th, .. */
+    const float *cosines;        /* [M/2+1] cos(2 pi k / N), backwards the sines: complex to real */
     const float *mel_weights;    /* [M+1] weight of bin k in the triangle that rises over it */
     const float *norm;           /* [bands] factor of each band, for four times the power */
-    const uint16_t *permutation; /* [M/4+1] where the FFT leaves bin k */
+    const uint16_t *permutation; /* [M/4+1] where the FFT leaves bin k: bytes behind z, of one lane */
     const uint16_t *edge;        /* [bands+2] first bin at or above each corner of the triangles */
     uint16_t quarters[4];        /* bin k + i M/4 lies at permutation[k] + quarters[i] */
     const edgeemo_arithmetic *arithmetic;
@@ -149,6 +169,14 @@ static inline int32_t edgeemo_finish(edgeemo_frontend *fe, int32_t n, float *out
     fe->filled = kept > 0 ? kept : 0;
     fe->skip = fe->filled - kept;
     return 1;
+}
+
+/* Whether the parts that tables need have been compiled. */
+static inline int32_t edgeemo_has_parts_for(const edgeemo_tables *t)
+{
+    return (EDGEEMO_WITH_INTEGERS || !t->fixed)
+           && (EDGEEMO_WITH_MAGNITUDE || t->spectrum != EDGEEMO_SPECTRUM_MAGNITUDE)
+           && (EDGEEMO_WITH_OTHER_FFTS || !edgeemo_is_other_fft(t->fft));
 }
 
 /* A front end of two parts: what it keeps between frames, and what it works in meanwhile, which may

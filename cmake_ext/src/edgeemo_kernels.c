@@ -1,13 +1,9 @@
 /* edgeemo_kernels.c: the inner loops in portable C, and the choice of a set. */
+#include "edgeemo_fast.h"
+
 #include "edgeemo_kernels.h"
 
 #include <string.h>
-
-/* Most build systems for small parts say -Os. Of these loops that saves 128 bytes on RV32, and
- * costs 30 % more instructions for a second of sound. */
-#if defined __OPTIMIZE_SIZE__ && defined __GNUC__ && !defined __clang__
-#pragma GCC optimize("O2")
-#endif
 
 void edgeemo_pack_int16(const edgeemo_dense *d, const edgeemo_patch_span *p, int32_t at,
                         int32_t position, void *patches)

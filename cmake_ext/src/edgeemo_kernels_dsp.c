@@ -9,6 +9,8 @@
  * and weights, and what else a loop needs lies in memory, in a struct that lr points to. They take
  * layers without `pre`, by four outputs; the rest is C. Limits are applied to the bytes.
  */
+#include "edgeemo_fast.h"
+
 #include "edgeemo_kernels.h"
 
 #if defined(EDGEEMO_HAVE_DSP)
@@ -66,6 +68,8 @@ typedef struct dense_state {
     int32_t rounding, shift; /* 20, 24 */
     int8_t *to0, *to1;       /* 28, 32 */
     int32_t groups;          /* 36: left */
+    const void *patches_end; /* 40 */
+    int32_t behind, skip;    /* 44, 48: from whole blocks to the rest, 0 for the first two outputs */
 } dense_state;
 
 /* Four inputs of two positions in r4 to r7, by two outputs: r0, r1 of the first position, r2, r3 of
@@ -84,37 +88,35 @@ typedef struct dense_state {
     TWO_BY_TWO("[r9], #64", "[r9, #-48]") TWO_BY_TWO("[r9, #-60]", "[r9, #-44]") \
     TWO_BY_TWO("[r9, #-56]", "[r9, #-40]") TWO_BY_TWO("[r9, #-52]", "[r9, #-36]")
 #define REST_OF_TWO TWO_BY_TWO("[r9]", "[r9, r10]") "adds r9, #4\n"
+/* Whether there are more, at 4; one loop is shorter than all that may be left. */
+#define MORE_INPUTS "ldr r12, [lr, #40]\n cmp r8, r12\n bne 4b\n"
 
-/* Two outputs: `start` goes to their weights, `behind` from the last block to the rest, `next` to
- * the constants of the next two. Leaves r9 at the end of the first output's weights, and r10 the
- * rest. */
-#define TWO_OUTPUTS(start, behind, next)                                                 \
-    "ldrd r12, r8, [lr]\n"                                                         \
-    "ldrd r9, r10, [lr, #8]\n"                                                     \
-    "ldrd r0, r1, [r12]\n mov r2, r0\n mov r3, r1\n" start                          \
-    "cmp r10, #0\n beq 3f\n"                                                       \
-    "2:" BLOCK_OF_TWO "subs r10, #1\n bne 2b\n"                                    \
-    "3: ldr r10, [lr, #16]\n" behind                                               \
-    "cmp r10, #0\n beq 7f\n cmp r10, #8\n beq 5f\n blt 6f\n"                        \
-    "4:" REST_OF_TWO "5:" REST_OF_TWO "6:" REST_OF_TWO                             \
-    "7: ldr r12, [lr]\n ldrd r4, r5, [lr, #20]\n"                                  \
-    "ldrd r6, r7, [r12, #16]\n" next "str r12, [lr]\n"                              \
-    REQUANTIZE("r6", "r7", "r6", "r7")                                             \
-    "bfi r0, r1, #8, #8\n bfi r2, r3, #8, #8\n"                                    \
-    "ldrd r6, r7, [lr, #28]\n strh r0, [r6], #2\n strh r2, [r7], #2\n"             \
-    "strd r6, r7, [lr, #28]\n"
-
-/* All groups of four outputs of two positions. */
+/* All groups of four outputs of two positions: two outputs, then the other two. `behind` of the state
+ * leads, of these, from the last block's weights to those of the rest. */
 static void dense_two(dense_state *state)
 {
     register dense_state *s __asm__("r0") = state;
-    __asm__ volatile("mov lr, r0\n"
-                     "1:\n" TWO_OUTPUTS("", "", "adds r12, #8\n")
-                     TWO_OUTPUTS("adds r9, #32\n", "subs r9, #32\n add r9, r9, r10, lsl #1\n",
-                                 "adds r12, #24\n")
-                     "add r9, r10\n ldr r4, [lr, #36]\n str r9, [lr, #8]\n"
-                     "subs r4, #1\n str r4, [lr, #36]\n bne 1b\n"
-                     : "+r"(s) : : REGISTERS, "cc", "memory");
+    __asm__ volatile(
+        "mov lr, r0\n"
+        "1: ldrd r12, r8, [lr]\n ldrd r9, r10, [lr, #8]\n"
+        "ldrd r0, r1, [r12]\n mov r2, r0\n mov r3, r1\n"
+        "cmp r10, #0\n beq 3f\n"
+        "2:" BLOCK_OF_TWO "subs r10, #1\n bne 2b\n"
+        "3: ldrd r11, r12, [lr, #44]\n ldr r10, [lr, #16]\n"
+        "subs r12, r12, r11\n str r12, [lr, #44]\n add r9, r11\n"
+        "cmp r10, #0\n beq 7f\n"
+        "4:" REST_OF_TWO MORE_INPUTS
+        "7: ldr r12, [lr]\n ldrd r4, r5, [lr, #20]\n ldrd r6, r7, [r12, #16]\n"
+        REQUANTIZE("r6", "r7", "r6", "r7")
+        "bfi r0, r1, #8, #8\n bfi r2, r3, #8, #8\n"
+        "ldrd r6, r7, [lr, #28]\n strh r0, [r6], #2\n strh r2, [r7], #2\n"
+        "strd r6, r7, [lr, #28]\n"
+        "ldr r4, [lr, #44]\n cmp r4, #0\n beq 8f\n"
+        "ldr r9, [lr, #8]\n add r12, r12, #8\n add r9, r9, #32\n b 9f\n"
+        "8: add r9, r10\n add r12, r12, #24\n"
+        "ldr r4, [lr, #36]\n subs r4, #1\n str r4, [lr, #36]\n"
+        "9: str r12, [lr]\n str r9, [lr, #8]\n bne 1b\n"
+        : "+r"(s) : : REGISTERS, "cc", "memory");
 }
 
 /* Four inputs of one position in r4, r5, by four outputs. */
@@ -147,8 +149,7 @@ static void dense_one(dense_state *state)
         "cmp r10, #0\n beq 7f\n"
         /* After a step r9 is 4 further: the other outputs are at rest - 4, 2 rest - 4, 3 rest - 4. */
         "mov r4, r10\n subs r6, r10, #4\n adds r7, r6, r4\n add r10, r7, r4\n"
-        "cmp r4, #8\n beq 5f\n blt 6f\n"
-        "4:" REST_OF_FOUR "5:" REST_OF_FOUR "6:" REST_OF_FOUR
+        "4:" REST_OF_FOUR MORE_INPUTS
         "adds r10, #4\n add r9, r10\n"
         "7: ldrd r12, r8, [lr]\n ldrd r4, r5, [lr, #20]\n"
         "ldmia r12!, {r6, r7, r10, r11}\n"
@@ -197,7 +198,8 @@ static void dense(const edgeemo_dense *d, const void *patches, int32_t count, in
     if (groups) {
         dense_state state = {
             r->channels, patches, d->weights, d->inputs / 16, d->inputs % 16, r->rounding,
-            r->shift, to[0], to[count - 1], groups,
+            r->shift, to[0], to[count - 1], groups, (const char *)patches + 4 * d->inputs,
+            0, 2 * (d->inputs % 16) - 32,
         };
         if (count == 1)
             dense_one(&state);
@@ -333,7 +335,8 @@ static void quantize(const float *x, int32_t n, float a, float b, int8_t *to)
                                  code_of(x[3], a, b)) ^ -0x7f7f7f80;
         memcpy(to + i, &bytes, 4);
     }
-    edgeemo_quantize_portable(x, n - i, a, b, to + i);
+    for (; i < n; i++)
+        to[i] = (int8_t)(code_of(*x++, a, b) - 128);
 }
 
 const edgeemo_kernels edgeemo_kernels_dsp = {

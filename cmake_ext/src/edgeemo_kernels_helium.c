@@ -1,4 +1,6 @@
 /* edgeemo_kernels_helium.c: Helium (MVE), Cortex-M55 and M85. */
+#include "edgeemo_fast.h"
+
 #include "edgeemo_kernels.h"
 
 #if defined(EDGEEMO_HAVE_HELIUM)

@@ -1,5 +1,8 @@
 /* edgeemo_mel.c: sums of bins under the mel triangles, and their logarithm. */
+#include "edgeemo_fast.h"
+
 #include "edgeemo_internal.h"
+#include "edgeemo_pairs.h"
 
 #if EDGEEMO_HELIUM
 #include <arm_mve.h>
@@ -33,18 +36,33 @@ void edgeemo_mel(const edgeemo_tables *t, edgeemo_work *work, float *out)
         out[b] = (out[b] + fallen[b + 1]) * t->norm[b];
 }
 #else
+#define ADD_BIN(power, weight)             \
+    do {                                   \
+        real part_ = (power) * (weight);   \
+        rising += part_;                   \
+        falling += (power) - part_;        \
+    } while (0)
+
 /* Between corner i and corner i+1, triangle i rises and triangle i-1 falls. */
 void edgeemo_mel(const edgeemo_tables *t, edgeemo_work *work, real *out)
 {
-    const real *power = work->power + t->edge[0], *end;
-    const float *weight = t->mel_weights + t->edge[0], *norm = t->norm;
+    const real_complex *power = (const real_complex *)(work->power + t->edge[0]);
+    const edgeemo_complex *weight = (const edgeemo_complex *)(t->mel_weights + t->edge[0]);
+    const float *norm = t->norm;
     real before = {0}; /* what triangle i-1 has risen by */
     for (int32_t i = 0; i <= t->bands; i++) {
         real rising = {0}, falling = {0};
-        for (end = work->power + t->edge[i + 1]; power < end; power++) {
-            real part = *power * *weight++;
-            rising += part;
-            falling += *power - part;
+        int32_t bins = t->edge[i + 1] - t->edge[i];
+        for (int32_t pairs = udiv(bins, 2); pairs > 0; pairs--) {
+            LOAD_NEXT(low, high, power, "s0", "s1");
+            LOAD_FLOATS_NEXT(low_weight, high_weight, weight, "s2", "s3");
+            ADD_BIN(low, low_weight);
+            ADD_BIN(high, high_weight);
+        }
+        if (bins % 2) {
+            ADD_BIN(power->re, weight->re);
+            power = (const real_complex *)(&power->re + 1);
+            weight = (const edgeemo_complex *)(&weight->re + 1);
         }
         if (i > 0)
             *out++ = (before + falling) * *norm++;

@@ -66,22 +66,25 @@ static int32_t check_tensor(const edgeemo_tensor *t)
            && t->stride >= 0 && within(t->pool, -1, EDGEEMO_POOLS - 1);
 }
 
+int32_t edgeemo_maker_of(const edgeemo_model *m, int32_t tensor)
+{
+    int32_t i = tensor == 0 ? -1 : 0;
+    while (i >= 0 && i < m->head->layers && m->layers[i].output != tensor)
+        i++;
+    return i;
+}
+
 /* The tensor is the input, or one of the first `count` layers makes it. */
 static int32_t is_made(const edgeemo_model *m, int32_t tensor, int32_t count)
 {
-    if (tensor == 0)
-        return 1;
-    for (int32_t i = 0; i < count; i++)
-        if (m->layers[i].output == tensor)
-            return 1;
-    return 0;
+    return edgeemo_maker_of(m, tensor) < count;
 }
 
 static int32_t check_constants(const edgeemo_model *m, const edgeemo_layer *l, int32_t inputs,
                                int32_t outputs, int64_t weight_bytes)
 {
-    if (inputs > EDGEEMO_MAX_INPUTS || !lies_inside(m->head, l->weights, weight_bytes, 1)
-        || !lies_inside(m->head, l->channels, (outputs + 3) / 4, 8 * sizeof(int32_t))
+    if (inputs > EDGEEMO_MAX_INPUTS || !lies_inside(m->head, l->weights_or_m0, weight_bytes, 1)
+        || !lies_inside(m->head, l->channels_or_m1, (outputs + 3) / 4, 8 * sizeof(int32_t))
         || !within(l->pre, 0, 15) || !within(l->shift, 1, EDGEEMO_MAX_SHIFT))
         return 0;
     const edgeemo_requant r = edgeemo_requant_of(m, l);
@@ -96,13 +99,9 @@ static int32_t check_constants(const edgeemo_model *m, const edgeemo_layer *l, i
 static int32_t check_window(const edgeemo_layer *l, const edgeemo_tensor *in,
                             const edgeemo_tensor *out, int32_t channels)
 {
-    if (!within(l->kernel_rows, 1, EDGEEMO_MAX_SIDE)
-        || !within(l->kernel_columns, 1, EDGEEMO_MAX_SIDE)
-        || !within(l->stride_rows, 1, EDGEEMO_MAX_SIDE)
-        || !within(l->stride_columns, 1, EDGEEMO_MAX_SIDE)
-        || !within(l->dilation_rows, 1, EDGEEMO_MAX_SIDE)
-        || !within(l->dilation_columns, 1, EDGEEMO_MAX_SIDE)
-        || !within(l->left, 0, in->left) || !within(l->right, 0, in->right)
+    if (l->kernel_rows == 0 || l->kernel_columns == 0 || l->stride_rows == 0
+        || l->stride_columns == 0 || l->dilation_rows == 0 || l->dilation_columns == 0
+        || l->left > in->left || l->right > in->right
         || (int64_t)l->kernel_rows * l->kernel_columns * in->channels > EDGEEMO_MAX_INPUTS)
         return 0;
     int32_t rows = edgeemo_span(l->kernel_rows, l->dilation_rows);
@@ -138,17 +137,20 @@ static int32_t is_same_shape(const edgeemo_tensor *a, const edgeemo_tensor *b)
     return a->columns == b->columns && a->channels == b->channels && a->stride == b->stride;
 }
 
-static int32_t check_pair(const edgeemo_layer *l, const edgeemo_tensor *in,
-                          const edgeemo_tensor *second, const edgeemo_tensor *out)
+static int32_t check_add(const edgeemo_layer *l, const edgeemo_tensor *in,
+                         const edgeemo_tensor *second, const edgeemo_tensor *out)
 {
-    if (!is_same_shape(in, out))
-        return 0;
-    if (l->kind == EDGEEMO_KIND_ADD)
-        return is_same_shape(in, second) && within(l->m0, -EDGEEMO_MAX_ADD, EDGEEMO_MAX_ADD)
-               && within(l->m1, -EDGEEMO_MAX_ADD, EDGEEMO_MAX_ADD) && within(l->shift, 1, 29);
+    return is_same_shape(in, out) && is_same_shape(in, second)
+           && within(l->weights_or_m0, -EDGEEMO_MAX_ADD, EDGEEMO_MAX_ADD)
+           && within(l->channels_or_m1, -EDGEEMO_MAX_ADD, EDGEEMO_MAX_ADD) && within(l->shift, 1, 29);
+}
+
+static int32_t check_multiply(const edgeemo_layer *l, const edgeemo_tensor *in,
+                              const edgeemo_tensor *second, const edgeemo_tensor *out)
+{
     int32_t one = second->columns == 1 && second->stride == 0 && second->channels == in->channels;
-    return (one || is_same_shape(in, second)) && within(l->pre, 0, 15)
-           && within(l->shift, 1, EDGEEMO_MAX_SHIFT) && l->m0 >= 0;
+    return is_same_shape(in, out) && (one || is_same_shape(in, second)) && within(l->pre, 0, 15)
+           && within(l->shift, 1, EDGEEMO_MAX_SHIFT) && l->weights_or_m0 >= 0;
 }
 
 static int32_t check_kind(const edgeemo_model *m, const edgeemo_layer *l)
@@ -162,17 +164,20 @@ static int32_t check_kind(const edgeemo_model *m, const edgeemo_layer *l)
         return check_window(l, in, out, in->channels) && check_depthwise(m, l, in);
     case EDGEEMO_KIND_AVERAGE_POOL:
     case EDGEEMO_KIND_MAX_POOL:
-        return in->channels == out->channels && check_window(l, in, out, in->channels);
+        return EDGEEMO_WITH_POOLS && in->channels == out->channels
+               && check_window(l, in, out, in->channels);
     case EDGEEMO_KIND_ADD:
+        return check_add(l, in, m->tensors + l->second, out);
     case EDGEEMO_KIND_MULTIPLY:
-        return check_pair(l, in, m->tensors + l->second, out);
+        return EDGEEMO_WITH_MULTIPLY && check_multiply(l, in, m->tensors + l->second, out);
     case EDGEEMO_KIND_MEAN:
         return in->stride > 0 && out->stride == 0 && out->columns == 1
-               && in->channels == out->channels && l->m0 >= 1 << 30 && within(l->shift, 20, 60);
+               && in->channels == out->channels && l->weights_or_m0 >= 1 << 30 && within(l->shift, 20, 60);
     case EDGEEMO_KIND_SOFTMAX:
-        return is_same_shape(in, out) && lies_inside(m->head, l->weights, 256, sizeof(uint16_t));
+        return is_same_shape(in, out) && lies_inside(m->head, l->weights_or_m0, 256, sizeof(uint16_t));
     case EDGEEMO_KIND_TABLE:
-        return is_same_shape(in, out) && lies_inside(m->head, l->weights, 256, 1);
+        return EDGEEMO_WITH_TABLE && is_same_shape(in, out)
+               && lies_inside(m->head, l->weights_or_m0, 256, 1);
     default:
         return 0;
     }
@@ -182,7 +187,7 @@ static int32_t check_layer(const edgeemo_model *m, int32_t i)
 {
     const edgeemo_layer *l = m->layers + i;
     int32_t last = m->head->tensors - 1;
-    int32_t two = l->kind == EDGEEMO_KIND_ADD || l->kind == EDGEEMO_KIND_MULTIPLY;
+    int32_t two = l->kind == EDGEEMO_KIND_ADD || edgeemo_is_multiply(l);
     return within(l->input, 0, last) && is_made(m, l->input, i) && within(l->output, 1, last)
            && !is_made(m, l->output, i)
            && (two ? within(l->second, 0, last) && is_made(m, l->second, i) : l->second == -1)
@@ -198,7 +203,7 @@ static int32_t is_streamable(const edgeemo_model *m)
         const edgeemo_layer *l = m->layers + i;
         if (m->tensors[l->output].stride == 0)
             continue;
-        if (l->kind == EDGEEMO_KIND_MULTIPLY && m->tensors[l->second].stride == 0)
+        if (edgeemo_is_multiply(l) && m->tensors[l->second].stride == 0)
             return 0;
         if (edgeemo_has_window(l)
             && (l->bottom != 0

@@ -9,12 +9,13 @@
 
 #include "edgeemo_kernels.h"
 #include "edgeemo_model.h"
+#include "edgeemo_parts.h"
 
-enum { EDGEEMO_BLOB_MAGIC = 0x4d454745, EDGEEMO_BLOB_VERSION = 2 }; /* "EGEM" */
+enum { EDGEEMO_BLOB_MAGIC = 0x4d454745, EDGEEMO_BLOB_VERSION = 3 }; /* "EGEM" */
 
 enum {
     EDGEEMO_MAX_LIST = 512,        /* tensors, layers */
-    EDGEEMO_MAX_SIDE = 4096,       /* columns, channels, kernels, dilations, padding */
+    EDGEEMO_MAX_SIDE = 4096,       /* columns, channels, padding of a tensor */
     EDGEEMO_MAX_ROW = 1 << 20,     /* values of a row with its padding */
     EDGEEMO_MAX_SPAN = 32768,      /* rows that a kernel spans; strides */
     EDGEEMO_MAX_BLOCK = 65536,
@@ -42,15 +43,14 @@ enum {
 
 #define EDGEEMO_LAYER_FIELDS(X)                                                                \
     X(int16_t, input) X(int16_t, second) X(int16_t, output) /* tensors; second -1 if none */   \
-    X(int16_t, kernel_rows) X(int16_t, kernel_columns)                                         \
-    X(int16_t, stride_rows) X(int16_t, stride_columns)                                         \
-    X(int16_t, dilation_rows) X(int16_t, dilation_columns)                                     \
-    X(int16_t, top) X(int16_t, bottom) X(int16_t, left) X(int16_t, right)                      \
+    X(int16_t, top) X(int16_t, bottom) X(uint8_t, left) X(uint8_t, right) /* padding */         \
+    X(uint8_t, kernel_rows) X(uint8_t, kernel_columns)                                         \
+    X(uint8_t, stride_rows) X(uint8_t, stride_columns)                                         \
+    X(uint8_t, dilation_rows) X(uint8_t, dilation_columns)                                     \
     X(int8_t, act_min) X(int8_t, act_max) /* range of the output */                            \
     X(int8_t, pre) X(int8_t, shift) X(int8_t, kind) X(int8_t, unused)                          \
-    X(int32_t, m0) X(int32_t, m1)                                                              \
-    X(int32_t, weights)  /* offset of weights or table */                                      \
-    X(int32_t, channels) /* offset of biases and multipliers of the output channels */
+    X(int32_t, weights_or_m0)  /* offset of weights or table; of others the multiplier m0 */   \
+    X(int32_t, channels_or_m1) /* offset of biases and multipliers of the output channels */
 
 #define EDGEEMO_KINDS(X)                                                           \
     X(CONV, 1) X(DEPTHWISE, 2) X(ADD, 3) X(MULTIPLY, 4) X(MEAN, 5) X(SOFTMAX, 6)   \
@@ -117,24 +117,37 @@ struct edgeemo_model {
 /* The tables of a blob that has been checked. */
 void edgeemo_model_view(edgeemo_model *model, const void *blob);
 
+/* The first layer that makes a tensor; -1 for the input, `layers` of the head if none makes it. */
+int32_t edgeemo_maker_of(const edgeemo_model *m, int32_t tensor);
+
 /* Values that a kernel spans over rows. */
 static inline int32_t edgeemo_span(int32_t kernel, int32_t dilation)
 {
     return (kernel - 1) * dilation + 1;
 }
 
+static inline int32_t edgeemo_is_pool(const edgeemo_layer *l)
+{
+    return EDGEEMO_WITH_POOLS
+           && (l->kind == EDGEEMO_KIND_AVERAGE_POOL || l->kind == EDGEEMO_KIND_MAX_POOL);
+}
+
 /* 1 for the kinds that look at a window of rows and columns. */
 static inline int32_t edgeemo_has_window(const edgeemo_layer *l)
 {
-    return l->kind == EDGEEMO_KIND_CONV || l->kind == EDGEEMO_KIND_DEPTHWISE
-           || l->kind == EDGEEMO_KIND_AVERAGE_POOL || l->kind == EDGEEMO_KIND_MAX_POOL;
+    return l->kind == EDGEEMO_KIND_CONV || l->kind == EDGEEMO_KIND_DEPTHWISE || edgeemo_is_pool(l);
+}
+
+static inline int32_t edgeemo_is_multiply(const edgeemo_layer *l)
+{
+    return EDGEEMO_WITH_MULTIPLY && l->kind == EDGEEMO_KIND_MULTIPLY;
 }
 
 static inline edgeemo_requant edgeemo_requant_of(const edgeemo_model *m, const edgeemo_layer *l)
 {
     int32_t zero = m->tensors[l->output].zero;
     return (edgeemo_requant){
-        (const void *)(m->blob + l->channels), l->pre, l->shift,
+        (const void *)(m->blob + l->channels_or_m1), l->pre, l->shift,
         zero * (1 << l->shift) + (1 << (l->shift - 1)), l->act_min, l->act_max,
     };
 }
@@ -148,7 +161,7 @@ static inline int32_t edgeemo_inputs(const edgeemo_model *m, const edgeemo_layer
 /* The dot products of a convolution, with the weights of the blob. */
 static inline edgeemo_dense edgeemo_dense_of(const edgeemo_model *m, const edgeemo_layer *l)
 {
-    return (edgeemo_dense){(const int8_t *)m->blob + l->weights,
+    return (edgeemo_dense){(const int8_t *)m->blob + l->weights_or_m0,
                            (edgeemo_inputs(m, l) + 3) / 4 * 4,
                            m->tensors[l->output].channels, edgeemo_requant_of(m, l)};
 }
@@ -156,7 +169,7 @@ static inline edgeemo_dense edgeemo_dense_of(const edgeemo_model *m, const edgee
 static inline edgeemo_depthwise edgeemo_depthwise_of(const edgeemo_model *m,
                                                      const edgeemo_layer *l)
 {
-    return (edgeemo_depthwise){.weights = (const void *)(m->blob + l->weights),
+    return (edgeemo_depthwise){.weights = (const void *)(m->blob + l->weights_or_m0),
                                .taps = l->kernel_rows * l->kernel_columns,
                                .channels = m->tensors[l->input].channels,
                                .requant = edgeemo_requant_of(m, l)};

@@ -211,7 +211,7 @@ static void run_add(const edgeemo_model *m, const edgeemo_layer *l, int32_t firs
     const edgeemo_tensor *a = m->tensors + l->input, *b = m->tensors + l->second;
     const edgeemo_tensor *out = m->tensors + l->output;
     const edgeemo_sum s = {
-        l->m0, l->m1, (1 << (l->shift - 1)) - a->zero * l->m0 - b->zero * l->m1, l->shift,
+        l->weights_or_m0, l->channels_or_m1, (1 << (l->shift - 1)) - a->zero * l->weights_or_m0 - b->zero * l->channels_or_m1, l->shift,
         out->zero, l->act_min, l->act_max,
     };
     for (int32_t i = first; i < last; i++)
@@ -219,13 +219,14 @@ static void run_add(const edgeemo_model *m, const edgeemo_layer *l, int32_t firs
                         out->columns * out->channels, edgeemo_row(m, l->output, i));
 }
 
+#if EDGEEMO_WITH_MULTIPLY
 static void run_multiply(const edgeemo_model *m, const edgeemo_layer *l, int32_t first,
                          int32_t last)
 {
     const edgeemo_tensor *a = m->tensors + l->input, *b = m->tensors + l->second;
     const edgeemo_tensor *out = m->tensors + l->output;
     int32_t one = b->stride == 0 && a->stride != 0, n = out->columns * out->channels;
-    const int32_t channel[8] = {0, 0, 0, 0, l->m0};
+    const int32_t channel[8] = {0, 0, 0, 0, l->weights_or_m0};
     edgeemo_requant r = edgeemo_requant_of(m, l);
     r.channels = channel;
     for (int32_t i = first; i < last; i++) {
@@ -236,6 +237,7 @@ static void run_multiply(const edgeemo_model *m, const edgeemo_layer *l, int32_t
                 &r, 0, (x[k] - a->zero) * (y[one ? k % out->channels : k] - b->zero));
     }
 }
+#endif
 
 static void run_mean(const edgeemo_model *m, const edgeemo_layer *l, int32_t first, int32_t last)
 {
@@ -265,7 +267,7 @@ void edgeemo_layer_mean(edgeemo_model *m, const edgeemo_layer *l)
     const edgeemo_tensor *in = m->tensors + l->input, *out = m->tensors + l->output;
     int32_t terms = m->rows[l->input].made * in->columns, exponent = l->shift + 31;
     /* m0 / 2^shift, divided by the terms: 62 bits over at most 24. */
-    uint64_t ratio = divided((uint64_t)(uint32_t)l->m0 << 31, (uint32_t)terms);
+    uint64_t ratio = divided((uint64_t)(uint32_t)l->weights_or_m0 << 31, (uint32_t)terms);
     for (; ratio >> 31; ratio >>= 1)
         exponent--;
     for (; exponent > 62; exponent--)
@@ -286,7 +288,7 @@ void edgeemo_layer_mean(edgeemo_model *m, const edgeemo_layer *l)
 static void run_softmax(const edgeemo_model *m, const edgeemo_layer *l, int32_t first, int32_t last)
 {
     const edgeemo_tensor *out = m->tensors + l->output;
-    const uint16_t *table = (const void *)(m->blob + l->weights);
+    const uint16_t *table = (const void *)(m->blob + l->weights_or_m0);
     for (int32_t i = first; i < last; i++)
         for (int32_t x = 0; x < out->columns; x++) {
             const int8_t *from = edgeemo_row(m, l->input, i) + x * out->channels;
@@ -305,10 +307,11 @@ static void run_softmax(const edgeemo_model *m, const edgeemo_layer *l, int32_t 
         }
 }
 
+#if EDGEEMO_WITH_TABLE
 static void run_table(const edgeemo_model *m, const edgeemo_layer *l, int32_t first, int32_t last)
 {
     const edgeemo_tensor *out = m->tensors + l->output;
-    const int8_t *table = (const int8_t *)m->blob + l->weights;
+    const int8_t *table = (const int8_t *)m->blob + l->weights_or_m0;
     for (int32_t i = first; i < last; i++) {
         const int8_t *from = edgeemo_row(m, l->input, i);
         int8_t *to = edgeemo_row(m, l->output, i);
@@ -316,7 +319,9 @@ static void run_table(const edgeemo_model *m, const edgeemo_layer *l, int32_t fi
             to[k] = table[from[k] + 128];
     }
 }
+#endif
 
+#if EDGEEMO_WITH_POOLS
 /* One channel of one window, without the padding. */
 static int8_t pool(const edgeemo_model *m, const edgeemo_layer *l, const int8_t *const *rows,
                    int32_t first, int32_t x, int32_t c)
@@ -357,6 +362,7 @@ static void run_pool(const edgeemo_model *m, const edgeemo_layer *l, int32_t fir
                     pool(m, l, m->taps, i * l->stride_rows - l->top, x, c);
     }
 }
+#endif
 
 void edgeemo_layer_run(edgeemo_model *m, const edgeemo_layer *l, int32_t first, int32_t last)
 {
@@ -370,19 +376,25 @@ void edgeemo_layer_run(edgeemo_model *m, const edgeemo_layer *l, int32_t first, 
     case EDGEEMO_KIND_ADD:
         run_add(m, l, first, last);
         break;
-    case EDGEEMO_KIND_MULTIPLY:
-        run_multiply(m, l, first, last);
-        break;
     case EDGEEMO_KIND_MEAN:
         run_mean(m, l, first, last);
         break;
     case EDGEEMO_KIND_SOFTMAX:
         run_softmax(m, l, first, last);
         break;
+#if EDGEEMO_WITH_MULTIPLY
+    case EDGEEMO_KIND_MULTIPLY:
+        run_multiply(m, l, first, last);
+        break;
+#endif
+#if EDGEEMO_WITH_TABLE
     case EDGEEMO_KIND_TABLE:
         run_table(m, l, first, last);
         break;
+#endif
+#if EDGEEMO_WITH_POOLS
     default:
         run_pool(m, l, first, last);
+#endif
     }
 }

@@ -48,14 +48,6 @@ static int32_t capacity(const edgeemo_model *m, int32_t tensor, int32_t layers)
     return before + (m->block + t->stride - 1) / t->stride + behind;
 }
 
-static const edgeemo_layer *producer(const edgeemo_model *m, int32_t tensor)
-{
-    const edgeemo_layer *l = m->layers;
-    while (l < m->layers + m->head->layers && l->output != tensor)
-        l++;
-    return l < m->layers + m->head->layers ? l : NULL;
-}
-
 void edgeemo_plan_pools(const edgeemo_model *m, edgeemo_arena *scratch, void **pool_at)
 {
     uint64_t pools[EDGEEMO_POOLS] = {0};
@@ -74,8 +66,8 @@ void edgeemo_plan_rows(edgeemo_model *m, edgeemo_arena *a, void *const *pool_at,
 {
     for (int32_t i = 0; i < m->head->tensors; i++) {
         const edgeemo_tensor *t = m->tensors + i;
-        const edgeemo_layer *l = producer(m, i);
-        int32_t made_by = l ? (int32_t)(l - m->layers) : -1;
+        int32_t made_by = edgeemo_maker_of(m, i);
+        made_by = made_by < m->head->layers ? made_by : -1; /* none: as the input */
         if (made_by < first || made_by >= last)
             continue;
         int32_t row = row_bytes(t), count = capacity(m, i, layers);
@@ -84,7 +76,7 @@ void edgeemo_plan_rows(edgeemo_model *m, edgeemo_arena *a, void *const *pool_at,
         if (row > EDGEEMO_MAX_EXTENT || count > EDGEEMO_MAX_EXTENT)
             bytes = TOO_LARGE;
         rows.data = t->pool >= 0 ? pool_at[t->pool] : edgeemo_arena_alloc(a, bytes);
-        if (l && l->kind == EDGEEMO_KIND_MEAN)
+        if (made_by >= 0 && m->layers[made_by].kind == EDGEEMO_KIND_MEAN)
             rows.sums = edgeemo_arena_alloc(a, (uint64_t)t->channels * sizeof(int32_t));
         if (a->start)
             m->rows[i] = rows;

@@ -2,7 +2,8 @@
 #ifndef EDGEEMO_PAIRS_H
 #define EDGEEMO_PAIRS_H
 
-/* LOAD declares the two parts of *p, STORE writes them; LOAD_NEXT and STORE_NEXT go on to p + 1.
+/* LOAD declares the two parts of *p, STORE writes them; LOAD_NEXT and STORE_NEXT go on to p + 1,
+ * LOAD_FLOATS_BEFORE goes back first.
  * Arm's FPU moves both parts by one instruction, given neighbouring registers, which compilers do
  * not find by themselves. LOAD_FLOATS is for tables, which have one value for all lanes. */
 #if defined __ARM_FP && defined __thumb2__ && !defined EDGEEMO_LANES
@@ -16,6 +17,22 @@
     register float y __asm__(second);         \
     __asm__("vldmia %2!, {%0, %1}" : "=t"(x), "=t"(y), "+r"(p) : : "memory")
 #define LOAD_FLOATS_NEXT LOAD_NEXT
+#define LOAD_FLOATS_BEFORE(x, y, p, first, second) \
+    register float x __asm__(first);               \
+    register float y __asm__(second);              \
+    __asm__("vldmdb %2!, {%0, %1}" : "=t"(x), "=t"(y), "+r"(p) : : "memory")
+/* An address that stays one: GCC would add up its parts again and again. */
+#define AS_ADDRESS(p) __asm__("" : "+r"(p))
+/* Two samples of 16 bits as floats of -1..1: the FPU takes them from a register's low half. */
+#define LOAD_SHORTS_NEXT(x, y, p)             \
+    register float x __asm__("s0");           \
+    register float y __asm__("s1");           \
+    do {                                      \
+        int32_t low, high;                    \
+        __asm__("ldr %3, [%2], #4\n lsr %4, %3, #16\n vmov %0, %1, %3, %4\n" \
+                "vcvt.f32.s16 %0, %0, #15\n vcvt.f32.s16 %1, %1, #15"         \
+                : "=t"(x), "=t"(y), "+r"(p), "=&r"(low), "=&r"(high) : : "memory"); \
+    } while (0)
 #define STORE(x, y, p, first, second)         \
     do {                                      \
         register float x_ __asm__(first) = (x);  \
@@ -29,6 +46,7 @@
         __asm__ volatile("vstmia %0!, {%1, %2}" : "+r"(p) : "t"(x_), "t"(y_) : "memory"); \
     } while (0)
 #else
+#define AS_ADDRESS(p) (void)(p)
 #define LOAD(x, y, p, first, second) real x = (p)->re, y = (p)->im
 #define LOAD_NEXT(x, y, p, first, second) \
     real x = (p)->re, y = (p)->im;        \
@@ -36,6 +54,9 @@
 #define LOAD_FLOATS_NEXT(x, y, p, first, second) \
     float x = (p)->re, y = (p)->im;              \
     (p)++
+#define LOAD_FLOATS_BEFORE(x, y, p, first, second) \
+    (p)--;                                         \
+    float x = (p)->re, y = (p)->im
 #define STORE(x, y, p, first, second) ((p)->re = (x), (p)->im = (y))
 #define STORE_NEXT(x, y, p, first, second) ((p)->re = (x), (p)->im = (y), (p)++)
 #endif

@@ -17,7 +17,7 @@ typedef struct sound {
     const int16_t *shorts;
 } sound;
 
-enum { ZEROS = 64 };
+enum { ZEROS = 16 };
 static const float zeros[ZEROS];
 
 /* ---- estimates ---- */
@@ -189,7 +189,7 @@ static int32_t add_fixed(edgeemo_stream *s, sound from, int32_t n)
 
 static void into_gate(edgeemo_stream *s, sound from, int32_t n)
 {
-    int32_t fixed = s->model.tables->fixed != NULL;
+    int32_t fixed = EDGEEMO_WITH_INTEGERS && s->model.tables->fixed;
     for (int32_t size; n > 0; n -= size) {
         int32_t left = s->gate.block - s->gate.filled, answer;
         size = n < left ? n : left;

@@ -33,6 +33,8 @@ static int32_t check_model(const edgeemo_speech_model *m, edgeemo_model_info *in
         return EDGEEMO_ERR_ARG;
     if (m->sample_rate < 1000 || m->sample_rate > 768000)
         return EDGEEMO_ERR_SAMPLE_RATE;
+    if (!edgeemo_has_parts_for(m->tables))
+        return EDGEEMO_ERR_CHOICE;
     int32_t status = edgeemo_model_check(m->blob, m->blob_bytes, info);
     if (status != EDGEEMO_OK)
         return status;
@@ -156,7 +158,8 @@ void edgeemo_stream_reset(edgeemo_stream *s)
     edgeemo_frontend_reset(s->frontend);
     edgeemo_windows_reset(&s->windows);
     edgeemo_gate_init(&s->gate, s->model.sample_rate);
-    edgeemo_fixed_gate_init(&s->fixed_gate, &s->gate);
+    if (EDGEEMO_WITH_INTEGERS)
+        edgeemo_fixed_gate_init(&s->fixed_gate, &s->gate);
     s->filled = s->frame = s->older = s->is_due = 0;
     s->until = first_estimate(&s->model, &s->settings);
     s->seen = s->last_end = s->start = s->block_start = s->share_begin = 0;

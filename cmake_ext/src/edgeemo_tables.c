@@ -3,15 +3,14 @@
 
 #define LN10 2.30258509299404568402
 
-static void make_window(float *out, int32_t length)
+static void make_window(float *out, int32_t values, int32_t length)
 {
-    for (int32_t j = 0; j < length; j++) {
-        double c, s;
-        edgeemo_sincos(j, length, &c, &s);
-        out[j] = (float)(0.5 - 0.5 * c);
+    for (int32_t j = 0; j < values; j++) {
+        double c = 1, s;
+        if (j < length)
+            edgeemo_sincos(j, length, &c, &s);
+        out[j] = (float)(0.5 - 0.5 * c); /* behind the window 0 */
     }
-    if (length % 2)
-        out[length] = 0;
 }
 
 /* e^(-2 pi i k / n) */
@@ -22,23 +21,10 @@ static edgeemo_complex twiddle(int32_t k, int32_t n)
     return (edgeemo_complex){(float)c, (float)-s};
 }
 
-static int32_t twiddles_of(int32_t m)
-{
-    int32_t count = 0;
-    for (int32_t length = m; length >= 8; length /= 4)
-        count += length / 4;
-    return count;
-}
-
 static void make_twiddles(edgeemo_twiddles *out, int32_t m)
 {
-    for (int32_t length = m; length >= 8; length /= 4)
-        for (int32_t j = 0; j < length / 4; j++) {
-            out->by1 = twiddle(j, length);
-            out->by2 = twiddle(2 * j, length);
-            out->by3 = twiddle(3 * j, length);
-            out++;
-        }
+    for (int32_t j = 0; j < m / 4; j++)
+        out[j] = (edgeemo_twiddles){twiddle(j, m), twiddle(2 * j, m), twiddle(3 * j, m)};
 }
 
 /* The butterflies split a block by the remainder of the bin's number, so bin k ends where its
@@ -112,7 +98,7 @@ static void make_mel(float *mel_weights, uint16_t *edge, float *norm,
 
 /* The parts of the tables, in order; every part begins on 8 bytes. */
 typedef struct layout {
-    size_t window, twiddles, rfft_twiddles, mel_weights, norm, permutation, edge, end;
+    size_t window, twiddles, cosines, mel_weights, norm, permutation, edge, end;
 } layout;
 
 static size_t append(size_t *end, int32_t count, size_t size)
@@ -128,9 +114,9 @@ static layout lay_out(const edgeemo_feature_spec *spec)
     size_t end = 0;
     layout l;
     append(&end, 1, sizeof(edgeemo_tables));
-    l.window = append(&end, spec->window + spec->window % 2, sizeof(float));
-    l.twiddles = append(&end, twiddles_of(m), sizeof(edgeemo_twiddles));
-    l.rfft_twiddles = append(&end, m / 2, sizeof(edgeemo_complex));
+    l.window = append(&end, edgeemo_window_values(spec->window, spec->fft), sizeof(float));
+    l.twiddles = append(&end, m / 4, sizeof(edgeemo_twiddles));
+    l.cosines = append(&end, m / 2 + 1, sizeof(float));
     l.mel_weights = append(&end, m + 1, sizeof(float));
     l.norm = append(&end, spec->bands, sizeof(float));
     l.permutation = append(&end, m / 4 + 1, sizeof(uint16_t));
@@ -150,23 +136,23 @@ edgeemo_tables *edgeemo_make_tables(void *memory, const edgeemo_feature_spec *sp
     unsigned char *base = memory;
     float *window = (void *)(base + l.window);
     edgeemo_twiddles *twiddles = (void *)(base + l.twiddles);
-    edgeemo_complex *rfft_twiddles = (void *)(base + l.rfft_twiddles);
-    float *mel_weights = (void *)(base + l.mel_weights), *norm = (void *)(base + l.norm);
+    float *cosines = (void *)(base + l.cosines), *norm = (void *)(base + l.norm);
+    float *mel_weights = (void *)(base + l.mel_weights);
     uint16_t *permutation = (void *)(base + l.permutation), *edge = (void *)(base + l.edge);
     int32_t m = spec->fft / 2;
-    make_window(window, spec->window);
+    make_window(window, edgeemo_window_values(spec->window, spec->fft), spec->window);
     make_twiddles(twiddles, m);
-    for (int32_t k = 0; k < m / 2; k++)
-        rfft_twiddles[k] = twiddle(k, spec->fft);
+    for (int32_t k = 0; k <= m / 2; k++)
+        cosines[k] = twiddle(k, spec->fft).re;
     for (int32_t k = 0; k <= m / 4; k++)
-        permutation[k] = permuted(k, m);
+        permutation[k] = (uint16_t)(permuted(k, m) * sizeof(edgeemo_complex));
     make_mel(mel_weights, edge, norm, spec);
     edgeemo_tables *t = memory;
     *t = (edgeemo_tables){
         .win_length = spec->window, .hop = spec->hop, .fft = spec->fft, .bands = spec->bands,
         .spectrum = spec->spectrum, .floor_mode = spec->floor_mode, .floor = (float)spec->floor,
         .log_scale = spec->log == EDGEEMO_LOG_DB ? (float)(10 / LN10) : 1.0f,
-        .window = window, .twiddles = twiddles, .rfft_twiddles = rfft_twiddles,
+        .window = window, .twiddles = twiddles, .cosines = cosines,
         .mel_weights = mel_weights, .norm = norm,
         .permutation = permutation, .edge = edge,
         .quarters = {0, permuted(m / 4, m), permuted(m / 2, m), permuted(m / 4 * 3, m)},

@@ -32,10 +32,7 @@ static int32_t crossing(const edgeemo_model *m, int32_t layer)
     for (int32_t i = layer; i < m->head->layers; i++) {
         const int32_t inputs[2] = {m->layers[i].input, m->layers[i].second};
         for (int32_t k = 0; k < 2; k++) {
-            int32_t earlier = inputs[k] == 0;
-            for (int32_t j = 0; j < layer; j++)
-                earlier |= m->layers[j].output == inputs[k];
-            if (!earlier)
+            if (inputs[k] < 0 || edgeemo_maker_of(m, inputs[k]) >= layer)
                 continue;
             if (found >= 0 && found != inputs[k])
                 return -1;
@@ -78,10 +75,7 @@ static int32_t find_stem(edgeemo_windows *w)
 
 static int32_t is_in_stem(const edgeemo_windows *w, int32_t tensor)
 {
-    for (int32_t i = 0; i < w->layers; i++)
-        if (w->stem.layers[i].output == tensor)
-            return 1;
-    return tensor == 0;
+    return edgeemo_maker_of(&w->stem, tensor) < w->layers;
 }
 
 /* Frames after which every ring of the stem begins anew; 0 if that is too long to be of use. */
@@ -107,22 +101,13 @@ static int32_t find_turn(const edgeemo_windows *w)
     return turn;
 }
 
-/* The layer that makes a tensor; -1 for the input. */
-static int32_t producer(const edgeemo_model *m, int32_t tensor)
-{
-    int32_t i = tensor ? m->head->layers - 1 : -1;
-    while (i >= 0 && m->layers[i].output != tensor)
-        i--;
-    return i;
-}
-
 /* Rows of the stem, of the first rows of a new state (one memory, as only one is new), and of each
  * state its own ring of the tensor that it takes, and all behind it. */
 static void plan_rows(edgeemo_windows *w, edgeemo_arena *a, edgeemo_arena *scratch)
 {
     edgeemo_model *m = &w->stem;
     size_t tables = (size_t)m->head->tensors * sizeof(edgeemo_rows);
-    int32_t all = m->head->layers, taken = producer(m, w->tensor);
+    int32_t all = m->head->layers, taken = edgeemo_maker_of(m, w->tensor);
     void *pool_at[EDGEEMO_POOLS];
     for (int32_t i = 0; i < m->head->tensors; i++)
         w->tensors = is_in_stem(w, i) ? i + 1 : w->tensors;
@@ -159,7 +144,7 @@ static void find_open(edgeemo_windows *w)
         const int32_t inputs[2] = {m->layers[i].input, m->layers[i].second};
         for (int32_t k = 0; k < 2; k++)
             if (inputs[k] > 0 && m->tensors[inputs[k]].pool >= 0)
-                for (int32_t at = producer(m, inputs[k]) + 1; at <= i; at++)
+                for (int32_t at = edgeemo_maker_of(m, inputs[k]) + 1; at <= i; at++)
                     w->open |= (uint64_t)1 << at;
     }
 }

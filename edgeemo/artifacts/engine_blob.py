@@ -143,12 +143,12 @@ def _offsets(layer: dict[str, int]) -> tuple[str, ...]:
     kinds = {v: k for k, v in KINDS.items()}
     kind = kinds[layer["kind"]]
     if kind in ("CONV", "DEPTHWISE"):
-        return "weights", "channels"
-    return ("weights",) if kind in ("SOFTMAX", "TABLE") else ()
+        return "weights_or_m0", "channels_or_m1"
+    return ("weights_or_m0",) if kind in ("SOFTMAX", "TABLE") else ()
 
 
 def _fields(values: dict[str, Any], table: str) -> bytes:
     try:
         return struct.pack(LAYOUT[f"{table}_format"], *(values[name] for name in LAYOUT[table]))
     except struct.error:
-        raise CannotRun(f"has a {table} whose sizes are beyond 16 bits") from None
+        raise CannotRun(f"has a {table} whose sizes are beyond the bits of their fields") from None

@@ -91,8 +91,8 @@ def _add(c: Compiler, operator: Operator) -> None:
         first,
         target,
         second=second,
-        m0=m0,
-        m1=m1,
+        weights_or_m0=m0,
+        channels_or_m1=m1,
         shift=shift,
         **limits(operator.options["activation"], scale, zero, operator),
     )
@@ -111,7 +111,7 @@ def _multiply(c: Compiler, operator: Operator) -> None:
         first,
         target,
         second=second,
-        m0=int(m[0]),
+        weights_or_m0=int(m[0]),
         pre=pre,
         shift=shift,
         **limits(operator.options["activation"], scale, zero, operator),
@@ -131,7 +131,7 @@ def _mean(c: Compiler, operator: Operator) -> None:
     m0 = min(math.floor(math.ldexp(fraction, 31) + 0.5), 2**31 - 1)
     if not 20 <= 31 - exponent <= 60:
         raise fault(operator, "scales too far apart")
-    add_layer(c, "MEAN", index, target, m0=m0, shift=31 - exponent)
+    add_layer(c, "MEAN", index, target, weights_or_m0=m0, shift=31 - exponent)
 
 
 def _pool(c: Compiler, operator: Operator) -> None:
@@ -167,7 +167,7 @@ def _softmax(c: Compiler, operator: Operator) -> None:
         raise fault(operator, f"the output scale {made.scale:g} and zero point {made.zero}")
     distances = np.exp(-np.arange(256) * source.scale * operator.options["beta"])
     table = np.floor(distances * 65535 + 0.5).astype("<u2")
-    add_layer(c, "SOFTMAX", index, target, weights=add_constant(c, table.tobytes()))
+    add_layer(c, "SOFTMAX", index, target, weights_or_m0=add_constant(c, table.tobytes()))
 
 
 _FUNCTIONS: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
@@ -186,7 +186,7 @@ def _table(c: Compiler, operator: Operator) -> None:
     values = (np.arange(-128, 128) - source.zero) * source.scale
     found = np.floor(_FUNCTIONS[operator.name](values) / made.scale + 0.5) + made.zero
     table = np.clip(found, -128, 127).astype(np.int8)
-    add_layer(c, "TABLE", index, target, weights=add_constant(c, table.tobytes()))
+    add_layer(c, "TABLE", index, target, weights_or_m0=add_constant(c, table.tobytes()))
 
 
 OPERATORS: dict[str, Callable[[Compiler, Operator], None]] = {

@@ -116,8 +116,8 @@ def _linear(
         target,
         pre=pre,
         shift=shift,
-        weights=add_constant(c, packed),
-        channels=add_constant(c, by_four.tobytes()),
+        weights_or_m0=add_constant(c, packed),
+        channels_or_m1=add_constant(c, by_four.tobytes()),
         **geometry,
         **limits(operator.options["activation"], out_scale, out_zero, operator),
     )

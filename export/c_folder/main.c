@@ -79,10 +79,18 @@ int main(void)
 #ifdef CORTEX_M
     measure();
 #endif
-    terminal_text(status == EDGEEMO_OK ? "self-test: ok\n" : "self-test: failed: ");
-    if (status != EDGEEMO_OK) {
-        terminal_text(edgeemo_model_status_text(status));
-        terminal_text("\n");
+    if (status == EDGEEMO_OK) {
+        terminal_text("self-test: ok\n");
+        return 0;
     }
-    return status != EDGEEMO_OK;
+    terminal_text("self-test: failed: ");
+#ifdef CORTEX_M
+    /* All texts of statuses would take more flash than this program. */
+    terminal_text("status -");
+    terminal_number((uint32_t)-status);
+#else
+    terminal_text(edgeemo_model_status_text(status));
+#endif
+    terminal_text("\n");
+    return 1;
 }

@@ -70,17 +70,6 @@ static void print_twiddles(const edgeemo_twiddles *x, int32_t n)
     printf("\n};\n\n");
 }
 
-static void print_rfft_twiddles(const edgeemo_complex *x, int32_t n)
-{
-    printf("static const edgeemo_complex rfft_twiddles[%" PRId32 "] = {", n);
-    for (int32_t i = 0; i < n; i++) {
-        printf(i % 2 ? " " : "\n    ");
-        print_complex(x[i]);
-        printf(",");
-    }
-    printf("\n};\n\n");
-}
-
 static int32_t twiddles_of(const edgeemo_tables *t)
 {
     int32_t twiddles = 0;
@@ -92,9 +81,9 @@ static int32_t twiddles_of(const edgeemo_tables *t)
 static void print_float_tables(const edgeemo_tables *t)
 {
     int32_t m = t->fft / 2;
-    print_floats("window", t->window, t->win_length + t->win_length % 2);
-    print_twiddles(t->twiddles, twiddles_of(t));
-    print_rfft_twiddles(t->rfft_twiddles, m / 2);
+    print_floats("window", t->window, edgeemo_window_values(t->win_length, t->fft));
+    print_twiddles(t->twiddles, m / 4);
+    print_floats("cosines", t->cosines, m / 2 + 1);
     print_floats("mel_weights", t->mel_weights, m + 1);
     print_floats("norm", t->norm, t->bands);
 }
@@ -164,7 +153,7 @@ static void print_tables(const edgeemo_tables *t)
     printf(",\n    %s\n    .permutation = permutation, .edge = edge,\n"
            "    .quarters = {%u, %u, %u, %u},\n};\n",
            t->fixed ? ".arithmetic = &edgeemo_fixed_arithmetic, .fixed = &fixed,"
-                    : ".window = window, .twiddles = twiddles, .rfft_twiddles = rfft_twiddles,\n"
+                    : ".window = window, .twiddles = twiddles, .cosines = cosines,\n"
                       "    .mel_weights = mel_weights, .norm = norm,\n"
                       "    .arithmetic = &edgeemo_float_arithmetic,",
            t->quarters[0], t->quarters[1], t->quarters[2], t->quarters[3]);
@@ -244,6 +233,29 @@ static void print_sizes(const edgeemo_speech_model *model)
                                  stream_with(model, &prepared, &tables)));
 }
 
+static int32_t has_kind(const void *blob, int32_t first, int32_t last)
+{
+    edgeemo_model m;
+    int32_t found = 0;
+    edgeemo_model_view(&m, blob);
+    for (int32_t i = 0; i < m.head->layers; i++)
+        found |= m.layers[i].kind >= first && m.layers[i].kind <= last;
+    return found;
+}
+
+/* What edgeemo_parts.h has to say. */
+static void print_parts(const void *blob, const edgeemo_tables *t)
+{
+    printf("#define WITH_MULTIPLY %" PRId32 "\n",
+           has_kind(blob, EDGEEMO_KIND_MULTIPLY, EDGEEMO_KIND_MULTIPLY));
+    printf("#define WITH_TABLE %" PRId32 "\n", has_kind(blob, EDGEEMO_KIND_TABLE, EDGEEMO_KIND_TABLE));
+    printf("#define WITH_POOLS %" PRId32 "\n",
+           has_kind(blob, EDGEEMO_KIND_AVERAGE_POOL, EDGEEMO_KIND_MAX_POOL));
+    printf("#define WITH_MAGNITUDE %d\n", t->spectrum == EDGEEMO_SPECTRUM_MAGNITUDE);
+    printf("#define WITH_INTEGERS %d\n", t->fixed != NULL);
+    printf("#define WITH_OTHER_FFTS %" PRId32 "\n", edgeemo_is_other_fft(t->fft));
+}
+
 static size_t read_file(const char *name, void *to, size_t room)
 {
     FILE *file = fopen(name, "rb");
@@ -279,6 +291,7 @@ int main(int argc, char **argv)
     if (edgeemo_speech_size(&model) == 0)
         return 2;
     print_sizes(&model);
+    print_parts(blob, tables);
     printf("#define TABLES %lu\n", (unsigned long)table_bytes);
     printf("#define TABLES_CRC %lu\n", (unsigned long)edgeemo_tables_crc(tables));
     print_tables(tables);
