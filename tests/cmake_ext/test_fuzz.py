@@ -1,4 +1,4 @@
-"""The fuzz entry of the front end: stored inputs, random bytes, and a short search by libFuzzer."""
+"""The fuzz entries: stored inputs, random bytes, and a short search by libFuzzer."""
 
 from __future__ import annotations
 
@@ -26,6 +26,18 @@ def test_random_bytes_break_no_invariant(build: Build) -> None:
     program = build("sanitizers", ENTRY, C / "fuzz" / "main.c", *BATCH)
     done = subprocess.run([str(program), "1000", "1"], check=True, capture_output=True, text=True)
     assert done.stdout == "1000 runs\n"
+
+
+@pytest.mark.parametrize("entry", ["model", "stream"])
+def test_random_models_and_calls_break_no_invariant(entry: str, tmp_path: Path) -> None:
+    """They need all of the library."""
+    program = tmp_path / entry
+    flags = "-std=c99 -g -O1 -Wall -Wextra -Werror -fsanitize=address,undefined".split()
+    flags += ["-fno-sanitize-recover=all", f"-I{C / 'include'}", f"-I{C / 'src'}"]
+    files = [C / "fuzz" / f"{entry}.c", C / "fuzz" / "main.c", *sorted((C / "src").glob("*.c"))]
+    subprocess.run(["gcc", *flags, *files, "-o", program], check=True)
+    done = subprocess.run([program, "100", "1"], check=True, capture_output=True, text=True)
+    assert done.stdout == "100 runs\n"
 
 
 def test_search_by_libfuzzer_finds_nothing(sources: list[Path], tmp_path: Path) -> None:
