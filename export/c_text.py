@@ -35,8 +35,24 @@ class Student:
     labels: tuple[str, ...]  # of the values, in the engine's order
     golden: Golden
     definitions: str  # tables, in C
+    tables: bytes  # the same, as a file has them
     sizes: Mapping[str, int]
     board: str  # on which its costs are told
+
+    @property
+    def least(self) -> int:
+        """Samples of the shortest clip."""
+        return round(self.card.window.min_seconds * self.card.features.sample_rate)
+
+    @property
+    def classes(self) -> int:
+        """Number of the classes; their probabilities are the last values."""
+        return sum(len(o.labels) for o in self.card.outputs if o.name == "probs")
+
+    @property
+    def classes_at(self) -> int:
+        """Place of the first class among the values."""
+        return len(self.labels) - self.classes
 
 
 def student_header(student: Student) -> str:
@@ -61,6 +77,9 @@ enum {{
 {names}    EDGEEMO_STUDENT_VALUES = {len(student.labels)},
     EDGEEMO_STUDENT_RATE = {student.card.features.sample_rate} /* of its samples, Hz */
 }};
+
+/* Of the student, as card.json has it. */
+#define EDGEEMO_STUDENT_DIGEST "{student.card.digest}"
 
 /* Bytes that edgeemo_speech_init() takes at most, and edgeemo_stream_init() with
  * EDGEEMO_STREAM_SETTINGS; edgeemo_speech_size() and edgeemo_stream_size() tell it exactly. */
@@ -93,9 +112,6 @@ def student_source(student: Student) -> str:
     words = np.frombuffer(student.blob, "<u4")
     names = rows([f'"{label}"' for label in student.labels], 8)
     card, fitted = student.card, student.card.calibration.confidence
-    least = round(card.window.min_seconds * card.features.sample_rate)
-    classes = sum(len(o.labels) for o in card.outputs if o.name == "probs")
-    classes_at = len(student.labels) - classes
     low, high = card.outputs[0].low, card.outputs[0].high
     return f"""\
 /* edgeemo_student.c: the student {student.card.name}, written by `edgeemo export`; do not edit.
@@ -115,8 +131,8 @@ static const uint32_t network[{len(words)}] = {{{rows([f"0x{w:x}" for w in words
 const edgeemo_speech_model edgeemo_student = {{
     .blob = network, .blob_bytes = sizeof network, .tables = &tables,
     .confidence = {"NULL" if fitted is None else "&confidence"},
-    .sample_rate = {card.features.sample_rate}, .least = {least},
-    .classes_at = {classes_at}, .classes = {classes},
+    .sample_rate = {card.features.sample_rate}, .least = {student.least},
+    .classes_at = {student.classes_at}, .classes = {student.classes},
     .low = {_c_float(low)}, .high = {_c_float(high)},
 }};
 

@@ -36,7 +36,7 @@ from edgeemo.session import Session
 from edgeemo.speech.chain import MOST_VALUES, EngineChain, Plan
 from edgeemo.types import SAMPLE_RATE
 
-from . import c_packages, c_text
+from . import c_file, c_packages, c_text
 
 PACKAGE = Path(edgeemo.__file__).parent
 # In a wheel it lies inside the package, in a checkout beside it.
@@ -50,6 +50,7 @@ COPIED = {
 HEADERS = (
     "edgeemo.h",
     "edgeemo_confidence.h",
+    "edgeemo_file.h",
     "edgeemo_gate.h",
     "edgeemo_model.h",
     "edgeemo_speech.h",
@@ -206,10 +207,10 @@ def _student(artifact: Path, compiler: Sequence[str], work: Path, front_end: str
     chain = EngineChain(Session(backend, artifact), plan, blob.data, fixed)
     chain.push(clip * np.float32(1 / 32768), lost=False)
     confidence = chain.estimate(last=False).confidence
-    sizes, definitions = _definitions(card.features, blob.data, compiler, work, front_end)
+    sizes, definitions, tables = _definitions(card.features, blob.data, compiler, work, front_end)
     golden = c_text.Golden(clip, np.clip(estimate, *ranges.pop()), confidence, features)
     board = FRONT_ENDS[front_end][1]
-    return c_text.Student(card, blob.data, labels, golden, definitions, sizes, board)
+    return c_text.Student(card, blob.data, labels, golden, definitions, tables, sizes, board)
 
 
 def golden_clip(spec: FeatureSpec) -> NDArray[np.int16]:
@@ -220,17 +221,18 @@ def golden_clip(spec: FeatureSpec) -> NDArray[np.int16]:
 
 def _definitions(
     spec: FeatureSpec, blob: bytes, compiler: Sequence[str], work: Path, front_end: str
-) -> tuple[dict[str, int], str]:
-    """Sizes and tables, from the library itself: a small program prints them."""
+) -> tuple[dict[str, int], str, bytes]:
+    """Sizes and tables (in C, and as bytes), from the library: a small program prints them."""
     program = work / "print_tables"
     sources = sorted((LIBRARY / "src").glob("*.c"))
     files = [c_text.TEMPLATES / "print_tables.c", *sources]
     _compile(compiler, files, program, LIBRARY / "include", LIBRARY / "src")
     (work / "spec").write_bytes(spec_bytes(spec))
     (work / "blob").write_bytes(blob)
-    printed = _run([str(program), "spec", "blob", front_end], work).stdout
+    printed = _run([str(program), "spec", "blob", front_end, "tables"], work).stdout
     sizes = {name: int(n) for name, n in re.findall(r"^#define (\w+) (\d+)$", printed, re.M)}
-    return sizes, re.sub(r"^#define .*\n", "", printed, flags=re.M)
+    definitions = re.sub(r"^#define .*\n", "", printed, flags=re.M)
+    return sizes, definitions, (work / "tables").read_bytes()
 
 
 def spec_bytes(spec: FeatureSpec) -> bytes:
@@ -278,6 +280,8 @@ def _copy_files(source: Path, to: Path, names: Sequence[str]) -> None:
 
 def _write(folder: Path, student: c_text.Student) -> None:
     _text(folder / "card.json", to_json(student.card) + "\n")
+    if student.tables:
+        (folder / "model.bin").write_bytes(c_file.model_file(student))
     source = folder / "src"
     _text(source / "edgeemo_student.h", c_text.student_header(student))
     _text(source / "edgeemo_student.c", c_text.student_source(student))

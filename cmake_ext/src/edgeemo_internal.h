@@ -120,6 +120,28 @@ struct edgeemo_tables {
                                           they are NULL there, and this is elsewhere */
 };
 
+/* What a file has of tables (edgeemo_file.h), before their arrays. */
+typedef struct edgeemo_tables_head {
+    int32_t win_length, hop, fft, bands, spectrum, floor_mode;
+    float floor, log_scale;
+    uint16_t quarters[4];
+} edgeemo_tables_head;
+
+enum { EDGEEMO_ARRAYS = 7, EDGEEMO_FLOAT_ARRAYS = 5 };
+
+/* Bytes of the arrays of tables: window, twiddles, cosines, mel_weights, norm, permutation, edge. */
+static inline void edgeemo_array_bytes(const edgeemo_tables *t, size_t bytes[EDGEEMO_ARRAYS])
+{
+    size_t m = (size_t)t->fft / 2, bands = (size_t)t->bands;
+    bytes[0] = (size_t)edgeemo_window_values(t->win_length, t->fft) * sizeof *t->window;
+    bytes[1] = m / 4 * sizeof *t->twiddles;
+    bytes[2] = (m / 2 + 1) * sizeof *t->cosines;
+    bytes[3] = (m + 1) * sizeof *t->mel_weights;
+    bytes[4] = bands * sizeof *t->norm;
+    bytes[5] = (m / 4 + 1) * sizeof *t->permutation;
+    bytes[6] = (bands + 2) * sizeof *t->edge;
+}
+
 /* Work of one frame. */
 typedef struct edgeemo_work {
     real_complex *z; /* [M] */

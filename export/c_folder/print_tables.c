@@ -1,9 +1,10 @@
 /* print_tables.c: what of a student depends on C: its memory, and its front end's tables.
  *
- *     print_tables SPEC BLOB float|fixed
+ *     print_tables SPEC BLOB float|fixed TABLES
  *
  * SPEC holds an edgeemo_feature_spec, BLOB a model, as they lie in memory; the word tells how the front
- * end computes. Prints C definitions.
+ * end computes. Prints C definitions and, of a front end in floats, writes to TABLES what a file has of
+ * the tables (edgeemo_file.h).
  * Only `edgeemo export` runs this, on the machine that exports. */
 #include <inttypes.h>
 #include <stdio.h>
@@ -265,11 +266,28 @@ static size_t read_file(const char *name, void *to, size_t room)
     return bytes;
 }
 
+static void write_tables(FILE *file, const edgeemo_tables *t)
+{
+    edgeemo_tables_head head = {t->win_length, t->hop, t->fft, t->bands, t->spectrum,
+                                t->floor_mode, t->floor, t->log_scale,
+                                {t->quarters[0], t->quarters[1], t->quarters[2], t->quarters[3]}};
+    const void *const arrays[EDGEEMO_ARRAYS] = {
+        t->window, t->twiddles, t->cosines, t->mel_weights, t->norm, t->permutation, t->edge,
+    };
+    size_t bytes[EDGEEMO_ARRAYS];
+    edgeemo_array_bytes(t, bytes);
+    fwrite(&head, sizeof head, 1, file);
+    for (int32_t i = 0; i < EDGEEMO_ARRAYS; i++) {
+        fwrite(arrays[i], 1, bytes[i], file);
+        fwrite("\0\0\0", 1, (4 - bytes[i] % 4) % 4, file);
+    }
+}
+
 int main(int argc, char **argv)
 {
     edgeemo_feature_spec spec;
     void *blob = malloc(MOST_BLOB);
-    if (argc != 4 || !blob || read_file(argv[1], &spec, sizeof spec) != sizeof spec)
+    if (argc != 5 || !blob || read_file(argv[1], &spec, sizeof spec) != sizeof spec)
         return 2;
     size_t bytes = read_file(argv[2], blob, MOST_BLOB);
     void *memory = malloc(edgeemo_frontend_size(&spec));
@@ -295,6 +313,13 @@ int main(int argc, char **argv)
     printf("#define TABLES %lu\n", (unsigned long)table_bytes);
     printf("#define TABLES_CRC %lu\n", (unsigned long)edgeemo_tables_crc(tables));
     print_tables(tables);
+    FILE *file = fopen(argv[4], "wb");
+    if (!file)
+        return 2;
+    if (!tables->fixed)
+        write_tables(file, tables);
+    if (fclose(file))
+        return 2;
     free(memory);
     free(blob);
     return 0;
