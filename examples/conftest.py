@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from edgeemo import Session
 from edgeemo.artifacts.models import DEFAULT, ZOO
 from edgeemo.artifacts.teachers_package import need
 from edgeemo.audio import read_audio
@@ -36,6 +37,47 @@ class Student:
         labels = [label for output in outputs if output for label in output.labels]
         values = np.concatenate([value[0] for value in found.values()])
         return dict(zip(labels, values, strict=True))
+
+    def stream(self, samples: NDArray[np.float32]) -> list[list[str | float]]:
+        """What a stream gives: start, end, then "nobody", or confidence, class and values."""
+        told: list[list[str | float]] = []
+        for e in Session(self.backend, self.folder).stream().push(samples):
+            numbers = [e.arousal, e.dominance, e.valence, *e.classes.values()]
+            rest = [e.confidence, e.expression, *numbers] if e.speech else ["nobody"]
+            told.append([*map(float, np.float32([e.start, e.end])), *rest])  # type: ignore[list-item]
+        return told
+
+
+@pytest.fixture(scope="session")
+def numbered() -> Callable[[str], list[list[str | float]]]:
+    """Lines that a program printed, in the form of Student.stream()."""
+
+    def word(text: str) -> str | float:
+        try:
+            return float(np.float32(text))
+        except ValueError:
+            return text
+
+    return lambda text: [[word(part) for part in line.split()] for line in text.splitlines()]
+
+
+@dataclass(frozen=True)
+class Sound:
+    """Nine seconds as float32 samples, in a file and here."""
+
+    path: Path
+    samples: NDArray[np.float32]
+
+
+@pytest.fixture(scope="session")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Sound:
+    """Speech, nothing, and speech."""
+    speech = read_audio(SPEECH)
+    parts = [speech, np.zeros(80_000), speech[::-1] / 4]
+    samples = np.concatenate(parts).astype("<f4")
+    path = tmp_path_factory.mktemp("sound") / "sound.f32"
+    path.write_bytes(samples.tobytes())
+    return Sound(path, samples)
 
 
 @dataclass(frozen=True)

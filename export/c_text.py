@@ -75,7 +75,8 @@ extern "C" {{
  * are probabilities. */
 enum {{
 {names}    EDGEEMO_STUDENT_VALUES = {len(student.labels)},
-    EDGEEMO_STUDENT_RATE = {student.card.features.sample_rate} /* of its samples, Hz */
+    EDGEEMO_STUDENT_RATE = {student.card.features.sample_rate}, /* of its samples, Hz */
+    EDGEEMO_STUDENT_HOP = {student.card.features.hop} /* samples from one frame to the next */
 }};
 
 /* Of the student, as card.json has it. */

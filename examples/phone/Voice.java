@@ -4,7 +4,7 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 
 /**
- * A listener: samples in, estimates out. For Java and Kotlin, on Android and elsewhere.
+ * A listener for single clips: samples in, an estimate out; VoiceStream is for a microphone. For Java and Kotlin, on Android and elsewhere.
  *
  * <p>One thread at a time; two listeners share nothing. Close it to give its memory back.
  */
@@ -62,7 +62,7 @@ public final class Voice implements AutoCloseable {
         handle = 0;
     }
 
-    private static void check(int status) {
+    static void check(int status) {
         if (status < 0) {
             throw new IllegalStateException(text(status));
         }
@@ -73,9 +73,9 @@ public final class Voice implements AutoCloseable {
 
     private static native void free(long handle);
 
-    private static native int values();
+    static native int values();
 
-    private static native String name(int value);
+    static native String name(int value);
 
     private static native int push(long handle, float[] samples, int count);
 

@@ -90,11 +90,12 @@ def _division(abi: str) -> tuple[str, ...]:
 
 
 def classes(jdk: Path, build: Path) -> bytes:
-    """The jar of the class Voice."""
+    """The jar of the classes."""
     out = build / "classes"
     out.mkdir(parents=True, exist_ok=True)
     lint = ("-Xlint:all,-options", "-Werror")
-    run(jdk / "bin" / "javac", "--release", "8", *lint, "-d", out, HERE / "Voice.java")
+    sources = [HERE / f"{name}.java" for name in ("Emotion", "Voice", "VoiceStream")]
+    run(jdk / "bin" / "javac", "--release", "8", *lint, "-d", out, *sources)
     return archive({p.relative_to(out).as_posix(): p.read_bytes() for p in out.rglob("*.class")})
 
 

@@ -45,6 +45,34 @@ EDGEEMO_PHONE_API int32_t edgeemo_phone_estimate(edgeemo_phone *phone, float *va
 /* Forget what was heard. NULL does nothing. */
 EDGEEMO_PHONE_API void edgeemo_phone_reset(edgeemo_phone *phone);
 
+/* Sound without an end, as from a microphone: gate, windows, smoothing and confidence, with the settings
+ * of EDGEEMO_STREAM_SETTINGS in edgeemo_stream.h. A stream is a handle of its own. */
+typedef struct edgeemo_phone_stream edgeemo_phone_stream;
+
+/* A new one, after the self-test; NULL if there is no memory or the test fails. End it with free. */
+EDGEEMO_PHONE_API edgeemo_phone_stream *edgeemo_phone_stream_new(void);
+EDGEEMO_PHONE_API void edgeemo_phone_stream_free(edgeemo_phone_stream *stream);
+
+/* Samples from one estimate to the next: a push of no more completes one at most. */
+EDGEEMO_PHONE_API int32_t edgeemo_phone_stream_stride(void);
+
+/* Take n samples as edgeemo_phone_push() does. Returns the estimates that became ready, 0 or more, or a
+ * status below 0. */
+EDGEEMO_PHONE_API int32_t edgeemo_phone_stream_push(edgeemo_phone_stream *stream,
+                                                    const float *samples, int32_t n);
+EDGEEMO_PHONE_API int32_t edgeemo_phone_stream_push_i16(edgeemo_phone_stream *stream,
+                                                        const int16_t *samples, int32_t n);
+
+/* The newest estimate. values: room for edgeemo_phone_values(), all 0 where nobody speaks.
+ * told: 5 numbers: begin and end of what it looks at, in seconds since the reset; 1 if somebody speaks,
+ * else 0; the place of the class to show, or -1; the confidence, 0..1.
+ * Returns the values written, or a status below 0 (there is none yet). */
+EDGEEMO_PHONE_API int32_t edgeemo_phone_stream_estimate(const edgeemo_phone_stream *stream,
+                                                        float *values, int32_t room, double *told);
+
+/* Forget what was heard. NULL does nothing. */
+EDGEEMO_PHONE_API void edgeemo_phone_stream_reset(edgeemo_phone_stream *stream);
+
 /* The text of a status. Static, never NULL. */
 EDGEEMO_PHONE_API const char *edgeemo_phone_text(int32_t status);
 
