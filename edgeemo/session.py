@@ -209,7 +209,7 @@ class Session:
         if rate != spec.sample_rate:
             clip = require("soxr", "audio").resample(clip, rate, spec.sample_rate)
         # Rounding: 0.5 s at 44.1 kHz must not fail for half a sample.
-        least = round(self.card.window.min_seconds * spec.sample_rate)
+        least = max(1, round(self.card.window.min_seconds * spec.sample_rate))
         if len(clip) < least:
             raise BadInput(
                 f"the clip has {seconds:.4g} s; {self.card.name} needs at least "

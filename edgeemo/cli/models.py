@@ -84,7 +84,8 @@ def model_of(path: Path) -> Model:
     """
     if path.suffix not in (".onnx", ".tflite"):
         raise BadArtifact(f"{path}: expected a file that ends in .onnx or .tflite")
-    return Model(str(path), path, path.suffix[1:], path.stat().st_size, read_model(path).card)
+    card = read_model(path).card
+    return Model(str(path), path, path.suffix[1:], path.stat().st_size, card)
 
 
 def _card_text(model: Model) -> str:

@@ -176,6 +176,14 @@ def test_what_is_no_array(artifact: Path, values: Any) -> None:
             call(values)
 
 
+def test_an_empty_clip_and_a_model_that_takes_any(artifact: Path) -> None:
+    session = edgeemo.load(artifact)
+    window = replace(session.card.window, min_seconds=0.0)
+    session.card = replace(session.card, window=window)
+    with pytest.raises(BadInput, match="the clip has 0 s"):
+        session.predict(np.zeros(0, np.float32))
+
+
 @pytest.mark.parametrize("name", [None, 3, b"wav2small-stream"])
 def test_what_is_no_model(name: Any) -> None:
     with pytest.raises(BadInput, match="expected a name or the path of a file"):
