@@ -217,6 +217,8 @@ class _Fold:
         recipe, dealt = self.plan.run.recipe, {c.corpus for c in self.plan.dealt}
         others = [clip for clip in self.plan.data if clip.corpus not in dealt]
         apart = recipe.heads is not None or recipe.finetune is not None
+        # Its dimensions of everybody carry the ratings of those who are held out.
+        apart = apart and not (_learns_dimensions(recipe) and self.plan.taught_teacher)
         if not (others and apart and len(dealt) == 1 and self.copies.embedding is not None):
             return None
         _, valid = split_by_speaker(others, recipe.seed, (1 - recipe.data.valid, recipe.data.valid))
@@ -290,6 +292,13 @@ class _Fold:
         folder = self.plan.run.folder / "folds" / f"{self.repetition}-{self.number}"
         folder.mkdir(parents=True, exist_ok=True)
         return run_stages(new_student(recipe), splits, Training(recipe, folder))
+
+
+def _learns_dimensions(recipe: Recipe) -> bool:
+    """Whether distillation itself has a loss on the teacher's dimensions."""
+    config = recipe.distill
+    tables = [config.loss, config.pretrain_loss if config.pretrain else {}]
+    return any(table.get(name) for table in tables for name in ("ccc", "mse", "std_match"))
 
 
 _TODO: list[_Fold] = []

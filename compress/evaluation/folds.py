@@ -71,7 +71,7 @@ class Folds:
             groups = self.groups - set(self.annotated) - set(self.valid)
             # A teacher that was trained on nobody who is dealt out; it knows classes alone.
             heads = fit_heads(self.examples.of_groups(groups), HeadsSettings(), self.recipe.seed)
-            splits = self._splits(groups, lambda rows: _classes_alone(rows, heads))
+            splits = self._splits(groups, lambda rows: rows.with_probs(heads.apply_to(rows).probs))
             training = Training(self.recipe, self.folder / "backbone")
             save_student(run_stages(new_student(self.recipe), splits, training, SHARED), path)
         return load_student(path)
@@ -98,9 +98,3 @@ class Folds:
             test=valid.take(np.arange(0)),
             finetune=relabel(self.copies.of_groups(groups)),
         )
-
-
-def _classes_alone(rows: LabelledDataset, heads: Heads) -> LabelledDataset:
-    """The rows with the heads' classes and no dimensions: the teacher may know who is held out."""
-    unknown = np.full_like(rows.dimensions, np.nan)
-    return rows.with_probs(heads.apply_to(rows).probs).with_dimensions(unknown)
