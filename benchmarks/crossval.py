@@ -285,6 +285,7 @@ def main() -> None:
         # The embedding of its backbone alone is used: heads are trained anew for each fold.
         labeller = Labeller(teacher, new_student(recipe).spec, recipe, args.cache)
         copies = labeller.label(data.clips, num_augmented_copies(data.clips, recipe))
+        copies = copies.with_dimensions(np.full_like(copies.dimensions, np.nan))
         out = args.out / recipe.name
         folds = Folds(copies, recipe, out)
         seeds = range(1 if benches else args.seeds)
