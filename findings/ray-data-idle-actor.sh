@@ -39,7 +39,7 @@ class Work:
         return {"node": [ray.get_runtime_context().get_node_id()]}
 
 
-def seconds(**options):
+def blocks(**options):
     """Blocks that each node worked on."""
     rows = ray.data.from_items([{"block": i} for i in range(2)], override_num_blocks=2)
     pool = ActorPoolStrategy(size=2, **options)
@@ -63,7 +63,7 @@ cluster = start(lambda: Cluster(initialize_head=True, head_node_args=head))
 start(lambda: cluster.add_node(num_cpus=1))
 ray.init(cluster.address, log_to_driver=False)
 DataContext.get_current().wait_for_min_actors_s = 300
-found = seconds(), seconds(max_tasks_in_flight_per_actor=1)
+found = blocks(), blocks(max_tasks_in_flight_per_actor=1)
 ray.shutdown()
 cluster.shutdown()
 print(f"default                             {found[0]}")
