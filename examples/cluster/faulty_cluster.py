@@ -18,6 +18,8 @@ from typing import Any
 
 import ray_label
 
+from edgeemo.errors import require
+
 
 class Mortal(ray_label.Labeller):
     """The first of the actors is killed at its second tar."""
@@ -37,8 +39,7 @@ class Placed(ray_label.Labeller):
     calls = 0
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
-        import ray
-
+        ray = require("ray", "cluster")
         out = self.labeller.folder.parent
         self.calls += 1
         if ray.get_runtime_context().get_node_id() == (out / "second").read_text():
@@ -67,8 +68,7 @@ def is_first(path: Path) -> bool:
 @contextmanager
 def two_nodes(out: Path) -> Iterator[str]:
     """A cluster of two nodes of one core each; the second one is killed when it asks for it."""
-    from ray.cluster_utils import Cluster
-
+    Cluster = require("ray.cluster_utils", "cluster").Cluster
     head = {"num_cpus": 1, "include_dashboard": False, "no_monitor": True}
     cluster = patiently(lambda: Cluster(initialize_head=True, head_node_args=head))
     second = patiently(lambda: cluster.add_node(num_cpus=1))
