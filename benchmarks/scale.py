@@ -335,7 +335,11 @@ def measure(args: argparse.Namespace, out: Path) -> None:
     """The parts that are asked for; each is added to the results when it is done."""
     recipe = out / "scale.toml"
     recipe.write_text(RECIPE)
-    old = RECIPE.replace("schema = 2", "schema = 1").replace("[distill]", "[distil]")
+    old = (
+        RECIPE.replace("schema = 2", "schema = 1")
+        .replace("[distill]", "[distil]")
+        .replace("std_match", "spread")
+    )
     (out / "old.toml").write_text(old)
     path = ROOT / "benchmarks" / "results" / "scale.json"
     results = json.loads(path.read_text()) if path.exists() else {}
