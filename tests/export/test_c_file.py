@@ -10,7 +10,7 @@ from edgeemo.artifacts.card import from_json
 from edgeemo.export import c_file
 from edgeemo.export.c_writer import LIBRARY, Folder
 
-CHANGES = 40
+CHANGES = 300
 
 
 def test_the_file_is_the_student(c_folder: Folder, tmp_path: Path) -> None:
