@@ -52,6 +52,7 @@ from edgeemo.compress.teachers.heads import HeadsSettings, fit_heads
 from edgeemo.evaluation.metrics import ccc
 from edgeemo.export.job import export
 from edgeemo.export.parity import Tolerances
+from edgeemo.export.research_speech import research_speech
 from edgeemo.io.files import replacing, write_text
 from edgeemo.types import DIMENSIONS
 
@@ -272,12 +273,14 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="holds speech/ and ferplus/")
     parser.add_argument("--egemaps", type=Path, help="made by benchmarks/egemaps.py")
     parser.add_argument("--recipe", action="append", help="several stand beside the first")
+    parser.add_argument("--bursts", action="store_true", help="DATA/voices/emogator trains too")
     parser.add_argument("--seeds", type=int, default=3, help="repetitions with other folds")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--cache", type=Path, default=Path("runs/labels"))
     parser.add_argument("--out", type=Path, default=Path("runs/crossval"))
     args = parser.parse_args()
-    data, teacher = open_dataset(args.data / "speech"), load_teacher("builtin")
+    data = research_speech(args.data) if args.bursts else open_dataset(args.data / "speech")
+    teacher = load_teacher("builtin")
     egemaps = dict(np.load(args.egemaps)) if args.egemaps else {}
     benches: list[Bench] = []
     for name in args.recipe or ["wav2small-stream"]:
