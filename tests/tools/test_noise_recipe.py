@@ -1,0 +1,31 @@
+"""A student in training: its recipe begins from its file, and its weights can be gone on from."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from edgeemo.compress.pipeline import new_student
+from edgeemo.compress.recipes import load_recipe
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT / "tools" / "recipes" / "wav2small-stream-noise"
+
+
+def test_start_and_weights_are_of_the_recipes_student(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    recipe = load_recipe(str(FOLDER / "recipe.toml"))
+    on = replace(recipe.student, init_from=str(FOLDER / "student.pt"))
+    start, trained = (new_student(r).eval() for r in (recipe, replace(recipe, student=on)))
+    clip = torch.randn(1, 200, 40)
+    outputs = [s(clip, None).embedding for s in (start, trained)]
+    assert all(torch.isfinite(x).all() for x in outputs)
+    assert not torch.allclose(*outputs, atol=0.1)
+    epochs = (FOLDER / "metrics.jsonl").read_text().splitlines()
+    assert len(epochs) == recipe.distill.epochs
+    losses = [json.loads(epoch)["train"]["embedding"] for epoch in epochs]
+    assert losses[1] < losses[0]
