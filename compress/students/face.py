@@ -161,7 +161,7 @@ _V1 = (
 class MobileNetV1Face(_Face):
     """MobileNet (arXiv 1704.04861) with ReLU6: for its published weights, which know faces.
 
-    Whole it is a member of the built-in teacher, and large for what it does. Its first nine pairs
+    Whole it is a member of the built-in teacher, and large for what it does. Its first eight pairs
     reach a stride of 16 and hold a quarter of the weights.
 
     Args:
