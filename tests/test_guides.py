@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -41,6 +42,14 @@ def test_the_shown_label_file_is_read(tmp_path: Path) -> None:
         path.write_bytes(b"")
     clips = open_dataset(tmp_path).clips
     assert [clip.dimensions for clip in clips] == [(0.81, 0.74, 0.22), (0.31, 0.40, 0.48)]
+
+
+def test_the_sizes_of_packages_are_those_that_were_measured() -> None:
+    told = json.loads((GUIDES.parents[1] / "benchmarks" / "results" / "sizes.json").read_text())
+    text = (GUIDES / "packages.md").read_text()
+    for row in told["packages"]:
+        size = f"{row['bytes'] / 1000:,.0f}"
+        assert f"| {row['package']} | {row['for']} | {size} | {row['holds']} |" in text
 
 
 def test_every_column_is_told() -> None:

@@ -10,11 +10,13 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from edgeemo import cli
 from edgeemo.artifacts.card import from_json
 from edgeemo.artifacts.models import DEFAULT, ZOO
+from edgeemo.audio import read_audio
 from edgeemo.compress.run import Run
 from edgeemo.errors import BadInput, ParityFailed
 from edgeemo.export import c_text, c_writer, export
@@ -79,6 +81,19 @@ def test_the_self_test_notices_other_features(folder: Folder, tmp_path: Path) ->
     subprocess.run([*command, *includes, *sources, "-o", program], check=True)
     done = subprocess.run(["qemu-aarch64", program], capture_output=True, text=True)
     assert done.returncode == 1 and DIFFERENT in done.stdout
+
+
+def test_the_program_of_the_guide_runs(folder: Folder, tmp_path: Path) -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "guides" / "packages.md").read_text()
+    (program,) = re.findall(r"^```c\n(.*?)^```$", guide, re.DOTALL | re.MULTILINE)
+    (tmp_path / "main.c").write_text(program)
+    source = folder.path / "src"
+    command = ["gcc", f"-I{source}", tmp_path / "main.c", *source.glob("*.c")]
+    subprocess.run([*command, "-o", tmp_path / "voice"], check=True)
+    samples = np.rint(read_audio(c_writer.GOLDEN) * 32768).astype("<i2").tobytes()
+    done = subprocess.run([tmp_path / "voice"], input=2 * samples, capture_output=True, check=True)
+    lines = done.stdout.decode().splitlines()
+    assert len(lines) == 4 and all(re.fullmatch(r"1 0\.\d\d", line) for line in lines)
 
 
 def test_the_clip_can_be_left_out(folder: Folder, tmp_path: Path) -> None:
