@@ -10,7 +10,7 @@ import java.util.Map;
  */
 public final class Voice implements AutoCloseable {
     static {
-        System.loadLibrary("edgeemo_phone");
+        Library.load();
     }
 
     private long handle;

@@ -14,7 +14,7 @@ import java.util.Map;
  */
 public final class VoiceStream implements AutoCloseable {
     static {
-        System.loadLibrary("edgeemo_phone");
+        Library.load();
     }
 
     private long handle;

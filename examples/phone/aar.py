@@ -94,7 +94,7 @@ def classes(jdk: Path, build: Path) -> bytes:
     out = build / "classes"
     out.mkdir(parents=True, exist_ok=True)
     lint = ("-Xlint:all,-options", "-Werror")
-    sources = [HERE / f"{name}.java" for name in ("Emotion", "Voice", "VoiceStream")]
+    sources = [HERE / f"{name}.java" for name in ("Emotion", "Library", "Voice", "VoiceStream")]
     run(jdk / "bin" / "javac", "--release", "8", *lint, "-d", out, *sources)
     return archive({p.relative_to(out).as_posix(): p.read_bytes() for p in out.rglob("*.class")})
 

@@ -56,7 +56,7 @@ def test_what_gradle_looks_for_is_there(built: Path, unpacked: Path) -> None:
     assert manifest.attrib["package"] == "org.edgeemo"
     assert "org.edgeemo.Voice" in (unpacked / "proguard.txt").read_text()
     with zipfile.ZipFile(io.BytesIO((unpacked / "classes.jar").read_bytes())) as jar:
-        names = ["Emotion", "Voice", "VoiceStream"]
+        names = ["Emotion", "Library", "Voice", "VoiceStream"]
         assert jar.namelist() == [f"org/edgeemo/{name}.class" for name in names]
         assert jar.read("org/edgeemo/Voice.class")[6:8] == b"\0\x34"  # Java 8, for old tools
     assert (unpacked / "R.txt").read_bytes() == b""
@@ -179,7 +179,7 @@ def test_the_classes_give_the_bits_of_python(
     found = numbered(done.stdout)
     assert found == student.stream(sound.samples)
     assert {line[2] == "nobody" for line in found} == {True, False}
-    # A library for another processor: Java's own error, which names the file.
+    # A library for another processor: Java's error, which names processor and file.
     done = run_java(unpacked, shim, tmp_path, clip_file, abi="arm64-v8a")
-    assert done.returncode == 1 and "UnsatisfiedLinkError" in done.stderr
+    assert done.returncode == 1 and "has no library for this processor" in done.stderr
     assert "libedgeemo_phone.so" in done.stderr
