@@ -12,6 +12,7 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
+from edgeemo import cli
 from edgeemo.audio import SoundReader, read_audio
 from edgeemo.errors import BadInput
 from edgeemo.sound.endings import ogg_links
@@ -109,3 +110,25 @@ def test_frames_that_never_come(tmp_path: Path) -> None:
     (tmp_path / "a.mp3").write_bytes(b"\xff\xfb\x90\x64" * 5000)
     with pytest.raises(BadInput, match="no frame of it can be decoded"):
         read(tmp_path / "a.mp3")
+
+
+@needs_ffmpeg
+def test_a_video_without_sound_is_told_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "silent.mp4"
+    picture = ["-f", "lavfi", "-i", "color=size=64x64:duration=1:rate=5", "-pix_fmt", "yuv420p"]
+    subprocess.run(["ffmpeg", "-v", "error", *picture, path], check=True)
+    with pytest.raises(BadInput, match="holds no sound track"):
+        read_audio(path)
+    command = [
+        "predict",
+        "--model",
+        "wav2small-stream",
+        str(path),
+        "--output",
+        str(tmp_path / "a.srt"),
+    ]
+    assert cli.main(command) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if "holds no sound track" in line] == lines[1:]
