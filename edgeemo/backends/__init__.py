@@ -10,12 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeemo.artifacts.card import Card
-from edgeemo.artifacts.reading import read_model
-from edgeemo.artifacts.tflite import TfliteFile
 from edgeemo.errors import BadArtifact, BadInput
 
 if TYPE_CHECKING:
     from edgeemo.artifacts.onnx import OnnxFile
+    from edgeemo.artifacts.tflite import TfliteFile
 
 BACKENDS: Mapping[str, str] = {"c": ".tflite", "onnx": ".onnx", "tflite": ".tflite"}
 """Name of each backend and the ending of the files that it runs."""
@@ -93,6 +92,10 @@ def open_backend(
         known = " or ".join(dict.fromkeys(BACKENDS.values()))
         endings = known if backend is None else BACKENDS[backend]
         raise BadArtifact(f"{path}: expected a file that ends in {endings}")
+    # Imported here: importing edgeemo is to cost little more than importing numpy.
+    from edgeemo.artifacts.reading import read_model
+    from edgeemo.artifacts.tflite import TfliteFile
+
     file = read_model(path) if file is None else file
     if isinstance(file, TfliteFile):
         return _open_tflite(path, backend, file)
