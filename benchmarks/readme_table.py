@@ -82,6 +82,10 @@ def models() -> str:
     return f"{table}\n\n{told}"
 
 
+def _of_set(found: dict[str, Any] | None) -> str:
+    return "" if found is None else f"{found['accuracy']:.1%}, {found['uar']:.3f}"
+
+
 def faces() -> str:
     """How often models of faces agree with people, and how well they tell a smile."""
     found = _result("faces.json")
@@ -98,16 +102,19 @@ def faces() -> str:
                 f"{plus['argmax']['uar']:.3f}",
                 f"{plus['kl']:.2f}",
                 f"{london['auc']:.3f}",
+                *(_of_set(model.get(name)) for name in ("lfw", "taiwan")),
             ]
         )
     rows.sort(key=lambda row: float(row[2].rstrip("%")), reverse=True)
     head = ["faces", "file", "accuracy", "majority alone", "recall", "KL", "smile, AUC"]
+    head += ["press photographs", "posed"]
     told = (
         f"FER+, {found['ferplus_pictures']:,} pictures that edgeemo has not learned from: share "
         "of the clear ones whose likeliest of eight classes has the most votes, of those that most "
         "people agree on, mean recall of the classes, KL to the votes. London, 68 people: smiling "
-        "against neutral. Made by `python benchmarks/faces.py --data DATA --model teacher-face "
-        "--model efficientnet-lite0-face`."
+        "against neutral. Press photographs (LFW) and posed faces (Taiwan) of people whom no "
+        "model here has learned: accuracy and mean recall. Made by `python benchmarks/faces.py "
+        "--data DATA --model teacher-face --model efficientnet-lite0-face`."
     )
     return f"{_table(head, rows)}\n\n{told}"
 
