@@ -23,8 +23,8 @@ Metrics = Mapping[str, float]
 """A figure for each dimension by name; empty where there is nothing to compare with."""
 
 
-_Z, _RARE = 1.645, 0.05
-"""One-sided 95 %: standard deviations of a normal distribution, and what lies beyond."""
+_Z = 1.645
+"""One-sided 95 % of a normal distribution, in standard deviations."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class Tolerances:
         largest: largest difference of any output of a float file.
         classes: share of the clips for which an int8 file may give another likeliest class.
         fewest: clips from which on a figure is taken as it is. With fewer, a file is refused only
-            where the upper end of the figure's interval misses the limit, too, and a loss against
-            teacher and annotators does not count: chance alone moves it by more than the limit.
+            where the upper end of a CCC's interval misses the limit, too. Neither classes nor a
+            loss against teacher and annotators count then: chance moves them by more.
     """
 
     ccc: float = 0.01
@@ -258,7 +258,12 @@ def int8_faults(parity: Parity, limits: Tolerances) -> tuple[str, ...]:
         if value < 1 - limits.ccc
         and (parity.clips >= limits.fewest or ccc_at_most(value, parity.clips) < 1 - limits.ccc)
     ]
-    if parity.same_class is not None and _other_classes(parity.same_class, parity.clips, limits):
+    few = parity.clips < limits.fewest  # nearly equal classes change places then
+    if (
+        parity.same_class is not None
+        and not few
+        and parity.same_class < (1 - limits.classes) * parity.clips
+    ):
         faults.append(
             f"the likeliest class is the float student's for {parity.same_class} of "
             f"{parity.clips} clips; the limit is {1 - limits.classes:.0%}"
@@ -290,17 +295,6 @@ def ccc_at_most(value: float, clips: int) -> float:
     if clips <= 2:
         return 1.0
     return math.tanh(math.atanh(max(value, -0.999999)) + _Z / math.sqrt(clips - 2))
-
-
-def _other_classes(same: int, clips: int, limits: Tolerances) -> bool:
-    """Whether too many clips changed their class; of few clips, by an exact binomial test."""
-    share = 1 - limits.classes
-    if clips >= limits.fewest:
-        return same < share * clips
-    chance = sum(
-        math.comb(clips, k) * share**k * limits.classes ** (clips - k) for k in range(same + 1)
-    )
-    return chance < _RARE
 
 
 def _float_faults(parity: Parity, limits: Tolerances) -> tuple[str, ...]:

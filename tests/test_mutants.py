@@ -31,7 +31,7 @@ def test_a_short_run(name: str) -> None:
     counts = dict(part.split()[::-1] for part in said.removeprefix(f"{name}: ").split(", "))
     assert sum(map(int, counts.values())) == 40
     # Mutants of which all pass, or none, would test nothing.
-    assert int(counts["refused"]) >= 5 and int(counts["answer"]) >= 2, said
+    assert int(counts["refused"]) >= 5 and int(counts["answer"]) >= 1, said
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,8 @@ STRICT = (
 # Only linked, never run: the tables' values do not matter.
 WITH_TABLES = """
 #include "edgeemo_internal.h"
-static const edgeemo_tables tables = {.window = 400, .hop = 160, .fft = 512, .bands = 40};
+static const edgeemo_tables tables = {.window = 400, .hop = 160, .fft = 512, .bands = 40,
+                                     .arithmetic = &edgeemo_float_arithmetic};
 static double memory[1000];
 static int16_t block[160];
 int main(void)

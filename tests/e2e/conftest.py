@@ -25,7 +25,7 @@ seed = 7
 [data]
 clip_seconds = 1.5
 valid = 0.25
-test = 0.25
+test = 0.4
 [augment]
 copies = 1
 [student]
@@ -33,7 +33,8 @@ name = "wav2small-stream"
 [distill]
 epochs = 15
 ema_decay = 0.5
-lr = 1e-2
+lr = 3e-3
+loss = { ccc = 1.0, mse = 1.0, kl = 0.3 }
 batch = 8
 """
 TEACHER = """\

@@ -44,9 +44,9 @@ def test_a_lost_half_is_told_and_a_whole_file_is_not(
     subprocess.run([*command, *FORMS[name].split(), str(path)], check=True)
     reader = SoundReader(path)
     whole = sum(map(len, reader))
-    assert reader.notices == []
+    # A lossy codec may put a peak beyond full scale.
+    assert [told for told in reader.notices if "full scale" not in told] == []
     data = path.read_bytes()
     path.write_bytes(data[: len(data) // 2 + 7])
     assert sum(map(len, reader)) < 0.7 * whole
-    (*_, notice) = reader.notices
-    assert "cut" in notice or "damaged" in notice
+    assert any("cut" in told or "damaged" in told for told in reader.notices)
