@@ -10,16 +10,9 @@
 
 #include "edgeemo.h"
 #include "edgeemo_batch.h"
+#include "must.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define MUST(condition)                                                            \
-    do {                                                                           \
-        if (!(condition)) {                                                        \
-            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition); \
-            abort();                                                               \
-        }                                                                          \
-    } while (0)
 
 enum { MOST_SAMPLES = 2000 };
 

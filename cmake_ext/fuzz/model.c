@@ -11,17 +11,10 @@
 #include <string.h>
 
 #include "edgeemo_model_internal.h"
+#include "must.h"
 #include "small_model.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define MUST(condition)                                                            \
-    do {                                                                           \
-        if (!(condition)) {                                                        \
-            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition); \
-            abort();                                                               \
-        }                                                                          \
-    } while (0)
 
 enum { FRAMES = 13, MOST_MEMORY = 1 << 22 };
 

@@ -7,17 +7,10 @@
 
 #include "edgeemo_internal.h"
 #include "edgeemo_stream.h"
+#include "must.h"
 #include "small_model.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define MUST(condition)                                                            \
-    do {                                                                           \
-        if (!(condition)) {                                                        \
-            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition); \
-            abort();                                                               \
-        }                                                                          \
-    } while (0)
 
 enum {
     RATE = 1000, HOP = 10, WINDOW = 25, MOST_SAMPLES = 4096, MOST_CALLS = 24,
