@@ -38,26 +38,19 @@ typedef struct layout {
     size_t self, window, twiddles, rfft_twiddles, mel_weights, norm, logs, end;
 } layout;
 
-static size_t append(size_t *end, int32_t count, size_t size)
-{
-    size_t at = *end;
-    *end = (at + (size_t)count * size + 7) / 8 * 8;
-    return at;
-}
-
 static layout lay_out(const edgeemo_tables *t)
 {
     int32_t m = t->fft / 2, stages;
     size_t end = 0;
     layout l;
-    append(&end, 1, sizeof(edgeemo_tables));
-    l.self = append(&end, 1, sizeof(edgeemo_fixed_tables));
-    l.window = append(&end, t->win_length, sizeof(uint16_t));
-    l.twiddles = append(&end, twiddles_of(m, &stages), sizeof(edgeemo_fixed_twiddles));
-    l.rfft_twiddles = append(&end, m / 2, sizeof(edgeemo_fixed_complex));
-    l.mel_weights = append(&end, m, sizeof(uint16_t));
-    l.norm = append(&end, t->bands, sizeof(int32_t));
-    l.logs = append(&end, EDGEEMO_FIXED_LOGS + 1, sizeof(uint16_t));
+    edgeemo_append(&end, 1, sizeof(edgeemo_tables));
+    l.self = edgeemo_append(&end, 1, sizeof(edgeemo_fixed_tables));
+    l.window = edgeemo_append(&end, t->win_length, sizeof(uint16_t));
+    l.twiddles = edgeemo_append(&end, twiddles_of(m, &stages), sizeof(edgeemo_fixed_twiddles));
+    l.rfft_twiddles = edgeemo_append(&end, m / 2, sizeof(edgeemo_fixed_complex));
+    l.mel_weights = edgeemo_append(&end, m, sizeof(uint16_t));
+    l.norm = edgeemo_append(&end, t->bands, sizeof(int32_t));
+    l.logs = edgeemo_append(&end, EDGEEMO_FIXED_LOGS + 1, sizeof(uint16_t));
     l.end = end;
     return l;
 }

@@ -210,6 +210,14 @@ edgeemo_frontend *edgeemo_frontend_place(void *kept, void *work, const edgeemo_t
 /* Bytes of the tables of a valid spec, a multiple of 8. */
 size_t edgeemo_tables_size(const edgeemo_feature_spec *spec);
 
+/* Where the next part of tables begins; `end` moves behind it, to a multiple of 8 bytes. */
+static inline size_t edgeemo_append(size_t *end, int32_t count, size_t size)
+{
+    size_t at = *end;
+    *end = (at + (size_t)count * size + 7) / 8 * 8;
+    return at;
+}
+
 /* Make them in `memory`, aligned on 8 bytes; they begin with the struct. */
 edgeemo_tables *edgeemo_make_tables(void *memory, const edgeemo_feature_spec *spec);
 

@@ -101,26 +101,19 @@ typedef struct layout {
     size_t window, twiddles, cosines, mel_weights, norm, permutation, edge, end;
 } layout;
 
-static size_t append(size_t *end, int32_t count, size_t size)
-{
-    size_t at = *end;
-    *end = (at + (size_t)count * size + 7) / 8 * 8;
-    return at;
-}
-
 static layout lay_out(const edgeemo_feature_spec *spec)
 {
     int32_t m = spec->fft / 2;
     size_t end = 0;
     layout l;
-    append(&end, 1, sizeof(edgeemo_tables));
-    l.window = append(&end, edgeemo_window_values(spec->window, spec->fft), sizeof(float));
-    l.twiddles = append(&end, m / 4, sizeof(edgeemo_twiddles));
-    l.cosines = append(&end, m / 2 + 1, sizeof(float));
-    l.mel_weights = append(&end, m + 1, sizeof(float));
-    l.norm = append(&end, spec->bands, sizeof(float));
-    l.permutation = append(&end, m / 4 + 1, sizeof(uint16_t));
-    l.edge = append(&end, spec->bands + 2, sizeof(uint16_t));
+    edgeemo_append(&end, 1, sizeof(edgeemo_tables));
+    l.window = edgeemo_append(&end, edgeemo_window_values(spec->window, spec->fft), sizeof(float));
+    l.twiddles = edgeemo_append(&end, m / 4, sizeof(edgeemo_twiddles));
+    l.cosines = edgeemo_append(&end, m / 2 + 1, sizeof(float));
+    l.mel_weights = edgeemo_append(&end, m + 1, sizeof(float));
+    l.norm = edgeemo_append(&end, spec->bands, sizeof(float));
+    l.permutation = edgeemo_append(&end, m / 4 + 1, sizeof(uint16_t));
+    l.edge = edgeemo_append(&end, spec->bands + 2, sizeof(uint16_t));
     l.end = end;
     return l;
 }
