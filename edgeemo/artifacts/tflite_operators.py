@@ -38,8 +38,9 @@ class _Row:
     """An operator's row.
 
     Attributes:
-        inputs: a letter for each: "a" activation, "w" weights, "b" biases (may be left out),
-            "i" a constant of whole numbers; "+" behind "a" for one or more.
+        inputs: a letter for each: "a" activation, "w" weights, "b" biases (may be left out,
+            but not of a depthwise convolution: LiteRT 2.3 reads them in any case), "i" a constant
+            of whole numbers; "+" behind "a" for one or more.
         shape: what it makes.
         ratio: from the scales of all activations and weights to the number that must be within
             _RATIOS; "same" where input and output must have one quantization.
@@ -201,7 +202,7 @@ def _check_inputs(graph: Graph, operator: Operator) -> None:
     _check_activation(made, f"an output of {operator.name}")
     for letter, number in zip(letters, numbers, strict=True):
         if number < 0:
-            if letter != "b":
+            if letter != "b" or operator.name == "DEPTHWISE_CONV_2D":
                 raise BadArtifact(f"{operator.name} without one of its inputs")
             continue
         _check_input(operator, letter, graph.tensors[number], made)

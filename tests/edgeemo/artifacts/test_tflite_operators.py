@@ -212,6 +212,17 @@ def test_altered_fields(
     assert str(caught.value).isprintable()
 
 
+def test_a_depthwise_convolution_needs_its_biases(sound: tuple[bytes, Card]) -> None:
+    model, card = sound
+    graph = altered(model, lambda tree: None)
+    without = tuple(
+        replace(op, inputs=op.inputs[:2]) if op.name == "DEPTHWISE_CONV_2D" else op
+        for op in graph.operators
+    )
+    with pytest.raises(BadArtifact, match="DEPTHWISE_CONV_2D without one of its inputs"):
+        check_operators(replace(graph, operators=without), card)
+
+
 def test_what_is_written_is_read(sound: tuple[bytes, Card]) -> None:
     """Packed again and unaltered it passes; and each operator of the writer has its row."""
     model, card = sound
