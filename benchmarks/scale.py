@@ -23,6 +23,7 @@ import ctypes
 import json
 import os
 import resource
+import secrets
 import shutil
 import signal
 import statistics
@@ -230,6 +231,7 @@ def ray(out: Path, recipe: Path) -> dict[str, Any]:
     script = ROOT / "examples" / "cluster" / "ray_label.py"
     command = [script, "--data", out / "tars", "--recipe", recipe, "--out", out / "ray"]
     with tempfile.TemporaryDirectory(prefix="ray-") as temporary:
+        (Path(temporary) / "token").write_text(secrets.token_hex(32))  # of this cluster alone
         environment = os.environ | ONE_THREAD
         environment |= {"RAY_TMPDIR": temporary, "RAY_AUTH_TOKEN_PATH": f"{temporary}/token"}
         # All ports on loopback alone; as nice as what it is compared with.
