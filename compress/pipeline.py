@@ -144,8 +144,10 @@ def check_packed(recipe: Recipe, student: Student, packed: Packed) -> None:
 
     Raises:
         BadRecipe: the message names what differs.
+        BadData: the table of people does not hold what the index says.
     """
     packed.index.settings.check(recipe, student.spec, packed.folder)
+    packed.groups()  # raises what is wrong with the table before a run begins
     check_open(recipe, packed.data, packed.index.teacher)
 
 
