@@ -119,11 +119,14 @@ def outcomes(name: str, count: int, seed: int, first: int = 0) -> Iterator[tuple
             _keeper(name, first, count, seed, writer)
         os.close(writer)
         with os.fdopen(reader) as lines:
+            begun = lines.readline()
             for line in lines:
                 index, found, word = json.loads(line)
                 first = index + 1
                 yield index, found, word
         _, status, used = os.wait4(child, 0)
+        if not begun:
+            raise SystemExit(f"{name}: no mutant could be made, see above (status {status})")
         if first < count or status:
             yield first, "lost", f"the guard, status {status}"
             first += 1
@@ -135,6 +138,7 @@ def _keeper(name: str, first: int, count: int, seed: int, writer: int) -> None:
     logging.disable()
     kind = FORMATS[name]()
     with tempfile.TemporaryDirectory() as folder, os.fdopen(writer, "w", buffering=1) as out:
+        out.write("begun\n")
         for index in range(first, count):
             out.write(json.dumps([index, *one(kind, seed, index, Path(folder))]) + "\n")
     os._exit(0)
