@@ -20,8 +20,9 @@ from benchmarks import mutants
 
 @pytest.mark.parametrize("name", list(mutants.FORMATS))
 def test_a_short_run(name: str) -> None:
+    count = 200 if name == "blob" else 40  # a tenth of the blobs pass, and they take least time
     run = subprocess.run(
-        [sys.executable, SCRIPT, name, "--count", "40", "--seed", "7"],
+        [sys.executable, SCRIPT, name, "--count", str(count), "--seed", "7"],
         capture_output=True,
         text=True,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
@@ -29,9 +30,9 @@ def test_a_short_run(name: str) -> None:
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-1000:]
     said = run.stdout.splitlines()[-1]
     counts = dict(part.split()[::-1] for part in said.removeprefix(f"{name}: ").split(", "))
-    assert sum(map(int, counts.values())) == 40
+    assert sum(map(int, counts.values())) == count
     # Mutants of which all pass, or none, would test nothing.
-    assert int(counts["refused"]) >= 5 and int(counts["answer"]) >= 1, said
+    assert int(counts["refused"]) >= 5 and int(counts["answer"]) >= 2, said
 
 
 @pytest.mark.parametrize(
