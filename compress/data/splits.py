@@ -85,10 +85,9 @@ def split_as_published(
     """Train, valid and test; what the makers of a corpus put aside stays aside.
 
     Their "test", or their "valid" where there is no test, is the test split. A group that is in
-    several splits leaves the test, with a warning that names it; of faces, whose groups are equal
-    pictures, one of each is kept. The
-    share for valid is then taken from the rest, unless they made a "valid" too. A corpus without
-    splits is split by group.
+    several splits leaves the test, with a warning that names it; of equal pictures of faces one is
+    kept. The share for valid is then taken from the rest, unless they made a "valid" too. A corpus
+    without splits is split by group.
 
     Args:
         clips: any.
@@ -107,8 +106,7 @@ def split_as_published(
     seen, left_out = set[str](), set[str]()
     for clip in clips:
         place = places.get((clip.group, clip.split))
-        # Of speech a group is a person, and each clip counts; of faces it is one picture.
-        double = clip.task == "face" and place in once and clip.group in seen
+        double = place in once and is_one_picture(clip) and clip.group in seen
         if place is not None and not double:
             splits[place].append(clip)
             seen.add(clip.group)
@@ -119,6 +117,11 @@ def split_as_published(
         LOG.warning("left out of the test, because they are in another split too: %s", names)
     by_id = [sorted(split, key=lambda clip: clip.id) for split in splits]
     return by_id[0], by_id[1], by_id[2]
+
+
+def is_one_picture(clip: Clip) -> bool:
+    """Whether the clip's group is of equal pictures; a person's clips all count."""
+    return clip.task == "face" and clip.group != clip.speaker
 
 
 def assign_splits(
@@ -133,7 +136,7 @@ def assign_splits(
 
     Returns:
         By group and published split 0 (train), 1 (valid) or 2 (test); clips of pairs that are not
-        named are left out. And those of the three of which a group gives one clip alone.
+        named are left out. And those of the three to which a group of equal pictures gives one.
 
     Raises:
         BadInput: as split_by_speaker.

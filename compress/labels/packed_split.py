@@ -57,15 +57,16 @@ def split_packed(packed: Packed, recipe: Recipe) -> PackedRows:
         places, once = assign_splits(by_name, recipe.seed, recipe.data.shares)
     except BadInput as error:
         raise BadData(f"{packed.folder}: {len(names)} people: {error}") from None
-    if recipe.task == "speech":  # a group is a person, whose clips all count
-        once = frozenset()
     place = np.full(counts.shape, -1, np.int8)
     codes = {name: number for number, name in enumerate(names)}
     for (name, split), where in places.items():
         place[codes[name], SPLITS.index(split)] = where
     taught = np.isin(place, (0, 1)) & (counts > 0)
     people = pc.list_flatten(table["speakers"].filter(pa.array(taught.any(1)))).to_pylist()
-    return PackedRows(packed, recipe, _Scan.of(packed, place, counts, once), people)
+    # As `splits.is_one_picture` has it.
+    persons = zip(names, table["speakers"].to_pylist(), strict=True)
+    alike = np.array([recipe.task == "face" and named != [name] for name, named in persons])
+    return PackedRows(packed, recipe, _Scan.of(packed, place, counts, once, alike), people)
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,18 @@ class _Scan:
     hashes: set[int]
 
     @classmethod
-    def of(cls, packed: Packed, place: Ints, counts: Ints, once: frozenset[int]) -> _Scan:
+    def of(
+        cls, packed: Packed, place: Ints, counts: Ints, once: frozenset[int], alike: Ints
+    ) -> _Scan:
+        """Look at the rows of all files.
+
+        Args:
+            packed: the folder.
+            place: [groups, splits], 0 (train), 1 (valid), 2 (test) or -1.
+            counts: [groups, splits], clips.
+            once: those of the three to which a group of equal pictures gives one.
+            alike: [groups], bool, whether a group is of equal pictures.
+        """
         clips = {
             name: int(counts[place == number].sum())
             for number, name in enumerate(("train", "valid", "test"))
@@ -109,6 +121,7 @@ class _Scan:
                     where = place[c["group"], c["split"]]
                     mixed = c["partner"] != -1
                     where = np.where(mixed & (partner_place[c["partner"]] != where), -1, where)
+                    c["alike"] = alike[c["group"]]
                     scan._add(RowGroup(number, at, where), c, once, seen)
             except (pa.ArrowException, OSError, IndexError, TypeError, ValueError) as error:
                 raise packed.damaged(packed.index.files[number].name, error) from None
@@ -133,7 +146,9 @@ class _Scan:
                 continue
             rows = np.flatnonzero((where == number) & (columns["copy"] == 0))
             if number in once:
-                rows = np.array([i for i in rows if _is_first(columns["group"][i], seen)], np.int64)
+                group_of, alike = columns["group"], columns["alike"]
+                kept = [i for i in rows if not alike[i] or _is_first(group_of[i], seen)]
+                rows = np.array(kept, np.int64)
             rows_of.append(group._replace(rows=rows[:room]))
 
 

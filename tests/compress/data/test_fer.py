@@ -151,6 +151,19 @@ def test_the_published_parts_stay_apart_and_repeats_leave(ferplus):
     assert [c.split for c in test] == ["test"]
 
 
+def test_all_pictures_of_a_person_stay_in_the_test(tmp_path):
+    for part, shades in (("train", (1, 2)), ("valid", (3, 4, 5))):
+        table = {
+            "name": [f"{shade}.png" for shade in shades],
+            "image": [picture(shade) for shade in shades],
+            "expression": ["neutral"] * len(shades),
+            "person": [part] * len(shades),
+        }
+        pq.write_table(pa.table(table), tmp_path / f"{part}.parquet")
+    train, _, test = split_as_published(open_dataset(tmp_path).clips, 1, (1.0, 0.0, 0.0))
+    assert [len(train), len(test)] == [2, 3]
+
+
 def test_ferplus_of_the_data_page(corpora):
     clips = open_dataset(corpora / "ferplus").clips
     _, _, test = split_as_published(clips, 1, (0.9, 0.1, 0.0))

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -68,6 +69,21 @@ def test_published_splits_stay_as_they_are(face_table, tmp_path):
     assert len(rows.test) == len(test) > 0  # one of each group, whichever comes first
     assert {c.group for c in rows.test.clips} == {c.group for c in test}
     assert sum(len(group.rows) for group in rows.train) == len(train)
+
+
+def test_all_faces_of_a_person_stay_in_the_test(face_table, tmp_path):
+    folder = tmp_path / "faces"
+    folder.mkdir()
+    for part in ("train", "valid"):
+        table = pq.read_table(face_table / f"{part}.parquet")
+        people = [f"{part}{i // 4}" for i in range(len(table))]  # four pictures of each
+        table = table.append_column("person", pa.array(people))
+        pq.write_table(table, folder / f"{part}.parquet")
+    labeller = UnitLabeller(Eye(), new_student(FACES).spec, FACES, tmp_path / "labels")
+    label_part(labeller, folder)
+    pack(tmp_path / "labels", tmp_path / "packed")
+    rows = split_packed(Packed(tmp_path / "packed"), FACES)
+    assert len(rows.test) == len(planned_splits(FACES, open_dataset(folder))[2]) == 20
 
 
 def test_too_few_people_are_told(mixed):
