@@ -9,6 +9,7 @@ picture counts as a person of its own. Pictures that are the same byte by byte s
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 
 from edgeemo.errors import BadData, nearest
@@ -21,6 +22,9 @@ from .fer import is_ferplus, read_fer2013, read_ferplus, read_parquet, read_parq
 from .tables import Row, relative_path
 
 _RAFDB = ("surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral")  # from 1 on
+
+_MISSPELLED = 0.85
+"""Likeness of a folder's name to an expression from which on it is no name of a person or place."""
 
 
 def read_faces(folder: Path, name: str) -> list[Clip] | None:
@@ -115,14 +119,19 @@ def _label(name: str) -> str | None:
 
 
 def _is_by_label(folder: Path) -> bool:
-    return any(_label(file.parent.name) for file in pictures(folder))
+    """Whether a subfolder is called by an expression, or by what can only be one misspelled."""
+    names = {file.parent.name for file in pictures(folder)}
+    return any(
+        _label(name) or get_close_matches(_word(name).lower()[:100], SPELLED, 1, _MISSPELLED)
+        for name in names
+    )
 
 
 def _by_label(folder: Path, name: str) -> Iterator[Clip]:
     """angry/1.jpg, or train/angry/1.jpg: the last folder is the expression.
 
     Raises:
-        BadData: a folder of pictures beside them is called by no expression.
+        BadData: a folder of pictures is called by no expression.
     """
     for file in pictures(folder):
         if _label(file.parent.name) is None:

@@ -8,7 +8,7 @@ the file computes, and trains as it did before.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -54,10 +54,15 @@ def load_onnx_weights(student: Student, path: Path) -> None:
     except Exception as error:  # protobuf and numpy raise a dozen kinds on damaged files
         raise BadArtifact(f"{path}: not an exported ONNX file ({one_line(error)})") from None
     places = list(_places(student))
-    if [place.weight.shape for place in places] != [weight.shape for weight, _ in layers]:
+    names = {id(value): key for key, value in student.named_parameters()}
+    for place, (weight, _) in zip(places, layers, strict=False):
+        if place.weight.shape != weight.shape:
+            key = names[id(place.weight)]
+            raise other_shape(path, student, key, weight.shape, place.weight.shape)
+    if len(places) != len(layers):
         raise BadArtifact(
-            f"{path}: its {len(layers)} layers are not those of {student.name} with the options "
-            f"{dict(student.options)}"
+            f"{path}: its {len(layers)} layers are not the {len(places)} of {student.name} with "
+            f"the options {dict(student.options)}"
         )
     neutralize_batchnorm(student)
     for place, (weight, bias) in zip(places, layers, strict=True):
@@ -65,6 +70,24 @@ def load_onnx_weights(student: Student, path: Path) -> None:
         place.bias.copy_(torch.from_numpy(bias))
     if normal is not None:
         student.normalize_from(*(torch.tensor(values) for values in normal))
+
+
+def other_shape(
+    path: Path, student: Student, key: str, given: Sequence[int], expected: Sequence[int]
+) -> BadArtifact:
+    """The error for first weights of a student of another shape.
+
+    Args:
+        path: of the first weights.
+        student: is to begin with them.
+        key: name of the weights in the student.
+        given: their shape in the file.
+        expected: their shape in the student.
+    """
+    return BadArtifact(
+        f"{path}: layer {key} has the shape {list(given)}, that of {student.name} "
+        f"{list(expected)}; give $.student.name and $.student.options as the start has"
+    )
 
 
 @torch.no_grad()

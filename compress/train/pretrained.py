@@ -13,7 +13,7 @@ from edgeemo.artifacts.models import resolve
 from edgeemo.errors import BadArtifact, one_line
 
 from ..students.base import Student
-from .onnx_weights import load_onnx_weights, neutralize_batchnorm
+from .onnx_weights import load_onnx_weights, neutralize_batchnorm, other_shape
 from .tfjs import read_tfjs
 
 _HEADS = ("adv.", "classes.")
@@ -31,7 +31,7 @@ def load_pretrained(student: Student, source: str | Path) -> None:
 
     Raises:
         BadArtifact: the file cannot be read, holds no weight of such a student, or is a student.pt
-            in which a layer that is no head has another shape.
+            or an ONNX file in which a layer (of a student.pt: that is no head) has another shape.
     """
     path = Path(source)
     if not path.suffix:
@@ -47,14 +47,13 @@ def load_pretrained(student: Student, source: str | Path) -> None:
         raise BadArtifact(f"{path}: cannot initialize {student.name} ({one_line(error)})") from None
     own = student.state_dict()
     fits = {k: v for k, v in state.items() if k in own and own[k].shape == v.shape}
-    if not any(own[key].ndim > 1 and not key.startswith(_HEADS) for key in fits):
+    kernels = [k for k, v in own.items() if v.ndim > 1 and not k.startswith(_HEADS) and k in state]
+    none = fits.keys().isdisjoint(kernels)
+    for key in kernels if is_student or none else ():
+        if key not in fits:
+            raise other_shape(path, student, key, state[key].shape, own[key].shape)
+    if none:
         raise BadArtifact(f"{path}: holds no layer of {student.name}")
-    for key in sorted(own.keys() & state.keys() - fits.keys()) if is_student else ():
-        if own[key].ndim > 1 and not key.startswith(_HEADS):
-            raise BadArtifact(
-                f"{path}: layer {key} has the shape {list(state[key].shape)}, that of "
-                f"{student.name} {list(own[key].shape)}; give $.student.options as the start has"
-            )
     norms = {key for key in own if key.endswith("running_var")}
     if norms and norms.isdisjoint(fits):
         neutralize_batchnorm(student)  # they are part of the published weights

@@ -40,6 +40,13 @@ def test_a_folder_that_is_no_expression_gets_the_nearest(tmp_path):
         open_dataset(tmp_path)
 
 
+def test_folders_that_are_all_misspelled_are_not_taken_for_plain_ones(tmp_path):
+    put(tmp_path / "anrgy" / "1.png", picture(1))
+    put(tmp_path / "2_hapiness" / "1.png", picture(2))
+    with pytest.raises(BadData, match=r"'2_hapiness' is no expression.*did you mean 'happiness'\?"):
+        open_dataset(tmp_path)
+
+
 def test_a_plain_folder_of_faces_has_no_labels(tmp_path):
     put(tmp_path / "holiday" / "1.jpg", picture(1, ending=".jpg"))
     put(tmp_path / "2.webp", picture(2, ending=".webp"))

@@ -64,9 +64,10 @@ def test_a_student_computes_what_the_file_computes_and_can_be_trained(clips, row
 
 def test_another_shape_a_damaged_file_and_an_unknown_name_are_refused(tmp_path):
     student = make_student("wav2small-stream")  # wider than what is shipped
-    with pytest.raises(BadArtifact, match="its 19 layers are not those of wav2small-stream"):
+    shapes = r"layer \S+\.weight has the shape \[.*\], that of wav2small-stream \["
+    with pytest.raises(BadArtifact, match=shapes):
         load_pretrained(student, "wav2small-stream")
-    with pytest.raises(BadArtifact, match="not those of wav2small"):
+    with pytest.raises(BadArtifact, match=r"layer body\.convs\.0\.weight has the shape"):
         load_pretrained(make_student("wav2small"), "wav2small-stream")
     cut = tmp_path / "cut.onnx"
     cut.write_bytes(SHIPPED.path.read_bytes()[:5000])

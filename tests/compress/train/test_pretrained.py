@@ -59,9 +59,28 @@ def test_a_start_of_another_shape_names_the_layer(tmp_path):
     with pytest.raises(
         BadArtifact,
         match=r"student\.pt: layer layers\.\d+\..*weight has the shape \[.*\], that of "
-        r"mobilenetv3-small-face \[.*\]; give \$\.student\.options",
+        r"mobilenetv3-small-face \[.*\]; give \$\.student\.name and",
     ):
         load_pretrained(other, tmp_path / "student.pt")
+
+
+def test_published_weights_of_which_no_layer_fits_name_the_first(tmp_path):
+    from edgeemo.compress.train.pretrained import load_pretrained
+
+    torch.manual_seed(4)
+    wide = make_student("efficientnet-lite0-face", blocks=1, wide=32, size=32)
+    state = published(wide)
+    torch.save(
+        {
+            key: value.flatten(1).repeat(1, 2) if value.ndim == 4 else value
+            for key, value in state.items()
+            if key != "_conv_stem.weight"
+        }
+        | {"_conv_stem.weight": state["_conv_stem.weight"][:, :, :2]},
+        tmp_path / "cut.pth",
+    )
+    with pytest.raises(BadArtifact, match=r"layer layers\.0\.conv\.weight has the shape"):
+        load_pretrained(wide, tmp_path / "cut.pth")
 
 
 def test_a_shorter_student_starts_from_the_first_layers(tmp_path):
