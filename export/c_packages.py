@@ -56,7 +56,7 @@ def licences(card: Card) -> str:
     lines = [
         "# Licences",
         "",
-        "Code: Apache License 2.0, see LICENSE.",
+        "Code: Copyright 2026 The edgeemo authors, Apache License 2.0, see LICENSE.",
         "",
         f"Weights ({card.name}, digest {card.digest[:12]}): {card.licence}.",
         "",

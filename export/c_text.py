@@ -15,6 +15,11 @@ from edgeemo.artifacts.card import Card
 
 TEMPLATES = Path(__file__).parent / "c_folder"
 
+CODE = "/* SPDX-License-Identifier: Apache-2.0 */\n"
+WEIGHTS = "/* SPDX-License-Identifier: LicenseRef-weights */\n"
+CLIP = "/* SPDX-License-Identifier: CC0-1.0 */\n"
+"""First lines of the files in C, as these are often taken out of a folder one by one."""
+
 
 @dataclass(frozen=True)
 class Golden:
@@ -61,6 +66,7 @@ def student_header(student: Student) -> str:
         f"    EDGEEMO_STUDENT_{n.upper()} = {i},\n" for i, n in enumerate(student.labels)
     )
     return f"""\
+{CODE}\
 /* edgeemo_student.h: the student {student.card.name}, written by `edgeemo export`; do not edit. */
 #ifndef EDGEEMO_STUDENT_H
 #define EDGEEMO_STUDENT_H
@@ -115,8 +121,9 @@ def student_source(student: Student) -> str:
     card, fitted = student.card, student.card.calibration.confidence
     low, high = card.outputs[0].low, card.outputs[0].high
     return f"""\
+{WEIGHTS}\
 /* edgeemo_student.c: the student {student.card.name}, written by `edgeemo export`; do not edit.
- * All of it is constant and may lie in flash. */
+ * All of it is constant and may lie in flash. What the weights are licensed for: LICENCES.md. */
 #include "edgeemo_student.h"
 
 #include "edgeemo_fixed.h"
@@ -175,13 +182,14 @@ def parts_header(library: str, sizes: Mapping[str, int]) -> str:
     def value(define: re.Match[str]) -> str:
         return f"#define EDGEEMO_{define[1]} {sizes[define[1]]}"
 
-    return re.sub(r"#define EDGEEMO_(WITH_\w+) 1", value, library)
+    return CODE + re.sub(r"#define EDGEEMO_(WITH_\w+) 1", value, library)
 
 
 def golden_header(student: Student) -> str:
     """edgeemo_golden.h: of the self-test."""
     golden = student.golden
     return f"""\
+{CODE}\
 /* edgeemo_golden.h: speech, and what it must give; written by `edgeemo export`.
  * A clip of the Berlin Database of Emotional Speech (Burkhardt et al., Interspeech 2005), CC0 1.0.
  */
@@ -219,6 +227,7 @@ def golden_source(student: Student) -> str:
     """edgeemo_golden.c: a clip, and the estimate that it must give."""
     samples = rows([str(sample) for sample in student.golden.clip], 14)
     return f"""\
+{CLIP}\
 /* edgeemo_golden.c: written by `edgeemo export`; do not edit. */
 #include "edgeemo_golden.h"
 

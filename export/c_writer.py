@@ -275,7 +275,9 @@ def _copy(folder: Path) -> None:
 def _copy_files(source: Path, to: Path, names: Sequence[str]) -> None:
     to.mkdir(parents=True, exist_ok=True)
     for name in names:
-        shutil.copyfile(source / name, to / name)
+        text = (source / name).read_text("utf-8")
+        bare = name.endswith((".c", ".h", ".ld")) and "SPDX-License-Identifier" not in text
+        _text(to / name, c_text.CODE + text if bare else text)
 
 
 def _write(folder: Path, student: c_text.Student) -> None:

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+//
 // FirstEstimate.ino: a second of stored speech becomes an estimate; no microphone is needed.
 //
 // With one, push its blocks in the place of the stored ones: 16-bit samples, mono, EDGEEMO_STUDENT_RATE Hz.

@@ -7,6 +7,10 @@
 #include "edgeemo_student.h"
 #include "terminal.h"
 
+#ifdef EDGEEMO_NO_SELF_TEST
+#error "edgeemo: this program is the self-test; leave it out with EDGEEMO_NO_SELF_TEST"
+#endif
+
 /* Of the processors for Arm's instructions, those of telephones and small computers run an operating
  * system. */
 #if defined __arm__ && __ARM_ARCH_PROFILE == 'M'

@@ -94,6 +94,19 @@ def test_cmake_installs_a_package_that_is_found(folder: Path, tmp_path: Path) ->
     run(consumer / "build" / "sketch", folder=consumer)
 
 
+def test_a_project_takes_one_folder(folder: Path, tmp_path: Path) -> None:
+    """Beside a target of the self-test's name; a second folder is refused with the way to do it."""
+    require("cmake")
+    text = "cmake_minimum_required(VERSION 3.18)\nproject(product C)\n"
+    text += f"add_custom_target(self_test)\nadd_subdirectory({folder} first)\n"
+    (tmp_path / "CMakeLists.txt").write_text(text)
+    run("cmake", "-B", "build", folder=tmp_path)
+    (tmp_path / "CMakeLists.txt").write_text(f"{text}add_subdirectory({folder} second)\n")
+    done = subprocess.run(["cmake", "-B", "build"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode and "are in this build already" in " ".join(done.stderr.split())
+    assert "model.bin of each" in " ".join(done.stderr.split())
+
+
 def test_arduino_finds_the_library_and_links_its_example(folder: Path, tmp_path: Path) -> None:
     """arduino-builder reads library.properties and compiles as Arduino does."""
     require("arduino-builder", "arduino-ctags", "arm-none-eabi-gcc", "arm-none-eabi-g++")
@@ -144,6 +157,15 @@ def test_every_manifest_names_what_is_there(folder: Path) -> None:
     assert release is not None and component is not None
     versions = {release.attrib["version"], component[1], told["version"], arduino["version"]}
     assert versions == {edgeemo.__version__}
+
+
+def test_every_source_tells_its_licence(folder: Path) -> None:
+    others = {"edgeemo_student.c": "LicenseRef-weights", "edgeemo_golden.c": "CC0-1.0"}
+    files = [p for p in folder.rglob("*.*") if p.suffix in (".c", ".h", ".ld", ".ino")]
+    assert len(files) > 60
+    for path in [*files, folder / "Makefile", folder / "CMakeLists.txt"]:
+        (told,) = re.findall(r"SPDX-License-Identifier: (\S+)", path.read_text())
+        assert told == others.get(path.name, "Apache-2.0"), path.name
 
 
 def test_licences_name_whom_the_weights_owe(folder: Path) -> None:
