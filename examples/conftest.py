@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import subprocess
 import wave
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -121,3 +123,34 @@ def need(*tools: str) -> None:
 def needs() -> Callable[..., None]:
     """Skips where one of the named tools is missing."""
     return need
+
+
+EXPORT = f"edgeemo export {DEFAULT} --format c -o ."
+NOT_AT_HAND = "/path/to/"
+
+
+@pytest.fixture(scope="session")
+def follow(student: Student) -> Callable[[Path, Mapping[str, str]], dict[str, str]]:
+    """Run the commands of a folder's README in it, but those with a path that only a user has."""
+
+    def run(folder: Path, places: Mapping[str, str]) -> dict[str, str]:
+        text = (folder / "README.md").read_text()
+        blocks = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+        shown = "".join(block for language, block in blocks if not language)
+        lines = [line.split("  #")[0].strip() for line in shown.splitlines()]
+        assert lines[0] == EXPORT  # tests/export/test_c_writer.py runs it
+        (folder / f"{DEFAULT}-c").symlink_to(student.folder)
+        printed = {}
+        for line in lines[1:]:
+            command = line
+            for told, here in places.items():
+                command = command.replace(told, here)
+            if NOT_AT_HAND not in command:
+                done = subprocess.run(
+                    command, shell=True, cwd=folder, capture_output=True, text=True
+                )
+                assert done.returncode == 0, f"{line}: {done.stdout}{done.stderr}"
+                printed[line] = done.stdout
+        return printed
+
+    return run

@@ -79,9 +79,11 @@ static void tell(const char *name, uint32_t count)
 
 int main(void)
 {
+#ifndef EDGEEMO_NO_SELF_TEST
     status = edgeemo_self_test(memory, sizeof memory);
     if (status != EDGEEMO_OK)
         return fail("the self-test fails: ");
+#endif
     status = edgeemo_stream_init(&stream, memory, sizeof memory, &edgeemo_student, &settings);
     if (status != EDGEEMO_OK)
         return fail("no stream: ");

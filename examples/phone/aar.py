@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import io
 import json
-import re
 import subprocess
 import sys
 import zipfile
@@ -20,10 +19,6 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 HERE = Path(__file__).resolve().parent
-VERSION = re.search(
-    r'__version__ = "(.+)"', (HERE.parents[1] / "edgeemo" / "__init__.py").read_text()
-)
-NAME = f"edgeemo-voice-{VERSION[1] if VERSION else 0}"
 
 ABIS: Mapping[str, tuple[str, ...]] = {
     "arm64-v8a": ("--target=aarch64-linux-android24",),
@@ -119,20 +114,19 @@ def main() -> None:
     args, flags = parser.parse_known_args()
     flags += [f"-I{args.jdk}/include", f"-I{args.jdk}/include/linux"]
     licence = json.loads((args.student / "card.json").read_text())["licence"]
+    version = json.loads((args.student / "library.json").read_text())["version"]
     parts = {
         "AndroidManifest.xml": (HERE / "android" / "AndroidManifest.xml").read_bytes(),
         "R.txt": b"",
         "proguard.txt": (HERE / "android" / "proguard.txt").read_bytes(),
         "classes.jar": classes(args.jdk, args.build),
-        **{f"META-INF/{n}": (HERE.parents[1] / n).read_bytes() for n in ("LICENSE", "NOTICE")},
-        "META-INF/MODEL_LICENCE": f"{licence}\n".encode(),
+        **{f"META-INF/{n}": (args.student / n).read_bytes() for n in ("LICENSE", "LICENCES.md")},
         METADATA: b"aarFormatVersion=1.0\naarMetadataVersion=1.0\n",
     }
     for abi in ABIS:
         parts[f"jni/{abi}/libedgeemo_phone.so"] = library(abi, args.build, flags)
-    out = args.build / f"{NAME}.aar"
+    out = args.build / f"edgeemo-voice-{version}.aar"
     out.write_bytes(archive(parts))
-    version = NAME.rpartition("-")[2]
     out.with_suffix(".pom").write_text(POM.format(version=version, licence=escape(licence)))
     print(f"{out}: {out.stat().st_size} bytes")
 
