@@ -21,6 +21,7 @@ import edgeemo
 from edgeemo.artifacts import models
 from edgeemo.artifacts.teachers_package import need
 from edgeemo.audio import read_audio
+from edgeemo.export.c_writer import HEADERS, PORTS
 
 ROOT = Path(__file__).resolve().parents[2]
 CLIP = need("speech/emodb_full/03a01Wa.flac")
@@ -318,7 +319,9 @@ def test_wheel_holds_the_package_and_nothing_else(wheel: Path, tree: Path) -> No
     packed = {name for name in names if name.startswith("edgeemo/") and not name.endswith(".so")}
     # The C library's sources go into C folders.
     library = {name for name in packed if name.startswith("edgeemo/cmake_ext/")}
-    assert "edgeemo/cmake_ext/src/edgeemo_frontend.c" in library
+    copied = {f"ports/{name}" for name in PORTS} | {f"include/{name}" for name in HEADERS}
+    copied |= {f"src/{path.name}" for path in (tree / "cmake_ext" / "src").iterdir()}
+    assert {name.removeprefix("edgeemo/cmake_ext/") for name in library} == copied
     packed -= library
     # Every committed file of the three folders, each once.
     expected = {
