@@ -137,7 +137,7 @@ def _facts(
         student=recipe.student.name,
         options=dict(student.options),
         spec=student.spec,
-        window=_window(student),
+        window=window_of(student),
         teachers=sources.teachers,
         data=sources.data,
         licence=weights_licence((*sources.data, *sources.teachers)),
@@ -167,8 +167,12 @@ def _class_prior(train: LabelledDataset, recipe: Recipe) -> tuple[float, ...]:
     return tuple(round(share, 6) for share in left.double().softmax(0).tolist())
 
 
-def _window(student: Student) -> ReceptiveField:
-    """What a token sees and the shortest clip; a picture has no time."""
+def window_of(student: Student) -> ReceptiveField:
+    """What a token sees and the shortest clip; a picture has no time.
+
+    Args:
+        student: of speech or faces.
+    """
     spec = student.spec
     if isinstance(spec, ImageSpec):
         return ReceptiveField(receptive_seconds=0.0, min_seconds=0.0)

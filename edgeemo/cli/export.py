@@ -58,6 +58,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of the format c: fixed computes features and gate in integers, for processors "
         "without an FPU (default: %(default)s)",
     )
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="write nothing: tell bytes, memory and work in each format of the student that "
+        "--recipe describes, before it is trained",
+    )
+    parser.add_argument(
+        "--recipe", metavar="NAME|FILE", help="of --dry-run, as in `edgeemo distill --recipe`"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object a file")
 
 
@@ -65,8 +74,10 @@ def run(args: argparse.Namespace) -> int:
     """Export, and print the table of each file.
 
     Raises:
-        BadInput: --front-end without the format c.
+        BadInput: --front-end without the format c, --dry-run without --recipe or the reverse.
     """
+    if args.dry_run or args.recipe:
+        return _dry_run(args)
     from edgeemo.compress.run import last_run
     from edgeemo.export.job import check_formats, export, row, text
 
@@ -93,6 +104,20 @@ def run(args: argparse.Namespace) -> int:
     )
     for result in results:
         print(json.dumps(row(result)) if args.json else text(result))
+    return 0
+
+
+def _dry_run(args: argparse.Namespace) -> int:
+    """What a student will cost."""
+    if not (args.dry_run and args.recipe):
+        raise BadInput("--dry-run and --recipe go together, and tell what is not trained yet")
+    if args.run_folder or args.out or args.waveform or args.step:
+        raise BadInput("--dry-run writes nothing; with it go --recipe, --front-end and --json only")
+    from edgeemo.compress.recipes import load_recipe
+    from edgeemo.export.dry_run import dry_run, text
+
+    found = dry_run(load_recipe(args.recipe), args.front_end)
+    print(json.dumps(found) if args.json else text(found, args.front_end))
     return 0
 
 
