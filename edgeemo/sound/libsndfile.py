@@ -23,7 +23,27 @@ _WIDTHS = {"PCM_U8": 1, "PCM_S8": 1, "ULAW": 1, "ALAW": 1, "PCM_24": 3, "PCM_32"
 _SMALL = 1 << 21  # bytes
 
 
-class _Endless(io.RawIOBase):
+class _View(io.RawIOBase):
+    """A part of a file, or more than it, as a file: a place in it, and an end to seek from."""
+
+    at = 0
+    end = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self.at = {io.SEEK_SET: 0, io.SEEK_CUR: self.at, io.SEEK_END: self.end}[whence] + offset
+        return self.at
+
+    def tell(self) -> int:
+        return self.at
+
+
+class _Endless(_View):
     """A file that seems to have no end, so that libsndfile believes its head and not its size.
 
     libsndfile takes an MP3's length from its size where the file does not tell it, and stops there;
@@ -38,29 +58,14 @@ class _Endless(io.RawIOBase):
         file.seek(0)
         # A small file is read in one go: libsndfile asks for some bytes at a time.
         self._data = file.read(self.size if self.size <= _SMALL else 4)
-        self._end = self.size if self.begins(b"OggS") else _ENDLESS
-        self.at = 0
+        self.end = self.size if self.begins(b"OggS") else _ENDLESS
 
     def begins(self, *starts: bytes) -> bool:
         """Whether it begins with one of these four bytes."""
         return self._data.startswith(starts)
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self.at, io.SEEK_END: self._end}[whence]
-        self.at = base + offset
-        return self.at
-
-    def tell(self) -> int:
-        return self.at
-
     def readinto(self, buffer: Any) -> int:
-        from_end = self.at - (self._end - self.size)
+        from_end = self.at - (self.end - self.size)
         at = from_end if from_end >= 0 else self.at
         if at >= self.size:
             return 0
@@ -75,31 +80,17 @@ class _Endless(io.RawIOBase):
         return int(count)
 
 
-class _Part(io.RawIOBase):
+class _Part(_View):
     """A file from one of its bytes to another, as a file."""
 
     def __init__(self, file: BinaryIO, start: int, end: int) -> None:
-        self._file, self._start, self._size, self._at = file, start, end - start, 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
-        self._at = base + offset
-        return self._at
-
-    def tell(self) -> int:
-        return self._at
+        self._file, self._start, self.end = file, start, end - start
 
     def readinto(self, buffer: Any) -> int:
-        part = memoryview(buffer)[: max(0, self._size - self._at)]
-        self._file.seek(self._start + self._at)
+        part = memoryview(buffer)[: max(0, self.end - self.at)]
+        self._file.seek(self._start + self.at)
         count = int(self._file.readinto(part))  # type: ignore[attr-defined]
-        self._at += count
+        self.at += count
         return count
 
 
