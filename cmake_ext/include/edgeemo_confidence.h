@@ -2,7 +2,8 @@
  * outputs and over how the log-mel of its window lies and moves.
  *
  * All sums are on integers, so that they are the same bits in any order; what is rounded is rounded
- * once, in float. Nothing here allocates, or calls the operating system or libm.
+ * once, in float. Nothing here allocates, or calls the operating system or libm. Statistics belong to
+ * one thread at a time; a regression is only read, by any number of them.
  */
 #ifndef EDGEEMO_CONFIDENCE_H
 #define EDGEEMO_CONFIDENCE_H

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import shutil
 import sys
 import tomllib
@@ -34,3 +35,23 @@ def test_costs_are_within_the_budget(board: str) -> None:
 
 def test_every_board_has_a_budget() -> None:
     assert set(BUDGET) == set(cortex_m.BOARDS)
+
+
+SHOWN = {
+    "instructions, stages": "stages",
+    "instructions, 10 ms of samples with all that belongs to it": "push",
+    "bytes of code that a frame runs": "code",
+    "bytes of tables, flash or RAM": "tables",
+    "bytes of state and work": "state",
+    "bytes of stack": "stack",
+}
+
+
+def test_the_readme_and_the_budget_are_what_was_measured() -> None:
+    """By the command that both name."""
+    boards = json.loads(cortex_m.RESULT.read_text())["boards"]
+    assert boards == BUDGET
+    text = (ROOT / "cmake_ext" / "README.md").read_text()
+    for shown, name in SHOWN.items():
+        figures = " | ".join(f"{costs[name]:,}" for costs in boards.values())
+        assert f"| {shown} | {figures} |" in text

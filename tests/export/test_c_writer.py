@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,7 +23,9 @@ from edgeemo.errors import BadInput, ParityFailed
 from edgeemo.export import c_text, c_writer, export
 from edgeemo.export.c_writer import Folder, write_folder
 from edgeemo.export.parity import Tolerances
+from edgeemo.features import LOGMEL40
 
+ROOT = Path(__file__).parents[2]
 ARTIFACT = Path(os.environ.get("EDGEEMO_STUDENT", ZOO / f"{DEFAULT}.tflite"))
 
 DIFFERENT = "self-test: failed: other features, or another estimate"
@@ -112,9 +115,51 @@ def test_the_card_and_the_costs_are_told(folder: Folder) -> None:
     assert card == folder.card
     readme = (folder.path / "README.md").read_text()
     assert card.digest[:12] in readme and f"{folder.memory:,}" in readme
+    if card.features == LOGMEL40:
+        budget = ROOT / "cmake_ext" / "budget.toml"
+        tables = tomllib.loads(budget.read_text())["Cortex-M4F"]["tables"]
+        assert f"| flash: tables of the front end | {tables:,} |" in readme
     if folder.costs:
         assert folder.costs["memory"] <= folder.memory
         assert f"{folder.costs['second']:,}" in readme
+
+
+SIZES = """
+#include "edgeemo_student.h"
+#include "terminal.h"
+int main(void)
+{
+    edgeemo_stream_settings settings = EDGEEMO_STREAM_SETTINGS;
+    terminal_number((uint32_t)edgeemo_speech_size(&edgeemo_student));
+    terminal_text(" ");
+    terminal_number((uint32_t)edgeemo_stream_size(&edgeemo_student, &settings));
+    terminal_text(" ");
+    terminal_number(EDGEEMO_STUDENT_MEMORY);
+    terminal_text(" ");
+    terminal_number(EDGEEMO_STUDENT_STREAM_MEMORY);
+    terminal_text("\\n");
+    return 0;
+}
+"""
+
+
+@pytest.mark.parametrize("board", ["cortex-m4", "cortex-m55"])
+def test_the_memory_is_what_a_board_asks_for(folder: Folder, board: str, tmp_path: Path) -> None:
+    for tool in ("arm-none-eabi-gcc", "qemu-system-arm"):
+        if shutil.which(tool) is None:
+            pytest.skip(f"{tool} is not installed; .ci/run installs it when run by root")
+    copy = Path(shutil.copytree(folder.path, tmp_path / "sizes"))
+    (copy / "main.c").write_text(SIZES)
+    done = make(copy, board)
+    assert done.returncode == 0, done.stderr
+    speech, stream, *macros = map(int, done.stdout.split())
+    assert macros == [speech, stream]
+
+
+def test_every_header_says_who_may_call(folder: Folder) -> None:
+    for name in c_writer.HEADERS:
+        text = re.sub(r"[\s*]+", " ", (folder.path / "src" / name).read_text())
+        assert re.search(r"belongs? to (one|no) (thread|task)|come from one task", text), name
 
 
 def test_the_same_file_gives_the_same_bytes(
