@@ -29,6 +29,7 @@ from edgeemo.audio import read_audio
 from edgeemo.backends import Backend, open_backend
 from edgeemo.features import log_mel
 from tests.chromium import chromium
+from tests.cmake_ext.web_native import flat, native, native_stream
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "cmake_ext" / "bindings" / "web"
@@ -94,32 +95,6 @@ def backend() -> Backend:
 @pytest.fixture(scope="module")
 def clip() -> NDArray[np.float32]:
     return np.asarray(read_audio(need("speech/emodb_full/03a01Fa.flac")), np.float32)
-
-
-def native(backend: Backend, samples: NDArray[np.float32]) -> dict[str, float]:
-    """All values by name, by the C engine on this machine."""
-    found = backend.run(log_mel(samples, backend.card.features)[np.newaxis])
-    outputs = [backend.card.output(name) for name in found]
-    labels = [label for output in outputs if output for label in output.labels]
-    return dict(zip(labels, np.concatenate([v[0] for v in found.values()]).tolist(), strict=True))
-
-
-def flat(item: dict[str, Any]) -> dict[str, float]:
-    dimensions = {name: item[name] for name in ("arousal", "dominance", "valence")}
-    return dimensions | item["classes"]
-
-
-def native_stream(backend: Backend, samples: NDArray[np.float32]) -> list[dict[str, Any]]:
-    """What the stream gives on this machine, in the package's form."""
-    items: list[dict[str, Any]] = []
-    for e in Session(backend, ZOO / f"{DEFAULT}.tflite").stream().push(samples):
-        item: dict[str, Any] = {"status": "silent", "start": e.start, "end": e.end}
-        if e.speech:
-            item |= {"status": "listening", "classes": dict(e.classes), "confidence": e.confidence}
-            item |= {"arousal": e.arousal, "dominance": e.dominance, "valence": e.valence}
-            item["expression"] = e.expression
-        items.append(item)
-    return items
 
 
 @pytest.fixture(scope="module")
