@@ -106,15 +106,30 @@ ARM = {
 }
 
 
+@pytest.fixture
+def check_bits(
+    student: Any, clip: Any, clip_file: Path, sound: Any, numbered: Callable[[str], Any]
+) -> Callable[[Callable[..., Any]], None]:
+    """Asks a program, given how it is run, for a clip's estimate and for a stream's."""
+
+    def check(run: Callable[..., Any]) -> None:
+        done = run(clip_file)
+        assert done.returncode == 0, done.stderr + done.stdout
+        assert values(done.stdout) == student.estimate(clip.samples)
+        done = run(sound.path, "stream")
+        assert done.returncode == 0, done.stderr + done.stdout
+        found = numbered(done.stdout)
+        assert found == student.stream(sound.samples)
+        assert {line[2] == "nobody" for line in found} == {True, False}
+
+    return check
+
+
 @pytest.mark.parametrize("abi", ARM)
 def test_arm_gives_the_bits_of_python(
     abi: str,
     unpacked: Path,
-    student: Any,
-    clip: Any,
-    clip_file: Path,
-    sound: Any,
-    numbered: Callable[[str], Any],
+    check_bits: Callable[..., None],
     needs: Callable[..., None],
     tmp_path: Path,
 ) -> None:
@@ -123,16 +138,10 @@ def test_arm_gives_the_bits_of_python(
     needs(compiler, emulator)
     caller = tmp_path / "caller"
     subprocess.run([compiler, HERE / "caller.c", "-ldl", "-o", caller], check=True)
-    shim = stand_in(compiler, tmp_path / "shim")
+    place = f"LD_LIBRARY_PATH={stand_in(compiler, tmp_path / 'shim')}:{root}/lib"
     library = unpacked / "jni" / abi / "libedgeemo_phone.so"
-    place = f"LD_LIBRARY_PATH={shim}:{root}/lib"
     command = [emulator, "-L", root, "-E", place, caller, library]
-    done = subprocess.run([*command, clip_file], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert values(done.stdout) == student.estimate(clip.samples)
-    done = subprocess.run([*command, sound.path, "stream"], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert numbered(done.stdout) == student.stream(sound.samples)
+    check_bits(lambda *a: subprocess.run([*command, *a], capture_output=True, text=True))
 
 
 def run_java(unpacked: Path, shim: Path, classes: Path, *arguments: str | Path, abi: str) -> Any:
@@ -148,11 +157,8 @@ def run_java(unpacked: Path, shim: Path, classes: Path, *arguments: str | Path, 
 
 def test_the_classes_give_the_bits_of_python(
     unpacked: Path,
-    student: Any,
-    clip: Any,
+    check_bits: Callable[..., None],
     clip_file: Path,
-    sound: Any,
-    numbered: Callable[[str], Any],
     needs: Callable[..., None],
     tmp_path: Path,
 ) -> None:
@@ -161,14 +167,7 @@ def test_the_classes_give_the_bits_of_python(
     shim = stand_in("gcc", tmp_path / "shim")
     jar = unpacked / "classes.jar"
     subprocess.run(["javac", "-cp", jar, "-d", tmp_path, HERE / "Listen.java"], check=True)
-    done = run_java(unpacked, shim, tmp_path, clip_file, abi="x86_64")
-    assert done.returncode == 0, done.stderr + done.stdout
-    assert values(done.stdout) == student.estimate(clip.samples)
-    done = run_java(unpacked, shim, tmp_path, sound.path, "stream", abi="x86_64")
-    assert done.returncode == 0, done.stderr + done.stdout
-    found = numbered(done.stdout)
-    assert found == student.stream(sound.samples)
-    assert {line[2] == "nobody" for line in found} == {True, False}
+    check_bits(lambda *a: run_java(unpacked, shim, tmp_path, *a, abi="x86_64"))
     # A library for another processor: Java's error, which names processor and file.
     done = run_java(unpacked, shim, tmp_path, clip_file, abi="arm64-v8a")
     assert done.returncode == 1 and "has no library for this processor" in done.stderr
