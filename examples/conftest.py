@@ -154,3 +154,18 @@ def follow(student: Student) -> Callable[[Path, Mapping[str, str]], dict[str, st
         return printed
 
     return run
+
+
+@pytest.fixture(scope="session")
+def shown() -> Callable[[str], str]:
+    """The block of a language in the guide to packages."""
+    page = Path(__file__).resolve().parents[1] / "docs" / "guides" / "packages.md"
+
+    def block(language: str) -> str:
+        found = re.findall(
+            rf"^```{language}\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE
+        )
+        assert len(found) == 1
+        return str(found[0])
+
+    return block

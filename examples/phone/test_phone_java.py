@@ -56,3 +56,23 @@ def test_what_is_wrong_is_an_exception(
     done = listen(build, tmp_path / "clip.f32")
     assert done.returncode == 1 and "IllegalStateException" in done.stderr
     assert message in done.stderr
+
+
+GUIDE = """import org.edgeemo.*;
+final class Guide {{
+    static void show(Float value) {{}}
+    static void listen(float[] samples) {{
+        {block}
+    }}
+}}
+"""
+
+
+def test_the_block_of_the_guide_compiles(
+    build: Path, shown: Callable[[str], str], tmp_path: Path
+) -> None:
+    source = tmp_path / "Guide.java"
+    source.write_text(GUIDE.format(block=shown("java")))
+    command = ["javac", "-Xlint:all", "-Werror", "-cp", build, "-d", tmp_path, source]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

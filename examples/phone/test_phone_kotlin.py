@@ -18,6 +18,16 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "edgeem
 VERSION = "2.4.20"
 
 
+GUIDE = """import kotlinx.coroutines.flow.*
+import org.edgeemo.emotions
+fun microphone(): Flow<FloatArray> = emptyFlow()
+fun show(value: Float?, confidence: Float) = println("$value $confidence")
+suspend fun guide() {{
+    {block}
+}}
+"""
+
+
 @pytest.fixture(scope="module")
 def kotlin(needs: Callable[..., None]) -> Path:
     """The compiler, which npm fetches once; kotlinx-coroutines is part of it."""
@@ -36,8 +46,10 @@ def test_the_flow_gives_the_bits_of_python(
     sound: Any,
     numbered: Callable[[str], Any],
     needs: Callable[..., None],
+    shown: Callable[[str], str],
     tmp_path: Path,
 ) -> None:
+    """Also compiles the guide's block."""
     needs("make")
     jdk = Path(str(shutil.which("javac"))).resolve().parents[1]
     build = ["make", "-s", "-C", HERE, f"STUDENT={student.folder}", f"BUILD={tmp_path}"]
@@ -45,7 +57,8 @@ def test_the_flow_gives_the_bits_of_python(
     compiler = ["java", "-cp", f"{kotlin}/lib/*", "org.jetbrains.kotlin.cli.jvm.K2JVMCompiler"]
     classes = f"{kotlin}/lib/kotlinx-coroutines-core-jvm.jar:{tmp_path}"
     options = ["-kotlin-home", kotlin, "-jvm-target", "1.8", "-Werror", "-cp", classes]
-    sources = [HERE / "Emotions.kt", HERE / "FlowOfFile.kt"]
+    (tmp_path / "Guide.kt").write_text(GUIDE.format(block=shown("kotlin")))
+    sources = [HERE / "Emotions.kt", HERE / "FlowOfFile.kt", tmp_path / "Guide.kt"]
     done = subprocess.run(
         [*compiler, *options, "-d", tmp_path, *sources], capture_output=True, text=True
     )
