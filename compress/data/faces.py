@@ -137,8 +137,8 @@ def _by_label(folder: Path, name: str) -> Iterator[Clip]:
         if _label(file.parent.name) is None:
             hint = nearest(_word(file.parent.name).lower(), SPELLED, "expressions")
             raise BadData(
-                f"{file.parent}: {file.parent.name!r} is no expression, and folders that are called "
-                f"by expressions hold no others; {hint}"
+                f"{file.parent}: {file.parent.name!r} is no expression, as each folder of pictures "
+                f"here must be; {hint}"
             )
     splits = {"train": "train", "valid": "valid", "val": "valid", "test": "test"}
     for file in pictures(folder):
