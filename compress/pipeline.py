@@ -200,9 +200,8 @@ def _save(student: Student, training: Training) -> None:
     if training.folder is None or distributed.rank() != 0:
         return
     save_student(student, training.folder / "student.pt")
-    if training.history:
-        lines = (json.dumps(epoch) + "\n" for epoch in training.history)
-        write_text(training.folder / "metrics.jsonl", "".join(lines))
+    lines = (json.dumps(epoch) + "\n" for epoch in training.history)
+    write_text(training.folder / "metrics.jsonl", "".join(lines))
     if training.ranges:
         write_ranges(training.folder, training.ranges)
 

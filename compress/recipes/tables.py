@@ -240,7 +240,8 @@ class DistillConfig:
 
     Attributes:
         pretrain: epochs with the weights of `pretrain_loss`, before `epochs` with those of `loss`.
-        epochs: epochs with the weights of `loss`.
+        epochs: epochs with the weights of `loss`; 0 leaves the weights of `student.init_from` as
+            they are, for the stages that follow.
         batch: clips in a batch, over all processes.
         lr: peak; each stage warms up and falls by a cosine to 0.
         pretrain_lr: peak of the first stage; 0 takes `lr`.
@@ -274,7 +275,7 @@ class DistillConfig:
     prior: float = 0.0
 
     def __post_init__(self) -> None:
-        check_range("distill.epochs", self.epochs, 1, 100_000)
+        check_range("distill.epochs", self.epochs, 0, 100_000)
         check_range("distill.pretrain", self.pretrain, 0, 100_000)
         check_range("distill.batch", self.batch, 2, 100_000)
         check_range("distill.lr", self.lr, 1e-8, 1)
@@ -359,3 +360,10 @@ class Recipe:
                 f"most {_MOST_NAME} characters: the folder of a run is called so"
             )
         check_range("seed", self.seed, 0, 2**31)
+        if not self.distill.epochs and (
+            self.distill.pretrain or not self.student.init_from or self.heads is None
+        ):
+            raise BadRecipe(
+                "$.distill.epochs: 0 is for a trained student that gets new heads alone: give "
+                "$.student.init_from and the table $.heads, and no $.distill.pretrain"
+            )

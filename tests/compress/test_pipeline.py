@@ -13,8 +13,15 @@ import torch
 from edgeemo.compress.data import DataSet
 from edgeemo.compress.exposure import seen_clips
 from edgeemo.compress.pipeline import distill, planned_splits
-from edgeemo.compress.recipes import AugmentConfig, DataConfig, DistillConfig
+from edgeemo.compress.recipes import (
+    AugmentConfig,
+    DataConfig,
+    DistillConfig,
+    HeadsConfig,
+    StudentConfig,
+)
 from edgeemo.compress.run import Run, last_run, new_folder
+from edgeemo.compress.students import make_student, save_student
 from edgeemo.errors import BadArtifact, BadData, BadInput
 from edgeemo.evaluation.metrics import ccc
 from edgeemo.features import log_mel
@@ -112,6 +119,25 @@ def test_the_report_stands_alone_and_says_what_it_must(finished):
         ET.fromstring(plot)
     scatter = next(p for p in plots if "arousal, teacher" in p)
     assert scatter.count("<circle") == facts.clips["test"]
+
+
+def test_without_epochs_a_trained_student_gets_new_heads_alone(tmp_path, small, some_clips, ear):
+    options = {"width": 16, "pooled": 16, "hidden": 16}
+    start = make_student("wav2small-stream", **options)
+    save_student(start, tmp_path / "start.pt")
+    recipe = replace(
+        small,
+        student=StudentConfig(start.name, options=options, init_from=str(tmp_path / "start.pt")),
+        distill=replace(small.distill, epochs=0, pretrain=0),
+        heads=HeadsConfig(hidden=16, steps=20, batch=32),
+    )
+    run = Run.begin(tmp_path / "run", recipe, {})
+    distill(run, DataSet("some", some_clips), ear())
+    before, after = start.state_dict(), run.student().state_dict()
+    for name, value in before.items():
+        is_head = name.startswith(("hidden.", "adv.", "classes."))
+        assert torch.equal(value, after[name]) != is_head, name
+    assert run.finished and run.history() == []
 
 
 def test_an_interrupted_run_ends_as_an_uninterrupted_one(
