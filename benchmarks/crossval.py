@@ -73,7 +73,7 @@ class Bench:
         out: folder of everything that is kept.
         egemaps: functionals by the name of the clip's file; empty without them.
         seeds: one for each repetition of the cross-validation.
-        whole: teacher and baselines are judged too; once is enough.
+        whole: int8 files, teacher and baselines are judged too; once is enough.
     """
 
     folds: Folds
@@ -87,6 +87,11 @@ class Bench:
     @property
     def name(self) -> str:
         return self.folds.recipe.name
+
+    @property
+    def judges_teacher(self) -> bool:
+        """Whether the recipe labels changed copies, on which the teacher's heads are trained."""
+        return self.whole and self.folds.recipe.augment.targets == "changed"
 
     def held_out(self, seed: int) -> list[set[str]]:
         """The speakers of each fold, as `edgeemo distill --folds` deals them out."""
@@ -107,7 +112,8 @@ def run_fold(bench: Bench, seed: int, number: int) -> None:
     student = folds.student(folds.groups - unseen - set(folds.valid), heads, seed + 1)
     estimates = {"float": predict(student, test).dimensions, "human": test.human_dimensions}
     if bench.whole:
-        estimates["teacher"] = heads.apply_to(test).dimensions
+        if bench.judges_teacher:
+            estimates["teacher"] = heads.apply_to(test).dimensions
         level = level_estimates(everyone.take(everyone.copy == 0), test, human=True)
         assert level is not None
         estimates[LEVEL] = level
@@ -177,7 +183,7 @@ def row(name: str, found: list[dict[str, np.ndarray[Any, Any]]], key: str) -> di
 def result(benches: Sequence[Bench], command: str, before: dict[str, Any]) -> dict[str, Any]:
     """The table, the spread over folds, and the metrics for the cards.
 
-    `before` is the last result: its other students that are not judged this time keep their rows.
+    `before` is the last result: what is not judged this time keeps its rows.
     """
     bench = benches[0]
     found = list(repetitions(bench))
@@ -192,7 +198,10 @@ def result(benches: Sequence[Bench], command: str, before: dict[str, Any]) -> di
     passes = {b.name: _passes(b) for b in benches}
     others = [row(other.name, list(repetitions(other)), "float") for other in benches[1:]]
     kept = {n: p for n, p in before.get("passes", {}).items() if n not in passes}
-    rows[3:3] = others + [r for r in before.get("rows", []) if r["name"] in kept]
+    last = {r["name"]: r for r in before.get("rows", [])}
+    if not bench.judges_teacher:
+        rows.insert(0, last[names["teacher"]])
+    rows[3:3] = others + [last[name] for name in kept]
     passes |= kept
     examples, speakers = bench.folds.examples, bench.folds.annotated
     dealt_out = examples.column("corpus") == bench.folds.corpus
@@ -219,7 +228,8 @@ def result(benches: Sequence[Bench], command: str, before: dict[str, Any]) -> di
     if len(passes) > 1:
         protocol += (
             "; of the other students the first repetition alone. Passes over the speech in the "
-            "last round of the first stage: " + ", ".join(f"{n} {p}" for n, p in passes.items())
+            "last round of the first stage: "
+            + ", ".join(f"{n} {p}" for n, p in passes.items() if p)
         )
     return {
         "test_set": where,

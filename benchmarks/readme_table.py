@@ -131,14 +131,15 @@ def robustness() -> str:
             *(f"{value:.2f}" for value in row[name]["ccc"]),
             *(f"{row[name][k]:.2f}" if k in row[name] else "" for k in ("confidence", "speech")),
         ]
-        for name in found["models"]
+        for name in found["commands"]
         for row in found["rows"]
     ]
     head = ["", "speech", "CCC A", "CCC D", "CCC V", "confidence", "told as speech"]
     table = _table(head, rows)
     return (
         f"{table}\n\n{found['test_set']}, speaker-independent (unseen speakers). Noise stands at "
-        f"its ratio to the level of speech; babble is six people. Made by `{found['command']}`."
+        "its ratio to the level of speech; babble is six people. Made by "
+        f"{' and '.join(f'`{c}`' for c in dict.fromkeys(found['commands'].values()))}."
     )
 
 

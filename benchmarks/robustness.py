@@ -162,16 +162,25 @@ def main() -> int:
     judges: dict[str, Judge] = {name: student}
     judges |= {args.teacher: teacher(args.teacher)} if args.teacher else {}
     rows = measure(judges, clips, conditions(talkers(args.data)))
-    found = {
-        "command": "python benchmarks/robustness.py --data DATA "
+    command = (
+        "python benchmarks/robustness.py --data DATA "
         + (f"--model {args.model}" if args.model else f"--crossval runs/crossval/{name}")
-        + (f" --teacher {args.teacher}" if args.teacher else ""),
+        + (f" --teacher {args.teacher}" if args.teacher else "")
+    )
+    before = json.loads(RESULT.read_text(encoding="utf-8")) if RESULT.exists() else {}
+    found = {
+        "commands": before.get("commands", {}) | dict.fromkeys(judges, command),
         "test_set": f"EmoTale, {len(clips)} clips",
-        "models": list(judges),
-        "rows": rows,
+        "rows": beside(before.get("rows", []), rows),
     }
     write_text(RESULT, json.dumps(found, indent=1) + "\n")
     return 0
+
+
+def beside(before: Sequence[Row], rows: Sequence[Row]) -> list[Row]:
+    """The rows with the figures of models that were measured before under the same conditions."""
+    last = {row["condition"]: row for row in before}
+    return [last.get(row["condition"], {}) | row for row in rows]
 
 
 if __name__ == "__main__":

@@ -13,9 +13,12 @@ from edgeemo import read_audio
 from edgeemo.artifacts.teachers_package import need
 from edgeemo.compress.data.augment import colored_noise
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+sys.path.append(str(ROOT / "benchmarks"))  # where benchmarks find what they share
 
 from benchmarks import _conditions as world
+from benchmarks import robustness
 
 
 @pytest.fixture(scope="module")
@@ -79,3 +82,9 @@ def test_clipping_keeps_the_softer_samples(voice: world.Sound) -> None:
     cut = world.clipped(voice, 20.0)
     soft = np.abs(voice) <= limit
     assert np.array_equal(cut[soft], voice[soft]) and np.abs(cut).max() == np.float32(limit)
+
+
+def test_a_model_stands_beside_those_that_were_measured_before() -> None:
+    last = [{"condition": "clean", "a": 1, "b": 2}, {"condition": "gone", "a": 3}]
+    rows = robustness.beside(last, [{"condition": "clean", "b": 4}, {"condition": "new", "b": 5}])
+    assert rows == [{"condition": "clean", "a": 1, "b": 4}, {"condition": "new", "b": 5}]

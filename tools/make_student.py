@@ -88,7 +88,7 @@ class Maker:
         save_student(student, run.folder / "student.pt")
         history = (run.folder / "backbone" / "metrics.jsonl").read_text(encoding="utf-8")
         write_text(run.folder / "metrics.jsonl", history)
-        best = len(history.splitlines()) - 1
+        best = max(0, len(history.splitlines()) - 1)  # heads alone have no epochs
         teacher = _Named(backbone_teacher(self.backbone))
         facts = complete(run, self.data, teacher, student, splits, best, metrics, confidence)
         run.finish(replace(facts, recipe=sha256(provenance_file(NAME))))
