@@ -29,3 +29,19 @@ def test_start_and_weights_are_of_the_recipes_student(monkeypatch: pytest.Monkey
     assert len(epochs) == recipe.distill.epochs
     losses = [json.loads(epoch)["train"]["embedding"] for epoch in epochs]
     assert losses[1] < losses[0]
+
+
+def test_new_heads_stand_on_the_backbone_that_they_began_with(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(ROOT)
+    recipe = load_recipe(str(FOLDER / "heads.toml"))
+    on = replace(recipe.student, init_from=str(FOLDER / "heads.onnx"))
+    start, made = (new_student(r).eval() for r in (recipe, replace(recipe, student=on)))
+    assert recipe.distill.epochs == 0 and recipe.heads is not None
+    clip = torch.randn(1, 200, 40)
+    before, after = start(clip, None), made(clip, None)
+    tuned = load_recipe(str(FOLDER / "tuned.toml"))
+    assert tuned.augment == recipe.augment and tuned.finetune is not None
+    assert torch.allclose(before.embedding, after.embedding, atol=0.05)
+    assert not torch.allclose(before.dimensions, after.dimensions, atol=1e-3)
