@@ -121,7 +121,7 @@ def watch(faces: Faces, file: Path) -> list[Emotion]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="holds london/ and video/")
-    parser.add_argument("--model", default="efficientnet-lite0-face")
+    parser.add_argument("--model", default="mobilenetv1-face")
     parser.add_argument("--out", type=Path, default=RESULT)
     args = parser.parse_args()
     session = load(args.model)

@@ -89,7 +89,7 @@ def test_the_robot_joins_two_clocks(speech: NDArray[np.float32]) -> None:
     pytest.importorskip("cv2")
     space = names("A robot")
     stream = edgeemo.load("wav2small-stream").stream()
-    follower = edgeemo.Faces(edgeemo.load("efficientnet-lite0-face")).follower()
+    follower = edgeemo.Faces(edgeemo.load("mobilenetv1-face")).follower()
     now = 50.0  # the computer's clock
     space["time"] = SimpleNamespace(perf_counter=lambda: now)
     for block in np.split(speech[: 2 * RATE], 40):

@@ -89,7 +89,7 @@ OF = {
     "efficientnet-lite0-face": of_faces,
     "teacher-face": of_faces,
 }
-"""By name of the shipped model; others carry what `edgeemo distill` wrote."""
+"""What taught a shipped model, by its name; others carry what `edgeemo distill` wrote."""
 
 
 def metrics_of(card: Card) -> tuple[Metric, ...]:
@@ -117,14 +117,14 @@ def with_new_card(path: Path, card: Card) -> bytes:
 
 
 def rewritten(data: Path) -> Iterator[tuple[Model, bytes]]:
-    """Each shipped model that OF names, and its file as it should be."""
+    """Each shipped model, and its file as it should be."""
     known: dict[str, TrainedOn] = {}
     for model in shipped():
-        if model.name in OF:
-            if model.name not in known:
-                known[model.name] = OF[model.name](data)
-            card = replace(model.card, trained_on=known[model.name], metrics=metrics_of(model.card))
-            yield model, with_new_card(model.path, card)
+        if model.name in OF and model.name not in known:
+            known[model.name] = OF[model.name](data)
+        trained_on = known.get(model.name, model.card.trained_on)
+        card = replace(model.card, trained_on=trained_on, metrics=metrics_of(model.card))
+        yield model, with_new_card(model.path, card)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

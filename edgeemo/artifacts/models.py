@@ -21,10 +21,17 @@ ZOO = Path(__file__).parents[1] / "zoo"
 DEFAULT = "wav2small-stream"
 """The model that commands use for speech when none is named."""
 
-FACE_DEFAULT = "efficientnet-lite0-face"
+FACE_DEFAULT = "mobilenetv1-face"
 """The model that commands use for faces when none is named."""
 
-WITH_TEACHERS = (FACE_DEFAULT, "teacher", "teacher-face", "teacher-open", "wav2small-stream-open")
+WITH_TEACHERS = (
+    FACE_DEFAULT,
+    "efficientnet-lite0-face",
+    "teacher",
+    "teacher-face",
+    "teacher-open",
+    "wav2small-stream-open",
+)
 """Models that come with the package edgeemo-teachers, in its folder `zoo`."""
 
 PACKAGES: Mapping[str, tuple[str, ...]] = {

@@ -3,7 +3,7 @@
 from edgeemo.faces import Faces
 from edgeemo.vision.pictures import read_picture
 
-faces = Faces(edgeemo.load("efficientnet-lite0-face"))
+faces = Faces(edgeemo.load("mobilenetv1-face"))
 for emotion in faces.find(read_picture("photo.jpg")):
     print(emotion.box, emotion.expression, emotion.valence)
 """

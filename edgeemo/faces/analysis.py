@@ -38,7 +38,7 @@ class Tracked:
 class Faces:
     """A model of faces and a detector. Threads that use one at once wait for each other.
 
-        faces = Faces(edgeemo.load("efficientnet-lite0-face"))
+        faces = Faces(edgeemo.load("mobilenetv1-face"))
         for emotion in faces.find(read_picture("photo.jpg")):
             print(emotion.box, emotion.expression)
 
