@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 
 from edgeemo.errors import BadData, BadInput, BadRecipe
 from edgeemo.features import SPECS
@@ -160,8 +161,24 @@ def _train(
     how: tuple[str, Progress | None, Due | None],
 ) -> RunSummary:
     training = Training(run.recipe, run.folder, *how)
-    student = run_stages(student, splits, training)
+    with _threads_for(run.recipe):
+        student = run_stages(student, splits, training)
     return complete(run, data, teacher, student, splits, training.best_epoch)
+
+
+@contextmanager
+def _threads_for(recipe: Recipe) -> Iterator[None]:
+    """One thread for students of speech, which are too small to share.
+
+    On two idle cores two threads save a quarter of the time. Where another program has one of the
+    cores they take nine times as long, as each waits for the other at every operation.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1 if recipe.task == "speech" else before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def run_stages(

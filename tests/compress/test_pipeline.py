@@ -54,6 +54,21 @@ def finished(tmp_path_factory, small, some_clips, ear):
     return run, facts
 
 
+def test_a_student_of_speech_is_trained_by_one_thread(tmp_path, small, some_clips, ear):
+    threads, before = {}, torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        distill(
+            Run.begin(tmp_path / "run", small, {"data": None}),
+            DataSet("some", some_clips),
+            ear(),
+            progress=lambda what, done, total: threads.update({what: torch.get_num_threads()}),
+        )
+        assert threads["training"] == 1 and torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_a_finished_run_holds_what_export_needs(finished, some_clips):
     run, facts = finished
     assert run.finished and run.facts() == facts
