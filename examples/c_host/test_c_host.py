@@ -22,6 +22,7 @@ def program(
     needs("cmake", "gcc")
     build = tmp_path_factory.mktemp("c_host")
     configure = ["cmake", "-S", HERE, "-B", build, f"-DSTUDENT={student.folder}"]
+    configure.append("-DEDGEEMO_SELF_TEST=ON")  # in another's project it is off
     for command in (configure, ["cmake", "--build", build]):
         done = subprocess.run(command, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
