@@ -38,9 +38,9 @@ class _Row:
     """An operator's row.
 
     Attributes:
-        inputs: a letter for each: "a" activation, "w" weights, "b" biases (may be left out,
-            but not of a depthwise convolution: LiteRT 2.3 reads them in any case), "i" a constant
-            of whole numbers; "+" behind "a" for one or more.
+        inputs: a letter for each: "a" activation, "w" weights, "b" biases (may be left out),
+            "B" biases that must be there, "i" a constant of whole numbers; "+" behind "a" for one
+            or more.
         shape: what it makes.
         ratio: from the scales of all activations and weights to the number that must be within
             _RATIOS; "same" where input and output must have one quantization.
@@ -57,7 +57,7 @@ TABLE: Mapping[str, _Row] = {
     "BATCH_MATMUL": _Row("aa", shapes_of.batch_matmul),
     "CONCATENATION": _Row("a+", shapes_of.concatenate, "same"),
     "CONV_2D": _Row("awb", shapes_of.conv),
-    "DEPTHWISE_CONV_2D": _Row("awb", shapes_of.depthwise),
+    "DEPTHWISE_CONV_2D": _Row("awB", shapes_of.depthwise),  # LiteRT 2.3 reads them in any case
     "FULLY_CONNECTED": _Row("awb", shapes_of.fully_connected),
     "HARD_SWISH": _Row("a", shapes_of.same, "each"),
     "LOGISTIC": _Row("a", shapes_of.same, "none"),
@@ -191,7 +191,7 @@ def _check_inputs(graph: Graph, operator: Operator) -> None:
     if letters == "a+":
         letters = "a" * len(operator.inputs)
     numbers = list(operator.inputs)
-    if letters.endswith("b") and len(numbers) == len(letters) - 1:
+    if letters.endswith(("b", "B")) and len(numbers) == len(letters) - 1:
         numbers.append(-1)
     if len(numbers) != len(letters) or not numbers or len(operator.outputs) != 1:
         raise BadArtifact(
@@ -202,10 +202,10 @@ def _check_inputs(graph: Graph, operator: Operator) -> None:
     _check_activation(made, f"an output of {operator.name}")
     for letter, number in zip(letters, numbers, strict=True):
         if number < 0:
-            if letter != "b" or operator.name == "DEPTHWISE_CONV_2D":
+            if letter != "b":
                 raise BadArtifact(f"{operator.name} without one of its inputs")
             continue
-        _check_input(operator, letter, graph.tensors[number], made)
+        _check_input(operator, letter.lower(), graph.tensors[number], made)
     if made.data is not None or all(graph.tensors[i].data is not None for i in numbers if i >= 0):
         raise BadArtifact(f"{operator.name} of constants alone")
     if not 0 <= int(operator.options.get("activation", 0)) <= 3:
