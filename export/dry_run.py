@@ -7,7 +7,7 @@ themselves: sizes depend on the layers alone.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from edgeemo.artifacts import onnx, tflite
 from edgeemo.artifacts.card import Calibration, to_json
-from edgeemo.artifacts.confidence import Confidence
+from edgeemo.artifacts.confidence import DESCRIBED, Confidence
 from edgeemo.compress.evaluation.summary import window_of
 from edgeemo.compress.pipeline import STAGES, new_student
 from edgeemo.compress.recipes import Recipe
@@ -40,7 +40,6 @@ from .tflite_writer import TfliteWriter
 from .writer import ExportInput, QuantConfig
 
 _FRAMES = 128
-_DESCRIBED = 26  # inputs of a confidence beside the outputs: EDGEEMO_DESCRIBED
 
 
 def dry_run(recipe: Recipe, front_end: str = "float") -> dict[str, Any]:
@@ -94,14 +93,25 @@ def untrained(recipe: Recipe) -> Student:
         if name == "prune" and config is not None and config.kind == "channels":
             # Which channels go depends on the weights, how many does not.
             student = remove_channels(student.eval(), config.share, _noise(student)[:1])
-    clips = _noise(student)
+    return settled(student, _noise(student))
+
+
+def settled(student: Student, clips: Sequence[Tensor]) -> Student:
+    """The student, in evaluation mode, whose norms have seen their input, as training leaves them.
+
+    Norms without figures would fold to nothing when the student is written.
+
+    Args:
+        student: fresh; it is changed.
+        clips: what it takes, each with the batch axis.
+    """
     if isinstance(student.spec, FeatureSpec):
         frames = torch.cat([clip[0] for clip in clips])
         student.normalize_from(frames.mean(0), frames.std(0))
     with torch.no_grad():
         student.train()
         for clip in clips:
-            student(torch.cat([clip, clip * 1.1]), None)  # norms without figures fold to nothing
+            student(torch.cat([clip, clip * 1.1]), None)
     return student.eval()
 
 
@@ -119,7 +129,7 @@ def _noise(student: Student) -> list[Tensor]:
 
 def _card(name: str, student: Student) -> Any:
     """With a confidence of no use, because a C folder holds the regression."""
-    inputs = len(student.dimensions) + len(CLASSES) + _DESCRIBED
+    inputs = len(student.dimensions) + len(CLASSES) + DESCRIBED
     none = Confidence("none", (0.0,) * inputs, (1.0,) * inputs, (0.0,) * (2 * inputs), 0, "", 0, 0)
     speech = isinstance(student.spec, FeatureSpec)
     return make_card(

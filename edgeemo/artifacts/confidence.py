@@ -20,6 +20,9 @@ from edgeemo.errors import BadArtifact, BadInput
 GROUPS = 8
 """Bands are joined to so many groups of neighbours."""
 
+DESCRIBED = 26
+"""Inputs of `describe` beside the model's outputs: EDGEEMO_DESCRIBED of the C library."""
+
 _MOST_INPUTS = 1000
 # Weights and odds beyond these decide alone, whatever the rest says; spreads below decide by noise.
 _MOST, _LEAST_SCALE = 1e6, 1e-6

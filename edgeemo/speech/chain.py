@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeemo import _native
+from edgeemo.artifacts.confidence import DESCRIBED
 from edgeemo.errors import BadInput
 from edgeemo.speech.context import open_context
 from edgeemo.speech.smoothing import Smoother, Smoothing
@@ -113,7 +114,7 @@ def _fits(session: Session) -> bool:
         and len(ranges) == 1
         and values <= MOST_VALUES
         and card.features.bands >= 8
-        and (fitted is None or len(fitted.center) == values + 26)
+        and (fitted is None or len(fitted.center) == values + DESCRIBED)
     )
 
 

@@ -18,6 +18,7 @@ from edgeemo.compress.students import Student, make_student, student_names
 from edgeemo.compress.students.cost import input_shape, macs_per_second, parameters
 from edgeemo.compress.students.mobilenet import _Squeeze
 from edgeemo.export.cards import card_of_run
+from edgeemo.export.dry_run import settled
 from edgeemo.export.int8 import ActivationRecorder
 from edgeemo.export.int8 import quantize as quantize_onnx
 from edgeemo.export.onnx_writer import OnnxWriter, float_graph
@@ -26,7 +27,6 @@ from edgeemo.export.tflite_pack import unpack
 from edgeemo.export.tflite_writer import TfliteWriter
 from edgeemo.export.writer import ExportInput, QuantConfig
 from edgeemo.features import FeatureSpec, log_mel
-from tests.settled import settled
 
 SMALL: dict[str, dict[str, Any]] = {
     "mobilenetv3-small": {"width": 0.25},

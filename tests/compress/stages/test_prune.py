@@ -30,8 +30,8 @@ from edgeemo.compress.students.cost import macs, parameters
 from edgeemo.compress.train.batches import Batches
 from edgeemo.compress.train.loop import _start, set_memory_format
 from edgeemo.errors import BadArtifact, BadRecipe
+from edgeemo.export.dry_run import settled
 from edgeemo.features import FeatureSpec, log_mel
-from tests.settled import settled
 
 NAMES = [n for n in student_names() if n != "probe"]
 SMALL = {
