@@ -27,6 +27,7 @@ import cv2
 import numpy as np
 
 from edgeemo import Faces, load
+from edgeemo.artifacts.models import FACE_DEFAULT
 from edgeemo.compress.data import open_dataset
 from edgeemo.faces.analysis import SMOOTHING
 from edgeemo.io.files import write_text
@@ -121,7 +122,7 @@ def watch(faces: Faces, file: Path) -> list[Emotion]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="holds london/ and video/")
-    parser.add_argument("--model", default="mobilenetv1-face")
+    parser.add_argument("--model", default=FACE_DEFAULT)
     parser.add_argument("--out", type=Path, default=RESULT)
     args = parser.parse_args()
     session = load(args.model)
