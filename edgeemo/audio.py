@@ -37,7 +37,7 @@ LONGEST = 3600.0
 _RATES = (1_000, 768_000)  # Hz
 _CHANNELS = 64
 _PEAK = 4.0  # loud float files stay below; one in units of int16 reaches 32768
-_OVERLOAD = 1.1  # a resampled or lossy peak stays below
+_OVERLOAD = 1.1  # a lossy peak stays below
 _CONVERT = "convert it first: ffmpeg -i FILE -ar 16000 -ac 1 OUT.wav"
 _KEPT = 1 << 22  # values of a file with channels that are kept while its mix is chosen
 
@@ -102,7 +102,7 @@ class SoundReader:
     def __iter__(self) -> Iterator[NDArray[np.float32]]:
         """Samples, float32, shape [n], n > 0, finite, some seconds at a time, from the beginning.
 
-        Integer formats come as -1..1; float formats and resampled peaks may reach a little beyond,
+        Integer formats come as -1..1; float and lossy formats may reach a little beyond,
         and are not clipped.
 
         Raises:
@@ -111,21 +111,21 @@ class SoundReader:
             MissingExtra: soundfile or soxr is not installed (extra "audio").
         """
         self.seconds, self.notices = 0.0, []
-        level, peak = Level(self._rate), 0.0
+        level = Level(self._rate)
+        self._loudest = 0.0
         with ExitStack() as stack:
             file = open_binary(self._source, self.name, stack)
             for samples in self._resampled(self._mono(file, stack)):
                 if not len(samples):
                     continue
-                peak = max(peak, _peak(samples, self.name))
                 level.push(samples)
                 self.seconds += len(samples) / self._rate
                 yield samples
         if not self.seconds:
             raise BadInput(f"{self.name}: holds no samples; expected some sound")
         self.notices += [notice for notice in [level.notice()] if notice]
-        if peak > _OVERLOAD:
-            self.notices.append(f"reaches {peak:.3g}, beyond full scale; expected -1..1")
+        if self._loudest > _OVERLOAD:
+            self.notices.append(f"reaches {self._loudest:.3g}, beyond full scale; expected -1..1")
 
     def _mono(self, file: BinaryIO, stack: ExitStack) -> Iterator[tuple[int, NDArray[np.float32]]]:
         """Rate and samples [n] of each block."""
@@ -259,15 +259,22 @@ class SoundReader:
     ) -> Iterator[NDArray[np.float32]]:
         stream: Any = None
         for rate, block in blocks:
+            if len(block):
+                self._loudest = max(self._loudest, _peak(block, self.name))
             if rate == self._rate:
                 yield np.ascontiguousarray(block)
                 continue
             if stream is None:
                 soxr = require("soxr", "audio")
                 stream = soxr.ResampleStream(rate, self._rate, 1, dtype="float32", quality="HQ")
-            yield stream.resample_chunk(np.ascontiguousarray(block))
+            yield self._as_loud(stream.resample_chunk(np.ascontiguousarray(block)))
         if stream is not None:
-            yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
+            yield self._as_loud(stream.resample_chunk(np.zeros(0, np.float32), last=True))
+
+    def _as_loud(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
+        """A resampled block without what the filter adds to the edges of clipped sound."""
+        most = max(1.0, self._loudest)
+        return np.clip(block, -most, most)
 
 
 def has_sound(source: str | Path) -> bool:

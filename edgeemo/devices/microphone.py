@@ -114,7 +114,8 @@ class Microphone:
             if self._resample is not None:
                 block = self._resample.resample_chunk(block)
             if len(block):
-                yield block
+                # Only now: a resampled block overshoots where the sound was clipped.
+                yield np.clip(block, -1, 1)
 
     def _next(self) -> NDArray[np.float32] | None:
         """The oldest block that waits; None after a stop."""
@@ -154,7 +155,7 @@ class Microphone:
             self.repaired += int(bad.sum())
             block = np.where(bad, np.float32(0), block)
         self.muted_seconds = 0.0 if block.any() else self.muted_seconds + len(block) / self.rate
-        return np.clip(block, -1, 1)
+        return block
 
     def __repr__(self) -> str:
         return f"Microphone({self.name}, {self.rate} Hz, {self.overruns} overruns)"

@@ -214,6 +214,14 @@ class Recorded:
         """Nothing to give back."""
 
 
+def test_a_clipped_device_of_another_rate_stays_within_full_scale() -> None:
+    library = Recorded()
+    square = np.sign(np.sin(np.arange(48000) / 60)).astype(np.float32)
+    with Microphone(library, Input(0, "loud", 1, 48000)) as sound:  # type: ignore[arg-type]
+        library.take(square[:, None], False)
+        assert np.abs(next(iter(sound))).max() == 1  # the resampler alone reaches 1.2
+
+
 def test_nan_becomes_silence_and_channels_one() -> None:
     library = Recorded()
     with Microphone(library, Input(0, "two", 2, 16000)) as sound:  # type: ignore[arg-type]

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import soxr
 from numpy.typing import NDArray
 
 from edgeemo import cli
@@ -89,6 +90,16 @@ def test_lossless_packets_that_are_not_full(speech: Clip, tmp_path: Path) -> Non
 def test_beyond_full_scale_is_told_with_the_name(speech: Clip, tmp_path: Path) -> None:
     written(tmp_path, "a.wav", speech / np.abs(speech).max() * 3, subtype="FLOAT")
     assert "reaches 3, beyond full scale; expected -1..1" in read(tmp_path / "a.wav")[1]
+
+
+def test_clipped_sound_of_another_rate_is_within_full_scale(speech: Clip, tmp_path: Path) -> None:
+    """A resampler overshoots where a recording was clipped: nothing to tell its owner."""
+    clipped = np.clip(soxr.resample(speech / np.abs(speech).max() * 20, RATE, 48000), -1, 1)
+    written(tmp_path, "a.wav", clipped, 48000)
+    found, notices = read(tmp_path / "a.wav")
+    assert np.abs(soxr.resample(clipped, 48000, RATE)).max() > 1.1
+    assert np.abs(found).max() <= 1
+    assert not any("full scale" in notice for notice in notices)
 
 
 @pytest.mark.parametrize(("bits", "frame", "fits"), [(17, 2, False), (12, 2, True), (20, 2, False)])
