@@ -13,8 +13,8 @@ crossval.json, agreement with human ratings on unseen speakers:
 latency.json, from samples or a picture to the estimate:
     {"machine": str, "protocol": str, "command": str, "rows": [
         {"peer": str, "file": str, "ms": float, "peak_mb": float}]}
-faces.json, compression.json, open_weights.json and robustness.json: as the benchmarks of those
-names write them.
+faces.json, compression.json, languages.json, open_weights.json and robustness.json: as the
+benchmarks of those names write them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,11 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 GUIDES = ROOT / "docs" / "guides"
 FACES = ROOT / "tools" / "recipes" / "mobilenetv1-face" / "README.md"
-PAGES = (ROOT / "README.md", GUIDES / "compression.md", GUIDES / "licences.md", FACES)
+PAGES = (
+    ROOT / "README.md",
+    *(GUIDES / f"{name}.md" for name in ("compression", "languages", "licences")),
+    FACES,
+)
 RESULTS = ROOT / "benchmarks" / "results"
 
 _ORDERED = ("ravdess_full", "nemo", "turev", "tess")
@@ -195,6 +199,40 @@ def open_weights() -> str:
     return f"{_table(head, rows)}\n\n{told}"
 
 
+def languages() -> str:
+    """Order of arousal and valence, and recall, of a model that met none of the people."""
+    found = _result("languages.json")
+    if found is None:
+        return MISSING
+    rows = [
+        [
+            ", ".join(row["languages"]),
+            row["corpus"],
+            f"{row['clips']:,}",
+            f"{row['speakers']}",
+            *(f"{row[key]:.2f}" if row[key] else "" for key in ("arousal_auc", "valence_auc")),
+            *(
+                f"{row[key]:.2f}" if row[key] and row["classes"] else ""
+                for key in ("uar", "uar_of_traces")
+            ),
+            f"{1 / row['classes']:.2f}" if row["classes"] else "",
+        ]
+        for row in found["rows"]
+    ]
+    head = [
+        "language",
+        "corpus",
+        "clips",
+        "speakers",
+        "arousal, AUC",
+        "valence, AUC",
+        "UAR of classes",
+        "UAR of traces",
+        "chance",
+    ]
+    return f"{_table(head, rows)}\n\n`{found['model']}`, int8. Made by `{found['command']}`."
+
+
 def compression() -> str:
     """CCC of students that were pruned or trained with rounding, in float and int8."""
     found = _result("compression.json")
@@ -230,6 +268,7 @@ WRITERS: Mapping[str, Callable[[], str]] = {
     "compression": compression,
     "faces": faces,
     "faces_changed": faces_changed,
+    "languages": languages,
     "models": models,
     "open_weights": open_weights,
     "robustness": robustness,

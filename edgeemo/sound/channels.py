@@ -110,6 +110,6 @@ class Level:
             return ""
         wrong = "quieter" if db < LEVELS[0] else "louder"
         return (
-            f"{wrong} than all speech that the models know ({db:.0f} dB; expected {LEVELS[0]:g} to "
+            f"{wrong} than all speech that the models know ({db:.1f} dB; expected {LEVELS[0]:g} to "
             f"{LEVELS[1]:g}): arousal will be wrong; `edgeemo calibrate` learns the level"
         )
