@@ -16,7 +16,6 @@
     type x3 = dif_re - (rot_re), y3 = dif_im - (rot_im)
 #define BUTTERFLY_OF_FOUR(type) \
     BUTTERFLY(type, b_re + d_re, b_im + d_im, b_im - d_im, d_re - b_re)
-#define BUTTERFLY_OF_THREE(type) BUTTERFLY(type, b_re, b_im, b_im, -b_re) /* d is 0 */
 
 #define TWIDDLED_RE(n) x##n * w##n##_re - y##n * w##n##_im
 #define TWIDDLED_IM(n) x##n * w##n##_im + y##n * w##n##_re
@@ -80,19 +79,21 @@ static EDGEEMO_NOINLINE void first_column(const edgeemo_tables *t, real_complex 
     }
 }
 
-/* Columns from `first` on, of a frame that fills the first three quarters there, not the last. */
-static EDGEEMO_NOINLINE void window_columns(const edgeemo_tables *t, const real *frame,
-                                            real_complex *z, int32_t first)
+/* Columns first..last of the windowed frame, which fills the first three quarters there and, if
+ * `whole`, the last. */
+static EDGEEMO_INLINE void window_columns(const edgeemo_tables *t, const real *frame, real_complex *z,
+                                  int32_t first, int32_t last, int32_t whole)
 {
     int32_t quarter = udiv(t->fft, 8);
     const real_complex *ia = (const real_complex *)frame + first;
-    const real_complex *ib = ia + quarter, *ic = ib + quarter;
+    const real_complex *ib = ia + quarter, *ic = ib + quarter, *id = ic + quarter;
     const edgeemo_complex *sa = (const edgeemo_complex *)t->window + first;
-    const edgeemo_complex *sb = sa + quarter; /* and of the third quarter, backwards: */
+    const edgeemo_complex *sb = sa + quarter; /* and of the other quarters, backwards: */
     const edgeemo_complex *sc = (const void *)(t->window + t->win_length - 4 * quarter - 2 * first + 1);
+    const edgeemo_complex *sd = (const void *)((const float *)(const void *)sc - 2 * quarter);
     const edgeemo_complex *w = &t->twiddles[first].by1;
     real_complex *a = z + first, *b = a + quarter, *c = b + quarter, *d = c + quarter;
-    while (a < z + quarter) {
+    for (real_complex *end = z + last; a < end;) {
         LOAD_NEXT(ia_re, ia_im, ia, "s0", "s1");
         LOAD_NEXT(ib_re, ib_im, ib, "s2", "s3");
         LOAD_NEXT(ic_re, ic_im, ic, "s4", "s5");
@@ -102,7 +103,15 @@ static EDGEEMO_NOINLINE void window_columns(const edgeemo_tables *t, const real 
         real a_re = ia_re * sa_re, a_im = ia_im * sa_im;
         real b_re = ib_re * sb_re, b_im = ib_im * sb_im;
         real c_re = ic_re * sc_re, c_im = ic_im * sc_im;
-        BUTTERFLY_OF_THREE(real);
+        real odd_re = b_re, odd_im = b_im, rot_re = b_im, rot_im = -b_re;
+        if (whole) {
+            LOAD_NEXT(id_re, id_im, id, "s0", "s1");
+            LOAD_FLOATS_BEFORE(sd_im, sd_re, sd, "s2", "s3");
+            real d_re = id_re * sd_re, d_im = id_im * sd_im;
+            odd_re = b_re + d_re, odd_im = b_im + d_im;
+            rot_re = b_im - d_im, rot_im = d_re - b_re;
+        }
+        BUTTERFLY(real, odd_re, odd_im, rot_re, rot_im);
         STORE_NEXT(x0, y0, a, "s0", "s1");
         LOAD_FLOATS_NEXT(w1_re, w1_im, w, "s8", "s9");
         STORE_NEXT(TWIDDLED_RE(1), TWIDDLED_IM(1), b, "s0", "s1");
@@ -113,40 +122,49 @@ static EDGEEMO_NOINLINE void window_columns(const edgeemo_tables *t, const real 
     }
 }
 
-/* Columns 0..last of the windowed frame, zeros behind its end. */
-static EDGEEMO_NOINLINE void fill_columns(const edgeemo_tables *t, const real *frame,
-                                          real_complex *z, int32_t last)
+static EDGEEMO_NOINLINE void whole_columns(const edgeemo_tables *t, const real *frame,
+                                           real_complex *z, int32_t last)
 {
-    int32_t quarter = udiv(t->fft, 8), left = udiv(t->win_length + 1, 2);
-    const real_complex nothing = {0};
-    for (int32_t row = 0; row < 4; row++, z += quarter, left -= quarter) {
-        const real_complex *in = (const real_complex *)frame + row * quarter;
-        int32_t n = left < last ? left : last, forth = row < 2;
-        int32_t at = forth ? 2 * row * quarter : t->win_length - 2 * row * quarter;
-        int32_t next = forth ? 1 : -1;
-        real_complex *to = z, *end = z + last;
-        for (; n > 0; n--, at += 2 * next) {
-            LOAD_NEXT(re, im, in, "s0", "s1");
-            STORE_NEXT(re * t->window[at], im * t->window[at + next], to, "s0", "s1");
-        }
-        while (to < end)
-            *to++ = nothing;
+    window_columns(t, frame, z, 0, last, 1);
+}
+
+static EDGEEMO_NOINLINE void other_columns(const edgeemo_tables *t, const real *frame,
+                                           real_complex *z, int32_t first)
+{
+    window_columns(t, frame, z, first, udiv(t->fft, 8), 0);
+}
+
+static void quarter_blocks(const edgeemo_tables *t, real_complex *z, int32_t length);
+
+#if EDGEEMO_WITH_OTHER_FFTS
+/* The windowed frame, zeros behind its end. */
+static EDGEEMO_NOINLINE void fill_frame(const edgeemo_tables *t, const real *frame, real_complex *z)
+{
+    int32_t half = udiv(t->fft, 2), pairs = udiv(t->win_length + 1, 2);
+    const real_complex *in = (const real_complex *)frame, nothing = {0};
+    for (int32_t i = 0; i < half; i++) {
+        int32_t at = 2 * i < half ? 2 * i : t->win_length - 2 * i, next = 2 * i < half ? 1 : -1;
+        if (i < pairs)
+            z[i] = (real_complex){in[i].re * t->window[at], in[i].im * t->window[at + next]};
+        else
+            z[i] = nothing;
     }
 }
+#endif
 
 void edgeemo_begin(const edgeemo_tables *t, const real *frame, edgeemo_work *work)
 {
-    int32_t m = udiv(t->fft, 2), quarter = udiv(m, 4);
-    int32_t more = udiv(t->win_length + 1, 2) - 3 * quarter;
-    /* In columns from `four` on, the frame fills three quarters and not the last. */
-    int32_t four = more < 0 ? quarter : udiv(more + 3, 4) * 4;
-    if (four < quarter)
-        window_columns(t, frame, work->z, four);
-    if (four == 0)
+    /* So many columns the frame fills in the last quarter; in the first three, all. */
+    int32_t more = udiv(t->win_length + 1, 2) - 3 * udiv(t->fft, 8);
+#if EDGEEMO_WITH_OTHER_FFTS
+    if (more < 0) {
+        fill_frame(t, frame, work->z);
+        quarter_blocks(t, work->z, udiv(t->fft, 2));
         return;
-    fill_columns(t, frame, work->z, four);
-    first_column(t, work->z, m);
-    turn_columns(t, work->z, m, four); /* last, so that it needs no stack beside this function's */
+    }
+#endif
+    whole_columns(t, frame, work->z, more);
+    other_columns(t, frame, work->z, more);
 }
 
 static void quarter_blocks(const edgeemo_tables *t, real_complex *z, int32_t length)
@@ -197,26 +215,44 @@ static inline const real_complex *permuted(const real_complex *z, uint32_t bytes
     return (const void *)((const char *)z + bytes * (sizeof *z / sizeof(edgeemo_complex)));
 }
 
-/* The bins of the first quarter or, with `second` 1, of the second, and their partners; but bin 0
- * has none. */
+/* The power of a bin and of its partner; the values that they come from. */
+#define POWER_OF_PAIR(low, high, p, q, cosine, sine) \
+    do {                                             \
+        float w_cos = (cosine), w_sin = (sine);      \
+        LOAD(p_re, p_im, p, "s0", "s1");             \
+        LOAD(q_re, q_im, q, "s2", "s3");             \
+        PAIR_OF_BINS(real);                          \
+        (low) = a_re * a_re + a_im * a_im;           \
+        (high) = b_re * b_re + b_im * b_im;          \
+    } while (0)
+
+/* The bins of the first quarter or, with `second` 1, of the second, and their partners, two at a time;
+ * of bin 0, which has none, edgeemo_spectrum() knows. */
 static EDGEEMO_NOINLINE void split_bins(const edgeemo_tables *t, edgeemo_work *work, int32_t second)
 {
-    int32_t quarter = udiv(t->fft, 8), r = !second, first = second * quarter + r;
+    int32_t quarter = udiv(t->fft, 8), first = second * quarter;
     const real_complex *from = work->z + t->quarters[second];
     const real_complex *mirror = work->z + t->quarters[3 - second];
-    const float *cosine = t->cosines + first, *sine = t->cosines + 2 * quarter - first;
+    const edgeemo_complex *cosine = (const void *)(t->cosines + first);
+    const edgeemo_complex *sine = (const void *)(t->cosines + 2 * quarter - first + 1);
     AS_ADDRESS(from);
     AS_ADDRESS(mirror);
-    const uint16_t *lower = t->permutation + r, *mirrored = t->permutation + quarter - r;
-    real *low = work->power + first, *high = work->power + 4 * quarter - first;
-    for (real *end = low + quarter - r; low < end; low++, high--) {
+    const uint16_t *lower = t->permutation, *mirrored = t->permutation + quarter;
+    real_complex *low = (real_complex *)(work->power + first), *end = low + udiv(quarter, 2);
+    real_complex *high = (real_complex *)(work->power + 4 * quarter - first + 1);
+    while (low < end) {
+        real low_0, low_1, high_0, high_1;
+        LOAD_FLOATS_NEXT(cos_0, cos_1, cosine, "s4", "s5");
+        LOAD_FLOATS_BEFORE(sin_1, sin_0, sine, "s6", "s7");
         const real_complex *p = permuted(from, *lower++), *q = permuted(mirror, *mirrored--);
-        float w_cos = *cosine++, w_sin = *sine--;
-        LOAD(p_re, p_im, p, "s0", "s1");
-        LOAD(q_re, q_im, q, "s2", "s3");
-        PAIR_OF_BINS(real);
-        *low = a_re * a_re + a_im * a_im;
-        *high = b_re * b_re + b_im * b_im;
+        AS_ADDRESS(lower);
+        AS_ADDRESS(mirrored);
+        POWER_OF_PAIR(low_0, high_0, p, q, cos_0, sin_0);
+        FIRST(low_0, high_0);
+        p = permuted(from, *lower++), q = permuted(mirror, *mirrored--);
+        POWER_OF_PAIR(low_1, high_1, p, q, cos_1, sin_1);
+        STORE_NEXT(low_0, low_1, low, "s14", "s15");
+        STORE_BEFORE(high_1, high_0, high, "s12", "s13");
     }
 }
 #endif

@@ -24,6 +24,13 @@
 #define EDGEEMO_NOINLINE
 #endif
 
+/* A function that is no function: its code is made for the constants that each caller gives. */
+#if defined __GNUC__
+#define EDGEEMO_INLINE inline __attribute__((always_inline))
+#else
+#define EDGEEMO_INLINE inline
+#endif
+
 /* The stages compute with `real`: a float, one frame at a time. batch/edgeemo_batch.c compiles
  * the same sources with EDGEEMO_LANES frames side by side; lanes never mix, so the bits are the
  * same. The compiler's own vectors know + - * and shifts; the rest is below. */
@@ -53,9 +60,14 @@ static inline real real_of(real_ints x)
     return (float)x;
 }
 
+/* Of numbers of 0 or more, whose bits are in the same order. */
 static inline real real_max(real x, float least)
 {
-    return x < least ? least : x;
+    union {
+        real value;
+        real_bits bits;
+    } a = {x}, b = {least};
+    return a.bits < b.bits ? least : x;
 }
 #endif
 
@@ -96,10 +108,11 @@ static inline float edgeemo_window_at(const float *window, int32_t i, int32_t wi
     return window[i < edgeemo_window_values(win_length, fft) ? i : win_length - i];
 }
 
-/* 1 if half the FFT's length, a power of two, is no power of four. */
-static inline int32_t edgeemo_is_other_fft(int32_t fft)
+/* 1 if half the FFT's length, a power of two, is no power of four, or if the frame fills less than
+ * three quarters of it. */
+static inline int32_t edgeemo_is_other_fft(int32_t win_length, int32_t fft)
 {
-    return (fft & 0x55555555) != 0;
+    return (fft & 0x55555555) != 0 || win_length < fft / 4 * 3;
 }
 
 /* All that the stages read, made by edgeemo_make_tables() or, to lie in flash, by a generator.
@@ -198,7 +211,7 @@ static inline int32_t edgeemo_has_parts_for(const edgeemo_tables *t)
 {
     return (EDGEEMO_WITH_INTEGERS || !t->fixed)
            && (EDGEEMO_WITH_MAGNITUDE || t->spectrum != EDGEEMO_SPECTRUM_MAGNITUDE)
-           && (EDGEEMO_WITH_OTHER_FFTS || !edgeemo_is_other_fft(t->fft));
+           && (EDGEEMO_WITH_OTHER_FFTS || !edgeemo_is_other_fft(t->win_length, t->fft));
 }
 
 /* A front end of two parts: what it keeps between frames, and what it works in meanwhile, which may

@@ -43,30 +43,38 @@ void edgeemo_mel(const edgeemo_tables *t, edgeemo_work *work, float *out)
         falling += (power) - part_;        \
     } while (0)
 
+/* The bins up to the next corner. */
+#define ADD_BINS()                                                     \
+    do {                                                               \
+        int32_t bins = edge[1] - edge[0];                              \
+        edge++;                                                        \
+        for (int32_t pairs = udiv(bins, 2); pairs > 0; pairs--) {      \
+            LOAD_NEXT(low, high, power, "s0", "s1");                   \
+            LOAD_FLOATS_NEXT(low_weight, high_weight, weight, "s2", "s3"); \
+            ADD_BIN(low, low_weight);                                  \
+            ADD_BIN(high, high_weight);                                \
+        }                                                              \
+        if (bins % 2) {                                                \
+            ADD_BIN(power->re, weight->re);                            \
+            power = (const real_complex *)(&power->re + 1);            \
+            weight = (const edgeemo_complex *)(&weight->re + 1);       \
+        }                                                              \
+    } while (0)
+
 /* Between corner i and corner i+1, triangle i rises and triangle i-1 falls. */
 void edgeemo_mel(const edgeemo_tables *t, edgeemo_work *work, real *out)
 {
-    const real_complex *power = (const real_complex *)(work->power + t->edge[0]);
-    const edgeemo_complex *weight = (const edgeemo_complex *)(t->mel_weights + t->edge[0]);
+    const uint16_t *edge = t->edge;
+    const real_complex *power = (const real_complex *)(work->power + *edge);
+    const edgeemo_complex *weight = (const edgeemo_complex *)(t->mel_weights + *edge);
     const float *norm = t->norm;
-    real before = {0}; /* what triangle i-1 has risen by */
-    for (int32_t i = 0; i <= t->bands; i++) {
-        real rising = {0}, falling = {0};
-        int32_t bins = t->edge[i + 1] - t->edge[i];
-        for (int32_t pairs = udiv(bins, 2); pairs > 0; pairs--) {
-            LOAD_NEXT(low, high, power, "s0", "s1");
-            LOAD_FLOATS_NEXT(low_weight, high_weight, weight, "s2", "s3");
-            ADD_BIN(low, low_weight);
-            ADD_BIN(high, high_weight);
-        }
-        if (bins % 2) {
-            ADD_BIN(power->re, weight->re);
-            power = (const real_complex *)(&power->re + 1);
-            weight = (const edgeemo_complex *)(&weight->re + 1);
-        }
-        if (i > 0)
-            *out++ = (before + falling) * *norm++;
-        before = rising;
+    real rising = {0}, falling = {0};
+    ADD_BINS();
+    for (real *end = out + t->bands; out < end; out++) {
+        real risen = rising; /* by the triangle that falls now */
+        rising = falling = (real){0};
+        ADD_BINS();
+        *out = (risen + falling) * *norm++;
     }
 }
 
@@ -113,13 +121,15 @@ void edgeemo_log(const edgeemo_tables *t, float *values)
     }
 }
 #else
-static real natural_log(real x)
+static inline real natural_log(real x)
 {
     union {
         real value;
         real_bits bits;
     } m = {x};
-    real_ints whole = (real_ints)((m.bits + (uint32_t)ROUND_UP) >> 23) - 127;
+    /* Shifted as a signed number, which divides and rounds down. */
+    real_ints whole = (real_ints)(m.bits + (uint32_t)(ROUND_UP - 0x3f800000)) >> 23;
+    AS_NUMBER(whole);
     m.bits -= (real_bits)whole << 23;
     real f = m.value - 1.0f, e = real_of(whole);
 #define PLUS(x, y) ((x) + (y))
@@ -130,11 +140,12 @@ static real natural_log(real x)
 
 void edgeemo_log(const edgeemo_tables *t, real *values)
 {
-    float low = t->floor, scale = t->log_scale;
-    int32_t add = t->floor_mode == EDGEEMO_FLOOR_ADD;
-    for (real *end = values + t->bands; values < end; values++) {
-        real x = add ? *values + low : real_max(*values, low);
-        *values = natural_log(x) * scale;
-    }
+    float scale = t->log_scale, least = t->floor;
+    real *end = values + t->bands;
+    if (t->floor_mode == EDGEEMO_FLOOR_ADD) /* and then nothing lies below it */
+        for (real *value = values; value < end; value++)
+            *value += least;
+    for (; values < end; values++)
+        *values = natural_log(real_max(*values, least)) * scale;
 }
 #endif

@@ -255,7 +255,7 @@ static void print_parts(const void *blob, const edgeemo_tables *t)
            has_kind(blob, EDGEEMO_KIND_AVERAGE_POOL, EDGEEMO_KIND_MAX_POOL));
     printf("#define WITH_MAGNITUDE %d\n", t->spectrum == EDGEEMO_SPECTRUM_MAGNITUDE);
     printf("#define WITH_INTEGERS %d\n", t->fixed != NULL);
-    printf("#define WITH_OTHER_FFTS %" PRId32 "\n", edgeemo_is_other_fft(t->fft));
+    printf("#define WITH_OTHER_FFTS %" PRId32 "\n", edgeemo_is_other_fft(t->win_length, t->fft));
 }
 
 static size_t read_file(const char *name, void *to, size_t room)

@@ -13,7 +13,7 @@
             return __LINE__ % 255 + 1;  \
     } while (0)
 
-enum { SAMPLES = 16000, HOP = 160, BANDS = 40, VALUES = 11, MOST = 1 << 17 };
+enum { SAMPLES = 16000, HOP = 160, BANDS = 40, VALUES = 11, MOST = 1 << 18 };
 static uint64_t blob[MOST / 8], memory[MOST / 8], table_memory[2000];
 static int16_t clip[SAMPLES];
 static float frames[SAMPLES / HOP * BANDS], values[VALUES];
