@@ -70,17 +70,18 @@ def _models(suffix: str) -> list[Path]:
 
 def onnx() -> Format:
     """Graphs."""
-    from edgeemo.artifacts.card import from_json, to_json
-    from edgeemo.artifacts.onnx import CARD_KEY, digest, read_onnx
+    from edgeemo.artifacts.card import from_json
+    from edgeemo.artifacts.onnx import digest, find_card, read_onnx
+    from edgeemo.export.onnx_writer import card_behind
 
     bases = [path.read_bytes() for path in _models(".onnx")]
     card_of = cache(from_json)
 
     def seal(model: Any) -> bytes:
-        (entry,) = (p for p in model.metadata_props if p.key == CARD_KEY)
-        card = replace(card_of(entry.value), digest=digest(model.SerializeToString()))
-        entry.value = to_json(card)
-        return bytes(model.SerializeToString())
+        whole = model.SerializeToString()
+        card = replace(card_of(find_card(whole)), digest=digest(whole))
+        model.DiscardUnknownFields()
+        return card_behind(model.SerializeToString(), card)
 
     def mutant(rng: Random) -> bytes:
         return mutators.onnx_model(rng, rng.choice([bases[0], bases[0], bases[1]]), seal)
@@ -142,11 +143,13 @@ def card() -> Format:
     """Cards: they are no part of what the digest covers."""
     import onnx as library
 
-    from edgeemo.artifacts.onnx import CARD_KEY, read_onnx
+    from edgeemo.artifacts.onnx import CARD_KEY, find_card, read_onnx
 
     base = library.load(_models(".onnx")[0])
-    (entry,) = (p for p in base.metadata_props if p.key == CARD_KEY)
-    text = json.loads(entry.value)
+    text = json.loads(find_card(base.SerializeToString()))
+    base.DiscardUnknownFields()
+    del base.metadata_props[:]
+    entry = base.metadata_props.add(key=CARD_KEY)
 
     def mutant(rng: Random) -> bytes:
         entry.value = mutators.text_of(rng, text).decode("utf-8", "replace")

@@ -10,7 +10,6 @@ import io
 import json
 import pickle
 import tarfile
-import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
@@ -19,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from edgeemo.artifacts.card import Card, to_json
+from edgeemo.artifacts.card import Card
 
 INTEGERS = (0, 1, -1, 2, 3, 7, 127, -128, 255, 4096, 65536, 2**24, 2**31 - 1, -(2**31), 2**40)
 FLOATS = (0.0, -1.0, 1e-30, 1e30, 1e-9, 256.0, float("nan"), float("inf"), 1.7e308, 1e-320)
@@ -224,12 +223,10 @@ def tflite_model(rng: Random, model: bytes) -> bytes:
 
 def tflite_file(model: bytes, card: Card) -> bytes:
     """The flatbuffer with its card behind it, unchecked, the digest right."""
-    from edgeemo.artifacts.tflite import CARD_NAME, digest
+    from edgeemo.artifacts.tflite import digest
+    from edgeemo.export.card_zip import zip_of_card
 
-    buffer = io.BytesIO(model)
-    with zipfile.ZipFile(buffer, "a") as archive:
-        archive.writestr(CARD_NAME, to_json(replace(card, digest=digest(model))))
-    return buffer.getvalue()
+    return model + zip_of_card(replace(card, digest=digest(model)), len(model))
 
 
 # ---- ONNX ----

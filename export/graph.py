@@ -20,6 +20,7 @@ from edgeemo.features import FeatureSpec
 from edgeemo.vision.images import ImageSpec
 
 from .frontend import LogMelGraph
+from .fused import fuse_convolutions
 from .outputs import Outputs
 from .streaming import Step
 
@@ -182,15 +183,18 @@ def _zeros(pad: Any, known: dict[str, NDArray[Any]]) -> bool:
 def shrink(model: Any) -> None:
     """Make a model small, in place; what it computes does not change.
 
-    Equal small constants become one, names become short, and all that only describes (names of
-    layers, shapes of inner values, stack traces, metadata) or is what a reader assumes goes.
+    Int8 convolutions and equal constants become one, names become short, and all that only
+    describes (names of layers, shapes of inner values, stack traces, metadata, the card) or is what
+    a reader assumes goes.
     """
     _constants_to_initializers(model.graph)
+    fuse_convolutions(model.graph)
     _merge_initializers(model.graph)
     _drop_unused(model.graph)
     _drop_defaults(model.graph)
     _short_names(model)
     del model.metadata_props[:]
+    model.DiscardUnknownFields()
     model.producer_name, model.producer_version, model.doc_string = "edgeemo", "", ""
     model.graph.name, model.graph.doc_string = "edgeemo", ""
     # Ours is the default domain alone; a quantizer may have announced others without using them.
@@ -242,7 +246,8 @@ def _drop_defaults(graph: Any) -> None:
             for name, known in defs.get_schema(node.op_type, OPSET).attributes.items()
             if known.default_value.name
         }
-        if node.op_type == "Conv" and (kernel := shapes.get(node.input[1], [])[2:]):
+        at = {"Conv": 1, "QLinearConv": 3}.get(node.op_type)
+        if at is not None and (kernel := shapes.get(node.input[at], [])[2:]):
             ones = [1] * len(kernel)
             usual |= {"kernel_shape": kernel, "strides": ones, "dilations": ones}
             usual["pads"] = [0] * 2 * len(kernel)

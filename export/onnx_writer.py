@@ -6,13 +6,14 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-from edgeemo.artifacts.card import Card, Quantization, to_json
-from edgeemo.artifacts.onnx import CARD_KEY, check, digest
+from edgeemo.artifacts.card import Card, Quantization
+from edgeemo.artifacts.onnx import CARD_FIELD, check, digest
 from edgeemo.artifacts.onnx_embedding import find_embedding
 from edgeemo.compress.students import Student
 from edgeemo.errors import BadInput
 from edgeemo.features import FeatureSpec
 
+from .card_zip import zip_of_card
 from .graph import frontend_graph, join, onnx, shrink, step_graph, student_graph
 from .int8 import WEIGHT_BITS, quantize
 from .match_tensors import step_ranges
@@ -21,7 +22,7 @@ from .writer import ExportInput, QuantConfig
 
 
 class OnnxWriter:
-    """Float or int8 ONNX with the card in its metadata, under the key "edgeemo.card"."""
+    """Float or int8 ONNX, and behind it a ZIP with the card."""
 
     format = "onnx"
     ending = ".onnx"
@@ -77,11 +78,8 @@ def with_card(model: Any, card: Card) -> bytes:
     copy = type(model)()
     copy.CopyFrom(model)
     shrink(copy)
-    plain = copy.SerializeToString(deterministic=True)
-    found = None if card.hop else find_embedding(plain)
-    return _with_entry(
-        copy, replace(card, digest=digest(plain), embedding=found[1] if found else 0)
-    )
+    plain: bytes = copy.SerializeToString(deterministic=True)
+    return _checked(plain, replace(card, digest=digest(plain)))
 
 
 def replace_card(data: bytes, card: Card) -> bytes:
@@ -94,16 +92,35 @@ def replace_card(data: bytes, card: Card) -> bytes:
     Raises:
         BadArtifact: the card does not fit the file.
     """
-    copy = onnx.load_from_string(data)
-    del copy.metadata_props[:]
-    found = None if card.hop else find_embedding(data)
-    return _with_entry(copy, replace(card, embedding=found[1] if found else 0))
+    model = onnx.load_from_string(data)
+    del model.metadata_props[:]
+    model.DiscardUnknownFields()
+    return _checked(model.SerializeToString(deterministic=True), card)
 
 
-def _with_entry(model: Any, card: Card) -> bytes:
-    entry = model.metadata_props.add()
-    entry.key, entry.value = CARD_KEY, to_json(card)
-    data: bytes = model.SerializeToString(deterministic=True)
+def _checked(plain: bytes, card: Card) -> bytes:
+    found = None if card.hop else find_embedding(plain)
+    data = card_behind(plain, replace(card, embedding=found[1] if found else 0))
     # What the runtime would refuse on loading must not be written.
     check(data)
     return data
+
+
+def card_behind(plain: bytes, card: Card) -> bytes:
+    """The file of a model and its card, unchecked.
+
+    Args:
+        plain: bytes of the model.
+        card: complete.
+    """
+    tag = _varint(CARD_FIELD << 3 | 2)
+    length = _varint(len(zip_of_card(card)))
+    head = plain + tag + length
+    return head + zip_of_card(card, len(head))
+
+
+def _varint(value: int) -> bytes:
+    """A number as protobuf writes it: seven bits a byte, the lowest first."""
+    count = max(1, -(-value.bit_length() // 7))
+    groups = [value >> 7 * i & 127 | 128 for i in range(count)]
+    return bytes([*groups[:-1], groups[-1] & 127])

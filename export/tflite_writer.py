@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
 from dataclasses import replace
 from functools import lru_cache
 
-from edgeemo.artifacts.card import Card, Quantization, to_json
-from edgeemo.artifacts.tflite import CARD_NAME, check, digest
+from edgeemo.artifacts.card import Card, Quantization
+from edgeemo.artifacts.tflite import check, digest
 from edgeemo.compress.students import Student
 from edgeemo.errors import BadInput
 
+from .card_zip import zip_of_card
 from .int8 import ActivationRecorder
 from .onnx_writer import float_graph
 from .streaming import Step
@@ -20,8 +19,6 @@ from .tflite_int8 import WEIGHT_BITS, match_tensors, quantize
 from .tflite_pack import pack, unpack
 from .tflm import Micro
 from .writer import ExportInput, QuantConfig
-
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # the oldest date that a ZIP can hold: same content, same bytes
 
 
 class TfliteWriter:
@@ -74,17 +71,8 @@ def with_card(model: bytes, card: Card) -> bytes:
         BadArtifact: the runtime would refuse the file.
     """
     card = replace(card, digest=digest(model), embedding=0)
-    buffer = io.BytesIO(model)
-    with zipfile.ZipFile(buffer, "a") as archive:
-        entries: list[tuple[str, str, int]] = [(CARD_NAME, to_json(card), zipfile.ZIP_DEFLATED)]
-        entries += [
-            (f"{o.name}.txt", "\n".join(o.labels), zipfile.ZIP_STORED) for o in card.outputs
-        ]
-        for name, text, how in entries:
-            info = zipfile.ZipInfo(name, _EPOCH)
-            info.create_system = 3  # what Linux writes, everywhere
-            archive.writestr(info, text, how, 9)
-    data = buffer.getvalue()
+    labels = {f"{output.name}.txt": "\n".join(output.labels) for output in card.outputs}
+    data = model + zip_of_card(card, len(model), labels)
     # What the runtime would refuse on loading must not be written.
     check(data)
     return data

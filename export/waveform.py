@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from edgeemo.artifacts.onnx import CARD_KEY, read_onnx
+from edgeemo.artifacts.onnx import read_onnx
 from edgeemo.backends import open_backend
 from edgeemo.errors import BadInput, ParityFailed, require
 from edgeemo.features import FeatureSpec, log_mel
@@ -41,9 +41,6 @@ def add_front_end(path: Path, out: Path) -> Path:
     if source.card.input != "features" or source.card.hop or not isinstance(spec, FeatureSpec):
         raise BadInput(f"{path}: a front end goes before whole clips of features alone")
     model: Any = onnx.load_from_string(source.data)
-    kept = [p for p in model.metadata_props if p.key != CARD_KEY]
-    del model.metadata_props[:]
-    model.metadata_props.extend(kept)
     data = with_card(join(frontend_graph(spec), model), replace(source.card, input="samples"))
     target = out / f"{path.stem}-waveform.onnx"
     with replacing(target) as temporary:

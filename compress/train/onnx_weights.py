@@ -197,12 +197,20 @@ def _neutral(norm: nn.BatchNorm2d | None) -> None:
 
 def _layers(graph: Any, values: _Values) -> Iterator[tuple[_Array, _Array]]:
     """Weight and bias of each convolution, then of each linear layer, in order."""
-    for kind in ("Conv", "Gemm"):
+    for kinds in (("Conv", "QLinearConv"), ("Gemm",)):
         for node in graph.node:
-            if node.op_type == kind:
-                weight = values[node.input[1]]
-                bias = values[node.input[2]] if len(node.input) > 2 else np.zeros(len(weight))
+            if node.op_type in kinds:
+                weight, bias = _layer(node, values)
                 yield weight.astype(np.float32), bias.astype(np.float32)
+
+
+def _layer(node: Any, values: _Values) -> tuple[_Array, _Array]:
+    if node.op_type == "QLinearConv":
+        given = [values.get(name, np.zeros(0)).astype(np.float64) for name in node.input]
+        zero, scale = (given[i].reshape(-1, 1, 1, 1) for i in (5, 4))
+        return (given[3] - zero) * scale, given[8] * given[4] * given[1]
+    weight = values[node.input[1]]
+    return weight, values[node.input[2]] if len(node.input) > 2 else np.zeros(len(weight))
 
 
 def _constants(graph: Any) -> _Values:

@@ -4,6 +4,10 @@ A model file may come from anywhere. `onnx_graph` reads what edgeemo's own write
 and refuses all else, `onnx_check` holds it to its card and to bounds of memory and work; here the
 card is found and the content compared with the digest in it.
 
+The card is a ZIP at the end of the file, as in a TFLite file, in a field that ONNX does not use:
+every reader of protobuf skips it, and `unzip -p FILE edgeemo.card.json` shows it. In files of
+edgeemo before 0.2 it is an entry of the metadata, which takes the card as plain text alone.
+
 Field numbers: onnx.proto3 of ONNX 1.17 (ModelProto).
 """
 
@@ -14,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgeemo.artifacts.card import Card, from_json
+from edgeemo.artifacts.card_zip import split
 from edgeemo.artifacts.onnx_check import check_graph
 from edgeemo.artifacts.onnx_graph import check_domain, read_graph
 from edgeemo.artifacts.protobuf import fields, message, number, text
@@ -21,12 +26,17 @@ from edgeemo.artifacts.reading import checked
 from edgeemo.errors import BadArtifact
 
 CARD_KEY = "edgeemo.card"
-"""Key of the card in the file's metadata."""
+"""Key of the card in the metadata of older files."""
+
+CARD_FIELD = 2047
+"""Field of the model with the ZIP that holds the card; ONNX's own numbers end at 26."""
 
 OPSET = 17
 """Version of the operators that files use."""
 
-_MODEL_VALUES = {1, 2, 3, 4, 5, 6, 7, 8, 14}  # no training_info, no functions
+_METADATA = 14
+_ABOUT = (_METADATA, CARD_FIELD)  # no part of the digest
+_MODEL_VALUES = {1, 2, 3, 4, 5, 6, 7, 8, *_ABOUT}  # no training_info, no functions
 
 
 @dataclass(frozen=True)
@@ -58,7 +68,7 @@ def check(data: bytes) -> OnnxFile:
     Raises:
         BadArtifact: see `read_onnx`; the message lacks the file's name.
     """
-    graphs, metadata = [], []
+    graphs = []
     for at, value in fields(memoryview(data), "model", repeated=(8, 14)):
         if at not in _MODEL_VALUES:
             raise BadArtifact(f"not an edgeemo model: field {at} of the model is not expected")
@@ -66,15 +76,32 @@ def check(data: bytes) -> OnnxFile:
             graphs.append(message(value, "graph"))
         elif at == 8:
             _check_opset(message(value, "opset"))
-        elif at == 14:
-            metadata.append(message(value, "metadata"))
     if len(graphs) != 1:
         raise BadArtifact("not an ONNX model (truncated, or another format)")
-    card = from_json(_card_bytes(metadata))
+    card = from_json(find_card(data))
     if digest(data) != card.digest:
         raise BadArtifact("the content does not fit the digest in its card; the file is damaged")
     check_graph(read_graph(graphs[0]), card)
     return OnnxFile(data, card)
+
+
+def find_card(data: bytes) -> bytes:
+    """The JSON of the card in a file's bytes; nothing else of them is judged.
+
+    Raises:
+        BadArtifact: no card, two, or a damaged file.
+    """
+    cards: list[bytes] = []
+    for at, value in fields(memoryview(data), "model", repeated=(8, 14)):
+        if at == CARD_FIELD:
+            cards.append(split(bytes(message(value, "card")))[1])
+        elif at == _METADATA:
+            pair = dict(fields(message(value, "metadata"), "metadata"))
+            if text(pair.get(1, b""), "metadata key") == CARD_KEY:
+                cards.append(bytes(message(pair.get(2, b""), "card")))
+    if len(cards) != 1:
+        raise BadArtifact(f"has {len(cards) or 'no'} card; a file made by `edgeemo export` has one")
+    return cards[0]
 
 
 def _check_opset(opset: memoryview) -> None:
@@ -85,24 +112,13 @@ def _check_opset(opset: memoryview) -> None:
 
 
 def digest(data: bytes) -> str:
-    """sha256 (hex) of an ONNX file's fields, in order, without its metadata."""
+    """sha256 (hex) of an ONNX file's fields, in order, without metadata and card."""
     sha = hashlib.sha256()
     for at, value in fields(memoryview(data), "model", repeated=(8, 14)):
-        if at == 14:
+        if at in _ABOUT:
             continue
         body = value if isinstance(value, memoryview) else str(value).encode()
         # The length keeps two neighbours from sharing a byte.
         sha.update(f"{at}:{len(body)};".encode())
         sha.update(body)
     return sha.hexdigest()
-
-
-def _card_bytes(metadata: list[memoryview]) -> bytes:
-    cards = []
-    for entry in metadata:
-        pair = dict(fields(entry, "metadata"))
-        if text(pair.get(1, b""), "metadata key") == CARD_KEY:
-            cards.append(bytes(message(pair.get(2, b""), "card")))
-    if len(cards) != 1:
-        raise BadArtifact(f"has {len(cards) or 'no'} card; a file made by `edgeemo export` has one")
-    return cards[0]

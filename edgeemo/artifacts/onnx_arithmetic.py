@@ -152,6 +152,20 @@ def conv(node: Node, inputs: Inputs) -> list[Value]:
     return [make(node, shape, first.dtype, work=work)]
 
 
+def quantized_conv(node: Node, inputs: Inputs) -> list[Value]:
+    """QLinearConv: scale and zero point follow the input, the weights, and in front of both all."""
+    first, weights, bias = value_of(node, inputs), value_of(node, inputs, 3), inputs[8:9]
+    for at in (1, 2, 4, 5, 6, 7):
+        count = weights.shape[:1] if at in (4, 5) else ()
+        if value_of(node, inputs, at).shape not in ((), (1,), count):
+            raise fault(node, f"an input {at} of the shape {value_of(node, inputs, at).shape}")
+    kinds = [value_of(node, inputs, at).dtype for at in (2, 5)]
+    if kinds != [first.dtype, weights.dtype] or any(b and b.dtype != np.int32 for b in bias):
+        raise fault(node, "zero points or a bias of another type")
+    (made,) = conv(node, [first, weights, *bias])
+    return [make(node, made.shape, value_of(node, inputs, 7).dtype, work=made.work)]
+
+
 def _windows(node: Node, lengths: Sequence[int], kernel: Sequence[int]) -> list[int]:
     """How often a kernel fits along each axis."""
     rank = len(lengths)

@@ -70,6 +70,7 @@ OPERATORS: Mapping[str, Rule] = {
     "PRelu": arithmetic.elementwise(),
     "Pad": layout.pad,
     "Pow": arithmetic.elementwise(),
+    "QLinearConv": arithmetic.quantized_conv,
     "QuantizeLinear": arithmetic.quantize,
     "Range": layout.range_of,
     "Reshape": layout.reshape,

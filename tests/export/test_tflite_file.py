@@ -15,8 +15,9 @@ import pytest
 
 import edgeemo
 from edgeemo.artifacts.card import to_json
+from edgeemo.artifacts.card_zip import CARD_NAME
 from edgeemo.artifacts.flatbuffer import Table
-from edgeemo.artifacts.tflite import CARD_NAME, check, read_tflite
+from edgeemo.artifacts.tflite import check, read_tflite
 from edgeemo.artifacts.tflite_graph import read_graph
 from edgeemo.artifacts.tflite_operators import check_operators
 from edgeemo.errors import BadArtifact

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,20 +16,20 @@ import pytest
 
 import edgeemo
 from edgeemo.artifacts.card import from_json, to_json
-from edgeemo.artifacts.onnx import CARD_KEY, check, digest
+from edgeemo.artifacts.onnx import CARD_KEY, check, digest, find_card
 from edgeemo.artifacts.reading import MAX_BYTES
 from edgeemo.errors import BadArtifact
+from edgeemo.export.onnx_writer import card_behind
 
 onnx = pytest.importorskip("onnx")
 
 
 def sealed(model: Any, **changes: Any) -> bytes:
     """A model whose card has the right digest: only its content can give it away."""
-    (entry,) = (p for p in model.metadata_props if p.key == CARD_KEY)
-    card = replace(from_json(entry.value), **changes)
-    entry.value = to_json(replace(card, digest=digest(model.SerializeToString())))
     data: bytes = model.SerializeToString()
-    return data
+    card = replace(from_json(find_card(data)), **changes)
+    model.DiscardUnknownFields()
+    return card_behind(model.SerializeToString(), replace(card, digest=digest(data)))
 
 
 def refused(tmp_path: Path, data: bytes, message: str = ".") -> str:
@@ -54,25 +55,43 @@ def test_truncated_at_any_length(artifact: Path) -> None:
 
 
 def test_any_flipped_bit_is_refused_or_harmless(artifact: Path) -> None:
-    """A flip in the content breaks the digest; one in the card's words may pass as other words."""
+    """A flip in the content breaks the digest, one in the card its ZIP; dates may pass."""
     data = artifact.read_bytes()
     graph = onnx.load_from_string(data)
-    del graph.metadata_props[:]
+    graph.DiscardUnknownFields()
     content = len(graph.SerializeToString())
     rng = np.random.default_rng(1)
+    places = [*rng.integers(0, len(data), 3000), *range(content, content + 50)]
     passed = 0
-    for at in rng.integers(0, len(data), 3000):
+    for at in places:
         broken = bytearray(data)
         broken[at] ^= 1 << int(rng.integers(8))
         try:
             check(bytes(broken))
             passed += 1
-            # The fields of the model stand in the order of their numbers; the card is among the
-            # last, and what precedes it is content.
+            assert at >= content
             assert digest(bytes(broken)) == digest(data)
         except BadArtifact as error:
             assert "\n" not in str(error)
-    assert 0 < passed < 3000 * (len(data) - content) / len(data)
+    assert 0 < passed < 50 + 3000 * (len(data) - content) / len(data)
+
+
+def test_an_older_file_has_its_card_in_the_metadata(artifact: Path, tmp_path: Path) -> None:
+    """As plain text; what such a file says and gives is the same."""
+    model, card = onnx.load(artifact), check(artifact.read_bytes()).card
+    model.DiscardUnknownFields()
+    model.metadata_props.add(key=CARD_KEY, value=to_json(card))
+    path = tmp_path / "older.onnx"
+    path.write_bytes(model.SerializeToString())
+    assert check(path.read_bytes()).card == card
+    clip = np.random.default_rng(3).normal(size=16000).astype(np.float32) / 8
+    assert edgeemo.load(path).predict(clip) == edgeemo.load(artifact).predict(clip)
+
+
+def test_any_zip_tool_shows_the_card(artifact: Path) -> None:
+    with zipfile.ZipFile(artifact) as archive:
+        assert archive.namelist() == ["edgeemo.card.json"]
+        assert from_json(archive.read("edgeemo.card.json")) == check(artifact.read_bytes()).card
 
 
 def test_random_bytes_are_refused() -> None:
@@ -84,7 +103,7 @@ def test_random_bytes_are_refused() -> None:
 
 def test_foreign_models_are_refused(artifact: Path, tmp_path: Path) -> None:
     model = onnx.load(artifact)
-    del model.metadata_props[:]
+    model.DiscardUnknownFields()
     refused(tmp_path, model.SerializeToString(), "no card")
     refused(tmp_path, b"PK\x03\x04" + bytes(100))
     refused(tmp_path, b"")
@@ -233,8 +252,9 @@ import numpy as np
 import onnx
 from pathlib import Path
 import edgeemo
-from edgeemo.artifacts.onnx import CARD_KEY, digest
-from edgeemo.artifacts.card import from_json, to_json
+from edgeemo.artifacts.onnx import digest, find_card
+from edgeemo.artifacts.card import from_json
+from edgeemo.export.onnx_writer import card_behind
 from edgeemo.errors import BadArtifact
 from dataclasses import replace
 
@@ -250,11 +270,11 @@ for _ in range(250):
         model.graph.ParseFromString(bytes(graph))
     except Exception:
         continue
-    entry = model.metadata_props[0]
-    card = replace(from_json(entry.value), digest=digest(model.SerializeToString()))
-    entry.value = to_json(card)
+    whole = model.SerializeToString()
+    card = replace(from_json(find_card(whole)), digest=digest(whole))
+    model.DiscardUnknownFields()
     path = folder / "fuzz.onnx"
-    path.write_bytes(model.SerializeToString())
+    path.write_bytes(card_behind(model.SerializeToString(), card))
     try:
         edgeemo.load(path).predict(clip, gate=None)
         ran += 1
