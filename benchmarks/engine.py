@@ -1,13 +1,19 @@
-"""How fast is the int8 engine beside onnxruntime, LiteRT and TensorFlow Lite Micro on this machine?
+"""What does the int8 engine take beside onnxruntime, LiteRT, TFLite Micro and ExecuTorch?
 
     python benchmarks/engine.py [--tflite FILE] [--onnx FILE] [--hop-onnx FILE] [--data DIR]
 
-prints a table and writes benchmarks/results/engine.json. One thread each; the network alone, from
-features. `clip`: 5 s of speech in one call. `stream`: 5 s as frames come, four at a time, with an
-estimate every 250 ms; the peers, which keep no state in these files, run their whole window of the
+prints a table and writes benchmarks/results/engine.json. One thread each. The network alone, from
+features: `clip`, 5 s of speech in one call; `stream`, 5 s as frames come, four at a time, with an
+estimate every 250 ms: the peers, which keep no state in these files, run their whole window of the
 last 3 s for each estimate, or with --hop-onnx one step of a one-hop file for each four frames.
-Times are of the processor, so that what else runs does not count. Peers take turns in one process
-and every figure is the best of its round; ratios are medians over rounds.
+`samples`: 5 s from samples to the estimate, with edgeemo's front end before each. Times are of the
+processor, so that what else runs does not count. Peers take turns in one process and every figure
+is the best of its round; ratios are medians over rounds. `bytes` are of what a runtime reads, and
+`memory` is what a process of its own grows by at its peak, in MB, when it loads runtime and file
+and does all this, beyond Python, numpy and the front end.
+
+The first four run the same integers; ExecuTorch, whose wheel has no extra of edgeemo's (pip install
+executorch), quantizes the same weights by itself, and its Python brings torch along.
 
 With --data, a folder of corpora with labels.csv, also how far arousal, dominance and valence of 240
 clips lie from those of LiteRT on the same file, its reference kernels and its usual ones.
@@ -21,142 +27,113 @@ import json
 import os
 import platform
 import statistics
+import subprocess
+import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
+import _engine_peers as peers
 import numpy as np
-from numpy.typing import NDArray
+from _engine_peers import FRAMES, ROOT, WINDOW, Work
 
 from edgeemo.artifacts.engine_blob import compile_graph
-from edgeemo.artifacts.teachers_package import need
 from edgeemo.artifacts.tflite import read_tflite
 from edgeemo.artifacts.tflite_graph import read_graph
 from edgeemo.audio import read_audio
 from edgeemo.backends.engine import Model, model_kernels
-from edgeemo.errors import BadArtifact, require
 from edgeemo.features import log_mel
 
-ROOT = Path(__file__).resolve().parents[1]
 RESULT = ROOT / "benchmarks" / "results" / "engine.json"
-FRAMES, HOP, EVERY, WINDOW = 500, 4, 25, 300
 CLIPS = 240
-Work = Callable[[], NDArray[np.float32]]
+WORKS = ("clip", "stream", "samples")
 
 
-def features() -> NDArray[np.float32]:
-    """5 s of the shipped speech."""
-    paths = sorted(need("speech").rglob("*.flac"))[:8]
-    return np.concatenate([log_mel(read_audio(path)) for path in paths])[:FRAMES]
+@dataclass(frozen=True)
+class Files:
+    """What the peers read; a hop file and ExecuTorch's may be missing."""
+
+    tflite: Path
+    onnx: Path
+    hop: Path | None
+    pte: Path | None
+
+    @property
+    def model(self) -> bytes:
+        """The TFLite file without what lies behind it."""
+        return read_tflite(self.tflite).model
 
 
-def ours(model: bytes, x: NDArray[np.float32], kernels: str | None) -> dict[str, Work]:
-    blob = compile_graph(read_graph(model)).data
-    whole, stream = Model(blob, 64, kernels), Model(blob, HOP, kernels)
-    out = np.zeros(whole.info()["values"], np.float32)
-
-    def clip() -> NDArray[np.float32]:
-        whole.reset()
-        whole.push(x)
-        whole.outputs(out)
-        return out[:3]
-
-    def live() -> NDArray[np.float32]:
-        stream.reset()
-        for at in range(0, FRAMES, HOP):
-            stream.push(x[at : at + HOP])
-            if (at + HOP) % EVERY < HOP:
-                stream.outputs(out)
-        return out[:3]
-
-    return {"clip": clip, "stream": live}
+def names(files: Files) -> Iterator[str]:
+    """Peers that can run here; edgeemo with each set of kernels, the best one last."""
+    yield from (f"edgeemo c, {kernels}" for kernels in model_kernels())
+    if find_spec("onnxruntime"):
+        yield "onnxruntime int8"
+        if files.hop:
+            yield "onnxruntime int8, one hop"
+    if find_spec("ai_edge_litert"):
+        yield "LiteRT int8 (XNNPACK)"
+    if find_spec("tflite_micro"):
+        yield "TFLM int8, host"
+    if files.pte:
+        yield "ExecuTorch int8 (XNNPACK)"
 
 
-def windows(
-    run: Callable[[NDArray[np.float32]], NDArray[np.float32]],
-    x: NDArray[np.float32],
-    size: int = WINDOW,
-) -> Work:
-    """An estimate every 250 ms from the last `size` frames."""
-
-    def live() -> NDArray[np.float32]:
-        for end in range(EVERY, FRAMES + 1, EVERY):
-            found = run(x[max(0, end - size) : end])
-        return found
-
-    return live
-
-
-def onnx_session(path: Path) -> Any:
-    onnxruntime = require("onnxruntime", "onnx")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+def started(name: str, files: Files) -> tuple[dict[str, Work], int]:
+    """A peer's works, and the bytes that it reads."""
+    if name.startswith("edgeemo c"):
+        blob = compile_graph(read_graph(files.model)).data
+        return peers.ours(blob, name.split(", ")[1]), len(blob)
+    if name == "onnxruntime int8, one hop":
+        assert files.hop is not None
+        return peers.onnx_hops(files.hop), files.hop.stat().st_size
+    if name.startswith("onnxruntime"):
+        return peers.onnx(files.onnx), files.onnx.stat().st_size
+    if name.startswith("ExecuTorch"):
+        assert files.pte is not None
+        return peers.executorch(files.pte), files.pte.stat().st_size
+    if name.startswith("LiteRT"):
+        return peers.works(peers.litert_run(files.model)), len(files.model)
+    return peers.tflm(files.model), len(files.model)
 
 
-def onnx(path: Path, x: NDArray[np.float32]) -> dict[str, Work]:
-    session = onnx_session(path)
+def grown(name: str, files: Files) -> float:
+    """MB by which this process grows when a peer does its works."""
 
-    def run(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.asarray(session.run(["adv"], {"features": rows[np.newaxis]})[0][0])
+    def told(what: str) -> float:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return int(next(line for line in lines if line.startswith(what)).split()[1]) / 1024
 
-    return {"clip": lambda: run(x), "stream": windows(run, x)}
-
-
-def onnx_hops(path: Path, x: NDArray[np.float32]) -> dict[str, Work]:
-    """Bare calls: one for each hop, and one more where an estimate is wanted."""
-    session = onnx_session(path)
-    names = [o.name for o in session.get_outputs()]
-    start = {i.name: np.zeros(i.shape, np.float32) for i in session.get_inputs()}
-
-    def live() -> NDArray[np.float32]:
-        given, total = dict(start), np.zeros_like(start["mean"])
-        for count, at in enumerate(range(0, FRAMES, HOP), 1):
-            given["features"] = x[np.newaxis, at : at + HOP]
-            found = dict(zip(names, session.run(names, given), strict=True))
-            given |= {n.replace("next", "state"): v for n, v in found.items() if "next" in n}
-            total += found["token"].reshape(total.shape)
-            if (at + HOP) % EVERY < HOP:
-                said = session.run(["adv"], given | {"mean": total / np.float32(count)})[0][0]
-        return np.asarray(said, np.float32)
-
-    return {"stream": live}
+    model = files.model
+    compile_graph(read_graph(model))
+    peers.features()
+    Path("/proc/self/clear_refs").write_text("5")  # forgets the peak until here
+    before = told("VmRSS")
+    for work in started(name, files)[0].values():
+        work()
+    return told("VmHWM") - before
 
 
-def litert_run(model: bytes, *, reference: bool = False) -> Callable[..., NDArray[np.float32]]:
-    from ai_edge_litert.interpreter import Interpreter, OpResolverType
-
-    kernels = OpResolverType.BUILTIN_REF if reference else OpResolverType.AUTO
-    runners = {}
-
-    def run(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-        if len(rows) not in runners:
-            runner = Interpreter(
-                model_content=model, num_threads=1, experimental_op_resolver_type=kernels
-            )
-            place = runner.get_input_details()[0]
-            runner.resize_tensor_input(place["index"], [1, len(rows), 40, 1])
-            runner.allocate_tensors()
-            runners[len(rows)] = runner
-        runner = runners[len(rows)]
-        place = runner.get_input_details()[0]
-        scale, zero = place["quantization"]
-        codes = np.clip(np.rint(rows / np.float32(scale)) + zero, -128, 127).astype(np.int8)
-        runner.set_tensor(place["index"], codes[np.newaxis, :, :, np.newaxis])
-        runner.invoke()
-        adv = next(d for d in runner.get_output_details() if d["shape"][-1] == 3)
-        scale, zero = adv["quantization"]
-        found = (runner.get_tensor(adv["index"])[0].astype(np.float32) - zero) * np.float32(scale)
-        return np.asarray(found, np.float32)
-
-    return run
+def memory(name: str, files: Files) -> float:
+    """The same in a process of its own."""
+    given = [str(path or "") for path in (files.tflite, files.onnx, files.hop, files.pte)]
+    command = [sys.executable, __file__, "--grown", name, *given]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return float(done.stdout.split()[-1])
 
 
-def litert(model: bytes, x: NDArray[np.float32]) -> dict[str, Work]:
-    run = litert_run(model)
-    return {"clip": lambda: run(x), "stream": windows(run, x)}
+def timed(name: str, work: Work) -> float:
+    """Seconds of the processor, the best of some calls."""
+    work()
+    best = float("inf")
+    for _ in range(2 if "TFLM" in name else 8):
+        start = time.process_time()
+        work()
+        best = min(best, time.process_time() - start)
+    return best * (FRAMES / WINDOW if "TFLM" in name else 1.0)
 
 
 def clips(data: Path) -> list[Path]:
@@ -184,7 +161,7 @@ def evaluate(model: bytes, data: Path) -> dict[str, object]:
         ours_.append(out[:3].copy())
     found: dict[str, object] = {"clips": len(sounds)}
     for name, reference in (("reference kernels", True), ("XNNPACK", False)):
-        theirs = [litert_run(model, reference=reference)(x) for x in sounds]
+        theirs = [peers.litert_run(model, reference=reference)(x) for x in sounds]
         apart = np.abs(np.array(ours_) - np.array(theirs))
         found[name] = {"largest": apart.max(0).tolist(), "mean": apart.mean(0).tolist()}
         print(
@@ -194,19 +171,34 @@ def evaluate(model: bytes, data: Path) -> dict[str, object]:
     return found
 
 
-def tflm(model: bytes, x: NDArray[np.float32]) -> dict[str, Work]:
-    """Its host build takes the file's own length alone; the time is scaled to 5 s."""
-    from tflite_micro import runtime
-
-    runner = runtime.Interpreter.from_bytes(model)
-    codes = np.zeros([1, WINDOW, 40, 1], np.int8)
-
-    def clip() -> NDArray[np.float32]:
-        runner.set_input(codes, 0)
-        runner.invoke()
-        return np.zeros(0, np.float32)
-
-    return {"clip": clip}
+def measure(files: Files, rounds: int) -> list[dict[str, object]]:
+    """A row for each peer; prints them."""
+    runs = {name: started(name, files) for name in names(files)}
+    best = f"edgeemo c, {model_kernels()[-1]}"
+    apart = np.abs(runs[best][0]["clip"]() - runs["LiteRT int8 (XNNPACK)"][0]["clip"]()).max()
+    assert apart < 0.02, f"the peers did different work: outputs differ by {apart:.3f}"
+    times: dict[tuple[str, str], list[float]] = {}
+    for _ in range(rounds):
+        for name, (works, _) in runs.items():
+            for what, work in works.items():
+                times.setdefault((name, what), []).append(timed(name, work))
+    rows = []
+    head = "".join(f"{what + ', ms':>13}{'ratio':>7}" for what in WORKS)
+    print(f"{'':27}{head}{'bytes':>9}{'memory, MB':>12}")
+    for name, (works, size) in runs.items():
+        row: dict[str, object] = {"peer": name, "bytes": size, "memory_mb": memory(name, files)}
+        line = f"{name:27}"
+        for what in WORKS:
+            if what not in works:
+                line += f"{'':20}"
+                continue
+            pairs = zip(times[name, what], times[best, what], strict=True)
+            ratio, ms = statistics.median(a / b for a, b in pairs), min(times[name, what]) * 1e3
+            row[what] = {"best_ms": ms, "ratio": ratio}
+            line += f"{ms:13.3f}{ratio:6.2f}x"
+        print(f"{line}{size:9,}{row['memory_mb']:12.1f}")
+        rows.append(row)
+    return rows
 
 
 def main() -> None:
@@ -216,58 +208,29 @@ def main() -> None:
     parser.add_argument("--hop-onnx", type=Path, help="one-hop file of the same student")
     parser.add_argument("--data", type=Path, help="folder of corpora, to compare estimates")
     parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--grown", nargs=5, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    try:
-        model = read_tflite(arguments.tflite).model
-    except BadArtifact:
-        model = arguments.tflite.read_bytes()
-    x = features()
-    peers = {f"edgeemo c, {k}": ours(model, x, k) for k in model_kernels()}
-    best = f"edgeemo c, {model_kernels()[-1]}"
-    if find_spec("onnxruntime"):
-        peers["onnxruntime int8"] = onnx(arguments.onnx, x)
-        if arguments.hop_onnx:
-            peers["onnxruntime int8, one hop"] = onnx_hops(arguments.hop_onnx, x)
-    if find_spec("ai_edge_litert"):
-        peers["LiteRT int8 (XNNPACK)"] = litert(model, x)
-    if find_spec("tflite_micro"):
-        peers["TFLM int8, host"] = tflm(model, x)
-    times: dict[tuple[str, str], list[float]] = {}
-    for _ in range(arguments.rounds):
-        for name, works in peers.items():
-            for what, work in works.items():
-                work()
-                best_time = float("inf")
-                for _ in range(2 if "TFLM" in name else 8):
-                    start = time.process_time()
-                    work()
-                    best_time = min(best_time, time.process_time() - start)
-                scale = FRAMES / WINDOW if "TFLM" in name else 1.0
-                times.setdefault((name, what), []).append(best_time * scale)
-    apart = np.abs(ours(model, x, None)["clip"]() - litert(model, x)["clip"]()).max()
-    assert apart < 0.02, f"the peers did different work: outputs differ by {apart:.3f}"
-    rows = []
-    print(f"{'':28}{'work':>8}{'ms, best':>10}{'of edgeemo':>12}")
-    for (name, what), found in times.items():
-        ratio = statistics.median(a / b for a, b in zip(found, times[best, what], strict=True))
-        rows.append({"peer": name, "work": what, "best_ms": min(found) * 1e3, "ratio": ratio})
-        print(f"{name:28}{what:>8}{min(found) * 1e3:10.3f}{ratio:11.2f}x")
-    RESULT.write_text(
-        json.dumps(
-            {
-                "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-                "protocol": " ".join((__doc__ or "").split("\n\n")[2].split()),
-                "command": f"python benchmarks/engine.py --tflite {arguments.tflite.name} "
-                f"--onnx {arguments.onnx.name}"
-                + (f" --hop-onnx {arguments.hop_onnx.name}" if arguments.hop_onnx else "")
-                + (" --data DIR" if arguments.data else ""),
-                "rows": rows,
-                **({"agreement": evaluate(model, arguments.data)} if arguments.data else {}),
-            },
-            indent=1,
-        )
-        + "\n"
-    )
+    if arguments.grown:
+        name, *paths = arguments.grown
+        print(grown(name, Files(*(Path(path) if path else None for path in paths))))  # type: ignore[arg-type]
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        pte = Path(folder) / "student.pte" if find_spec("executorch") else None
+        if pte:
+            peers.executorch_file(arguments.onnx, pte)
+        files = Files(arguments.tflite, arguments.onnx, arguments.hop_onnx, pte)
+        rows = measure(files, arguments.rounds)
+    hop = f" --hop-onnx {arguments.hop_onnx.name}" if arguments.hop_onnx else ""
+    found = {
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "protocol": " ".join((__doc__ or "").split("\n\n")[2].split()),
+        "command": f"python benchmarks/engine.py --tflite {arguments.tflite.name} "
+        f"--onnx {arguments.onnx.name}{hop}{' --data DIR' if arguments.data else ''}",
+        "rows": rows,
+    }
+    if arguments.data:
+        found["agreement"] = evaluate(files.model, arguments.data)
+    RESULT.write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":
