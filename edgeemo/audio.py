@@ -37,6 +37,7 @@ LONGEST = 3600.0
 _RATES = (1_000, 768_000)  # Hz
 _CHANNELS = 64
 _PEAK = 4.0  # loud float files stay below; one in units of int16 reaches 32768
+_SANE = 0.9  # of a block's values; with fewer it is in other units, and nothing is damaged
 _OVERLOAD = 1.1  # a lossy peak stays below
 _CONVERT = "convert it first: ffmpeg -i FILE -ar 16000 -ac 1 OUT.wav"
 _KEPT = 1 << 22  # values of a file with channels that are kept while its mix is chosen
@@ -50,6 +51,7 @@ class Decoder(Protocol):
     promised: int | None
     notices: list[str]
     cut: bool
+    lossy: bool
 
     def blocks(self) -> Iterator[NDArray[np.float32]]:
         """Float32 [n, channels], n > 0."""
@@ -212,11 +214,15 @@ class SoundReader:
         self, decoder: Decoder, file: BinaryIO, stack: ExitStack
     ) -> Iterator[NDArray[np.float32]]:
         """All that can be decoded; what is missing is told."""
-        frames = 0
+        frames, wild = 0, False
         for block in decoder.blocks():
             frames += len(block)
+            if decoder.lossy and not np.abs(block).max() <= _PEAK:
+                block, wild = _tamed(block), True
             yield block
         self.notices += decoder.notices
+        if wild and not decoder.notices:
+            self.notices.append("damaged in places; the rest was read")
         broken = isinstance(decoder, SndfileDecoder) and decoder.broken
         if broken:
             where = f"damaged after {frames / decoder.rate:.2f} s"
@@ -362,6 +368,12 @@ def read_blocks(
         yield block
     for notice in reader.notices:
         LOG.warning("%s: %s", reader.name, notice)
+
+
+def _tamed(block: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A block of a lossy codec, whose damaged packets may come out as any number: zeros there."""
+    fits = np.abs(block) <= _PEAK
+    return np.where(fits, block, np.float32(0)) if fits.mean() > _SANE else block
 
 
 def _peak(samples: NDArray[np.float32], name: str) -> float:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+import math
+import re
 from collections.abc import Callable
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 _HEAD = 4096  # bytes
 _TAIL = 1 << 17  # bytes; an Ogg page and a packet of a program have at most half of it
+_STREAMED = 0x7FF00000  # bytes; writers into a pipe put at least this as the length
 _SEARCHED = 1 << 16  # bytes of the tail in which a chain of frames must begin
 # Windows Media: how a file begins, and its object that tells the file's size 40 bytes on.
 _ASF = (b"\x30\x26\xb2\x75", bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365"))
@@ -17,7 +20,8 @@ def is_cut(file: BinaryIO) -> bool:
     """Whether a file ends in the middle, of the kinds that promise no length or whose end tells it.
 
     Those are Ogg, MPEG sound (layers II and III, and AAC in ADTS), MPEG program and transport
-    streams, Windows Media and Wave64; of all others the answer is False. A stream that ends right
+    streams, Windows Media, Wave64, WAV and AIFF of any codec, AU, VOC, NIST's SPHERE, and FLAC that
+    was written to a pipe; of all others the answer is False. A stream that ends right
     behind a frame or packet ends as a whole one does: nothing tells that more was to come.
 
     Args:
@@ -30,10 +34,15 @@ def is_cut(file: BinaryIO) -> bool:
     head = file.read(_HEAD)
     if head[:4] == b"riff":  # Wave64: its size is all that tells
         return int.from_bytes(head[16:24], "little") > size
+    if head[:4] == b"fLaC":
+        return _flac_is_cut(tail)
+    promised = _promised_bytes(file, head)
+    if promised is not None:
+        return promised > size
     if head[:4] == b"OggS":
         return not _ogg_ends(tail)
     if head[:3] == b"ID3" or (head[:1] == b"\xff" and head[1:2] >= b"\xe0"):
-        return _is_cut(tail, _frame_bytes, b"\xff") or _is_cut(tail, _adts_bytes, b"\xff")
+        return _is_cut(tail, frame_bytes, b"\xff") or _is_cut(tail, _adts_bytes, b"\xff")
     if head[:4] == b"\0\0\1\xba":
         return _is_cut(tail, _packet_bytes, b"\0\0\1")
     if head[:4] == _ASF[0]:
@@ -54,26 +63,81 @@ def transport_packet(head: bytes) -> int:
     return 192 if len(head) > 196 and head[4] == head[196] == 0x47 else 0
 
 
-def ogg_links(file: BinaryIO) -> list[int]:
-    """Where the links of a chained Ogg file begin: recordings of radio, files put in a row.
+def _promised_bytes(file: BinaryIO, head: bytes) -> int | None:
+    """Where the samples end by the head of a WAV, AIFF, AU, VOC or SPHERE file; None of others.
 
-    Args:
-        file: open for reading, can seek; it is left somewhere.
-
-    Returns:
-        Bytes from the file's beginning, 0 first; of any other file that alone.
+    A length that a writer into a pipe put there promises nothing: 0.
     """
-    links, at, within = [0], 0, False
-    while True:
-        file.seek(at)
-        head = file.read(27 + 255)
-        if len(head) < 27 or head[:4] != b"OggS":
-            return links
-        first = bool(head[5] & 2)  # the page begins a stream; all of a link begin with its first
-        if first and within:
-            links.append(at)
-        within = not first
-        at += 27 + head[26] + sum(head[27 : 27 + head[26]])
+    name = head[:4]
+    if name in (b"RIFF", b"FORM"):
+        little = name == b"RIFF"
+        return _chunk_end(file, b"data" if little else b"SSND", "little" if little else "big")
+    if name == b".snd":
+        start, length = (int.from_bytes(head[i : i + 4], "big") for i in (4, 8))
+        return start + length if length < _STREAMED else 0
+    if head[:19] == b"Creative Voice File":
+        at = int.from_bytes(head[20:22], "little")
+        while len(block := _at(file, at, 4)) == 4 and block[0]:
+            at += 4 + int.from_bytes(block[1:4], "little")
+        return at
+    if name == b"NIST":
+        told = dict(re.findall(rb"(\w+) -(?:i|s\d) (\d{1,9})\n", head))
+        keys = (b"sample_count", b"channel_count", b"sample_n_bytes")
+        before = re.match(rb"NIST_1A\n *(\d{1,9})\n", head)
+        if before and all(key in told for key in keys) and b"shorten" not in head:
+            return int(before[1]) + math.prod(int(told[key]) for key in keys)
+        return 0
+    return None
+
+
+def _chunk_end(file: BinaryIO, name: bytes, order: Literal["little", "big"]) -> int:
+    """Where a chunk of a RIFF or FORM file ends by its own word; 0 if it is not there."""
+    at = 12
+    while len(head := _at(file, at, 8)) == 8:
+        size = int.from_bytes(head[4:], order)
+        if head[:4] == name:
+            return at + 8 + size if size < _STREAMED else 0
+        at += 8 + size + size % 2
+    return 0
+
+
+def _at(file: BinaryIO, at: int, count: int) -> bytes:
+    file.seek(at)
+    return file.read(count)
+
+
+def _flac_is_cut(tail: bytes) -> bool:
+    """Whether the checksum of the last frame of FLAC is wrong or missing.
+
+    Source: RFC 9639, section 9.
+    """
+    end = len(tail) - (128 if tail[-128:-125] == b"TAG" else 0)
+    at = tail.rfind(b"\xff", 0, end)
+    while at >= 0:
+        if tail[at + 1 : at + 2] in (b"\xf8", b"\xf9") and _flac_head(tail[at : at + 16]):
+            return _crc(tail[at:end], 0x8005, 16) != 0
+        at = tail.rfind(b"\xff", 0, at)
+    return False
+
+
+def _flac_head(head: bytes) -> bool:
+    """Whether the head of a FLAC frame begins so: its checksum is right."""
+    if len(head) < 16:
+        return False
+    number = max(1, 8 - (head[4] ^ 0xFF).bit_length())  # bytes of the frame's number, like UTF-8
+    size, rate = head[2] >> 4, head[2] & 15
+    length = 4 + number + {6: 1, 7: 2}.get(size, 0) + {12: 1, 13: 2, 14: 2}.get(rate, 0)
+    return _crc(head[: length + 1], 0x07, 8) == 0
+
+
+def _crc(data: bytes, polynomial: int, bits: int) -> int:
+    """A checksum with the high bit first, from 0; that of data with their own checksum is 0."""
+    top, mask, register = 1 << (bits - 1), (1 << bits) - 1, 0
+    for byte in data:
+        register ^= byte << (bits - 8)
+        for _ in range(8):
+            register = (register << 1 ^ polynomial if register & top else register << 1) & mask
+    return register
 
 
 def _ogg_ends(tail: bytes) -> bool:
@@ -95,8 +159,12 @@ _KBPS = {
 _HZ = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}
 
 
-def _frame_bytes(head: bytes) -> int:
-    """Bytes of the frame of layer II or III that begins so; 0 if none does."""
+def frame_bytes(head: bytes) -> int:
+    """Bytes of the frame of MPEG sound, layer II or III, that begins so; 0 if none does.
+
+    Args:
+        head: 4 bytes or more.
+    """
     if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
         return 0
     version, layer, rate, kbps = head[1] >> 3 & 3, head[1] >> 1 & 3, head[2] >> 2 & 3, head[2] >> 4

@@ -45,6 +45,7 @@ class FfmpegDecoder:
         promised: frames that the container promises; None if it does not say.
         notices: what was wrong on the way.
         cut: whether a file that promises no length ends in the middle; known at its end.
+        lossy: whether a damaged packet may come out as any number.
     """
 
     def __init__(self, file: BinaryIO, name: str) -> None:
@@ -91,6 +92,7 @@ class FfmpegDecoder:
             self.close()
             raise
         self.promised = self._promise()
+        self.lossy = not any("Audio: pcm" in line for line in self._of_input())
         tracks = sum("Audio:" in line for line in self._of_input())
         if tracks > 1:
             self.notices.append(f"holds {tracks} sound tracks; the first was read")

@@ -13,13 +13,20 @@ from numpy.typing import NDArray
 
 from edgeemo.errors import BadInput, one_line, require
 from edgeemo.quiet import quiet
-from edgeemo.sound.endings import is_cut, ogg_links
+from edgeemo.sound.damage import mpeg_is_damaged, ogg_pages
+from edgeemo.sound.endings import is_cut
 
 _BLOCK = 1 << 18  # values (frames times channels) read at once
 _ENDLESS = 1 << 40  # bytes that libsndfile is told a file has
 _MOST_FRAMES = 1 << 36  # 50 days at 16 kHz; what promises more knows nothing
 _STREAMED = 0x7FF00000  # bytes; writers into a pipe put at least this into a WAV's head
 _WIDTHS = {"PCM_U8": 1, "PCM_S8": 1, "ULAW": 1, "ALAW": 1, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4}
+_WIDTHS |= {"PCM_16": 2, "DOUBLE": 8}
+_HEADED = ("WAV", "WAVEX", "RF64", "AIFF", "AU", "W64", "CAF")  # whose heads promise a length
+_ENDED = (b"RIFF", b"RIFX", b"RF64", b"caff", b"riff", b"ID3", b"\xff", b"fLaC")
+_AU_BLOCKS = range(23, 27)  # encodings of AU that come in blocks: G.721, G.722, G.723
+_WHOLE = ("ALAC_16", "ALAC_20", "ALAC_24", "ALAC_32")  # whose head tells how many packets come
+_LOSSY = ("MPEG", "VORBIS", "OPUS")  # how the subtypes begin whose damage may be any number
 _SMALL = 1 << 21  # bytes
 
 
@@ -48,17 +55,17 @@ class _Endless(_View):
 
     libsndfile takes an MP3's length from its size where the file does not tell it, and stops there;
     and it cuts what a WAV promises down to the size, so that nobody hears of a lost end. What is
-    sought from the end (an ID3v1 tag) is found all the same. An Ogg file keeps its size: libsndfile
-    looks for its last page there, and would look for long.
+    sought from the end (an ID3v1 tag) is found all the same. A codec whose samples it counts by the
+    file's size, and Ogg, whose last page it looks for, need the true size.
     """
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, *, endless: bool) -> None:
         self._file = file
         self.size = file.seek(0, io.SEEK_END)
         file.seek(0)
         # A small file is read in one go: libsndfile asks for some bytes at a time.
         self._data = file.read(self.size if self.size <= _SMALL else 4)
-        self.end = self.size if self.begins(b"OggS") else _ENDLESS
+        self.end = _ENDLESS if endless else self.size
 
     def begins(self, *starts: bytes) -> bool:
         """Whether it begins with one of these four bytes."""
@@ -104,6 +111,7 @@ class SndfileDecoder:
         notices: what was wrong on the way.
         broken: whether a part of the file remains that could not be decoded.
         cut: whether a file that promises no length ends in the middle.
+        lossy: whether a damaged stretch may come out as any number.
     """
 
     def __init__(self, file: BinaryIO, name: str) -> None:
@@ -116,29 +124,45 @@ class SndfileDecoder:
         self._sf = require("soundfile", "audio")
         self._name, self._source = name, file
         self._links: list[BinaryIO] = []  # behind the first, of a chained Ogg file
-        starts = ogg_links(file)
+        self.notices: list[str] = []
+        self.broken = self.cut = False
+        starts, damaged = ogg_pages(file)
+        if damaged:
+            self.notices.append("damaged in places; the rest was read")
         if len(starts) > 1:
             ends = [*starts[1:], file.seek(0, io.SEEK_END)]
             parts = (_Part(file, a, b) for a, b in zip(starts, ends, strict=True))
             file, *self._links = map(_as_binary, parts)
-        self._file = _Endless(file)
-        self.notices: list[str] = []
-        self.broken = self.cut = False
         try:
-            # libmpg123 writes to stderr what it thinks of a file that may be MP3.
-            with nullcontext() if self._file.begins(b"fLaC", b"OggS") else quiet():
-                self._sound = _forward(self._sf)(self._file)
+            self._sound = self._open(file)
         except (self._sf.SoundFileError, RuntimeError, TypeError, OSError) as error:
             raise BadInput(f"{name}: cannot be read as sound ({_why(error)})") from None
         self.rate, self.channels = int(self._sound.samplerate), int(self._sound.channels)
-        self._mp3 = self._sound.format in ("MP3", "MPEG")
         self._coded = self._sound.format not in ("WAV", "AIFF", "AU", "W64")
-        # FLAC within Ogg has the format FLAC.
-        self._endings = self._mp3 or self._sound.format == "W64" or self._file.begins(b"OggS")
+        self.lossy = self._sound.subtype.startswith(_LOSSY)
         self.promised = self._promise()
         most = max(1, _BLOCK // self.channels)
         # A short file needs no long block; one frame more than promised shows that it has ended.
         self._frames = most if self.promised is None else min(most, max(1024, self.promised + 1))
+
+    def _open(self, file: BinaryIO) -> Any:
+        """The file for libsndfile, with its true size unless its promise is to be heard."""
+        file.seek(0)
+        self._file = _Endless(file, endless=_promises(file.read(16)))
+        # libmpg123 writes to stderr what it thinks of a file that may be MP3.
+        with nullcontext() if self._file.begins(b"fLaC", b"OggS") else quiet():
+            sound = _forward(self._sf)(self._file)
+            self._mp3 = sound.subtype.startswith("MPEG")
+            plain = sound.subtype in _WIDTHS and sound.format in _HEADED
+            if not (plain or self._mp3 or sound.format == "FLAC" or sound.subtype in _WHOLE):
+                # It would take the last block of ADPCM or GSM again and again, up to the promise.
+                sound.close()
+                self._file.end = self._file.size
+                self._file.seek(0)
+                sound = _forward(self._sf)(self._file)
+        # FLAC within Ogg has the format FLAC.
+        self._endings = not plain or sound.format == "W64"
+        return sound
 
     def _promise(self) -> int | None:
         frames = int(self._sound.frames)
@@ -181,6 +205,8 @@ class SndfileDecoder:
         if self._mp3 and self._file.at < self._file.size - 4096:  # a tag may remain
             self.broken = True
         self.cut = not short and self._endings and is_cut(self._source)
+        if self._mp3 and not self.broken and mpeg_is_damaged(self._source):
+            self.notices.append("damaged in places; the rest was read")
 
     def _read(self) -> tuple[NDArray[np.float32], bool]:
         """The next block, and whether another may follow."""
@@ -201,6 +227,18 @@ class SndfileDecoder:
     def close(self) -> None:
         """Let go of the decoder; the file stays open."""
         self._sound.close()
+
+
+def _promises(head: bytes) -> bool:
+    """Whether a file that begins so can be opened without its size: libsndfile will not seek it.
+
+    Of others (G.72x in AU, 8SVX, sample dumps) it counts the blocks up to the end first.
+    """
+    if head[:4] == b".snd":
+        return int.from_bytes(head[12:16], "big") not in _AU_BLOCKS
+    if head[:4] == b"FORM":
+        return head[8:12] in (b"AIFF", b"AIFC")
+    return head.startswith(_ENDED)
 
 
 @cache

@@ -25,9 +25,10 @@ class WavDecoder:
         promised: frames that its head promises; None if it does not say.
         notices: none; what is missing is told by who counts the frames.
         cut: never known without that count.
+        lossy: it is not.
     """
 
-    cut = False
+    cut = lossy = False
 
     def __init__(
         self, file: BinaryIO, kind: str, rate: int, channels: int, start: int, size: int | None

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from edgeemo import cli
 from edgeemo.audio import SoundReader, read_audio
 from edgeemo.errors import BadInput
-from edgeemo.sound.endings import ogg_links
+from edgeemo.sound.damage import ogg_pages
 
 Clip = NDArray[np.float32]
 RATE = 16000
@@ -45,7 +45,7 @@ def test_ogg_streams_in_a_row(speech: Clip, tmp_path: Path, subtype: str) -> Non
     path = tmp_path / "row.ogg"
     path.write_bytes(first + second)
     with path.open("rb") as file:
-        assert ogg_links(file) == [0, len(first)]
+        assert ogg_pages(file) == ([0, len(first)], False)
     found, notices = read(path)
     assert notices == [] and np.array_equal(found, want)
     path.write_bytes(first + first)
