@@ -47,7 +47,7 @@ def output_views(args: argparse.Namespace, cards: Callable[[], tuple[Card, ...]]
         from edgeemo.results.writers import Origin
 
         if args.csv is not None:
-            yield CsvFile(args.csv)
+            yield CsvFile(args.csv, (args.wav, args.video, args.profile))
         if args.output:
             yield CueFiles(args.output, lambda: Origin(args.video or args.wav, cards()))
     if args.osc is not None:

@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     from edgeemo.evaluation.held_back import held_back
     from edgeemo.speech.profile import from_calm, from_labels
 
-    check_output(args.output)
+    check_output(args.output, inputs=[*args.paths, args.labels])
     skipped = 0
     if args.labels is not None:
         if args.paths:

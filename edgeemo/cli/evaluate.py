@@ -90,6 +90,8 @@ def run(args: argparse.Namespace) -> int:
     for output in (args.csv, args.plot, args.confusion):
         if output is not None:
             check_output(output)
+            of_data = [output] if _is_of_data(output, args.path) else []
+            check_output(output, inputs=[args.profile, args.model, *of_data])
     data = open_dataset(args.path, tuple(args.label_scale))
     session = load(args.model or (FACE_DEFAULT if data.task == "face" else DEFAULT))
     if session.card.task != data.task:
@@ -118,6 +120,14 @@ def run(args: argparse.Namespace) -> int:
     if skipped:
         print(f"edgeemo: {skipped} of {len(data)} clips were skipped", file=sys.stderr)
     return int(skipped > 0)
+
+
+def _is_of_data(output: Path, data: str) -> bool:
+    """Whether a table that is there already belongs to the data, and is not of an evaluation."""
+    if not output.is_file() or not output.resolve().is_relative_to(Path(data).resolve()):
+        return False
+    head = output.read_bytes()[:40]
+    return not head.startswith((to_csv([])[:40].encode(), b"true,", b"<svg"))
 
 
 def judge(

@@ -96,8 +96,6 @@ def run(args: argparse.Namespace) -> int:
         raise BadInput(
             f"--windows is {args.windows:g}; expected more than 0 and at most {HELD_SECONDS:g} s"
         )
-    if args.csv is not None:
-        check_output(args.csv)
     check(args.output)
     options = Options(
         args.model,
@@ -130,6 +128,9 @@ class Output:
     def run(self) -> int:
         """Read all files, show all rows."""
         given = [*files(self._args.paths, self._predictor.kinds)]
+        if self._args.csv is not None:
+            read = [self._options.model, self._options.profile, *(file.path for file in given)]
+            check_output(self._args.csv, inputs=read)
         if self._args.output:
             _check_one_recording(given)
         self._progress = Progress(len(given))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
@@ -36,7 +36,8 @@ def replacing(path: Path) -> Iterator[Path]:
     os.close(handle)
     temporary = Path(name)
     try:
-        yield temporary
+        with naming(path):
+            yield temporary
         # mkstemp gives 0600; a finished file gets what an ordinary open() would have given.
         mask = os.umask(0)
         os.umask(mask)
@@ -46,16 +47,38 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def check_output(path: Path, *, folder: bool = False) -> None:
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Let an error of the system name `path`: a write to an open file names nothing.
+
+    Args:
+        path: the file that is being written.
+
+    Raises:
+        OSError: whatever is raised within; `path` is its file name if it had none.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = os.fspath(path)
+        raise
+
+
+def check_output(
+    path: Path, *, folder: bool = False, inputs: Iterable[str | Path | None] = ()
+) -> None:
     """Refuse an output that could not be written, before the work that fills it.
 
     Args:
         path: a file that is to be made or replaced; its folder may be missing. Nothing is made.
         folder: it is a folder, which is to be made or filled.
+        inputs: files that the command reads; they need not exist.
 
     Raises:
         BadInput: a folder in a file's place or a file in a folder's, a device or a pipe, a name
-            that is too long, or no rights; the message names it.
+            that is too long, no rights, or one of the inputs, which would be lost; the message
+            names it.
     """
     name = printable(path)
     if len(os.fsencode(path.name)) > _LONGEST_NAME:
@@ -68,8 +91,10 @@ def check_output(path: Path, *, folder: bool = False) -> None:
         if path.is_dir() and not folder:
             raise BadInput(f"{name}: is a folder; name a file to write")
         _check_place(path)
+        if path.exists() and any(_same(path, given) for given in inputs if given):
+            raise BadInput(f"{name}: is read by this command; name another file to write")
         above = path if folder else path.parent
-        while not above.exists():
+        while not os.path.lexists(above):
             above = above.parent
         if not above.is_dir():
             raise BadInput(f"{name}: {printable(above)} is a file; name another place to write")
@@ -78,6 +103,13 @@ def check_output(path: Path, *, folder: bool = False) -> None:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise BadInput(f"{name}: cannot be written ({reason}); name another place") from None
+
+
+def _same(path: Path, given: str | Path) -> bool:
+    try:
+        return path.samefile(given)
+    except (OSError, ValueError):
+        return False
 
 
 def _check_place(path: Path) -> None:

@@ -18,13 +18,17 @@ from edgeemo.results.utterances import Utterances
 class CsvFile(AbstractContextManager["CsvFile"]):
     """A row an estimate, as `edgeemo predict --csv`, and what it was made from (`sides`)."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, inputs: Sequence[Path | None] = ()) -> None:
         """Choose the file.
 
+        Args:
+            path: to be written, or replaced.
+            inputs: files that are read meanwhile.
+
         Raises:
-            BadInput: it could not be written.
+            BadInput: it could not be written, or is one of the inputs.
         """
-        check_output(path)
+        check_output(path, inputs=inputs)
         self._path = path
 
     def __enter__(self) -> CsvFile:

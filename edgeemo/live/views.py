@@ -12,7 +12,7 @@ import numpy as np
 
 from edgeemo.errors import BadInput, printable
 from edgeemo.fusion import Fused
-from edgeemo.io.files import check_output
+from edgeemo.io.files import check_output, naming
 from edgeemo.live.state import Block, Item, State
 from edgeemo.types import DIMENSIONS, SAMPLE_RATE
 
@@ -102,9 +102,10 @@ class Recording:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._lines.close()
-        if self._sound is not None:
-            self._sound.close()
+        with naming(self._folder):
+            self._lines.close()
+            if self._sound is not None:
+                self._sound.close()
 
     def show(self, state: State, item: Item) -> None:
         """Write a piece of sound or an estimate.
@@ -113,12 +114,13 @@ class Recording:
             state: what is known, this item included.
             item: a piece of sound, a picture or an estimate.
         """
-        if isinstance(item, Block):
-            scaled = np.clip(np.rint(item.samples * 32768), -32768, 32767).astype("<i2")
-            self._wave().writeframes(scaled.tobytes())
-        elif isinstance(item, Fused):
-            self._lines.write(_json(state, item) + "\n")
-            self._lines.flush()
+        with naming(self._folder):
+            if isinstance(item, Block):
+                scaled = np.clip(np.rint(item.samples * 32768), -32768, 32767).astype("<i2")
+                self._wave().writeframes(scaled.tobytes())
+            elif isinstance(item, Fused):
+                self._lines.write(_json(state, item) + "\n")
+                self._lines.flush()
 
     def _wave(self) -> wave.Wave_write:
         if self._sound is None:

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import IO, Any
 
-from edgeemo.io.files import replacing
+from edgeemo.io.files import naming, replacing
 from edgeemo.types import CLASSES
 
 COLUMNS = (
@@ -31,7 +31,7 @@ class Csv(AbstractContextManager["Csv"]):
         Raises:
             OSError: nothing can be written there.
         """
-        self._replacing = replacing(path)
+        self._path, self._replacing = path, replacing(path)
         self._file: IO[str] = self._replacing.__enter__().open("w", encoding="utf-8", newline="")
         self._writer = csv.DictWriter(self._file, columns, extrasaction="ignore")
         self._writer.writeheader()
@@ -43,9 +43,15 @@ class Csv(AbstractContextManager["Csv"]):
         for name, between in (("notes", "; "), ("sides", " ")):
             if name in row:
                 flat[name] = between.join(row[name])
-        self._writer.writerow({k: "" if v is None else v for k, v in flat.items()})
+        with naming(self._path):
+            self._writer.writerow({k: "" if v is None else v for k, v in flat.items()})
 
     def __exit__(self, *exc: object) -> None:
         """Put the file into its place, also after an error: its rows are true."""
-        self._file.close()
+        try:
+            with naming(self._path):
+                self._file.close()
+        except OSError as error:
+            self._replacing.__exit__(type(error), error, error.__traceback__)
+            raise
         self._replacing.__exit__(None, None, None)
