@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from edgeemo.errors import printable
-from edgeemo.sound.kinds import HEAD, SOUND_SUFFIXES, UNREAD_SUFFIXES, kind_of
+from edgeemo.sound.kinds import HEAD, SOUND_SUFFIXES, UNKNOWN, UNREAD_SUFFIXES, kind_of
 from edgeemo.vision import pictures, video
 
 Kind = Literal["sound", "picture", "video"]
@@ -108,11 +108,13 @@ def _is_media(path: Path) -> bool:
 
 
 def _kind(path: str) -> Kind:
-    """What a file is by its ending; by its first bytes where that tells nothing; else sound."""
+    """What a file is by its ending; by its first bytes where it tells nothing or is wrong."""
     ending = os.path.splitext(path)[1].lower()  # noqa: PTH122  # takes any name
     for kind, endings in SUFFIXES.items():
         if ending in endings:
-            return kind
+            # A recording that somebody gave a video's ending holds no pictures.
+            found = kind_of(_head(path)) if kind == "video" else UNKNOWN
+            return "sound" if found.reader == "libsndfile" and found is not UNKNOWN else kind
     head = _head(path)
     if pictures.is_picture(head):
         return "picture"

@@ -96,6 +96,8 @@ def run(args: argparse.Namespace) -> int:
         raise BadInput(
             f"--windows is {args.windows:g}; expected more than 0 and at most {HELD_SECONDS:g} s"
         )
+    if args.csv is not None:
+        check_output(args.csv)
     check(args.output)
     options = Options(
         args.model,

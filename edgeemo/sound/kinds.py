@@ -13,13 +13,13 @@ HEAD = 512
 SOUND_SUFFIXES = (
     *(".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".aifc", ".au", ".snd"),
     *(".caf", ".w64", ".rf64", ".m4a", ".m4b", ".aac", ".wma", ".amr", ".mka", ".mp2", ".spx"),
-    *(".ac3", ".eac3", ".dts", ".wv", ".tta"),
+    *(".ac3", ".eac3", ".dts", ".wv", ".tta", ".sph", ".voc"),
 )
 """Endings of sound files, in small letters."""
 
 UNREAD_SUFFIXES = (
     *(".heic", ".heif", ".avif", ".tif", ".tiff", ".gif", ".jp2", ".j2k", ".jxl", ".svg", ".psd"),
-    *(".ico", ".dng", ".exr", ".dds"),
+    *(".ico", ".dng", ".exr", ".dds", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf"),
     *(".ape", ".mpc", ".dsf", ".dff", ".ra", ".mid", ".midi", ".m3u", ".m3u8"),
     *(".rm", ".rmvb", ".vob", ".mxf", ".swf", ".asx", ".pls", ".mts", ".m2ts"),
 )

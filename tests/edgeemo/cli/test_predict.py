@@ -328,7 +328,7 @@ def test_json_holds_no_marks_for_a_terminal() -> None:
 
 
 def test_folders_tell_what_they_leave(folder: Path, artifact: Path, capsys: Capture) -> None:
-    for name in ("a.heic", "b.TIF", "c.gif", ".hidden.wav", "._b.flac"):
+    for name in ("a.heic", "b.TIF", "c.gif", "d.cr2", ".hidden.wav", "._b.flac"):
         (folder / name).write_bytes(b"x")
     (folder / "program.ts").write_text("const a = 1;")
     (folder / "linked").symlink_to(folder / "sub")
@@ -340,10 +340,21 @@ def test_folders_tell_what_they_leave(folder: Path, artifact: Path, capsys: Capt
     assert cli.main(["predict", str(folder), "--model", str(artifact)]) == 1
     out, err = capsys.readouterr()
     assert "hidden" not in out and "._b" not in out and "program" not in out
-    told = "not taken: 1 .gif, 1 .heic, 1 .tif, 1 broken links, 1 linked folders"
+    told = "not taken: 1 .cr2, 1 .gif, 1 .heic, 1 .tif, 1 broken links, 1 linked folders"
     told += ", 1 links out of the folder"
     assert "inside.flac" in out and "led.flac" not in out
     assert told in err
+
+
+@pytest.mark.parametrize("ending", ["mp4", "wmv", "3gp"])
+def test_a_recording_with_a_video_s_ending(
+    talk: Path, artifact: Path, tmp_path: Path, ending: str, capsys: Capture
+) -> None:
+    path = tmp_path / f"a.{ending}"
+    path.write_bytes(talk.read_bytes())
+    assert cli.main(["predict", str(path), "--json"]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert "voice" not in json.loads(line)
 
 
 def test_progress_is_for_terminals_alone(talk: Path, artifact: Path, tmp_path: Path) -> None:

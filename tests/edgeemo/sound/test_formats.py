@@ -41,6 +41,8 @@ def clip(speech_files: list[Path]) -> Path:
 
 def convert(clip: Path, to: Path, how: str = "") -> Path:
     command = ["ffmpeg", "-v", "error", "-i", str(clip), *how.split(), str(to)]
+    if to.suffix == ".sph":  # ffmpeg only reads it
+        command = ["sox", str(convert(clip, to.with_suffix(".wav"))), str(to)]
     subprocess.run(command, check=True)
     return to
 
