@@ -66,12 +66,14 @@ def plan_folds(
         data: all clips.
         seed: of the recipe; each repetition has its own, from it.
         count: folds of a repetition; ignored with `column`.
-        repeats: repetitions, each with folds drawn anew.
+        repeats: repetitions, 1 or more, each with folds drawn anew.
         column: of the labels that names each clip's fold; "" draws folds.
 
     Raises:
-        BadInput, BadData: see `deal` and `folds_of_column`; repeats of a column.
+        BadInput, BadData: see `deal` and `folds_of_column`; repeats of a column, or none.
     """
+    if repeats < 1:
+        raise BadInput(f"{repeats} repetitions; expected 1 or more")
     if not column:
         return [deal(dealt_clips(data), count, seed - 1 + r) for r in range(repeats)]
     if repeats > 1:

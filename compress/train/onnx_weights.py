@@ -52,7 +52,10 @@ def load_onnx_weights(student: Student, path: Path) -> None:
     except BadArtifact:
         raise
     except Exception as error:  # protobuf and numpy raise a dozen kinds on damaged files
-        raise BadArtifact(f"{path}: not an exported ONNX file ({one_line(error)})") from None
+        raise BadArtifact(
+            f"{path}: not an ONNX file that edgeemo exported from a student "
+            f"({one_line(error)}); give one, a student.pt, or the name of a shipped model"
+        ) from None
     places = list(_places(student))
     names = {id(value): key for key, value in student.named_parameters()}
     for place, (weight, _) in zip(places, layers, strict=False):

@@ -44,7 +44,10 @@ def load_pretrained(student: Student, source: str | Path) -> None:
     except BadArtifact:
         raise
     except Exception as error:  # torch raises a dozen kinds on damaged files
-        raise BadArtifact(f"{path}: cannot initialize {student.name} ({one_line(error)})") from None
+        raise BadArtifact(
+            f"{path}: cannot initialize {student.name} ({one_line(error)}); "
+            "give the student.pt of a run, an exported .onnx file, or the name of a shipped model"
+        ) from None
     own = student.state_dict()
     fits = {k: v for k, v in state.items() if k in own and own[k].shape == v.shape}
     kernels = [k for k, v in own.items() if v.ndim > 1 and not k.startswith(_HEADS) and k in state]

@@ -256,6 +256,10 @@ def _folds(args: argparse.Namespace) -> dict[str, Any]:
     from edgeemo.compress.run import Run
     from edgeemo.compress.teachers import load_teacher
 
+    for name, least in (("folds", 2), ("repeats", 1), ("jobs", 1)):
+        value = getattr(args, name)
+        if value is not None and value < least:
+            raise BadInput(f"--{name} is {value}; expected {least} or more")
     given = Run(args.resume).given if args.resume else vars(args)
     count, column = given.get("folds") or 0, given.get("fold_column") or ""
     if not count and not column:

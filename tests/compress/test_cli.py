@@ -160,6 +160,9 @@ def test_interrupted_distill_says_how_to_go_on(folder):
         (["--folds", "9"], "9 folds of 5 speakers; expected 2 to 5"),
         (["--fold-column", "fold"], "no value in the column 'fold'"),
         (["--repeats", "3"], "give --folds N too"),
+        (["--folds", "0"], "--folds is 0; expected 2 or more"),
+        (["--folds", "2", "--repeats", "0"], "--repeats is 0; expected 1 or more"),
+        (["--folds", "2", "--jobs", "-1"], "--jobs is -1; expected 1 or more"),
         (["--folds", "2", "--test-speakers", "03"], "give one of"),
     ],
 )
