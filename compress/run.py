@@ -327,6 +327,20 @@ def last_run(runs: Path = RUNS) -> Run:
     return Run(runs / name)
 
 
+def named_run(given: Path, runs: Path = RUNS) -> Path:
+    """The folder of a run that a user names: by its path, or as `edgeemo runs` lists it.
+
+    Args:
+        given: a path, or the name of a folder in `runs`.
+        runs: where runs lie.
+
+    Returns:
+        The folder; `given` where there is no such run.
+    """
+    listed = runs / given
+    return listed if not given.exists() and listed.is_dir() else given
+
+
 def _claim(folder: Path) -> bool:
     """Whether an empty or new folder is this process's: one alone can make the lock's file."""
     try:

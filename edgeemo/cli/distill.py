@@ -88,7 +88,10 @@ def run(args: argparse.Namespace) -> int:
     require("torch", "train")
     require("pyarrow", "train")
     from edgeemo.compress import distributed
+    from edgeemo.compress.run import named_run
 
+    if args.resume is not None:
+        args.resume = named_run(args.resume)
     distributed.start()
     try:
         if folds := _folds(args):

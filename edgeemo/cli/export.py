@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
     """
     if args.dry_run or args.recipe:
         return _dry_run(args)
-    from edgeemo.compress.run import last_run
+    from edgeemo.compress.run import last_run, named_run
     from edgeemo.export.job import check_formats, export, row, text
 
     formats = [name.strip() for name in args.format.split(",") if name.strip()]
@@ -87,6 +87,8 @@ def run(args: argparse.Namespace) -> int:
     if args.front_end != "float" and formats != ["c"]:
         raise BadInput(f"--front-end {args.front_end} is of --format c; leave it out")
     check_formats(formats)  # before the last run is looked for: its message would mislead
+    if args.run_folder is not None:
+        args.run_folder = named_run(args.run_folder)
     if formats == ["c"] and args.run_folder is not None and not args.run_folder.is_dir():
         return _write_folder(args)
     if args.waveform and args.run_folder is not None and not args.run_folder.is_dir():

@@ -41,10 +41,12 @@ def run(args: argparse.Namespace) -> int:
     """List or compare."""
     require("torch", "train")
     from edgeemo.compress.evaluation.runs import apart, find_runs, to_csv, view
+    from edgeemo.compress.run import named_run
 
     if args.csv is not None:
         check_output(args.csv)
-    views = [view(folder) for folder in args.runs or find_runs(args.folder)]
+    given = [named_run(run, args.folder) for run in args.runs]
+    views = [view(folder) for folder in given or find_runs(args.folder)]
     told = apart(views) if args.runs else []
     if args.csv is not None:
         write_text(args.csv, to_csv(views))

@@ -78,6 +78,10 @@ def test_the_command_lists_and_compares(runs: Path, capsys: pytest.CaptureFixtur
     assert main(["runs", "--folder", str(runs)]) == 0
     assert "one: finished, probe" in capsys.readouterr().out
     assert main(["runs", str(runs / "one"), str(runs / "two")]) == 0
+    compared = capsys.readouterr().out
+    assert main(["runs", "one", "two", "--folder", str(runs)]) == 0  # as the list calls them
+    assert capsys.readouterr().out == compared
+    assert main(["runs", str(runs / "one"), str(runs / "two")]) == 0
     out = capsys.readouterr().out
     assert "distill.lr" in out and "0.02" in out and "not comparable" not in out
     assert main(["runs", "--json", "--folder", str(runs), "--csv", str(runs / "all.csv")]) == 0
