@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeemo.errors import BadInput, printable, require
+from edgeemo.errors import BadInput, printable, require, within
 from edgeemo.sound.channels import Level, Powers
 from edgeemo.sound.ffmpeg import FfmpegDecoder, NoSound, ffmpeg
 from edgeemo.sound.kinds import HEAD, SOUND_SUFFIXES, Kind, kind_of
@@ -93,13 +93,22 @@ class SoundReader:
             channel: number of the one channel to read, from 1; None for the mean of all channels
                 that are not silent, in phase.
             name: what messages call the sound; default the path.
+
+        Raises:
+            BadInput: a rate or a channel that is none.
         """
-        path = isinstance(source, (str, Path))
-        self.name = name or printable(source if path else getattr(source, "name", "sound"))
+        is_path = isinstance(source, (str, Path))
+        unnamed = "sound" if hasattr(source, "read") else repr(source)
+        self.name = name or printable(source if is_path else getattr(source, "name", unnamed))
+        within("rate", rate, *_RATES)
+        if rate != int(rate):
+            raise BadInput(f"rate is {rate}; expected a whole number of Hz")
+        if channel is not None:
+            within("channel", channel, 1, _CHANNELS)
         self.seconds = 0.0
         self.promised: float | None = None
         self.notices: list[str] = []
-        self._source, self._rate, self._channel = source, rate, channel
+        self._source, self._rate, self._channel = source, int(rate), channel
 
     def __iter__(self) -> Iterator[NDArray[np.float32]]:
         """Samples, float32, shape [n], n > 0, finite, some seconds at a time, from the beginning.

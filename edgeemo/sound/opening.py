@@ -33,9 +33,11 @@ def open_binary(
         what: the file is expected to be, for messages.
 
     Raises:
-        BadInput: no such file, a folder, or no rights to read it.
+        BadInput: no such file, a folder, no rights to read it, or what is neither a path nor a
+            binary file that is open.
     """
     if not isinstance(source, (str, Path)):
+        _check_binary(source, name)
         return _seekable(source, name, stack)
     if str(source) == STDIN:
         if sys.stdin is None:
@@ -70,6 +72,15 @@ def with_descriptor(file: BinaryIO, stack: ExitStack) -> BinaryIO:
         file.seek(0)
         return _copy(file, "sound", stack)
     return file
+
+
+def _check_binary(source: Any, name: str) -> None:
+    if not hasattr(source, "read"):
+        raise BadInput(f"the source is {name}; expected a path, '-', or a binary file")
+    if isinstance(source, io.TextIOBase):
+        raise BadInput(f"{name}: a file of text; open it with the mode 'rb'")
+    if getattr(source, "closed", False):
+        raise BadInput(f"{name}: the file is closed; read it while it is open")
 
 
 def _seekable(file: Any, name: str, stack: ExitStack) -> BinaryIO:

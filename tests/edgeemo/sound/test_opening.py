@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import shutil
 import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -87,3 +89,36 @@ def test_no_rights_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("builtins.open", refuse)
     with pytest.raises(BadInput, match=r"a\.wav: cannot be read \(Permission denied\)"):
         read_audio(tmp_path / "a.wav")
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        (None, "the source is None; expected a path"),
+        (3, "the source is 3; expected a path"),
+        (b"a.wav", "the source is b'a.wav'; expected a path"),
+        (io.StringIO("x"), "a file of text; open it with the mode 'rb'"),
+    ],
+)
+def test_what_is_no_file_is_refused_in_words(source: Any, says: str) -> None:
+    with pytest.raises(BadInput, match=re.escape(says)):
+        read_audio(source)
+
+
+def test_a_closed_file_is_refused_in_words(speech_files: list[Path]) -> None:
+    with speech_files[0].open("rb") as file:
+        pass
+    with pytest.raises(BadInput, match="the file is closed"):
+        read_audio(file)
+
+
+@pytest.mark.parametrize("rate", [0, -1, 10**9, 16000.5, "x", float("nan"), None])
+def test_a_rate_that_is_none_is_refused(speech_files: list[Path], rate: Any) -> None:
+    with pytest.raises(BadInput, match="rate is"):
+        read_audio(speech_files[0], rate)
+
+
+@pytest.mark.parametrize("channel", [0, -1, 65, "1", True])
+def test_a_channel_that_is_none_is_refused(speech_files: list[Path], channel: Any) -> None:
+    with pytest.raises(BadInput, match="channel is"):
+        read_audio(speech_files[0], channel=channel)
