@@ -10,7 +10,7 @@
 
 #define VNNI __attribute__((target("avx2,avx512f,avx512bw,avx512vl,avx512vnni")))
 
-enum { INPUT_OFFSET = 128, MOST_SUMS = 24 };
+enum { INPUT_OFFSET = 128, REGISTERS = 32, MOST_SUMS = 24 };
 
 /* sum + four unsigned times four signed bytes, eight times */
 VNNI INLINE sums8 dot(sums8 sum, __m256i x, __m256i w)

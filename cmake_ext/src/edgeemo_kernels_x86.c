@@ -33,7 +33,7 @@ int32_t edgeemo_has_vnni(void)
 
 /* ---- products of pairs of int16, because sums of int8 products would leave 16 bits ---- */
 
-enum { MOST_SUMS = 12 };
+enum { REGISTERS = 16, MOST_SUMS = 12 };
 
 /* sum + two products, eight times */
 AVX2 INLINE sums8 dot(sums8 sum, __m256i x, __m256i w)

@@ -2,7 +2,8 @@
  *
  * TARGET      attribute of the instruction set
  * WEIGHT      type of a prepared weight; a step takes four bytes of them for an output
- * MOST_SUMS   vectors of sums that fit in the registers beside an input and some weights
+ * REGISTERS   vectors that the processor holds
+ * MOST_SUMS   vectors of sums that fit beside an input, a product and some weights
  * DOT         (sums, inputs, weights): sums of eight outputs with the products of a step
  * INPUTS      (four bytes): the inputs of a step for each of eight outputs
  * HIGH_WORDS  (even, odd): those of eight 64-bit products, in order
@@ -55,6 +56,9 @@ TARGET INLINE void conv_tile(const edgeemo_conv *c, const void *block, const voi
     const int32_t *bias = block, *multipliers = bias + EDGEEMO_GROUP * groups;
     const char *w = (const void *)(multipliers + EDGEEMO_GROUP * groups);
     const int32_t weight_bytes = (int32_t)sizeof(WEIGHT);
+    /* Weights that stay in registers; the others are read for each position, as a sum that has no
+     * register would wait for its own store in each step. */
+    const int32_t kept = REGISTERS - 2 - positions * groups;
     int32_t spans = c->spans, bytes = edgeemo_padded(c->length, weight_bytes) * weight_bytes;
     sums8 sums[MOST_SUMS];
     UNROLL
@@ -69,9 +73,13 @@ TARGET INLINE void conv_tile(const edgeemo_conv *c, const void *block, const voi
                 int32_t four;
                 memcpy(&four, (const char *)from[p] + k, sizeof four);
                 __m256i x = INPUTS(four);
+                const char *again = w;
+                if (kept < groups)
+                    __asm__ volatile("" : "+r"(again)); /* not known to be the same */
                 UNROLL
                 for (int32_t j = 0; j < groups; j++)
-                    sums[p * groups + j] = DOT(sums[p * groups + j], x, load(w + 32 * j));
+                    sums[p * groups + j] =
+                        DOT(sums[p * groups + j], x, load((j < kept ? w : again) + 32 * j));
             }
         }
     }
