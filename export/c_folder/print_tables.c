@@ -48,25 +48,35 @@ static void print_shorts(const char *name, const uint16_t *x, int32_t n)
     printf("\n};\n\n");
 }
 
-static void print_complex(edgeemo_complex x)
+static void print_complex(const void *x)
 {
+    const edgeemo_complex *value = x;
     printf("{");
-    print_float(x.re);
+    print_float(value->re);
     printf(", ");
-    print_float(x.im);
+    print_float(value->im);
     printf("}");
 }
 
-static void print_twiddles(const edgeemo_twiddles *x, int32_t n)
+static void print_fixed_complex(const void *x)
 {
-    printf("static const edgeemo_twiddles twiddles[%" PRId32 "] = {", n);
-    for (int32_t i = 0; i < n; i++) {
+    const edgeemo_fixed_complex *value = x;
+    printf("{%d, %d}", value->re, value->im);
+}
+
+/* n structs of three complex numbers of `size` bytes. */
+static void print_twiddles(const char *type, const void *x, size_t size, int32_t n,
+                           void (*print)(const void *x))
+{
+    const char *at = x;
+    printf("static const %s twiddles[%" PRId32 "] = {", type, n);
+    for (int32_t i = 0; i < n; i++, at += 3 * size) {
         printf("\n    {");
-        print_complex(x[i].by1);
+        print(at);
         printf(", ");
-        print_complex(x[i].by2);
+        print(at + size);
         printf(", ");
-        print_complex(x[i].by3);
+        print(at + 2 * size);
         printf("},");
     }
     printf("\n};\n\n");
@@ -84,30 +94,10 @@ static void print_float_tables(const edgeemo_tables *t)
 {
     int32_t m = t->fft / 2;
     print_floats("window", t->window, edgeemo_window_values(t->win_length, t->fft));
-    print_twiddles(t->twiddles, m / 4);
+    print_twiddles("edgeemo_twiddles", t->twiddles, sizeof(edgeemo_complex), m / 4, print_complex);
     print_floats("cosines", t->cosines, m / 2 + 1);
     print_floats("mel_weights", t->mel_weights, m + 1);
     print_floats("norm", t->norm, t->bands);
-}
-
-static void print_fixed_complex(edgeemo_fixed_complex x)
-{
-    printf("{%d, %d}", x.re, x.im);
-}
-
-static void print_fixed_twiddles(const edgeemo_fixed_twiddles *x, int32_t n)
-{
-    printf("static const edgeemo_fixed_twiddles twiddles[%" PRId32 "] = {", n);
-    for (int32_t i = 0; i < n; i++) {
-        printf(i % 2 ? " {" : "\n    {");
-        print_fixed_complex(x[i].by1);
-        printf(", ");
-        print_fixed_complex(x[i].by2);
-        printf(", ");
-        print_fixed_complex(x[i].by3);
-        printf("},");
-    }
-    printf("\n};\n\n");
 }
 
 static void print_fixed_tables(const edgeemo_tables *t)
@@ -115,11 +105,12 @@ static void print_fixed_tables(const edgeemo_tables *t)
     const edgeemo_fixed_tables *f = t->fixed;
     int32_t m = t->fft / 2;
     print_shorts("window", f->window, t->win_length);
-    print_fixed_twiddles(f->twiddles, twiddles_of(t));
+    print_twiddles("edgeemo_fixed_twiddles", f->twiddles, sizeof(edgeemo_fixed_complex), twiddles_of(t),
+                   print_fixed_complex);
     printf("static const edgeemo_fixed_complex rfft_twiddles[%" PRId32 "] = {", m / 2);
     for (int32_t i = 0; i < m / 2; i++) {
         printf(i % 6 ? " " : "\n    ");
-        print_fixed_complex(f->rfft_twiddles[i]);
+        print_fixed_complex(f->rfft_twiddles + i);
         printf(",");
     }
     printf("\n};\n\n");
