@@ -75,7 +75,7 @@ typedef struct edgeemo_conv {
 /* Bytes behind a row that kernels may read beyond its end. */
 enum { EDGEEMO_OVERREAD = 32 };
 
-/* Outputs are taken by blocks of one to four groups of eight, channels of a depthwise layer by
+/* Outputs are taken by blocks of one, three or four groups of eight, channels of a depthwise layer by
  * blocks of 32. */
 enum { EDGEEMO_GROUP = 8, EDGEEMO_BLOCK_CHANNELS = 32 };
 #endif
@@ -193,11 +193,11 @@ static inline int8_t edgeemo_requantize(const edgeemo_requant *r, int32_t o, int
 }
 
 #if defined(EDGEEMO_HAVE_PREPARED)
-/* Groups of a block; the last one may be empty in part. */
+/* Groups of a block, one, three or four; the last one may be empty in part. */
 static inline int32_t edgeemo_block_groups(int32_t outputs)
 {
     int32_t groups = (outputs + EDGEEMO_GROUP - 1) / EDGEEMO_GROUP;
-    return groups % 4 == 0 && groups % 3 ? 4 : groups >= 3 ? 3 : groups;
+    return groups % 4 == 0 && groups % 3 ? 4 : groups >= 3 ? 3 : 1;
 }
 
 /* Values of a span with what is read beyond it: four bytes at once, of weights and of inputs. */

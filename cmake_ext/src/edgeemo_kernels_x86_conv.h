@@ -115,9 +115,6 @@ TARGET static void conv(const edgeemo_conv *given, const void *const *from, int3
         case 1:
             conv_block(c, block, from, count, o, to, 1);
             break;
-        case 2:
-            conv_block(c, block, from, count, o, to, 2);
-            break;
         case 3:
             conv_block(c, block, from, count, o, to, 3);
             break;
