@@ -54,6 +54,10 @@ def folds_of_column(clips: Sequence[Clip], column: str) -> list[set[str]]:
         value = clip.tags.get(column) or getattr(clip, column, None)
         if not isinstance(value, str) or not value:
             known = sorted({name for each in clips for name in each.tags})
+            if column in known:
+                raise BadData(
+                    f"{clip.id}: no value in the column {column!r}; give each clip a fold"
+                )
             raise BadData(
                 f"{clip.id}: no value in the column {column!r}; "
                 f"{nearest(column, known, 'columns') if known else 'the labels have no columns'}"

@@ -33,8 +33,14 @@ INDEX, GROUPS, SOUND = "index.json", "groups.parquet", "sound.parquet"
 SCHEMA = 1
 _MOST_JSON = 64 << 20
 
-UNCOMPRESSED: dict[str, Any] = {"compression": "none", "use_dictionary": False}
-"""Half precision hardly shrinks, and no key comes twice."""
+UNCOMPRESSED: dict[str, Any] = {
+    **{"compression": "none", "use_dictionary": False, "write_page_checksum": True}
+}
+"""Half precision hardly shrinks, and no key comes twice. Without compression nothing else would
+notice that bytes were changed."""
+
+CHECKED: dict[str, Any] = {"page_checksum_verification": True}
+"""How such files are read; those without checksums are read as they are."""
 
 
 T = TypeVar("T")

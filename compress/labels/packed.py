@@ -19,7 +19,7 @@ from ..data.clips import NO_BYTES, Blob, Clip, DataSet
 from ._arrow import dataset_of
 from .clip_text import read_clip
 from .dataset import LabelledDataset
-from .layout import GROUPS, INDEX, SOUND, SPLITS, PackedIndex, read_json
+from .layout import CHECKED, GROUPS, INDEX, SOUND, SPLITS, PackedIndex, read_json
 
 _TARGETS = (
     *("mixed", "level", "features", "adv", "probs", "embedding", "tokens", "width", "rate"),
@@ -98,7 +98,7 @@ class Packed:
             BadData: the table does not hold what the index says.
         """
         try:
-            table = pq.read_table(self.folder / GROUPS)
+            table = pq.read_table(self.folder / GROUPS, **CHECKED)
             table.select(["name", "speakers", *(s or "none" for s in SPLITS)])
         except (pa.ArrowException, OSError, KeyError) as error:
             raise self.damaged(GROUPS, error) from None
@@ -122,7 +122,7 @@ class Packed:
         """Number and some columns of each file, one chunk for a row group."""
         for number, file in enumerate(self.index.files):
             try:
-                table = pq.read_table(self._paths[number], columns=list(columns))
+                table = pq.read_table(self._paths[number], columns=list(columns), **CHECKED)
                 table.select(columns)
             except (pa.ArrowException, OSError, KeyError) as error:
                 raise self.damaged(file.name, error) from None
@@ -142,7 +142,7 @@ class Packed:
         """
         name = self.index.files[group.file].name
         try:
-            with pq.ParquetFile(self._paths[group.file]) as file:
+            with pq.ParquetFile(self._paths[group.file], **CHECKED) as file:
                 table = file.read_row_group(group.group, columns=list(columns)).select(columns)
             return table if len(table) == len(group.rows) else table.take(pa.array(group.rows))
         except (pa.ArrowException, OSError, KeyError, IndexError) as error:
@@ -186,7 +186,7 @@ class Packed:
             return {}
         found: dict[str, Blob] = {}
         try:
-            with pq.ParquetFile(self.folder / SOUND) as file:
+            with pq.ParquetFile(self.folder / SOUND, **CHECKED) as file:
                 for batch in file.iter_batches(64, columns=["address", "sound"]):
                     pairs = zip(batch["address"].to_pylist(), batch["sound"], strict=True)
                     found |= {a: Blob(sound.as_py()) for a, sound in pairs if a in addresses}

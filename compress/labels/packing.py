@@ -10,6 +10,7 @@ PACKED/sound.parquet       encoded sound of some clips: what a run checks export
 from __future__ import annotations
 
 import heapq
+import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from edgeemo.errors import BadData, BadInput, BadRecipe
+from edgeemo.errors import BadData, BadInput, BadRecipe, printable
 from edgeemo.features import FeatureSpec
 from edgeemo.io.files import confined, replacing
 from edgeemo.vision.images import ImageSpec
@@ -29,6 +30,7 @@ from ..data.clips import Span
 from ..recipes import Recipe
 from .dataset import Progress
 from .layout import (
+    CHECKED,
     GROUP_ROWS,
     GROUPS,
     INDEX,
@@ -45,6 +47,8 @@ from .layout import (
     read_json,
     write_json,
 )
+
+LOG = logging.getLogger("edgeemo")
 
 FILE_ROWS = 8192
 
@@ -191,6 +195,10 @@ def _manifests(folder: Path) -> list[Manifest]:
     listed = {manifest.listed for manifest in found}
     made = [unit.digest for manifest in found for unit in manifest.units]
     total = len(made) + sum(len(manifest.left_out) for manifest in found)
+    for manifest in found:
+        if manifest.left_out:
+            names = printable(", ".join(unit.name for unit in manifest.left_out))
+            LOG.warning("%s: tars that could not be labelled are missing: %s", folder, names)
     double = [digest for digest, count in Counter(made).items() if count > 1]
     if len(listed) > 1 or total not in listed or double:
         raise BadData(
@@ -256,7 +264,7 @@ class _Facts:
 
 def _opened(path: Path) -> Any:
     try:
-        return pq.ParquetFile(path)
+        return pq.ParquetFile(path, **CHECKED)
     except (pa.ArrowException, OSError) as error:
         raise _damaged(path, str(error)) from None
 

@@ -48,6 +48,9 @@ def test_folds_of_a_column() -> None:
         folds_of_column(shared, "fold")
     with pytest.raises(BadData, match="a/0-0: no value in the column 'flod'; did you mean 'fold'"):
         folds_of_column(clips, "flod")
+    bare = [*clips, clip("a/7", 0, tags={"fold": ""})]
+    with pytest.raises(BadData, match="no value in the column 'fold'; give each clip a fold"):
+        folds_of_column(bare, "fold")
     with pytest.raises(BadData, match="expected 2 or more"):
         folds_of_column(clips[:2], "fold")
 

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from edgeemo.compress.labels import packing
+from edgeemo.compress.labels.packed import Packed
 from edgeemo.compress.labels.packing import pack
 from edgeemo.compress.recipes import TeacherConfig
 from edgeemo.errors import BadData, BadInput, BadRecipe
@@ -113,6 +114,35 @@ def test_missing_and_damaged_files_are_named(labels, tmp_path):
         pack(labels.parent, tmp_path / "packed")
     with pytest.raises(BadData, match="holds no labels"):
         pack(tmp_path / "nothing", tmp_path / "packed")
+
+
+def test_bytes_that_were_changed_are_named(labels, tmp_path):
+    """A file of the right size whose rows are wrong would teach a student noise."""
+    pack(labels.parent, tmp_path / "packed")
+    file = tmp_path / "packed" / "part-00000.parquet"
+    data = bytearray(file.read_bytes())
+    data[len(data) // 3] ^= 1
+    file.write_bytes(data)
+    with pytest.raises(BadData, match=r"part-00000\.parquet: damaged"):
+        for _ in Packed(tmp_path / "packed").tables(["features", "adv", "embedding", "tokens"]):
+            pass
+    file = sorted(labels.glob("*.parquet"))[0]
+    data = bytearray(file.read_bytes())
+    data[len(data) // 3] ^= 1
+    file.write_bytes(data)
+    with pytest.raises(BadData, match=f"{file.name} is missing or damaged"):
+        pack(labels.parent, tmp_path / "again")
+
+
+def test_tars_that_were_left_out_are_told_again(tars, label, tmp_path, caplog):
+    """Who packs may be another than who labelled, on another day."""
+    shutil.copytree(tars, tmp_path / "some")
+    cut = sorted((tmp_path / "some").glob("*.tar"))[0]
+    cut.write_bytes(cut.read_bytes()[:5000])
+    label(tmp_path / "some", tmp_path / "labels")
+    caplog.clear()
+    pack(tmp_path / "labels", tmp_path / "packed")
+    assert f"tars that could not be labelled are missing: {cut.name}" in caplog.text
 
 
 def test_of_several_recipes_one_must_be_named(tars, label, labels, copies, tmp_path):
