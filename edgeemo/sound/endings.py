@@ -11,6 +11,7 @@ from typing import BinaryIO, Literal
 _HEAD = 4096  # bytes
 _TAIL = 1 << 17  # bytes; an Ogg page and a packet of a program have at most half of it
 _STREAMED = 0x7FF00000  # bytes; writers into a pipe put at least this as the length
+_HEADS = 3  # of FLAC frames that are tried
 _SEARCHED = 1 << 16  # bytes of the tail in which a chain of frames must begin
 # Windows Media: how a file begins, and its object that tells the file's size 40 bytes on.
 _ASF = (b"\x30\x26\xb2\x75", bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365"))
@@ -112,12 +113,14 @@ def _flac_is_cut(tail: bytes) -> bool:
     Source: RFC 9639, section 9.
     """
     end = len(tail) - (128 if tail[-128:-125] == b"TAG" else 0)
-    at = tail.rfind(b"\xff", 0, end)
+    at, heads = tail.rfind(b"\xff", 0, end), 0
     while at >= 0:
         if tail[at + 1 : at + 2] in (b"\xf8", b"\xf9") and _flac_head(tail[at : at + 16]):
-            return _crc(tail[at:end], 0x8005, 16) != 0
-        at = tail.rfind(b"\xff", 0, at)
-    return False
+            if _crc(tail[at:end], 0x8005, 16) == 0:
+                return False
+            heads += 1  # samples may look like the head of a frame: an earlier one may be it
+        at = tail.rfind(b"\xff", 0, at) if heads < _HEADS else -1
+    return heads > 0
 
 
 def _flac_head(head: bytes) -> bool:

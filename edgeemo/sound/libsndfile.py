@@ -161,7 +161,8 @@ class SndfileDecoder:
                 self._file.seek(0)
                 sound = _forward(self._sf)(self._file)
         # FLAC within Ogg has the format FLAC.
-        self._endings = not plain or sound.format == "W64"
+        known = plain or (sound.format == "FLAC" and 0 < sound.frames < _MOST_FRAMES)
+        self._endings = not known or sound.format == "W64" or self._file.begins(b"OggS")
         return sound
 
     def _promise(self) -> int | None:

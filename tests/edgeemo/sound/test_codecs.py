@@ -67,3 +67,26 @@ def test_flac_written_to_a_pipe(speech: Clip, tmp_path: Path, lost: int) -> None
     path.write_bytes(data[:-lost])
     assert sum(map(len, reader)) < 30000
     assert reader.notices == ["the file ends in the middle: it was cut; copy it again"]
+
+
+def test_samples_that_look_like_a_frame_of_flac(tmp_path: Path) -> None:
+    """Noise is stored as it is: one of these begins like a frame, its checksum included."""
+    noise, head = np.random.default_rng(1).bytes(4000), bytearray(b"\xff\xf8\x19\x14\x00\x00")
+    for bit in range(40):  # CRC-8: 0x07, from 0, as a division of the first 40 bits
+        if head[bit // 8] << bit % 8 & 128:
+            head[bit // 8] ^= 0x107 >> 1 + bit % 8
+            head[bit // 8 + 1] ^= 0x107 << 7 - bit % 8 & 255
+    head[:5] = b"\xff\xf8\x19\x14\x00"
+    samples = np.frombuffer(noise[:2000] + head + noise[2000:], np.int8).astype(np.int16) << 8
+    path = tmp_path / "a.flac"
+    soundfile.write(path, samples, 16000, subtype="PCM_S8")
+    data = bytearray(path.read_bytes())
+    assert head in data
+    for known in (True, False):
+        if not known:
+            data[21] &= 0xF0
+            data[22:26] = bytes(4)
+        path.write_bytes(data)
+        reader = SoundReader(path)
+        assert sum(map(len, reader)) == len(samples)
+        assert [told for told in reader.notices if "cut" in told] == [], known
