@@ -18,6 +18,9 @@ from .writer import QuantConfig
 # are added in 16 bits there. With 7 bits they fit, and the same file gives the same numbers.
 WEIGHT_BITS = 7
 
+LARGEST_WEIGHT = 64
+"""What onnxruntime makes of a channel's largest weight in its reduced range."""
+
 OUTPUTS = ("adv", "probs")
 """Outputs that have a head; others of a graph are inner values."""
 

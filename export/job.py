@@ -28,6 +28,7 @@ from .onnx_writer import OnnxWriter, float_graph
 from .parity import Parity, Tolerances, bias_corrections, compare, table, with_outputs_of
 from .qat_ranges import learned_table
 from .ranges import RULES
+from .rounding import rounded
 from .runtimes import Runtime, matrix, on_runtimes, tile_to_length
 from .tflite_writer import TfliteWriter
 from .writer import ExportInput, QuantConfig, Writer
@@ -128,12 +129,16 @@ def export(
         judged = clips
     results = []
     for writer in (WRITERS[name] for name in formats):
-        how = calibrate(writer, trained, chosen, limits, log) if int8 else None
+        held, how = trained, None
+        if int8:
+            seen = _seen(chosen).features
+            held = replace(trained, student=rounded(student, seen, writer.largest_weight))
+            how = calibrate(writer, held, chosen, limits, log)
         kind = ("-waveform" if waveform else "") + ("-step" if step else "")
         name = card.name + kind + ("-int8" if int8 else "-float")
         place = partial(_place_folder, front_end) if writer.format == "c" else _place
         path = (out or run / "export") / (name + ("-c" if writer.format == "c" else writer.ending))
-        data = writer.write(trained, how)
+        data = writer.write(held, how)
         results.append(place(path, writer, data, judged, limits, facts, student))
     return results
 
@@ -177,7 +182,7 @@ def calibrate(
     """
     plain = ExportInput(trained.student, trained.card)
     graph = float_graph(trained.student, trained.card.calibration.class_temperature)
-    seen = clips.take(slice(0, 2 * CALIBRATION_CLIPS, 2))
+    seen = _seen(clips)
     if not any(float(np.ptp(f)) > SILENCE_RANGE for f in seen.features):
         raise BadData("the clips that ranges are read from are all silence; label other clips")
     watch = ActivationRecorder(graph)
@@ -210,6 +215,11 @@ def calibrate(
     if whole[0] >= FLOAT_HEAD_THRESHOLD or not writer.float_heads:
         return whole[1]
     return max(whole, best(float_head=True), key=lambda pair: pair[0])[1]
+
+
+def _seen(clips: ParitySet) -> ParitySet:
+    """Those that ranges and means are read from."""
+    return clips.take(slice(0, 2 * CALIBRATION_CLIPS, 2))
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from edgeemo.features import FeatureSpec
 
 from .card_zip import zip_of_card
 from .graph import frontend_graph, join, onnx, shrink, step_graph, student_graph
-from .int8 import WEIGHT_BITS, quantize
+from .int8 import LARGEST_WEIGHT, WEIGHT_BITS, quantize
 from .match_tensors import step_ranges
 from .streaming import Step
 from .writer import ExportInput, QuantConfig
@@ -28,6 +28,7 @@ class OnnxWriter:
     ending = ".onnx"
 
     float_heads = True
+    largest_weight = LARGEST_WEIGHT
 
     def write(self, trained: ExportInput, int8: QuantConfig | None = None) -> bytes:
         """See `edgeemo.export.writer.Writer`.

@@ -26,6 +26,9 @@ from .writer import QuantConfig
 
 WEIGHT_BITS = 8
 
+LARGEST_WEIGHT = 127
+"""What a channel's largest weight becomes: TFLite's range of weights is symmetric."""
+
 _SAME_RANGE = ("PAD", "RESHAPE", "SLICE", "STRIDED_SLICE", "MAX_POOL_2D", "TRANSPOSE")
 """Operators whose result spans no more than what goes in."""
 

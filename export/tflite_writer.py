@@ -15,7 +15,7 @@ from .int8 import ActivationRecorder
 from .onnx_writer import float_graph
 from .streaming import Step
 from .tflite_graph import check_operators, step_model, student_model
-from .tflite_int8 import WEIGHT_BITS, match_tensors, quantize
+from .tflite_int8 import LARGEST_WEIGHT, WEIGHT_BITS, match_tensors, quantize
 from .tflite_pack import pack, unpack
 from .tflm import Micro
 from .writer import ExportInput, QuantConfig
@@ -27,6 +27,7 @@ class TfliteWriter:
     format = "tflite"
     ending = ".tflite"
     float_heads = False
+    largest_weight = LARGEST_WEIGHT
 
     def write(self, trained: ExportInput, int8: QuantConfig | None = None) -> bytes:
         """See `edgeemo.export.writer.Writer.write`."""

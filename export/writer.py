@@ -61,11 +61,13 @@ class Writer(Protocol):
         format: its name on the command line.
         ending: of its files, with the dot.
         float_heads: whether an int8 file may keep its heads in float.
+        largest_weight: integer that the largest weight of an output channel becomes in int8.
     """
 
     format: str
     ending: str
     float_heads: bool
+    largest_weight: int
 
     def write(self, trained: ExportInput, int8: QuantConfig | None = None) -> bytes:
         """The artifact: whole, with its card inside. The same input gives the same bytes.
