@@ -99,10 +99,7 @@ def quantize(model: Any, how: QuantConfig) -> Any:
     qdq = require("onnxruntime.quantization.qdq_quantizer", "export")
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
-    by_output, behind = _tail(copy.graph)
-    heads = sorted(set(by_output.values()))
-    for output, shift in how.bias_correction.items():
-        _shift(copy.graph, by_output.get(output, ""), shift)
+    heads, behind = _tail(copy.graph)
     ranges = {
         name: data.TensorData(lowest=np.float32(r.low), highest=np.float32(r.high))
         for name, r in how.ranges.ranges.items()
@@ -135,38 +132,27 @@ def quantize(model: Any, how: QuantConfig) -> Any:
     return made
 
 
-def _tail(graph: Any) -> tuple[dict[str, str], list[str]]:
-    """The last linear layer before each output, by output, and the nodes behind these layers."""
+def _tail(graph: Any) -> tuple[list[str], list[str]]:
+    """The last linear layers before the outputs, and the nodes behind these layers."""
     maker = {name: node for node in graph.node for name in node.output}
-    heads: dict[str, str] = {}
+    heads: set[str] = set()
     behind = []
     for output in graph.output:
         name = output.name if output.name in OUTPUTS else ""
         while name in maker:
             node = maker[name]
             if node.op_type in _LINEAR:
-                heads[output.name] = node.name
+                heads.add(node.name)
                 break
             behind.append(node.name)
             name = next((i for i in node.input if i in maker), "")
-    return heads, behind
+    return sorted(heads), behind
 
 
 def _scalings(graph: Any) -> list[str]:
     """Multiplications by constants: the normalisation of the features stays exact."""
     constants = {t.name for t in graph.initializer}
     return [n.name for n in graph.node if n.op_type == "Mul" and not constants.isdisjoint(n.input)]
-
-
-def _shift(graph: Any, head: str, shift: NDArray[np.float32]) -> None:
-    """Add to the biases of a linear layer; one without biases is left as it is."""
-    node = next((n for n in graph.node if n.name == head and len(n.input) == 3), None)
-    bias = next(
-        (t for t in graph.initializer if node is not None and t.name == node.input[2]), None
-    )
-    if bias is not None:
-        values = onnx.numpy_helper.to_array(bias) + shift
-        bias.CopyFrom(onnx.numpy_helper.from_array(values.astype(np.float32), bias.name))
 
 
 def _float_outputs(graph: Any, names: set[str]) -> None:

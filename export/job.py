@@ -25,7 +25,7 @@ from .c_writer import find_compiler, write_folder
 from .cards import card_of_run
 from .int8 import ActivationRecorder
 from .onnx_writer import OnnxWriter, float_graph
-from .parity import Parity, Tolerances, bias_corrections, compare, table, with_outputs_of
+from .parity import Parity, Tolerances, compare, table, with_outputs_of
 from .qat_ranges import learned_table
 from .ranges import RULES
 from .rounding import rounded
@@ -200,9 +200,7 @@ def calibrate(
     def best(float_head: bool) -> tuple[float, QuantConfig]:
         found = []
         for ranges in tables:
-            raw = QuantConfig(ranges, float_head)
-            with loaded(writer, writer.write(plain, raw)) as backend:
-                how = replace(raw, bias_correction=bias_corrections(backend, seen))
+            how = QuantConfig(ranges, float_head)
             with loaded(writer, writer.write(plain, how)) as backend:
                 parity = compare(backend, ranked, limits)
             layers = ", heads in float" if float_head else ""

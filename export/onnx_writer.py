@@ -47,8 +47,8 @@ class OnnxWriter:
         kind = Quantization()
         if int8 is not None:
             model = quantize(model, int8)
-            rule = int8.ranges.rule + (", biases corrected" if int8.bias_correction else "")
-            kind = Quantization("int8", rule, WEIGHT_BITS, ("heads",) if int8.float_head else ())
+            layers = ("heads",) if int8.float_head else ()
+            kind = Quantization("int8", int8.ranges.rule, WEIGHT_BITS, layers)
         if trained.waveform:
             spec = trained.student.spec
             if not isinstance(spec, FeatureSpec):

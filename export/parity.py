@@ -169,29 +169,6 @@ def compare(
     )
 
 
-def bias_corrections(backend: Backend, clips: ParitySet) -> dict[str, Floats]:
-    """Mean error of an int8 file's heads, by output: what to add to their biases.
-
-    For the classes it is the error of the logits, up to a constant that a softmax ignores.
-
-    Args:
-        backend: the artifact, loaded.
-        clips: those that its ranges were calibrated on.
-    """
-    found = [backend.run(x) for x in inputs(backend.card.input, clips)]
-    dimensions = np.concatenate([f["adv"] for f in found])
-    bias = {"adv": (clips.dimensions - dimensions).mean(0)}
-    if "probs" not in found[0]:
-        return bias
-    probs = np.concatenate([f["probs"] for f in found])
-    # A probability under 1e-6 says nothing but "very small", and its logarithm is all noise. An
-    # int8 softmax of TFLite has the scale 1/256 by its specification, so there a step is the least.
-    least = 1 / 256 if backend.name == "tflite" else 1e-6
-    logs = np.log(np.maximum(clips.probs, least)) - np.log(np.maximum(probs, least))
-    logits = logs.mean(0) * backend.card.calibration.class_temperature
-    return bias | {"probs": logits - logits.mean()}
-
-
 def inputs(kind: str, clips: ParitySet) -> list[Floats]:
     """What a model takes of each clip, with the batch axis.
 

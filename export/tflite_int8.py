@@ -66,7 +66,7 @@ def quantize(model: Any, how: QuantConfig, twins: Twins) -> Any:
 
     Args:
         model: float, from `student_model`; it is not changed.
-        how: ranges and bias correction; `float_head` is not for this format: it has no float.
+        how: ranges; `float_head` is not for this format: it has no float.
         twins: from `match_tensors`.
 
     Returns:
@@ -78,8 +78,6 @@ def quantize(model: Any, how: QuantConfig, twins: Twins) -> Any:
     """
     check_operators(model)
     copy = unpack(pack(model, names=True))
-    for output, shift in how.bias_correction.items():
-        _shift(copy, output, shift)
     with_quantizer = require("ai_edge_quantizer.quantizer", "export")
     quantizer = with_quantizer.Quantizer(bytearray(pack(copy, names=True)), _recipe(copy))
     table = {
@@ -170,25 +168,6 @@ def _spread(found: dict[int, Range], op: Any, name: str, forwards: bool) -> None
     for index in ends:
         if source is not None:
             found.setdefault(index, source)
-
-
-def _shift(model: Any, output: str, shift: NDArray[np.float32]) -> None:
-    """Add to the biases of the linear layer before an output."""
-    graph = model.subgraphs[0]
-    maker = {i: op for op in graph.operators for i in op.outputs}
-    at = next(i for i in graph.outputs if graph.tensors[i].name == output.encode())
-    while at in maker:
-        op = maker[at]
-        if name_of(model, op) in ("FULLY_CONNECTED", "CONV_2D"):
-            buffer = model.buffers[graph.tensors[op.inputs[2]].buffer]
-            # A buffer of its own: equal constants of other layers share one.
-            values = np.asarray(buffer.data, np.uint8).view(np.float32) + shift
-            made = schema.BufferT()
-            made.data = np.frombuffer(values.astype(np.float32).tobytes(), np.uint8)
-            model.buffers.append(made)
-            graph.tensors[op.inputs[2]].buffer = len(model.buffers) - 1
-            return
-        at = op.inputs[0]
 
 
 def _activations(data: bytes, given: Mapping[str, Any]) -> dict[str, NDArray[np.float32]]:

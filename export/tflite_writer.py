@@ -38,8 +38,7 @@ class TfliteWriter:
         model, kind = unpack(data), Quantization()
         if int8 is not None:
             model = quantize(model, int8, twins)
-            rule = int8.ranges.rule + (", biases corrected" if int8.bias_correction else "")
-            kind = Quantization("int8", rule, WEIGHT_BITS)
+            kind = Quantization("int8", int8.ranges.rule, WEIGHT_BITS)
         check_operators(model)
         flat = pack(model)
         # A microcontroller that cannot run it is told of now, and the memory that it needs.

@@ -6,9 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from edgeemo.artifacts.card import Card
 from edgeemo.compress.students import Student
 
@@ -22,13 +19,10 @@ class QuantConfig:
     Attributes:
         ranges: the one table of activation ranges, by the name of the activation.
         float_head: leave the last linear layers (the heads) in float.
-        bias_correction: by output, what is added to its head's biases. Rounding errors of the
-            layers below do not average out; their mean is known from calibration.
     """
 
     ranges: RangeTable
     float_head: bool = False
-    bias_correction: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -99,16 +99,6 @@ def test_heads_can_stay_float(parts: tuple[Any, Any, list[np.ndarray]]) -> None:
     assert all(constants[n.input[1]] == onnx.TensorProto.FLOAT for n in heads)
 
 
-def test_shifts_move_the_outputs(parts: tuple[Any, Any, list[np.ndarray]]) -> None:
-    graph, plain, features = parts
-    table = ActivationRecorder(graph).observe(features).table("minmax")
-    shift = np.array([0.01, -0.02, 0.03], np.float32)
-    moved = quantize(graph, QuantConfig(table, bias_correction={"adv": shift}))
-    for a, b in zip(run(plain, features), run(moved, features), strict=True):
-        assert a[0, :3] + shift == pytest.approx(b[0, :3], abs=1e-4)
-        assert (a[0, 3:] == b[0, 3:]).all()
-
-
 @pytest.mark.parametrize("waveform", [False, True])
 def test_nothing_of_the_machine_is_in_a_file(run: Run, tmp_path: Path, waveform: bool) -> None:
     (result,) = export(run.folder, int8=True, out=tmp_path, waveform=waveform)
