@@ -146,6 +146,10 @@ class Preparer:
         if partner is None:  # nobody else speaks in this data set
             config, partner = replace(config, mixup_p=0.0, babble_p=0.0), job.clip
         if config.targets == "clean":
+            if config.speed_p and rng.random() < config.speed_p:  # another voice for both
+                given = augment.change_speed(samples, rng.uniform(*config.speed))
+                plain = augment.crop(given, seconds, None)
+            config = replace(config, speed_p=0.0)
             return plain, *augment.augment(plain, rng, config, partner.samples)
         # Longer than needed first: playing faster shortens.
         samples = augment.crop(samples, seconds * config.speed[1], rng)
@@ -285,10 +289,10 @@ class RowMaker:
             return (concatenate(outputs) if outputs else None), labelled
 
     def _label(self, ready: list[Prepared]) -> TeacherOutput:
-        """The teacher's output; of copies with clean targets once for each clip."""
+        """The teacher's output; of copies with clean targets once for each sound."""
         if self.recipe.augment.targets != "clean":
             return self.teacher.label([p.teacher_input for p in ready])
-        names = [p.job.digest for p in ready]
+        names = [p.teacher_input.tobytes() for p in ready]
         first = sorted({name: i for i, name in reversed(list(enumerate(names)))}.values())
         output = self.teacher.label([ready[i].teacher_input for i in first])
         place = {names[i]: k for k, i in enumerate(first)}

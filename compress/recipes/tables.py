@@ -79,8 +79,9 @@ class AugmentConfig:
         microphone_p: another microphone; microphone_db: its largest rise or fall in a band.
         speed_p: play faster or slower (pitch goes along); speed: range of the factor.
         targets: what the teacher is given: "changed", the copy; "clean", the clip before the
-            change, so that a student learns what a change leaves of a voice. The words and the
-            speed of both must be the same, so mixup_p and speed_p are 0 then.
+            change, so that a student learns what a change leaves of a voice. The words of both must
+            be the same, so mixup_p is 0 then; of a copy at another speed the teacher is given the
+            clip at that speed, which is another voice.
         babble_voices: fewest and most voices that the second clip behind a voice becomes.
         direct_db: direct sound over the tail of a room, smallest and largest.
         telephone_p: 300 to 3400 Hz, 8 bits of the mu-law.
@@ -138,12 +139,11 @@ class AugmentConfig:
         check_pair("augment.babble_voices", self.babble_voices, 1, 20)
         check_pair("augment.direct_db", self.direct_db, -40, 40)
         check_pair("augment.clip_db", self.clip_db, 0, 60)
-        for name in ("mixup_p", "speed_p") if self.targets == "clean" else ():
-            if getattr(self, name):
-                raise BadRecipe(
-                    f"$.augment.{name}: {getattr(self, name):g}; with targets 'clean' the teacher "
-                    "is given other words or another speed than the student: set it to 0"
-                )
+        if self.targets == "clean" and self.mixup_p:
+            raise BadRecipe(
+                f"$.augment.mixup_p: {self.mixup_p:g}; with targets 'clean' the teacher is given "
+                "other words than the student: set it to 0"
+            )
 
 
 @dataclass(frozen=True)

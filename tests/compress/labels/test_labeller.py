@@ -76,6 +76,21 @@ def test_changed_copies_learn_what_the_teacher_says_of_the_clean_clip(
     assert teacher.heard == 6 + 8  # the probe's first 16 rows, and each clip once
 
 
+def test_at_another_speed_teacher_and_student_are_given_the_same_voice(
+    tmp_path, recipe, some_clips, ear
+):
+    still = {"mixup_p": 0, "noise_p": 0, "reverb_p": 0, "band_p": 0, "gain_db": (0, 0)}
+    faster = AugmentConfig(targets="clean", speed_p=1, speed=(1.1, 1.3), **still)
+    rows = Labeller(ear(), SPEC, replace(recipe, augment=faster), tmp_path).label(
+        some_clips[:8], copies=3
+    )
+    assert len({row.tobytes() for row in rows.dimensions}) == len(rows)
+    for features, said in zip(rows.features, rows.dimensions, strict=True):
+        frames = features.astype(np.float32) / 3 + 2
+        heard = np.concatenate([frames.mean(0), frames.std(0)]) @ ear().maps[0]
+        assert np.allclose(0.5 + 0.2 * heard, said, atol=5e-3)
+
+
 def test_labels_are_found_again_and_only_what_changed_is_made(tmp_path, recipe, some_clips, ear):
     teacher = ear()
     labeller = Labeller(teacher, SPEC, recipe, tmp_path)

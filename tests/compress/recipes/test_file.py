@@ -59,8 +59,8 @@ def test_defaults_and_odd_values_survive_writing(read):
         ),
         (LEAST + "[augment]\nsnr_db = [9.0, 1.0]\n", r"augment.snr_db: \[9.0, 1.0\]"),
         (
-            LEAST + "[augment]\ntargets = 'clean'\nmixup_p = 0.0\n",
-            r"augment.speed_p: 0.3; with targets 'clean' the teacher is given other words",
+            LEAST + "[augment]\ntargets = 'clean'\n",
+            r"augment.mixup_p: 0.2; with targets 'clean' the teacher is given other words",
         ),
         (LEAST + "[data]\nvalid = 0.5\ntest = 0.5\n", r"data.valid \+ data.test"),
         (LEAST.replace("[distill]\nepochs = 1\n", ""), r"\$.distill: missing"),
