@@ -43,5 +43,8 @@ def test_new_heads_stand_on_the_backbone_that_they_began_with(
     before, after = start(clip, None), made(clip, None)
     tuned = load_recipe(str(FOLDER / "tuned.toml"))
     assert tuned.augment == recipe.augment and tuned.finetune is not None
+    speed = load_recipe(str(FOLDER / "speed.toml"))
+    assert speed.augment == replace(tuned.augment, speed_p=0.5, speed=(0.88, 1.12))
+    assert speed.finetune == tuned.finetune
     assert torch.allclose(before.embedding, after.embedding, atol=0.05)
     assert not torch.allclose(before.dimensions, after.dimensions, atol=1e-3)
