@@ -19,6 +19,7 @@ from edgeemo.evaluation.seen import Item, Seen, find_seen
 
 from .data.clips import NO_BYTES, Clip
 from .run import Run
+from .starts import STARTS
 from .teachers.base import Teacher
 from .teachers.labels_only import LabelsOnly
 
@@ -112,7 +113,11 @@ def exposure_of_weights(name: str) -> TrainedOn:
     """
     path = Path(name)
     path = path if path.suffix else resolve(name, "onnx")
-    unknown = TrainedOn(unknown=(f"first weights {path.stem}",))
+    known = STARTS.get(path.stem)
+    unknown = TrainedOn(
+        corpora=known.corpora if known else (),
+        unknown=() if known else (f"first weights {path.stem}",),
+    )
     try:
         if path.suffix == ".onnx":
             found = read_onnx(path).card.trained_on

@@ -19,6 +19,7 @@ from .data.corpus_info import attribution_of
 from .labels.layout import LabelledBy
 from .recipes import Recipe
 from .run import Run
+from .starts import STARTS
 from .teachers.base import Teacher
 
 
@@ -91,5 +92,6 @@ def _first_weights(name: str) -> tuple[Source, tuple[str, ...]]:
     try:
         facts = Run(path.parent).facts()
     except (BadArtifact, BadInput):
-        return Source(label, "not stated"), ()
+        known = STARTS.get(path.stem)
+        return known.source if known else Source(label, "not stated"), ()
     return Source(label, facts.licence), facts.attributions

@@ -24,6 +24,7 @@ from _provenance import ROOT, load_provenance, provenance_file
 from average_faces import face_metrics
 
 from edgeemo.artifacts.card import Card, Metric
+from edgeemo.artifacts.licences import weights_licence
 from edgeemo.artifacts.models import Model, shipped
 from edgeemo.artifacts.onnx import check as check_onnx
 from edgeemo.artifacts.onnx import read_onnx
@@ -35,6 +36,7 @@ from edgeemo.compress.data.splits import split_as_published
 from edgeemo.compress.evaluation.folds import Folds
 from edgeemo.compress.exposure import exposure_of
 from edgeemo.compress.recipes import load_recipe
+from edgeemo.compress.starts import STARTS
 from edgeemo.errors import EdgeemoError
 from edgeemo.export.graph import onnx
 from edgeemo.export.onnx_writer import replace_card, with_card
@@ -95,6 +97,32 @@ OF = {
 """What taught a shipped model, by its name; others carry what `edgeemo distill` wrote."""
 
 
+FIRST_WEIGHTS = {
+    "efficientnet-lite0-face": ("efficientnet-lite0-57934424",),
+    "mobilenetv1-face": ("faceres",),
+    "teacher-face": ("efficientnet-lite0-57934424", "faceres"),
+}
+"""Published weights that the first round of a shipped model began with, by its name."""
+
+
+def with_starts(card: Card) -> Card:
+    """The card with the published start of its first round in place of the rounds between."""
+    starts = [STARTS[name] for name in FIRST_WEIGHTS.get(card.name, ())]
+    if not starts or card.trained_on is None:
+        return card
+    between = "first weights "
+    teachers = tuple(s for s in card.teachers if not s.name.startswith(between))
+    teachers += tuple(start.source for start in starts)
+    unknown = tuple(n for n in card.trained_on.unknown if not n.startswith(between))
+    known = TrainedOn(corpora=tuple(name for start in starts for name in start.corpora))
+    return replace(
+        card,
+        teachers=teachers,
+        licence=weights_licence((*teachers, *card.data)),
+        trained_on=replace(card.trained_on, unknown=unknown).joined(known),
+    )
+
+
 def metrics_of(card: Card) -> tuple[Metric, ...]:
     """What the benchmarks measured of the model; its own where no benchmark names it."""
     if card.task == "face":
@@ -134,7 +162,7 @@ def rewritten(data: Path) -> Iterator[tuple[Model, bytes]]:
             known[model.name] = OF[model.name](data)
         trained_on = known.get(model.name, model.card.trained_on)
         card = replace(model.card, trained_on=trained_on, metrics=metrics_of(model.card))
-        yield model, with_new_card(model.path, card)
+        yield model, with_new_card(model.path, with_starts(card))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

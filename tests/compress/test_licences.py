@@ -53,3 +53,10 @@ def test_first_weights_of_an_unknown_file_are_not_free(tmp_path, open_recipe, so
     student = replace(open_recipe.student, init_from=str(tmp_path / "student.pt"))
     with pytest.raises(BadRecipe, match=r"first weights student \(not stated\)"):
         check_open(replace(open_recipe, student=student), DataSet("some", some_clips), ear())
+
+
+def test_published_first_weights_are_named_with_their_licence(open_recipe, some_clips, ear):
+    student = replace(open_recipe.student, init_from="faceres.json")
+    recipe = replace(open_recipe, student=student)
+    start = sources_of(recipe, DataSet("some", some_clips), ear()).teachers[-1]
+    assert "HSE-FaceRes" in start.name and start.licence == "Apache-2.0"
