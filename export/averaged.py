@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from edgeemo.artifacts.card import Calibration, Card, Metric
+from edgeemo.artifacts.licences import weights_licence
 from edgeemo.artifacts.onnx import read_onnx
+from edgeemo.artifacts.trained_on import TrainedOn
 from edgeemo.errors import BadArtifact
 from edgeemo.vision.images import ImageSpec, resize_matrix
 
@@ -28,7 +31,8 @@ def averaged(files: Sequence[Path], name: str, metrics: tuple[Metric, ...] = ())
     """One artifact that gives the mean of the outputs of several.
 
     Args:
-        files: two or more ONNX artifacts that take a face and give the same outputs.
+        files: two or more ONNX artifacts that take a face and give the same outputs. Each network
+            of a file that was averaged before counts as one.
         name: of the new model, for its card.
         metrics: measured figures of the new model, for its card.
 
@@ -53,13 +57,28 @@ def averaged(files: Sequence[Path], name: str, metrics: tuple[Metric, ...] = ())
             seen = _resized(graph, seen, first.image, card.image.size)
         _add(graph, other, f"m{i}_", seen)
     for output in first.outputs:
-        parts = [f"m{i}_{output.name}" for i in range(len(files))]
+        parts = [
+            f"m{i}_{part}" for i, other in enumerate(graphs) for part in _parts(other, output.name)
+        ]
         all_of_them = output.name + "_each"
         graph.node.append(make_node("Concat", parts, [all_of_them], axis=0))
         graph.node.append(make_node("ReduceMean", [all_of_them], [output.name], axes=[0]))
         shape = [1, len(output.labels)]
         graph.output.append(make_value(output.name, onnx.TensorProto.FLOAT, shape))
     return with_card(made, _card(cards, name, metrics))
+
+
+def _parts(graph: Any, output: str) -> list[str]:
+    """What an output is the mean of, in a file that was made here; else the output alone.
+
+    So each network counts the same, however often files were averaged.
+    """
+    made_by = {name: node for node in graph.node for name in node.output}
+    mean = made_by[output]
+    joined = made_by.get(mean.input[0])
+    if mean.op_type == "ReduceMean" and joined is not None and joined.op_type == "Concat":
+        return list(joined.input)
+    return [output]
 
 
 def _check(file: Path, card: Card, first: Card) -> None:
@@ -121,11 +140,17 @@ def _constant(graph: Any, name: str, value: Any) -> None:
 def _card(cards: Sequence[Card], name: str, metrics: tuple[Metric, ...]) -> Card:
     """The first card, with what all models bring together."""
     first = cards[0]
+    teachers = tuple(dict.fromkeys(s for card in cards for s in card.teachers))
+    data = tuple(dict.fromkeys(s for card in cards for s in card.data))
+    seen = [card.trained_on for card in cards if card.trained_on is not None]
     return replace(
         first,
         name=name,
-        teachers=tuple(dict.fromkeys(s for card in cards for s in card.teachers)),
-        data=tuple(dict.fromkeys(s for card in cards for s in card.data)),
+        teachers=teachers,
+        data=data,
+        licence=weights_licence((*teachers, *data)),
+        attributions=tuple(dict.fromkeys(text for card in cards for text in card.attributions)),
+        trained_on=reduce(TrainedOn.joined, seen) if len(seen) == len(cards) else None,
         parameters=sum(card.parameters for card in cards),
         macs_per_second=sum(card.macs_per_second for card in cards),
         # Each model's temperature is in its own softmax.
