@@ -3,7 +3,7 @@
     python tools/average_faces.py FIRST.onnx OTHER.onnx ... -o teacher-face.onnx
 
 The built-in teacher of faces is made so, of models that the recipes face-teacher-identity,
-face-teacher and efficientnet-lite0-face train.
+face-teacher and efficientnet-lite0-face train, and of tools/recipes/mobilenetv1-face/round-6.onnx.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from pathlib import Path
 from _provenance import ROOT, load_provenance, provenance_file
 from average_faces import face_metrics
 
-from edgeemo.artifacts.card import Card, Metric
+from edgeemo.artifacts.card import NOT_VALIDATED_FOR_FACE, Card, Metric
 from edgeemo.artifacts.licences import weights_licence
 from edgeemo.artifacts.models import Model, shipped
 from edgeemo.artifacts.onnx import check as check_onnx
@@ -86,13 +86,19 @@ def of_faces(data: Path) -> TrainedOn:
     return exposure_of(kept.values())
 
 
+def of_face_teacher(data: Path) -> TrainedOn:
+    """The built-in teacher of faces: FER+, and what taught the fourth of its networks."""
+    fourth = read_onnx(ROOT / "tools/recipes/mobilenetv1-face/round-6.onnx").card.trained_on
+    return of_faces(data).joined(fourth or TrainedOn())
+
+
 OF = {
     "wav2small-stream": of_student,
     "teacher": of_teacher,
     "teacher-open": of_open_teacher,
     "wav2small-stream-open": of_open_student,
     "efficientnet-lite0-face": of_faces,
-    "teacher-face": of_faces,
+    "teacher-face": of_face_teacher,
 }
 """What taught a shipped model, by its name; others carry what `edgeemo distill` wrote."""
 
@@ -105,8 +111,14 @@ FIRST_WEIGHTS = {
 """Published weights that the first round of a shipped model began with, by its name."""
 
 
-def with_starts(card: Card) -> Card:
-    """The card with the published start of its first round in place of the rounds between."""
+NEVER_RATED = "arousal and valence, which no annotator of its faces rated"
+
+
+def of_face(card: Card) -> Card:
+    """The card of a model of faces with what nobody rated, and the start of its first round.
+
+    The published start stands in place of the rounds between.
+    """
     starts = [STARTS[name] for name in FIRST_WEIGHTS.get(card.name, ())]
     if not starts or card.trained_on is None:
         return card
@@ -118,6 +130,7 @@ def with_starts(card: Card) -> Card:
     return replace(
         card,
         teachers=teachers,
+        not_validated_for=(*NOT_VALIDATED_FOR_FACE, NEVER_RATED),
         licence=weights_licence((*teachers, *card.data)),
         trained_on=replace(card.trained_on, unknown=unknown).joined(known),
     )
@@ -162,7 +175,7 @@ def rewritten(data: Path) -> Iterator[tuple[Model, bytes]]:
             known[model.name] = OF[model.name](data)
         trained_on = known.get(model.name, model.card.trained_on)
         card = replace(model.card, trained_on=trained_on, metrics=metrics_of(model.card))
-        yield model, with_new_card(model.path, with_starts(card))
+        yield model, with_new_card(model.path, of_face(card))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

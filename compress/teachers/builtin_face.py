@@ -1,6 +1,6 @@
-"""The built-in teacher of faces: the mean of three networks that learned the votes of FER+.
+"""The built-in teacher of faces: the mean of four networks that learned the votes of FER+.
 
-The recipes face-teacher-identity and face-teacher made two of them, a student is the third, and
+The recipes face-teacher-identity and face-teacher made two of them, students are the others, and
 `edgeemo.export.averaged` joined them. It runs on each face as it is and mirrored.
 """
 

@@ -41,3 +41,15 @@ def test_figures_on_cards_are_those_of_the_benchmarks(tool: Tool) -> None:
     result = json.loads((ROOT / "benchmarks/results/crossval.json").read_text())
     row = next(r for r in result["rows"] if r["name"] == "wav2small-stream, int8")
     assert [m.value for m in student.metrics] == [row[m.of]["mean"] for m in student.metrics]
+
+
+def test_cards_of_faces_name_their_start_and_what_nobody_rated() -> None:
+    starts = {"efficientnet-lite0-face": {"imagenet"}, "mobilenetv1-face": {"vggface2"}}
+    faces = [m.card for m in shipped() if m.card.task == "face"]
+    assert len(faces) == 5
+    for card in faces:
+        assert card.trained_on is not None and card.trained_on.unknown == ()
+        assert starts.get(card.name, {"imagenet", "vggface2"}) <= {*card.trained_on.corpora}
+        named = [s for s in card.teachers if s.name.startswith("first weights ")]
+        assert named and all(s.licence == "Apache-2.0" for s in named)
+        assert any("valence" in text for text in card.not_validated_for)
