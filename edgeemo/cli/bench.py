@@ -41,7 +41,9 @@ def run(args: argparse.Namespace) -> int:
     there = {model.name for model in shipped()}
     defaults = [name for name in (DEFAULT, FACE_DEFAULT) if name in there]
     for model in [args.model] if args.model else defaults:
-        card, rows = load(model).card, measure(model)
+        card = load(model).card
+        print(f"edgeemo: measuring {card.name}, a minute or more", file=sys.stderr, flush=True)
+        rows = measure(model)
         if args.json:
             for row in rows:
                 print(json.dumps(_line(card, row)), flush=True)
