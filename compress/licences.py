@@ -16,10 +16,10 @@ from edgeemo.errors import BadArtifact, BadInput, BadRecipe
 
 from .data.clips import DataSet
 from .data.corpus_info import attribution_of
+from .exposure import STARTS
 from .labels.layout import LabelledBy
 from .recipes import Recipe
 from .run import Run
-from .starts import STARTS
 from .teachers.base import Teacher
 
 

@@ -15,9 +15,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from _averaged import averaged
+
 from edgeemo.artifacts.card import Metric
 from edgeemo.errors import EdgeemoError
-from edgeemo.export.averaged import averaged
 from edgeemo.io.files import write_bytes
 
 

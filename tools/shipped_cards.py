@@ -34,9 +34,8 @@ from edgeemo.artifacts.trained_on import TrainedOn
 from edgeemo.compress.data import Clip, open_dataset, split_by_speaker
 from edgeemo.compress.data.splits import split_as_published
 from edgeemo.compress.evaluation.folds import Folds
-from edgeemo.compress.exposure import exposure_of
+from edgeemo.compress.exposure import STARTS, exposure_of
 from edgeemo.compress.recipes import load_recipe
-from edgeemo.compress.starts import STARTS
 from edgeemo.errors import EdgeemoError
 from edgeemo.export.graph import onnx
 from edgeemo.export.onnx_writer import replace_card, with_card

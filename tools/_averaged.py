@@ -19,10 +19,9 @@ from edgeemo.artifacts.licences import weights_licence
 from edgeemo.artifacts.onnx import read_onnx
 from edgeemo.artifacts.trained_on import TrainedOn
 from edgeemo.errors import BadArtifact
+from edgeemo.export.graph import IR_VERSION, OPSET, onnx
+from edgeemo.export.onnx_writer import with_card
 from edgeemo.vision.images import ImageSpec, resize_matrix
-
-from .graph import IR_VERSION, OPSET, onnx
-from .onnx_writer import with_card
 
 make_node, make_value = onnx.helper.make_node, onnx.helper.make_tensor_value_info
 

@@ -1,6 +1,8 @@
 """Several models of faces in one file."""
 
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -10,14 +12,15 @@ from edgeemo.artifacts.models import resolve
 from edgeemo.artifacts.teachers_package import need
 from edgeemo.backends import open_backend
 from edgeemo.errors import BadArtifact
-from edgeemo.export.averaged import averaged
 from edgeemo.vision.images import preprocess, resize_matrix
 
+Tool = Callable[[str], ModuleType]
 DATA = Path(__file__).parents[1] / "data" / "faces" / "london"
 LARGE, SMALL = need("zoo/teacher-face.onnx"), need("zoo/efficientnet-lite0-face.onnx")
 
 
-def test_the_file_gives_the_mean_and_each_model_its_own_size(tmp_path: Path) -> None:
+def test_the_file_gives_the_mean_and_each_model_its_own_size(tool: Tool, tmp_path: Path) -> None:
+    averaged = tool("_averaged").averaged
     path = tmp_path / "both-face.onnx"
     path.write_bytes(averaged([LARGE, SMALL], "both-face"))
     large, small, both = (open_backend(p, "onnx") for p in (LARGE, SMALL, path))
@@ -41,13 +44,15 @@ def test_the_file_gives_the_mean_and_each_model_its_own_size(tmp_path: Path) -> 
     assert averaged([LARGE, SMALL], "both-face") == path.read_bytes()
 
 
-def test_other_models_are_refused() -> None:
+def test_other_models_are_refused(tool: Tool) -> None:
+    averaged = tool("_averaged").averaged
     speech = resolve("wav2small-stream", "onnx")
     with pytest.raises(BadArtifact, match=r"wav2small-stream\.onnx: takes features; only models"):
         averaged([SMALL, speech], "x")
 
 
-def test_the_card_tells_what_taught_every_network(tmp_path: Path) -> None:
+def test_the_card_tells_what_taught_every_network(tool: Tool, tmp_path: Path) -> None:
+    averaged = tool("_averaged").averaged
     path = tmp_path / "both-face.onnx"
     path.write_bytes(averaged([SMALL, need("zoo/mobilenetv1-face.onnx")], "both-face"))
     card = open_backend(path, "onnx").card
