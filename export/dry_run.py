@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from edgeemo.artifacts import onnx, tflite
-from edgeemo.artifacts.card import Calibration, to_json
+from edgeemo.artifacts.card import Calibration
 from edgeemo.artifacts.confidence import DESCRIBED, Confidence
 from edgeemo.compress.evaluation.summary import window_of
 from edgeemo.compress.pipeline import STAGES, new_student
@@ -35,7 +35,7 @@ from edgeemo.types import CLASSES
 from .c_writer import FRONT_ENDS, write_folder
 from .cards import make_card
 from .int8 import ActivationRecorder
-from .onnx_writer import OnnxWriter, float_graph
+from .onnx_writer import OnnxWriter, card_behind, float_graph
 from .tflite_writer import TfliteWriter
 from .writer import ExportInput, QuantConfig
 
@@ -119,7 +119,7 @@ def _bytes(data: bytes) -> int:
     """Of a file but for its card, which tells of the training."""
     if data[4:8] == b"TFL3":
         return len(tflite.check(data).model)
-    return len(data) - len(to_json(onnx.check(data).card).encode())
+    return len(data) - len(card_behind(b"", onnx.check(data).card))
 
 
 def _noise(student: Student) -> list[Tensor]:

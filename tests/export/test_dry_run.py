@@ -11,11 +11,11 @@ import pytest
 
 from edgeemo import cli
 from edgeemo.artifacts import onnx, tflite
-from edgeemo.artifacts.card import to_json
 from edgeemo.compress.recipes import HeadsConfig, PruneConfig, Recipe, load_recipe
 from edgeemo.compress.run import Run
 from edgeemo.export import c_writer, export
 from edgeemo.export.dry_run import dry_run, untrained
+from edgeemo.export.onnx_writer import card_behind
 from edgeemo.export.parity import Tolerances
 
 MESSAGE = 64  # bytes that numbers of other values take more or fewer in a file's own fields
@@ -37,7 +37,7 @@ def test_it_tells_what_a_trained_student_takes(
     (whole,) = export(run.folder, ("onnx",), limits=limits)
     (small,) = export(run.folder, ("tflite",), int8=True, limits=limits)
     data = whole.path.read_bytes()
-    size = len(data) - len(to_json(onnx.check(data).card).encode())
+    size = len(data) - len(card_behind(b"", onnx.check(data).card))
     assert abs(found["onnx"]["float"] - size) <= MESSAGE
     model = tflite.check(small.path.read_bytes()).model
     assert abs(found["tflite"]["int8"] - len(model)) <= MESSAGE
