@@ -16,6 +16,7 @@ import pytest
 import soundfile
 
 import edgeemo
+from edgeemo.artifacts.onnx import CARD_KEY, find_card
 from edgeemo.audio import read_audio
 from edgeemo.cli import main
 from tests.e2e.conftest import RECIPE, Command, Made
@@ -207,13 +208,13 @@ def test_model_files_that_are_refused(
     elif damage == "empty":
         model.write_bytes(b"")
     else:
-        graph = onnx.load_from_string(data)
-        if damage == "foreign":  # an ONNX file of somebody else: no card
-            del graph.metadata_props[:]
-        else:  # one key more in the card
-            (card,) = [p for p in graph.metadata_props if p.key == "edgeemo.card"]
-            card.value = json.dumps(json.loads(card.value) | {"hidden": 1})
-        model.write_bytes(graph.SerializeToString())
+        plain = onnx.load_from_string(data)
+        plain.DiscardUnknownFields()  # the card is in one of them
+        model.write_bytes(plain.SerializeToString())  # an ONNX file of somebody else
+        if damage == "edited":  # one key more in the card
+            told = json.loads(find_card(data)) | {"hidden": 1}
+            plain.metadata_props.add(key=CARD_KEY, value=json.dumps(told))
+            model.write_bytes(plain.SerializeToString())
     refused(command(made.folder, "predict", "--model", model, "clips"), "model.onnx")
 
 
