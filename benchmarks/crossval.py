@@ -12,7 +12,9 @@ no EmoTale speaker at all, is the teacher's backbone and the student's
 
 CCC is taken over all clips of a repetition at once, each estimated by the fold that held it out;
 mean and standard deviation are over the repetitions. Every fold is kept, so a killed run goes on.
-`tools/make_student.py` trains the student that is shipped, by the same stages on all speakers.
+`tools/make_student.py` trains the student that is shipped, by the same stages on all speakers. Its
+row is that of the last round's recipe, runs/student/round-4/recipe.toml, which that program leaves:
+without one the first round is judged.
 """
 
 from __future__ import annotations
@@ -306,13 +308,22 @@ def main() -> None:
         run_folds(bench, args.jobs)
         benches.append(bench)
     before = json.loads(RESULT.read_text()) if RESULT.exists() else {}
-    found = result(benches, COMMAND, before)
+    found = result(benches, command_of(args), before)
     write_text(RESULT, json.dumps(found, indent=1) + "\n")
     for line in found["rows"]:
         print(
             f"{line['name']:42}",
             *(f"{line[d]['mean']:.3f} ±{line[d].get('sd', 0):.3f}" for d in DIMENSIONS),
         )
+
+
+def command_of(args: argparse.Namespace) -> str:
+    """What repeats the figures, but for the folders of one machine."""
+    words = [COMMAND]
+    if args.egemaps:
+        words.append("--egemaps egemaps.npz")
+    words += [f"--recipe {name}" for name in args.recipe or ()]
+    return " ".join([*words, "--bursts"] if args.bursts else words)
 
 
 def run_folds(bench: Bench, jobs: int) -> None:

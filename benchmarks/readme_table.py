@@ -54,7 +54,10 @@ def accuracy() -> str:
         for row in found["rows"]
     ]
     table = _table(["CCC", "arousal", "dominance", "valence"], rows)
-    return f"{table}\n\n{found['test_set']}. {found['protocol']}. Made by `{found['command']}`."
+    return (
+        f"{table}\n\n{found['test_set']}. {found['protocol']}. Made by `{found['command']}`, with "
+        "the recipe that `tools/make_student.py` leaves."
+    )
 
 
 def models() -> str:
