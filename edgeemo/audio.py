@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from edgeemo.errors import BadInput, printable, require, within
 from edgeemo.sound.channels import Level, Powers
+from edgeemo.sound.damage import DAMAGED
 from edgeemo.sound.ffmpeg import FfmpegDecoder, NoSound, ffmpeg
 from edgeemo.sound.kinds import HEAD, SOUND_SUFFIXES, Kind, kind_of
 from edgeemo.sound.libsndfile import SndfileDecoder
@@ -231,7 +232,7 @@ class SoundReader:
             yield block
         self.notices += decoder.notices
         if wild and not decoder.notices:
-            self.notices.append("damaged in places; the rest was read")
+            self.notices.append(DAMAGED)
         broken = isinstance(decoder, SndfileDecoder) and decoder.broken
         if broken:
             where = f"damaged after {frames / decoder.rate:.2f} s"

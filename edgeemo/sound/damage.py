@@ -8,6 +8,9 @@ from typing import BinaryIO
 
 from edgeemo.sound.endings import frame_bytes
 
+DAMAGED = "damaged in places; the rest was read"
+"""What is told of it."""
+
 _PIECE = 1 << 20  # bytes searched at once
 _TAIL = 4096  # bytes behind the last frame that may be a tag of any kind
 _CHAIN = 4  # frames in a row that are no accident

@@ -10,7 +10,7 @@ from typing import BinaryIO, Literal
 
 _HEAD = 4096  # bytes
 _TAIL = 1 << 17  # bytes; an Ogg page and a packet of a program have at most half of it
-_STREAMED = 0x7FF00000  # bytes; writers into a pipe put at least this as the length
+STREAMED = 0x7FF00000  # bytes; writers into a pipe put at least this as the length
 _HEADS = 3  # of FLAC frames that are tried
 _SEARCHED = 1 << 16  # bytes of the tail in which a chain of frames must begin
 # Windows Media: how a file begins, and its object that tells the file's size 40 bytes on.
@@ -75,7 +75,7 @@ def _promised_bytes(file: BinaryIO, head: bytes) -> int | None:
         return _chunk_end(file, b"data" if little else b"SSND", "little" if little else "big")
     if name == b".snd":
         start, length = (int.from_bytes(head[i : i + 4], "big") for i in (4, 8))
-        return start + length if length < _STREAMED else 0
+        return start + length if length < STREAMED else 0
     if head[:19] == b"Creative Voice File":
         at = int.from_bytes(head[20:22], "little")
         while len(block := _at(file, at, 4)) == 4 and block[0]:
@@ -97,7 +97,7 @@ def _chunk_end(file: BinaryIO, name: bytes, order: Literal["little", "big"]) -> 
     while len(head := _at(file, at, 8)) == 8:
         size = int.from_bytes(head[4:], order)
         if head[:4] == name:
-            return at + 8 + size if size < _STREAMED else 0
+            return at + 8 + size if size < STREAMED else 0
         at += 8 + size + size % 2
     return 0
 

@@ -13,13 +13,12 @@ from numpy.typing import NDArray
 
 from edgeemo.errors import BadInput, one_line, require
 from edgeemo.quiet import quiet
-from edgeemo.sound.damage import mpeg_is_damaged, ogg_pages
-from edgeemo.sound.endings import is_cut
+from edgeemo.sound.damage import DAMAGED, mpeg_is_damaged, ogg_pages
+from edgeemo.sound.endings import STREAMED, is_cut
 
 _BLOCK = 1 << 18  # values (frames times channels) read at once
 _ENDLESS = 1 << 40  # bytes that libsndfile is told a file has
 _MOST_FRAMES = 1 << 36  # 50 days at 16 kHz; what promises more knows nothing
-_STREAMED = 0x7FF00000  # bytes; writers into a pipe put at least this into a WAV's head
 _WIDTHS = {"PCM_U8": 1, "PCM_S8": 1, "ULAW": 1, "ALAW": 1, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4}
 _WIDTHS |= {"PCM_16": 2, "DOUBLE": 8}
 _HEADED = ("WAV", "WAVEX", "RF64", "AIFF", "AU", "W64", "CAF")  # whose heads promise a length
@@ -128,7 +127,7 @@ class SndfileDecoder:
         self.broken = self.cut = False
         starts, damaged = ogg_pages(file)
         if damaged:
-            self.notices.append("damaged in places; the rest was read")
+            self.notices.append(DAMAGED)
         if len(starts) > 1:
             ends = [*starts[1:], file.seek(0, io.SEEK_END)]
             parts = (_Part(file, a, b) for a, b in zip(starts, ends, strict=True))
@@ -168,7 +167,7 @@ class SndfileDecoder:
     def _promise(self) -> int | None:
         frames = int(self._sound.frames)
         size = frames * self.channels * _WIDTHS.get(self._sound.subtype, 2)
-        unknown = frames >= _MOST_FRAMES or size >= _STREAMED > self._file.size
+        unknown = frames >= _MOST_FRAMES or size >= STREAMED > self._file.size
         return None if unknown or self._links else frames
 
     def blocks(self) -> Iterator[NDArray[np.float32]]:
@@ -207,7 +206,7 @@ class SndfileDecoder:
             self.broken = True
         self.cut = not short and self._endings and is_cut(self._source)
         if self._mp3 and not self.broken and mpeg_is_damaged(self._source):
-            self.notices.append("damaged in places; the rest was read")
+            self.notices.append(DAMAGED)
 
     def _read(self) -> tuple[NDArray[np.float32], bool]:
         """The next block, and whether another may follow."""

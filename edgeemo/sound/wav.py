@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeemo.errors import BadInput
+from edgeemo.sound.endings import STREAMED
 
 _BLOCK = 1 << 18  # values read at once
 _FORMATS = {(1, 16): "<i2", (3, 32): "<f4"}
-_STREAMED = 0x7FF00000  # bytes; writers into a pipe put at least this as the length
 
 
 class WavDecoder:
@@ -94,7 +94,7 @@ def open_wav(file: BinaryIO, head: bytes) -> WavDecoder | None:
         if name == b"data":
             if not kind or not channels or not size:
                 return None
-            length = None if size >= _STREAMED else size
+            length = None if size >= STREAMED else size
             return WavDecoder(file, kind, rate, channels, at + 8, length)
         at += 8 + size + size % 2
     return None
