@@ -89,9 +89,7 @@ def run(args: argparse.Namespace) -> int:
         raise BadInput(f"{args.confusion}: name a file that ends in .svg or .csv")
     for output in (args.csv, args.plot, args.confusion):
         if output is not None:
-            check_output(output)
-            of_data = [output] if _is_of_data(output, args.path) else []
-            check_output(output, inputs=[args.profile, args.model, *of_data])
+            check_output(output, inputs=_read_besides(args, output))
     data = open_dataset(args.path, tuple(args.label_scale))
     session = load(args.model or (FACE_DEFAULT if data.task == "face" else DEFAULT))
     if session.card.task != data.task:
@@ -122,11 +120,19 @@ def run(args: argparse.Namespace) -> int:
     return int(skipped > 0)
 
 
+def _read_besides(args: argparse.Namespace, output: Path) -> Iterator[str | Path | None]:
+    """What the command reads and an output would replace."""
+    yield from (args.profile, args.model)
+    if _is_of_data(output, args.path):
+        yield output
+
+
 def _is_of_data(output: Path, data: str) -> bool:
     """Whether a table that is there already belongs to the data, and is not of an evaluation."""
     if not output.is_file() or not output.resolve().is_relative_to(Path(data).resolve()):
         return False
-    head = output.read_bytes()[:40]
+    with output.open("rb") as file:
+        head = file.read(40)
     return not head.startswith((to_csv([])[:40].encode(), b"true,", b"<svg"))
 
 
