@@ -42,18 +42,14 @@
         register float y_ __asm__(second) = (y); \
         __asm__("vstmia %3, {%1, %2}" : "=m"(*(p)) : "t"(x_), "t"(y_), "r"(p)); \
     } while (0)
-#define STORE_NEXT(x, y, p, first, second)    \
+#define STORE_MOVING(code, x, y, p, first, second) \
     do {                                      \
         register float x_ __asm__(first) = (x);  \
         register float y_ __asm__(second) = (y); \
-        __asm__ volatile("vstmia %0!, {%1, %2}" : "+r"(p) : "t"(x_), "t"(y_) : "memory"); \
+        __asm__ volatile(code " %0!, {%1, %2}" : "+r"(p) : "t"(x_), "t"(y_) : "memory"); \
     } while (0)
-#define STORE_BEFORE(x, y, p, first, second)  \
-    do {                                      \
-        register float x_ __asm__(first) = (x);  \
-        register float y_ __asm__(second) = (y); \
-        __asm__ volatile("vstmdb %0!, {%1, %2}" : "+r"(p) : "t"(x_), "t"(y_) : "memory"); \
-    } while (0)
+#define STORE_NEXT(x, y, p, first, second) STORE_MOVING("vstmia", x, y, p, first, second)
+#define STORE_BEFORE(x, y, p, first, second) STORE_MOVING("vstmdb", x, y, p, first, second)
 #else
 #define AS_ADDRESS(p) (void)(p)
 #define AS_NUMBER(n) (void)(n)
