@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from open_weights import AROUSED, CALM
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GroupKFold
@@ -40,7 +41,6 @@ RESULT = Path(__file__).parent / "results" / "languages.json"
 COMMAND = "python benchmarks/languages.py --data DATA"
 MODEL = "wav2small-stream-open"
 UNSEEN = ("emotale", "ravdess_full", "tess", "nemo", "turev", "ased", "selvas", "kread")
-AROUSED, CALM = {"anger", "happiness"}, {"sadness", "neutral", "calm", "boredom"}
 FOLDS, TREES = 5, 200
 RATE = 16_000
 _EDGE, _FRAME = RATE // 20, RATE // 100

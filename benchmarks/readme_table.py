@@ -233,7 +233,8 @@ def languages() -> str:
         "UAR of traces",
         "chance",
     ]
-    return f"{_table(head, rows)}\n\n`{found['model']}`, int8. Made by `{found['command']}`."
+    told = f"`{found['model']}`, int8, the file that `edgeemo.load` takes (TFLite)"
+    return f"{_table(head, rows)}\n\n{told}. Made by `{found['command']}`."
 
 
 def compression() -> str:

@@ -15,6 +15,7 @@ from edgeemo.compress.data import open_dataset
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
+sys.path.append(str(ROOT / "benchmarks"))  # where benchmarks find what they share
 
 from benchmarks import languages
 
