@@ -110,7 +110,8 @@ def _round(layer: Any, x: Tensor, largest: int) -> Tensor:
         layer.weight.flatten(1).double().unflatten(0, (len(x), -1))
     )  # [groups, outputs, inputs]
     mean = x.mean(1, keepdim=True)
-    found = _on_steps(wanted, (x - mean).transpose(1, 2) @ (x - mean) / x.shape[1], largest)
+    centred = x - mean
+    found = _on_steps(wanted, centred.transpose(1, 2) @ centred / x.shape[1], largest)
     layer.weight.copy_(found.flatten(0, 1).view_as(layer.weight))
     shift: Tensor = (found - wanted) @ mean.transpose(1, 2)
     return shift.flatten().float()

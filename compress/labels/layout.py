@@ -34,7 +34,9 @@ SCHEMA = 1
 _MOST_JSON = 64 << 20
 
 UNCOMPRESSED: dict[str, Any] = {
-    **{"compression": "none", "use_dictionary": False, "write_page_checksum": True}
+    "compression": "none",
+    "use_dictionary": False,
+    "write_page_checksum": True,
 }
 """Half precision hardly shrinks, and no key comes twice. Without compression nothing else would
 notice that bytes were changed."""
