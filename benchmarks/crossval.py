@@ -48,9 +48,9 @@ from edgeemo.compress.run import Run
 from edgeemo.compress.stages.base import Splits
 from edgeemo.compress.stages.finetune import num_augmented_copies
 from edgeemo.compress.students import Student, save_student
-from edgeemo.compress.teachers import load_teacher
 from edgeemo.compress.teachers.base import Teacher
 from edgeemo.compress.teachers.heads import HeadsSettings, fit_heads
+from edgeemo.compress.teachers.own import teacher_of
 from edgeemo.evaluation.metrics import ccc
 from edgeemo.export.job import export
 from edgeemo.export.parity import Tolerances
@@ -292,11 +292,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/crossval"))
     args = parser.parse_args()
     data = research_speech(args.data) if args.bursts else open_dataset(args.data / "speech")
-    teacher = load_teacher("builtin")
     egemaps = dict(np.load(args.egemaps)) if args.egemaps else {}
     benches: list[Bench] = []
     for name in args.recipe or ["wav2small-stream"]:
         recipe = load_recipe(name)
+        teacher = teacher_of(recipe)
         # The embedding of its backbone alone is used: heads are trained anew for each fold.
         labeller = Labeller(teacher, new_student(recipe).spec, recipe, args.cache)
         copies = labeller.label(data.clips, num_augmented_copies(data.clips, recipe))

@@ -50,7 +50,8 @@ class TeacherConfig:
     """The teacher.
 
     Attributes:
-        name: a name, path or TOML that load_teacher knows.
+        name: a name, path or TOML that load_teacher knows; or "own", the student with the weights
+            of `student.init_from`: it learns to say of changed copies what it said of the clips.
         tokens_per_second: the teacher's tokens are averaged down to at most this rate before they
             are kept, because at 50 a second they fill the disk; 0 keeps none.
     """

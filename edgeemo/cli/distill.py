@@ -140,11 +140,11 @@ def _distil(args: argparse.Namespace) -> tuple[Run, RunSummary]:
 
 def _distil_data(begun: Run, args: argparse.Namespace, show: Show) -> RunSummary:
     from edgeemo.compress.pipeline import distill, new_student
-    from edgeemo.compress.teachers import load_teacher
+    from edgeemo.compress.teachers.own import teacher_of
 
     recipe, given = begun.recipe, begun.given
     new_student(recipe)  # a wrong name must not cost the labelling
-    teacher = load_teacher(recipe.teacher.name, args.device)
+    teacher = teacher_of(recipe, args.device)
     data = _data(given.get("data"), recipe, given.get("label_scale", (0.0, 1.0)))
     _say(begun, teacher.name, data)
     cache = given.get("cache")
@@ -192,7 +192,7 @@ def _begun(args: argparse.Namespace) -> Run:
     from edgeemo.compress.pipeline import check_packed, check_task, new_student, planned_splits
     from edgeemo.compress.recipes import load_recipe
     from edgeemo.compress.run import RUNS, Run
-    from edgeemo.compress.teachers import load_teacher
+    from edgeemo.compress.teachers.own import teacher_of
 
     if args.labels and args.data:
         raise BadInput("--labels and --data: packed labels are of their data; give one of the two")
@@ -211,7 +211,7 @@ def _begun(args: argparse.Namespace) -> Run:
         check_packed(recipe, student, Packed(args.labels))
     else:
         data = _data(args.data, recipe, args.label_scale)
-        teacher = load_teacher(recipe.teacher.name, args.device)
+        teacher = teacher_of(recipe, args.device)
         check_task(recipe, data, teacher)
         check_open(recipe, data, teacher)
         check_doubles(data)
@@ -257,7 +257,7 @@ def _folds(args: argparse.Namespace) -> dict[str, Any]:
     from edgeemo.compress import distributed
     from edgeemo.compress.evaluation.fold_runs import CrossValidation, cross_validate
     from edgeemo.compress.run import Run
-    from edgeemo.compress.teachers import load_teacher
+    from edgeemo.compress.teachers.own import teacher_of
 
     for name, least in (("folds", 2), ("repeats", 1), ("jobs", 1)):
         value = getattr(args, name)
@@ -278,7 +278,7 @@ def _folds(args: argparse.Namespace) -> dict[str, Any]:
     begun = _resumed(args) if args.resume else _begun(args)
     recipe, given = begun.recipe, begun.given
     data = _data(given.get("data"), recipe, given.get("label_scale", (0.0, 1.0)))
-    teacher = load_teacher(recipe.teacher.name, args.device)
+    teacher = teacher_of(recipe, args.device)
     plan = CrossValidation(begun, data, teacher, count, given.get("repeats", 1), column)
     cache = given.get("cache")
     with progress_on_stderr(silent=False) as show:

@@ -63,7 +63,7 @@ def _label(args: argparse.Namespace) -> int:
     from edgeemo.compress.labels.units import UnitLabeller, label_part
     from edgeemo.compress.pipeline import new_student
     from edgeemo.compress.recipes import load_recipe
-    from edgeemo.compress.teachers import load_teacher
+    from edgeemo.compress.teachers.own import teacher_of
     from edgeemo.compress.teachers.tuning import tuned
 
     part = _part(args.part)
@@ -73,7 +73,7 @@ def _label(args: argparse.Namespace) -> int:
     if args.teacher:
         recipe = replace(recipe, teacher=replace(recipe.teacher, name=args.teacher))
     spec = new_student(recipe).spec
-    teacher = load_teacher(recipe.teacher.name, args.device)
+    teacher = teacher_of(recipe, args.device)
     teacher = tuned(teacher, args.precision, args.batch_seconds)
     labeller = UnitLabeller(teacher, spec, recipe, args.out, args.decoders)
     scale = (args.label_scale[0], args.label_scale[1])
