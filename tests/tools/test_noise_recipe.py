@@ -6,11 +6,15 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from edgeemo.compress.data import shipped_speech
 from edgeemo.compress.pipeline import new_student
 from edgeemo.compress.recipes import load_recipe
+from edgeemo.compress.students import load_student
+from edgeemo.compress.teachers.own import OwnTeacher, teacher_of
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "tools" / "recipes" / "wav2small-stream-noise"
@@ -48,3 +52,21 @@ def test_new_heads_stand_on_the_backbone_that_they_began_with(
     assert speed.finetune == tuned.finetune
     assert torch.allclose(before.embedding, after.embedding, atol=0.05)
     assert not torch.allclose(before.dimensions, after.dimensions, atol=1e-3)
+
+
+def test_what_it_taught_itself_stays_near_to_what_it_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    recipe, tuned = (load_recipe(str(FOLDER / f"{name}.toml")) for name in ("own", "own-tuned"))
+    assert tuned.finetune is not None
+    assert tuned == replace(recipe, name=tuned.name, finetune=tuned.finetune)
+    assert not {"ccc", "mse", "annotator_ccc"} & set(tuned.finetune.loss)
+    epochs = [json.loads(line) for line in (FOLDER / "own.jsonl").read_text().splitlines()]
+    assert len(epochs) == recipe.distill.epochs
+    assert epochs[-1]["train"]["embedding"] < 0.7 * epochs[0]["train"]["embedding"]
+    trained = load_student(FOLDER / "own.pt")
+    clips = [clip.samples() for clip in shipped_speech().clips[:20]]
+    before = teacher_of(recipe).label(clips).embedding
+    after = OwnTeacher(trained).label(clips).embedding
+    assert before is not None and after is not None
+    together = [np.corrcoef(before[:, i], after[:, i])[0, 1] for i in range(before.shape[1])]
+    assert np.median(together) > 0.9
