@@ -37,7 +37,7 @@ def teacher_of(recipe: Recipe, device: str = "cpu") -> Teacher:
 
     Args:
         recipe: whose teacher is asked for.
-        device: of torch.
+        device: of torch; "own" is small and runs on the CPU.
 
     Raises:
         BadRecipe: "own" without `init_from`, or of a student of faces.
