@@ -51,7 +51,7 @@ static void make(whole_blob *b)
     for (int32_t i = 0; i < CONSTANTS; i++)
         b->constants[i] = (i * 40503) & 0x0fffffff; /* as weights, biases, multipliers and tables */
     b->head = (edgeemo_blob){
-        EDGEEMO_BLOB_MAGIC, EDGEEMO_BLOB_VERSION, sizeof *b, TENSORS,
+        EDGEEMO_BLOB_MAGIC, EDGEEMO_BLOB_VERSION_INT4, sizeof *b, TENSORS,
         offsetof(whole_blob, tensors), LAYERS, offsetof(whole_blob, layers), 2,
         offsetof(whole_blob, outputs), 1, offsetof(whole_blob, scales),
     };
@@ -80,6 +80,7 @@ static void make(whole_blob *b)
     b->layers[6].kernel_columns = 2;
     add_layer(b, 7, EDGEEMO_KIND_MEAN, 7, -1, ROWS(1, 5, 0, 0, 0));
     add_layer(b, 8, EDGEEMO_KIND_CONV, 8, -1, ROWS(1, 3, 0, 0, 0));
+    b->layers[8].int4 = 1;
     add_layer(b, 9, EDGEEMO_KIND_SOFTMAX, 9, -1, ROWS(1, 3, 0, 0, 0));
     add_layer(b, 10, EDGEEMO_KIND_CONV, 8, -1, ROWS(1, 7, 0, 0, 0));
     b->outputs[0] = 10;

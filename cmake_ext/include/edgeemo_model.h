@@ -46,7 +46,7 @@ extern "C" {
 /* Beside EDGEEMO_OK, EDGEEMO_ERR_ARG and EDGEEMO_ERR_MEMORY of edgeemo.h. */
 #define EDGEEMO_MODEL_STATUSES(X)                                                             \
     X(EDGEEMO_ERR_BLOB, -40, "not a model, truncated, or not 4-byte aligned")                 \
-    X(EDGEEMO_ERR_BLOB_VERSION, -41, "the model is of another version of the layout")         \
+    X(EDGEEMO_ERR_BLOB_VERSION, -41, "the model's layout is of another version than 3, or 4 with EDGEEMO_WITH_INT4") \
     X(EDGEEMO_ERR_BLOB_TENSOR, -42, "a tensor of the model is out of range")                  \
     X(EDGEEMO_ERR_BLOB_LAYER, -43, "a layer of the model is out of range or does not fit its tensors") \
     X(EDGEEMO_ERR_BLOB_OUTPUT, -44, "an output of the model is not one row")                  \

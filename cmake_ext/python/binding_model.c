@@ -53,11 +53,12 @@ static PyObject *model_layout(PyObject *module, PyObject *unused)
 #undef EDGEEMO_X
     if (!kinds)
         return NULL;
-    return Py_BuildValue("{sNsNsNsssssssNsisisisisi}", "header", strings(header_fields), "tensor",
+    return Py_BuildValue("{sNsNsNsssssssNsisisisisisi}", "header", strings(header_fields), "tensor",
                          strings(tensor_fields), "layer", strings(layer_fields), "header_format",
                          header_format, "tensor_format", tensor_format, "layer_format",
                          layer_format, "kinds", kinds,
                          "magic", EDGEEMO_BLOB_MAGIC, "version", EDGEEMO_BLOB_VERSION,
+                         "version_int4", EDGEEMO_BLOB_VERSION_INT4,
                          "max_shift", EDGEEMO_MAX_SHIFT, "max_add", EDGEEMO_MAX_ADD, "pools",
                          EDGEEMO_POOLS);
 }

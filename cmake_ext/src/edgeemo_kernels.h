@@ -6,6 +6,7 @@
 #define EDGEEMO_KERNELS_H
 
 #include "edgeemo_arithmetic.h"
+#include "edgeemo_parts.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -48,7 +49,23 @@ typedef struct edgeemo_dense {
     int32_t inputs;  /* a multiple of 4 */
     int32_t outputs; /* as many as are written */
     edgeemo_requant requant;
+#if EDGEEMO_WITH_INT4
+    /* 1: weights have four bits, eight in four bytes, in the order of others: byte i has number i in
+     * its low half, i + 4 in its high half. As bytes they are 16 times as large, which the multipliers
+     * know of: one mask makes four of them. */
+    int32_t int4;
+#endif
 } edgeemo_dense;
+
+#if EDGEEMO_WITH_INT4
+/* Outputs whose weights of four bits become bytes at once: whole groups, of at most 1 KB where that can
+ * be. */
+static inline int32_t edgeemo_outputs_at_once(int32_t inputs)
+{
+    int32_t outputs = 1024 / inputs / 4 * 4;
+    return outputs > 4 ? outputs : 4;
+}
+#endif
 
 /* A sum over taps for each channel. Weights lie tap by tap; in a tap channel by channel, and what is
  * missing to four channels is 0. */
@@ -109,7 +126,7 @@ typedef struct edgeemo_kernels {
      * multiples of EDGEEMO_UNIT. */
     void (*pack)(const edgeemo_dense *d, const edgeemo_patch_span *p, int32_t at, int32_t position,
                  void *patches);
-    /* All outputs of `count` positions, 1..positions, that were packed. */
+    /* All outputs of `count` positions, 1..positions, that were packed. Not of weights of four bits. */
     void (*dense)(const edgeemo_dense *d, const void *patches, int32_t count, int8_t *const *to);
     /* All channels of a strip. taps: pointers to `channels` values each, of its first
      * position. */
@@ -128,6 +145,27 @@ typedef struct edgeemo_kernels {
     void (*conv)(const edgeemo_conv *c, const void *const *from, int32_t count, int8_t *const *to);
 #endif
 } edgeemo_kernels;
+
+#if EDGEEMO_WITH_INT4
+/* dense() of a set with weights of four bits. bytes: edgeemo_outputs_at_once() * inputs, at 4. */
+void edgeemo_dense_int4(const edgeemo_kernels *k, const edgeemo_dense *d, const void *patches,
+                        int32_t count, int8_t *const *to, int8_t *bytes);
+#endif
+
+/* The same with weights of either kind. */
+static inline void edgeemo_dense_run(const edgeemo_kernels *k, const edgeemo_dense *d,
+                                     const void *patches, int32_t count, int8_t *const *to,
+                                     int8_t *bytes)
+{
+    (void)bytes;
+#if EDGEEMO_WITH_INT4
+    if (d->int4) {
+        edgeemo_dense_int4(k, d, patches, count, to, bytes);
+        return;
+    }
+#endif
+    k->dense(d, patches, count, to);
+}
 
 /* Bytes of the patches of all positions of a set of kernels. */
 static inline size_t edgeemo_patch_bytes(const edgeemo_kernels *k, int32_t inputs)

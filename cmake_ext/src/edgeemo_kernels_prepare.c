@@ -19,7 +19,14 @@ size_t edgeemo_conv_bytes(const edgeemo_conv *c, int32_t weight_bytes)
 static int32_t weight_of(const edgeemo_dense *d, int32_t o, int32_t k)
 {
     int32_t block = k / 16 * 16, width = d->inputs - block < 16 ? d->inputs - block : 16;
-    return d->weights[o / 4 * 4 * d->inputs + 4 * block + o % 4 * width + k - block];
+    int32_t at = o / 4 * 4 * d->inputs + 4 * block + o % 4 * width + k - block;
+#if EDGEEMO_WITH_INT4
+    if (d->int4) {
+        int32_t two = (uint8_t)d->weights[at / 8 * 4 + at % 4];
+        return (int8_t)(at % 8 < 4 ? two << 4 : two & 0xf0);
+    }
+#endif
+    return d->weights[at];
 }
 
 static void put(void *weights, int32_t weight_bytes, int32_t at, int32_t value)

@@ -45,7 +45,8 @@ static int32_t check_header(const edgeemo_blob *head, size_t bytes)
 {
     if (bytes < sizeof *head || head->magic != EDGEEMO_BLOB_MAGIC)
         return EDGEEMO_ERR_BLOB;
-    if (head->version != EDGEEMO_BLOB_VERSION)
+    if (head->version != EDGEEMO_BLOB_VERSION
+        && (!EDGEEMO_WITH_INT4 || head->version != EDGEEMO_BLOB_VERSION_INT4))
         return EDGEEMO_ERR_BLOB_VERSION;
     if (head->bytes < 0 || (size_t)head->bytes > bytes
         || !within(head->tensors, 1, EDGEEMO_MAX_LIST) || !within(head->layers, 1, EDGEEMO_MAX_LIST)
@@ -121,7 +122,9 @@ static int32_t check_conv(const edgeemo_model *m, const edgeemo_layer *l, const 
 {
     int32_t inputs = l->kernel_rows * l->kernel_columns * in->channels;
     int64_t bytes = (int64_t)((inputs + 3) / 4 * 4) * ((out->channels + 3) / 4 * 4);
-    return check_constants(m, l, inputs, out->channels, bytes);
+    int32_t int4 = m->head->version == EDGEEMO_BLOB_VERSION_INT4 && l->int4 == 1;
+    return (int4 || l->int4 == 0)
+           && check_constants(m, l, inputs, out->channels, bytes >> int4);
 }
 
 static int32_t check_depthwise(const edgeemo_model *m, const edgeemo_layer *l,

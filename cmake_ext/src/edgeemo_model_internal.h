@@ -9,9 +9,9 @@
 
 #include "edgeemo_kernels.h"
 #include "edgeemo_model.h"
-#include "edgeemo_parts.h"
 
-enum { EDGEEMO_BLOB_MAGIC = 0x4d454745, EDGEEMO_BLOB_VERSION = 3 }; /* "EGEM" */
+/* "EGEM"; a blob with weights of four bits is of the second version. */
+enum { EDGEEMO_BLOB_MAGIC = 0x4d454745, EDGEEMO_BLOB_VERSION = 3, EDGEEMO_BLOB_VERSION_INT4 = 4 };
 
 enum {
     EDGEEMO_MAX_LIST = 512,        /* tensors, layers */
@@ -48,7 +48,8 @@ enum {
     X(uint8_t, stride_rows) X(uint8_t, stride_columns)                                         \
     X(uint8_t, dilation_rows) X(uint8_t, dilation_columns)                                     \
     X(int8_t, act_min) X(int8_t, act_max) /* range of the output */                            \
-    X(int8_t, pre) X(int8_t, shift) X(int8_t, kind) X(int8_t, unused)                          \
+    X(int8_t, pre) X(int8_t, shift) X(int8_t, kind)                                            \
+    X(int8_t, int4) /* 1: a convolution whose weights have four bits */                         \
     X(int32_t, weights_or_m0)  /* offset of weights or table; of others the multiplier m0 */   \
     X(int32_t, channels_or_m1) /* offset of biases and multipliers of the output channels */
 
@@ -107,7 +108,8 @@ struct edgeemo_model {
     const void **spans; /* where those of a convolution's positions begin */
     int16_t *wide;      /* the rows under a kernel as words, if the kernels want them so */
 #endif
-    int8_t *bytes;      /* one patch, where it is put together from uneven spans */
+    int8_t *bytes;      /* one patch, where it is put together from uneven spans; then weights of
+                         * four bits that have become bytes */
     const int8_t **taps;
     int32_t block;
     int32_t streamable, stride;
@@ -161,9 +163,14 @@ static inline int32_t edgeemo_inputs(const edgeemo_model *m, const edgeemo_layer
 /* The dot products of a convolution, with the weights of the blob. */
 static inline edgeemo_dense edgeemo_dense_of(const edgeemo_model *m, const edgeemo_layer *l)
 {
-    return (edgeemo_dense){(const int8_t *)m->blob + l->weights_or_m0,
-                           (edgeemo_inputs(m, l) + 3) / 4 * 4,
-                           m->tensors[l->output].channels, edgeemo_requant_of(m, l)};
+    return (edgeemo_dense){.weights = (const int8_t *)m->blob + l->weights_or_m0,
+                           .inputs = (edgeemo_inputs(m, l) + 3) / 4 * 4,
+                           .outputs = m->tensors[l->output].channels,
+                           .requant = edgeemo_requant_of(m, l),
+#if EDGEEMO_WITH_INT4
+                           .int4 = l->int4,
+#endif
+    };
 }
 
 static inline edgeemo_depthwise edgeemo_depthwise_of(const edgeemo_model *m,

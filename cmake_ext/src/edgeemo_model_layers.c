@@ -175,13 +175,13 @@ static EDGEEMO_NOINLINE void run_conv(const edgeemo_model *m, const edgeemo_laye
             for (int32_t end = x + n; x < end; x++)
                 to[count++] = row + x * out->channels;
             if (count == most) {
-                m->kernels->dense(&d, m->patches, count, to);
+                edgeemo_dense_run(m->kernels, &d, m->patches, count, to, m->bytes);
                 count = 0;
             }
         }
     }
     if (count)
-        m->kernels->dense(&d, m->patches, count, to);
+        edgeemo_dense_run(m->kernels, &d, m->patches, count, to, m->bytes);
 }
 
 static EDGEEMO_NOINLINE void run_depthwise(const edgeemo_model *m, const edgeemo_layer *l, int32_t first,

@@ -108,6 +108,11 @@ static void plan_work(edgeemo_model *m, edgeemo_arena *a)
             patches = want > patches ? want : patches;
             if (edgeemo_patch_span_length(m, l) % 4)
                 bytes = larger(bytes, inputs + 4);
+#if EDGEEMO_WITH_INT4
+            inputs = (inputs + 3) / 4 * 4;
+            if (l->int4)
+                bytes = larger(bytes, edgeemo_outputs_at_once(inputs) * inputs);
+#endif
         }
         pointers = larger(pointers, l->kernel_rows
                                         + (l->kind == EDGEEMO_KIND_DEPTHWISE ? taps : 0));

@@ -133,7 +133,7 @@ def _pack(c: Compiler, outputs: list[int]) -> bytes:
     add("layers", b"".join(_fields(layer, "layer") for layer in moved), len(moved))
     header |= {
         "magic": LAYOUT["magic"],
-        "version": LAYOUT["version"],
+        "version": LAYOUT["version_int4" if any(x["int4"] for x in moved) else "version"],
         "bytes": base + len(c.constants),
     }
     return _fields(header, "header") + bytes(tables) + bytes(c.constants)

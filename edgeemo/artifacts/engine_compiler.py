@@ -129,23 +129,23 @@ def place_of(c: Compiler, number: int, *, padded: bool = False) -> Padded:
     return place
 
 
-def constant_of(c: Compiler, operator: Operator, at: int, dtype: str) -> NDArray[Any]:
+def constant_of(c: Compiler, operator: Operator, at: int, *dtypes: str) -> NDArray[Any]:
     """The constant that is input `at` of an operator.
 
     Args:
         c: the compiler.
         operator: of the graph.
         at: place among its inputs, from 0.
-        dtype: that the constant must have: "int8", "int32".
+        dtypes: of which the constant must have one: "int8", "int32".
 
     Raises:
-        CannotRun: there is no such input, or it is no constant of `dtype`.
+        CannotRun: there is no such input, or it is no constant of them.
     """
     if at >= len(operator.inputs) or operator.inputs[at] < 0:
         raise fault(operator, f"no input {at}")
     tensor = c.graph.tensors[operator.inputs[at]]
-    if tensor.data is None or tensor.dtype != dtype:
-        raise fault(operator, f"input {at} that is no constant of {dtype}")
+    if tensor.data is None or tensor.dtype not in dtypes:
+        raise fault(operator, f"input {at} that is no constant of {' or '.join(dtypes)}")
     return tensor.data
 
 

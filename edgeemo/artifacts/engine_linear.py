@@ -92,14 +92,18 @@ def _linear(
     scale, zero = c.tensors[source].scale, c.tensors[source].zero
     out_scale, out_zero = c.tensors[target].scale, c.tensors[target].zero
     constant = c.graph.tensors[operator.inputs[1]]
+    int4 = constant.dtype == "int4"
+    # The engine unpacks them as bytes that are 16 times as large (edgeemo_kernels.h).
+    unit = 16 if int4 else 1
+    weights = weights * np.int8(unit)
     if len(constant.scales) not in (1, len(weights)) or constant.zeros.any():
         raise fault(operator, f"{len(constant.scales)} scales, or weights that have a zero point")
     bias = np.zeros(len(weights), np.int64)
     if len(operator.inputs) > 2 and operator.inputs[2] >= 0:
-        bias += constant_of(c, operator, 2, "int32").reshape(-1)
+        bias += constant_of(c, operator, 2, "int32").reshape(-1) * np.int64(unit)
     wide = weights.astype(np.int64)
     bias -= zero * wide.sum(axis=1)
-    real = scale * constant.scales.astype(np.float64) / out_scale
+    real = scale * constant.scales.astype(np.float64) / unit / out_scale
     multipliers, pre, shift = fixed_point(np.broadcast_to(real, len(weights)))
     # The largest sum there can be, with which the engine must not leave its 32 bits.
     most = int((128 * abs(wide).sum(axis=1) + abs(bias)).max())
@@ -109,6 +113,8 @@ def _linear(
     channels[:, : len(bias)] = bias, multipliers
     by_four = channels.reshape(2, -1, 4).transpose(1, 0, 2)
     packed = _pack_depthwise(weights) if depthwise else _pack_dense(weights)
+    if int4:
+        packed = _pack_int4(packed)
     add_layer(
         c,
         "DEPTHWISE" if depthwise else "CONV",
@@ -116,6 +122,7 @@ def _linear(
         target,
         pre=pre,
         shift=shift,
+        int4=int(int4),
         weights_or_m0=add_constant(c, packed),
         channels_or_m1=add_constant(c, by_four.tobytes()),
         **geometry,
@@ -132,6 +139,12 @@ def _pack_dense(weights: NDArray[np.int8]) -> bytes:
     for group in padded.reshape(-1, 4, padded.shape[1]):
         parts += [group[:, k : k + 16].tobytes() for k in range(0, padded.shape[1], 16)]
     return b"".join(parts)
+
+
+def _pack_int4(packed: bytes) -> bytes:
+    """Of eight bytes the upper halves in four: byte i has number i below, number i + 4 above."""
+    eights = np.frombuffer(packed, np.uint8).reshape(-1, 2, 4)
+    return (eights[:, 0] >> 4 | eights[:, 1] & 0xF0).tobytes()
 
 
 def _pack_depthwise(weights: NDArray[np.int8]) -> bytes:
@@ -153,7 +166,7 @@ def conv(c: Compiler, operator: Operator) -> None:
         CannotRun: groups, or another form that the engine lacks.
     """
     number, out = sides(c, operator, 2)
-    place, weights = place_of(c, number, padded=True), constant_of(c, operator, 1, "int8")
+    place, weights = place_of(c, number, padded=True), constant_of(c, operator, 1, "int8", "int4")
     if weights.ndim != 4 or weights.shape[3] != c.tensors[place.index].channels:
         raise fault(operator, f"weights of the shape {weights.shape} (groups)")
     _convolve(c, operator, place, out, weights, depthwise=False)

@@ -42,7 +42,7 @@ OPERATORS = {
 
 _MAX_ELEMENTS = 2**28
 _MOST_INPUTS = 64
-_TYPE_BYTES = {0: 4, 2: 4, 4: 8, 7: 2, 9: 1}  # float32, int32, int64, int16, int8
+_TYPE_BITS = {0: 32, 2: 32, 4: 64, 7: 16, 9: 8, 17: 4}  # float32, int32, int64, int16, int8, int4
 
 # Kind of the options' table by operator (BuiltinOptions in schema.fbs); and those operators that
 # have none, or may be without.
@@ -131,14 +131,14 @@ def _operator(code: Table) -> int:
 
 def _check_tensor(tensor: Table, sizes: list[tuple[int, int]]) -> None:
     shape, kind, buffer = tensor.numbers(0), tensor.number(1, "<b"), tensor.number(2, "<I")
-    if kind not in _TYPE_BYTES or tensor.number(5, "<b"):
+    if kind not in _TYPE_BITS or tensor.number(5, "<b"):
         raise BadArtifact(f"a tensor of type {kind}, or a variable; edgeemo writes neither")
     if len(shape) > 5 or any(not 0 < n < _MAX_ELEMENTS for n in shape):
         raise BadArtifact(f"a tensor of shape {shape[:8]}")
     if buffer >= len(sizes):
         raise BadArtifact(f"buffer {buffer} of {len(sizes)}")
     count = sizes[buffer][1]
-    if count and count != math.prod(shape) * _TYPE_BYTES[kind]:
+    if count and count != -(-math.prod(shape) * _TYPE_BITS[kind] // 8):
         raise BadArtifact(f"a tensor of shape {shape} and type {kind} has {count} bytes")
     found = tensor.table(4, "Quantization")
     if found is not None:

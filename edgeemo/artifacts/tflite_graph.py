@@ -23,6 +23,7 @@ from edgeemo.artifacts.tflite_check import OPERATORS, check_model
 from edgeemo.errors import BadArtifact
 
 _TYPES: Mapping[int, Any] = {0: np.float32, 2: np.int32, 4: np.int64, 7: np.int16, 9: np.int8}
+_INT4 = 17
 
 # Options by operator: name of the field, its number, its kind (of struct), its default.
 _CONV = (("padding", 0, "<b", 0), ("stride_columns", 1, "<i", 0), ("stride_rows", 2, "<i", 0))
@@ -86,8 +87,9 @@ class Tensor:
 
     Attributes:
         shape: as the file has it; a model may be run with another number of rows.
-        dtype: "int8", "int16", "int32", "int64" or "float32".
-        data: the constant, or None if an operator or the caller makes the tensor.
+        dtype: "int4", "int8", "int16", "int32", "int64" or "float32".
+        data: the constant (of int4 as int8, one a byte), or None if an operator or the caller
+            makes the tensor.
         scales: [1] or one for each channel of `axis`; empty if not quantized.
         zeros: zero points, as many as scales.
         axis: of the scales.
@@ -151,11 +153,14 @@ def read_graph(model: bytes) -> Graph:
 
 
 def _read_tensor(table: Table, model: bytes, buffers: list[tuple[int, int]]) -> Tensor:
-    shape, dtype = table.numbers(0), _TYPES[table.number(1, "<b")]
+    shape, kind = table.numbers(0), table.number(1, "<b")
     start, count = buffers[table.number(2, "<I")]
+    name_of_type = "int4" if kind == _INT4 else np.dtype(_TYPES[kind]).name
     constant = None
-    if count:
-        constant = np.frombuffer(model, dtype, math.prod(shape), start).reshape(shape)
+    if count and kind == _INT4:
+        constant = unpack_int4(np.frombuffer(model, np.uint8, count, start), shape)
+    elif count:
+        constant = np.frombuffer(model, _TYPES[kind], math.prod(shape), start).reshape(shape)
     scales, zeros, axis = np.zeros(0, np.float32), np.zeros(0, np.int64), 0
     found = table.table(4, "Quantization")
     if found is not None:
@@ -163,7 +168,18 @@ def _read_tensor(table: Table, model: bytes, buffers: list[tuple[int, int]]) -> 
         zeros, axis = np.array(found.numbers(3, "q"), np.int64), found.number(6)
     at, length = table.vector(3, 1)
     name = model[at : at + length].decode("utf-8", "replace")
-    return Tensor(shape, np.dtype(dtype).name, constant, scales, zeros, axis, name)
+    return Tensor(shape, name_of_type, constant, scales, zeros, axis, name)
+
+
+def unpack_int4(data: NDArray[np.uint8], shape: tuple[int, ...]) -> NDArray[np.int8]:
+    """Numbers of four bits one a byte.
+
+    Args:
+        data: as TFLite packs them: two a byte, the first in the lower half.
+        shape: of the tensor.
+    """
+    halves = np.stack([data << 4, data & 0xF0], axis=-1).view(np.int8).reshape(-1) >> 4
+    return np.ascontiguousarray(halves[: math.prod(shape)].reshape(shape))
 
 
 def _read_operator(table: Table, codes: list[str]) -> Operator:

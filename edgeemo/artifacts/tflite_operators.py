@@ -22,7 +22,7 @@ from edgeemo.artifacts.tflite_graph import Graph, Operator, Tensor
 from edgeemo.artifacts.tflite_shapes import Shape, Step
 from edgeemo.errors import BadArtifact
 
-_BYTES = {"float32": 4, "int8": 1, "int16": 2, "int32": 4, "int64": 8}
+_BYTES = {"float32": 4, "int4": 1, "int8": 1, "int16": 2, "int32": 4, "int64": 8}
 _SCALES = 1e-10, 1e10
 # Of an output's scale and those that it is made from: LiteRT's fixed-point numbers abort beyond.
 # Weights that training has left at 0 have tiny scales.
@@ -244,7 +244,8 @@ def _check_input(operator: Operator, letter: str, tensor: Tensor, made: Tensor) 
     whole = made.dtype != "float32"
     wide = "int64" if made.dtype == "int16" else "int32"
     dtype = {"w": "int8" if whole else "float32", "b": wide if whole else "float32", "i": "int32"}
-    if tensor.data is None or tensor.dtype != dtype[letter]:
+    four_bits = tensor.dtype == "int4" and letter == "w" and whole and name == "CONV_2D"
+    if tensor.data is None or not (tensor.dtype == dtype[letter] or four_bits):
         raise BadArtifact(f"{name}: {dtype[letter]} constants are expected, not {tensor.dtype}")
     if letter == "i" or not whole:
         if len(tensor.scales):
@@ -257,7 +258,9 @@ def _check_input(operator: Operator, letter: str, tensor: Tensor, made: Tensor) 
         if letter == "w"
         else axis
     )
-    if len(tensor.scales) not in (1, channels) or tensor.zeros.any():
+    # Of a convolution no kernel asks for the scales of biases; files with int4 weights have none.
+    bare = letter == "b" and name == "CONV_2D" and not len(tensor.scales)
+    if not bare and (len(tensor.scales) not in (1, channels) or tensor.zeros.any()):
         raise BadArtifact(f"{name}: {len(tensor.scales)} scales for {channels} channels")
     if len(tensor.scales) > 1 and tensor.axis != axis:
         raise BadArtifact(f"{name}: scales along the axis {tensor.axis}")

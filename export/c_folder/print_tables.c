@@ -244,6 +244,7 @@ static void print_parts(const void *blob, const edgeemo_tables *t)
     printf("#define WITH_TABLE %" PRId32 "\n", has_kind(blob, EDGEEMO_KIND_TABLE, EDGEEMO_KIND_TABLE));
     printf("#define WITH_POOLS %" PRId32 "\n",
            has_kind(blob, EDGEEMO_KIND_AVERAGE_POOL, EDGEEMO_KIND_MAX_POOL));
+    printf("#define WITH_INT4 %d\n", ((const edgeemo_blob *)blob)->version == EDGEEMO_BLOB_VERSION_INT4);
     printf("#define WITH_MAGNITUDE %d\n", t->spectrum == EDGEEMO_SPECTRUM_MAGNITUDE);
     printf("#define WITH_INTEGERS %d\n", t->fixed != NULL);
     printf("#define WITH_OTHER_FFTS %" PRId32 "\n", edgeemo_is_other_fft(t->win_length, t->fft));

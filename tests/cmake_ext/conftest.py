@@ -206,10 +206,29 @@ CHAIN: list[dict[str, Any]] = [
 ]
 
 
+def in_four_bits(graph: Graph, every: int = 1) -> Graph:
+    """The graph with weights of some of its convolutions on the nearest of 15 steps."""
+    tensors = list(graph.tensors)
+    weights = [o.inputs[1] for o in graph.operators if o.name == "CONV_2D"]
+    for i in weights[::every]:
+        held = tensors[i]
+        assert held.data is not None
+        few = np.rint(held.data * np.float32(7 / 127)).astype(np.int8)
+        scales = held.scales * np.float32(127 / 7)
+        tensors[i] = replace(held, dtype="int4", data=few, scales=scales)
+    return replace(graph, tensors=tuple(tensors))
+
+
+@pytest.fixture(scope="session")
+def to_four_bits() -> Callable[..., Graph]:
+    return in_four_bits
+
+
 @pytest.fixture(scope="session")
 def odd_shapes() -> Graph:
     """A causal model on rows of 10 x 4 whose layers are not those of a student: odd numbers of
-    channels and taps, dilations, limits, factors above 1. The mean of each layer is an output."""
+    channels and taps, dilations, limits, factors above 1, weights of four bits in every other
+    convolution. The mean of each layer is an output."""
     one = np.ones(1, np.float32) * np.float32(0.05)
     tensors = [
         Tensor((1, 100, 10, 4), "int8", None, one, np.full(1, -3), 0, "features"),
@@ -232,7 +251,7 @@ def odd_shapes() -> Graph:
         ]
         outputs.append(mean)
         at = out
-    return Graph(tuple(tensors), tuple(steps), (0,), tuple(outputs))
+    return in_four_bits(Graph(tuple(tensors), tuple(steps), (0,), tuple(outputs)), every=2)
 
 
 Build = Callable[..., Path]

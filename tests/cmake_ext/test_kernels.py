@@ -41,19 +41,27 @@ def _tensor(
 def _layer(
     columns: int, channels: int, outputs: int, kernel: tuple[int, int], *, depthwise: bool = False,
     strides: tuple[int, int] = (1, 1), dilations: tuple[int, int] = (1, 1), activation: int = NONE,
-    scale: float = 0.05,
+    scale: float = 0.05, int4: bool = False,
 ) -> Graph:  # fmt: skip
     """A layer with weights on [ROWS, columns, channels], and a mean, which makes it a model."""
     draw = np.random.default_rng(columns + 97 * channels + 31 * outputs)
     shape = (1, *kernel, channels) if depthwise else (outputs, *kernel, channels)
-    weights = draw.integers(-127, 128, shape).astype(np.int8)
+    most = 8 if int4 else 127  # of int4 the lowest is there, too
+    weights = draw.integers(-most, 8 if int4 else 128, shape).astype(np.int8)
     bias = draw.integers(-3000, 3000, outputs).astype(np.int32)
     spans = [(k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True)]
     made = [(n - span) // s + 1 for n, s, span in zip((ROWS, columns), strides, spans, strict=True)]
-    factors = draw.uniform(0.001, 0.02, outputs).astype(np.float32)
+    factors = draw.uniform(0.127, 2.54, outputs).astype(np.float32) / np.float32(most)
     tensors = (
         _tensor((1, ROWS, columns, channels)),
-        _tensor(shape, data=weights, scale=factors, zero=0, axis=3 if depthwise else 0),
+        _tensor(
+            shape,
+            "int4" if int4 else "int8",
+            weights,
+            scale=factors,
+            zero=0,
+            axis=3 if depthwise else 0,
+        ),
         _tensor((outputs,), "int32", bias, factors * np.float32(0.05), 0),
         _tensor((1, *made, outputs), scale=scale, zero=11),
         _tensor((2,), "int32", np.array([1, 2], np.int32)),
@@ -77,6 +85,10 @@ LAYERS = {
     "two groups": _layer(3, 20, 15, (1, 3)),
     "many columns": _layer(61, 3, 8, (3, 3)),
     "dilated": _layer(12, 6, 17, (3, 3), dilations=(2, 3)),
+    "int4, rest of 12": _layer(3, 5, 33, (3, 3), int4=True),
+    "int4, two at once": _layer(3, 72, 30, (3, 3), strides=(2, 2), int4=True),
+    "int4, one by one": _layer(4, 24, 7, (1, 1), activation=RELU6, int4=True),
+    "int4, large": _layer(2, 300, 6, (1, 2), int4=True),
     "limits": _layer(5, 12, 16, (3, 1), activation=RELU6),
     "large factor": _layer(4, 2, 7, (1, 2), scale=0.00002),
     "depthwise of 1": _layer(8, 1, 1, (3, 3), depthwise=True),

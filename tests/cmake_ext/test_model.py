@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import struct
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -17,7 +19,7 @@ from edgeemo import _native
 from edgeemo.artifacts.engine_blob import compile_graph
 from edgeemo.artifacts.engine_compiler import CannotRun
 from edgeemo.artifacts.teachers_package import need
-from edgeemo.artifacts.tflite_graph import Graph, read_graph
+from edgeemo.artifacts.tflite_graph import Graph, Tensor, read_graph
 from edgeemo.audio import read_audio
 from edgeemo.errors import BadArtifact
 from edgeemo.features import log_mel
@@ -112,6 +114,46 @@ def test_blocks_and_kernels_change_no_bit(graph: Graph, kernels: str, block: int
     model = _native.Model(compile_graph(graph).data, block, kernels)
     model.push(features)
     assert (outputs(model) == outputs(want)).all()
+
+
+@pytest.mark.parametrize("kernels", _native.model_kernels())
+def test_four_bits_are_the_numbers_of_eight(
+    graph: Graph, to_four_bits: Callable[[Graph], Graph], kernels: str
+) -> None:
+    """The same whole numbers as weights of both kinds: half of the bytes, the same bits."""
+    four = to_four_bits(graph)
+    eight = replace(four, tensors=tuple(_as_eight(t) for t in four.tensors))
+    blobs = [compile_graph(g).data for g in (four, eight)]
+    weights = sum(t.data.size for t in four.tensors if t.dtype == "int4" and t.data is not None)
+    assert weights > 50_000 and len(blobs[1]) - len(blobs[0]) == weights // 2
+    for block in (1, 64):
+        models = [_native.Model(blob, block, kernels) for blob in blobs]
+        for features in speech(3):
+            found = []
+            for model in models:
+                model.reset()
+                model.push(features)
+                found.append(outputs(model))
+            assert (found[0] == found[1]).all()
+
+
+def _as_eight(tensor: Tensor) -> Tensor:
+    return replace(tensor, dtype="int8") if tensor.dtype == "int4" else tensor
+
+
+def test_an_engine_of_before_names_the_layout_that_four_bits_need(
+    graph: Graph, to_four_bits: Callable[[Graph], Graph]
+) -> None:
+    blob = bytearray(compile_graph(to_four_bits(graph)).data)
+    layout = _native.model_layout()
+    assert struct.unpack_from("<2i", blob) == (layout["magic"], layout["version_int4"])
+    assert struct.unpack_from("<i", compile_graph(graph).data, 4)[0] == layout["version"] == 3
+    struct.pack_into("<i", blob, 4, layout["version_int4"] + 1)
+    with pytest.raises(ValueError, match="another version than 3, or 4 with EDGEEMO_WITH_INT4"):
+        _native.Model(bytes(blob))
+    struct.pack_into("<i", blob, 4, layout["version"])  # and nobody reads halves as bytes
+    with pytest.raises(ValueError, match="a layer of the model"):
+        _native.Model(bytes(blob))
 
 
 @settings(max_examples=15, deadline=None)
