@@ -29,7 +29,9 @@ from .parity import Parity, Tolerances, compare, table, with_outputs_of
 from .qat_ranges import learned_table
 from .ranges import RULES
 from .rounding import rounded
+from .rounding_int4 import rounded_int4
 from .runtimes import Runtime, matrix, on_runtimes, tile_to_length
+from .tflite_int8 import INT4_BITS
 from .tflite_writer import TfliteWriter
 from .writer import ExportInput, QuantConfig, Writer
 
@@ -88,6 +90,7 @@ def export(
     limits: Tolerances | None = None,
     log: Log = lambda text: None,
     front_end: str = "float",
+    int4: bool = False,
 ) -> list[ExportResult]:
     """Write the student of a run in each format, and leave only what passes parity.
 
@@ -105,6 +108,8 @@ def export(
         limits: None for the usual ones.
         log: called with lines about progress.
         front_end: of C folders, "float" or "fixed"; see `edgeemo.export.c_writer.write_folder`.
+        int4: as `int8`, with four bits for the weights of convolutions across channels, but for
+            the first layer; of TFLite files and C folders.
 
     Returns:
         A result for each format.
@@ -115,7 +120,8 @@ def export(
         BadInput: an unknown format.
         BadArtifact, BadData: the run folder is damaged or lacks its parity set.
     """
-    check_formats(formats)
+    check_formats(formats, int4)
+    int8 = int8 or int4
     if CWriter.format in formats:
         _check_folder(int8, step)
     source = Run(run)
@@ -132,10 +138,11 @@ def export(
         held, how = trained, None
         if int8:
             seen = _seen(chosen).features
-            held = replace(trained, student=rounded(student, seen, writer.largest_weight))
-            how = calibrate(writer, held, chosen, limits, log)
+            rounding = rounded_int4 if int4 else rounded
+            held = replace(trained, student=rounding(student, seen, writer.largest_weight))
+            how = calibrate(writer, held, chosen, limits, log, int4)
         kind = ("-waveform" if waveform else "") + ("-step" if step else "")
-        name = card.name + kind + ("-int8" if int8 else "-float")
+        name = card.name + kind + ("-int4" if int4 else "-int8" if int8 else "-float")
         place = partial(_place_folder, front_end) if writer.format == "c" else _place
         path = (out or run / "export") / (name + ("-c" if writer.format == "c" else writer.ending))
         data = writer.write(held, how)
@@ -143,17 +150,19 @@ def export(
     return results
 
 
-def check_formats(formats: Sequence[str]) -> None:
+def check_formats(formats: Sequence[str], int4: bool = False) -> None:
     """Refuse what cannot be written.
 
     Raises:
-        BadInput: an unknown format, or none at all.
+        BadInput: an unknown format, or none at all; four bits in a format that has none.
     """
     if not formats:
         raise BadInput(f"no format given; there is: {', '.join(WRITERS)}")
     for name in formats:
         if name not in WRITERS:
             raise BadInput(f"no format {name!r}; there is: {', '.join(WRITERS)}")
+        if int4 and not issubclass(type(WRITERS[name]), TfliteWriter):
+            raise BadInput(f"--int4 is for the formats tflite and c, not {name}; use --int8 there")
 
 
 def _check_folder(int8: bool, step: bool) -> None:
@@ -166,7 +175,12 @@ def _check_folder(int8: bool, step: bool) -> None:
 
 
 def calibrate(
-    writer: Writer, trained: ExportInput, clips: ParitySet, limits: Tolerances, log: Log
+    writer: Writer,
+    trained: ExportInput,
+    clips: ParitySet,
+    limits: Tolerances,
+    log: Log,
+    int4: bool = False,
 ) -> QuantConfig:
     """The rule for ranges, and the heads in float or not, that agree best with the student.
 
@@ -176,6 +190,7 @@ def calibrate(
         clips: with the student's outputs; ranges come from some, the choice from others.
         limits: of parity.
         log: called with a line for each candidate.
+        int4: see `QuantConfig`.
 
     Raises:
         BadData: the clips are all silence.
@@ -200,7 +215,7 @@ def calibrate(
     def best(float_head: bool) -> tuple[float, QuantConfig]:
         found = []
         for ranges in tables:
-            how = QuantConfig(ranges, float_head)
+            how = QuantConfig(ranges, float_head, int4)
             with loaded(writer, writer.write(plain, how)) as backend:
                 parity = compare(backend, ranked, limits)
             layers = ", heads in float" if float_head else ""
@@ -325,7 +340,8 @@ def text(result: ExportResult) -> str:
     how = "float"
     if kind.kind == "int8":
         layers = f", {' and '.join(kind.float_layers)} in float" if kind.float_layers else ""
-        how = f"int8, ranges by {kind.rule}{layers}"
+        name = "int8" if kind.weight_bits > INT4_BITS else "int4 in convolutions, else int8"
+        how = f"{name}, ranges by {kind.rule}{layers}"
     return (
         f"{result.path}\n"
         f"{result.bytes} bytes ({how}), {card.parameters} parameters, "

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from edgeemo.compress.stages.batchnorm import batchnorm_pairs
 from edgeemo.compress.students import Student
 
-_LAYERS = (nn.Conv1d, nn.Conv2d, nn.Linear)
+LAYERS = (nn.Conv1d, nn.Conv2d, nn.Linear)
 
 _DAMP = 0.01
 """Share of the mean variance that is added to each input's, so that the inverse stays tame."""
@@ -44,12 +44,12 @@ def rounded(student: Student, clips: Sequence[NDArray[np.float32]], largest: int
         largest: `Writer.largest_weight`.
     """
     made = copy.deepcopy(student).eval()
-    layers = {name: m for name, m in made.named_modules() if isinstance(m, _LAYERS)}
+    layers = {name: m for name, m in made.named_modules() if isinstance(m, LAYERS)}
     seen: dict[str, list[Tensor]] = {name: [] for name in layers}
 
     def watch(name: str) -> Any:
         def hook(layer: nn.Module, given: tuple[Tensor, ...]) -> None:
-            seen[name].append(_inputs(layer, given[0]))
+            seen[name].append(inputs_of(layer, given[0]))
 
         return hook
 
@@ -64,16 +64,31 @@ def rounded(student: Student, clips: Sequence[NDArray[np.float32]], largest: int
         if not seen[name]:  # a path that a whole clip does not take
             continue
         shift = _round(layer, torch.cat(seen.pop(name), 1).double(), largest)
-        norm = modules.get(norms.get(name, ""))
-        if isinstance(norm, (nn.BatchNorm1d, nn.BatchNorm2d)) and norm.running_mean is not None:
-            norm.running_mean.add_(shift)
-        elif layer.bias is not None:
-            layer.bias.sub_(shift)
+        shift_back(layer, modules.get(norms.get(name, "")), shift)
     return made
 
 
-def _inputs(layer: nn.Module, x: Tensor) -> Tensor:
-    """What each group of a layer's channels is a linear map of: [groups, positions, inputs]."""
+def shift_back(layer: Any, norm: nn.Module | None, shift: Tensor) -> None:
+    """Take a shift of a layer's means out of its bias, or of the batch norm behind it.
+
+    Args:
+        layer: of LAYERS; it or `norm` is changed.
+        norm: what follows the layer.
+        shift: [outputs].
+    """
+    if isinstance(norm, (nn.BatchNorm1d, nn.BatchNorm2d)) and norm.running_mean is not None:
+        norm.running_mean.add_(shift)
+    elif layer.bias is not None:
+        layer.bias.sub_(shift)
+
+
+def inputs_of(layer: nn.Module, x: Tensor) -> Tensor:
+    """What each group of a layer's channels is a linear map of: [groups, positions, inputs].
+
+    Args:
+        layer: of LAYERS.
+        x: its input.
+    """
     if isinstance(layer, nn.Linear):
         columns = x.reshape(1, -1, x.shape[-1])
     else:
@@ -111,21 +126,22 @@ def _round(layer: Any, x: Tensor, largest: int) -> Tensor:
     )  # [groups, outputs, inputs]
     mean = x.mean(1, keepdim=True)
     centred = x - mean
-    found = _on_steps(wanted, centred.transpose(1, 2) @ centred / x.shape[1], largest)
+    found = on_steps(wanted, centred.transpose(1, 2) @ centred / x.shape[1], largest)
     layer.weight.copy_(found.flatten(0, 1).view_as(layer.weight))
     shift: Tensor = (found - wanted) @ mean.transpose(1, 2)
     return shift.flatten().float()
 
 
-def _on_steps(weight: Tensor, covariance: Tensor, largest: int) -> Tensor:
+def on_steps(weight: Tensor, covariance: Tensor, largest: int, cut: float = 1.0) -> Tensor:
     """GPTQ for groups of channels side by side.
 
     Args:
         weight: float64 [groups, outputs, inputs].
         covariance: of the inputs, [groups, inputs, inputs].
         largest: see `rounded`.
+        cut: share of a channel's largest weight that becomes `largest` steps; beyond it ends.
     """
-    steps = weight.abs().amax(2, keepdim=True) / largest
+    steps = cut * weight.abs().amax(2, keepdim=True) / largest
     steps = torch.where(steps > 0, steps, torch.ones_like(steps))
     variance = covariance.diagonal(dim1=1, dim2=2)
     damp = _DAMP * variance.mean(1).clamp(min=1e-12)

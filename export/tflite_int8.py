@@ -19,12 +19,13 @@ from edgeemo.errors import BadArtifact, require
 from .int8 import ActivationRecorder
 from .match_tensors import match, probe_input, step_inputs
 from .ranges import Range
+from .rounding_int4 import on_int4_steps
 from .streaming import Step
 from .tflite_graph import check_operators, layer_of, name_of, quiet
 from .tflite_pack import pack, schema, unpack
 from .writer import QuantConfig
 
-WEIGHT_BITS = 8
+WEIGHT_BITS, INT4_BITS = 8, 4
 
 LARGEST_WEIGHT = 127
 """What a channel's largest weight becomes: TFLite's range of weights is symmetric."""
@@ -79,7 +80,7 @@ def quantize(model: Any, how: QuantConfig, twins: Twins) -> Any:
     check_operators(model)
     copy = unpack(pack(model, names=True))
     with_quantizer = require("ai_edge_quantizer.quantizer", "export")
-    quantizer = with_quantizer.Quantizer(bytearray(pack(copy, names=True)), _recipe(copy))
+    quantizer = with_quantizer.Quantizer(bytearray(pack(copy, names=True)), _recipe(copy, how.int4))
     table = {
         name: {
             "min": np.float32(found.low).reshape(shape),
@@ -91,22 +92,46 @@ def quantize(model: Any, how: QuantConfig, twins: Twins) -> Any:
         made = quantizer.quantize(table, enable_progress_report=False)
     int8 = unpack(bytes(made.quantized_model))
     check_whole(int8)
+    _drop_bias_scales(int8)
     return int8
 
 
-def _recipe(model: Any) -> Any:
-    """Int8 for all, int16 where a softmax weighs hundreds of tokens.
+def _drop_bias_scales(model: Any) -> None:
+    """Take away what no kernel of four bits reads: a bias counts in steps of input times weight."""
+    tensors = model.subgraphs[0].tensors
+    for op in model.subgraphs[0].operators:
+        if len(op.inputs) == 3 and tensors[op.inputs[1]].type == schema.TensorType.INT4:
+            tensors[op.inputs[2]].quantization = None
+
+
+def _recipe(model: Any, int4: bool) -> Any:
+    """Int8 for all, int16 where a softmax weighs hundreds of tokens, four bits where they hold all.
 
     The steps of an int8 softmax are 1/256 by definition: most weights would be 0.
     """
     manager = require("ai_edge_quantizer.recipe_manager", "export").RecipeManager()
     manager.add_static_config(".*", "*", activation_num_bits=8, weight_num_bits=8)
-    for op in _attention(model):
+    special = [(op, 16, 8) for op in _attention(model)]
+    special += [(op, 8, 4) for op in _few_steps(model) if int4]
+    for op, activations, weights in special:
         name = model.subgraphs[0].tensors[op.outputs[0]].name.decode()
         manager.add_static_config(
-            f"^{re.escape(name)};?$", name_of(model, op), activation_num_bits=16, weight_num_bits=8
+            f"^{re.escape(name)};?$", name_of(model, op), activations, weights
         )
     return manager.get_quantization_recipe()
+
+
+def _few_steps(model: Any) -> list[Any]:
+    """Convolutions whose weights four bits hold as they are."""
+    graph = model.subgraphs[0]
+    found = []
+    for op in graph.operators:
+        if name_of(model, op) == "CONV_2D":
+            tensor = graph.tensors[op.inputs[1]]
+            data = np.asarray(model.buffers[tensor.buffer].data, np.uint8)
+            if on_int4_steps(data.view(np.float32).reshape(tensor.shape)):
+                found.append(op)
+    return found
 
 
 def _attention(model: Any) -> list[Any]:

@@ -15,7 +15,7 @@ from .int8 import ActivationRecorder
 from .onnx_writer import float_graph
 from .streaming import Step
 from .tflite_graph import check_operators, step_model, student_model
-from .tflite_int8 import LARGEST_WEIGHT, WEIGHT_BITS, match_tensors, quantize
+from .tflite_int8 import INT4_BITS, LARGEST_WEIGHT, WEIGHT_BITS, match_tensors, quantize
 from .tflite_pack import pack, unpack
 from .tflm import Micro
 from .writer import ExportInput, QuantConfig
@@ -38,7 +38,8 @@ class TfliteWriter:
         model, kind = unpack(data), Quantization()
         if int8 is not None:
             model = quantize(model, int8, twins)
-            kind = Quantization("int8", int8.ranges.rule, WEIGHT_BITS)
+            bits = INT4_BITS if int8.int4 else WEIGHT_BITS
+            kind = Quantization("int8", int8.ranges.rule, bits)
         check_operators(model)
         flat = pack(model)
         # A microcontroller that cannot run it is told of now, and the memory that it needs.

@@ -19,10 +19,12 @@ class QuantConfig:
     Attributes:
         ranges: the one table of activation ranges, by the name of the activation.
         float_head: leave the last linear layers (the heads) in float.
+        int4: four bits for convolutions whose weights stand on steps of `rounded_int4`.
     """
 
     ranges: RangeTable
     float_head: bool = False
+    int4: bool = False
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,7 @@ class Quantization:
         kind: "none" (float32) or "int8" (8-bit activations and weights).
         rule: how activation ranges were chosen, for example "minmax"; empty for float.
         weight_bits: bits that weights use; 7 of 8 for ONNX, so that x86 processors without VNNI
-            do not saturate.
+            do not saturate; 4 where convolutions across channels have so few, and the rest 8.
         float_layers: what was left in float because parity asked for it.
     """
 

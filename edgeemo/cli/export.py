@@ -34,6 +34,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--int8", action="store_true", help="8-bit weights and activations")
     parser.add_argument(
+        "--int4",
+        action="store_true",
+        help="the same with 4-bit weights in convolutions across channels (tflite, c)",
+    )
+    parser.add_argument(
         "--format",
         default="onnx",
         metavar="F",
@@ -86,7 +91,9 @@ def run(args: argparse.Namespace) -> int:
         check_output(args.out, folder=True)
     if args.front_end != "float" and formats != ["c"]:
         raise BadInput(f"--front-end {args.front_end} is of --format c; leave it out")
-    check_formats(formats)  # before the last run is looked for: its message would mislead
+    check_formats(
+        formats, args.int4
+    )  # before the last run is looked for: its message would mislead
     if args.run_folder is not None:
         args.run_folder = named_run(args.run_folder)
     if formats == ["c"] and args.run_folder is not None and not args.run_folder.is_dir():
@@ -102,6 +109,7 @@ def run(args: argparse.Namespace) -> int:
         args.waveform,
         args.step,
         front_end=args.front_end,
+        int4=args.int4,
         log=logging.getLogger("edgeemo").info,
     )
     for result in results:

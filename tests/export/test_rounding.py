@@ -18,7 +18,7 @@ from edgeemo.export import export
 from edgeemo.export.cards import card_of_run
 from edgeemo.export.job import WRITERS, calibrate, loaded
 from edgeemo.export.parity import Tolerances, compare, with_outputs_of
-from edgeemo.export.rounding import _inputs, rounded
+from edgeemo.export.rounding import inputs_of, rounded
 from edgeemo.export.writer import ExportInput
 from edgeemo.features import log_mel
 
@@ -41,7 +41,7 @@ def test_a_layer_is_a_linear_map_of_the_inputs_that_are_read(layer: nn.Module) -
     x = torch.randn(shape)
     with torch.no_grad():
         wanted = layer(x) if isinstance(layer, nn.Linear) else layer(x).flatten(2).transpose(1, 2)
-        columns = _inputs(layer, x)  # [groups, positions, inputs]
+        columns = inputs_of(layer, x)  # [groups, positions, inputs]
         weight = layer.weight.flatten(1).unflatten(0, (len(columns), -1))
         found = (columns @ weight.mT).transpose(0, 1).flatten(1)
     assert torch.allclose(found, wanted.flatten(0, 1), atol=1e-5)
