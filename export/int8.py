@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from edgeemo.errors import require
 
 from .graph import onnx
+from .onnx_int4 import to_few_steps
 from .ranges import Observer
 from .writer import QuantConfig
 
 # 8-bit weights overflow silently on x86 processors without VNNI: two products of 8-bit values
 # are added in 16 bits there. With 7 bits they fit, and the same file gives the same numbers.
-WEIGHT_BITS = 7
+WEIGHT_BITS, INT4_BITS = 7, 4
 
 LARGEST_WEIGHT = 64
 """What onnxruntime makes of a channel's largest weight in its reduced range."""
@@ -126,6 +127,8 @@ def quantize(model: Any, how: QuantConfig) -> Any:
     finally:
         logging.getLogger().setLevel(level)
     made = quantizer.model.model
+    if how.int4:
+        to_few_steps(made.graph, LARGEST_WEIGHT)
     _float_outputs(
         made.graph, {name for n in model.graph.node if n.name in heads for name in n.output}
     )

@@ -23,7 +23,7 @@ from edgeemo.io.files import replacing
 
 from .c_writer import find_compiler, write_folder
 from .cards import card_of_run
-from .int8 import ActivationRecorder
+from .int8 import INT4_BITS, ActivationRecorder
 from .onnx_writer import OnnxWriter, float_graph
 from .parity import Parity, Tolerances, compare, table, with_outputs_of
 from .qat_ranges import learned_table
@@ -31,7 +31,6 @@ from .ranges import RULES
 from .rounding import rounded
 from .rounding_int4 import rounded_int4
 from .runtimes import Runtime, matrix, on_runtimes, tile_to_length
-from .tflite_int8 import INT4_BITS
 from .tflite_writer import TfliteWriter
 from .writer import ExportInput, QuantConfig, Writer
 
@@ -109,7 +108,7 @@ def export(
         log: called with lines about progress.
         front_end: of C folders, "float" or "fixed"; see `edgeemo.export.c_writer.write_folder`.
         int4: as `int8`, with four bits for the weights of convolutions across channels, but for
-            the first layer; of TFLite files and C folders.
+            the first layer.
 
     Returns:
         A result for each format.
@@ -120,7 +119,7 @@ def export(
         BadInput: an unknown format.
         BadArtifact, BadData: the run folder is damaged or lacks its parity set.
     """
-    check_formats(formats, int4)
+    check_formats(formats)
     int8 = int8 or int4
     if CWriter.format in formats:
         _check_folder(int8, step)
@@ -150,19 +149,17 @@ def export(
     return results
 
 
-def check_formats(formats: Sequence[str], int4: bool = False) -> None:
+def check_formats(formats: Sequence[str]) -> None:
     """Refuse what cannot be written.
 
     Raises:
-        BadInput: an unknown format, or none at all; four bits in a format that has none.
+        BadInput: an unknown format, or none at all.
     """
     if not formats:
         raise BadInput(f"no format given; there is: {', '.join(WRITERS)}")
     for name in formats:
         if name not in WRITERS:
             raise BadInput(f"no format {name!r}; there is: {', '.join(WRITERS)}")
-        if int4 and not issubclass(type(WRITERS[name]), TfliteWriter):
-            raise BadInput(f"--int4 is for the formats tflite and c, not {name}; use --int8 there")
 
 
 def _check_folder(int8: bool, step: bool) -> None:

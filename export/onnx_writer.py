@@ -15,8 +15,9 @@ from edgeemo.features import FeatureSpec
 
 from .card_zip import zip_of_card
 from .graph import frontend_graph, join, onnx, shrink, step_graph, student_graph
-from .int8 import LARGEST_WEIGHT, WEIGHT_BITS, quantize
+from .int8 import INT4_BITS, LARGEST_WEIGHT, WEIGHT_BITS, quantize
 from .match_tensors import step_ranges
+from .onnx_int4 import pack_weights
 from .streaming import Step
 from .writer import ExportInput, QuantConfig
 
@@ -48,7 +49,8 @@ class OnnxWriter:
         if int8 is not None:
             model = quantize(model, int8)
             layers = ("heads",) if int8.float_head else ()
-            kind = Quantization("int8", int8.ranges.rule, WEIGHT_BITS, layers)
+            bits = INT4_BITS if int8.int4 else WEIGHT_BITS
+            kind = Quantization("int8", int8.ranges.rule, bits, layers)
         if trained.waveform:
             spec = trained.student.spec
             if not isinstance(spec, FeatureSpec):
@@ -79,6 +81,8 @@ def with_card(model: Any, card: Card) -> bytes:
     copy = type(model)()
     copy.CopyFrom(model)
     shrink(copy)
+    if card.quantization.weight_bits == INT4_BITS:
+        pack_weights(copy)
     plain: bytes = copy.SerializeToString(deterministic=True)
     return _checked(plain, replace(card, digest=digest(plain)))
 

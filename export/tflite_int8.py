@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from edgeemo.artifacts.step_model import TOKEN
 from edgeemo.errors import BadArtifact, require
 
-from .int8 import ActivationRecorder
+from .int8 import INT4_BITS, ActivationRecorder
 from .match_tensors import match, probe_input, step_inputs
 from .ranges import Range
 from .rounding_int4 import on_int4_steps
@@ -25,7 +25,7 @@ from .tflite_graph import check_operators, layer_of, name_of, quiet
 from .tflite_pack import pack, schema, unpack
 from .writer import QuantConfig
 
-WEIGHT_BITS, INT4_BITS = 8, 4
+WEIGHT_BITS = 8
 
 LARGEST_WEIGHT = 127
 """What a channel's largest weight becomes: TFLite's range of weights is symmetric."""
@@ -112,7 +112,7 @@ def _recipe(model: Any, int4: bool) -> Any:
     manager = require("ai_edge_quantizer.recipe_manager", "export").RecipeManager()
     manager.add_static_config(".*", "*", activation_num_bits=8, weight_num_bits=8)
     special = [(op, 16, 8) for op in _attention(model)]
-    special += [(op, 8, 4) for op in _few_steps(model) if int4]
+    special += [(op, 8, INT4_BITS) for op in _few_steps(model) if int4]
     for op, activations, weights in special:
         name = model.subgraphs[0].tensors[op.outputs[0]].name.decode()
         manager.add_static_config(

@@ -11,11 +11,11 @@ from edgeemo.compress.students import Student
 from edgeemo.errors import BadInput
 
 from .card_zip import zip_of_card
-from .int8 import ActivationRecorder
+from .int8 import INT4_BITS, ActivationRecorder
 from .onnx_writer import float_graph
 from .streaming import Step
 from .tflite_graph import check_operators, step_model, student_model
-from .tflite_int8 import INT4_BITS, LARGEST_WEIGHT, WEIGHT_BITS, match_tensors, quantize
+from .tflite_int8 import LARGEST_WEIGHT, WEIGHT_BITS, match_tensors, quantize
 from .tflite_pack import pack, unpack
 from .tflm import Micro
 from .writer import ExportInput, QuantConfig

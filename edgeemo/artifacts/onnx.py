@@ -32,6 +32,8 @@ CARD_FIELD = 2047
 """Field of the model with the ZIP that holds the card; ONNX's own numbers end at 26."""
 
 OPSET = 17
+INT4_OPSET = 21
+"""Of files with weights of four bits, which came with it."""
 """Version of the operators that files use."""
 
 _METADATA = 14
@@ -107,8 +109,8 @@ def find_card(data: bytes) -> bytes:
 def _check_opset(opset: memoryview) -> None:
     check_domain(opset, 1)
     found = dict(fields(opset, "opset")).get(2, 0)
-    if number(found, "version") != OPSET:
-        raise BadArtifact(f"operator set {found!r}; edgeemo writes and runs {OPSET}")
+    if number(found, "version") not in (OPSET, INT4_OPSET):
+        raise BadArtifact(f"operator set {found!r}; edgeemo writes and runs {OPSET}, {INT4_OPSET}")
 
 
 def digest(data: bytes) -> str:

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeemo.artifacts.int4 import unpack_int4
 from edgeemo.artifacts.onnx_operators import OPERATORS
 from edgeemo.artifacts.protobuf import fields, message, number, numbers, text
 from edgeemo.errors import BadArtifact
@@ -32,6 +33,8 @@ DTYPES: Mapping[int, type[np.generic]] = {
     11: np.float64,
 }
 """Kinds of elements by ONNX's number."""
+
+_INT4 = 22  # of constants alone; read as int8
 
 _GRAPH_FIELDS = {1, 2, 5, 10, 11, 12, 13, 14, 16}  # no sparse initializers
 _TENSOR_FIELDS = {1, 2, 8, 9, 12, 14, 16}  # bytes alone; no segment, no external data
@@ -219,6 +222,8 @@ def _tensor(tensor: memoryview) -> tuple[str, NDArray[Any]]:
     if len(shape) > _MOST_AXES or any(not 0 <= n < _MOST_ELEMENTS for n in shape):
         raise BadArtifact(f"a tensor of shape {shape[:8]} is too large")
     elements = math.prod(shape)
+    if kind == _INT4 and len(raw) == (elements + 1) // 2:
+        return name, unpack_int4(np.frombuffer(raw, np.uint8), tuple(shape))
     dtype = DTYPES.get(kind)
     if dtype is None or len(raw) != elements * np.dtype(dtype).itemsize:
         raise BadArtifact(f"a tensor of shape {shape} and type {kind} has {len(raw)} bytes")

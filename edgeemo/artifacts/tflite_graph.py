@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeemo.artifacts.flatbuffer import Table
+from edgeemo.artifacts.int4 import unpack_int4
 from edgeemo.artifacts.tflite_check import OPERATORS, check_model
 from edgeemo.errors import BadArtifact
 
@@ -169,17 +170,6 @@ def _read_tensor(table: Table, model: bytes, buffers: list[tuple[int, int]]) -> 
     at, length = table.vector(3, 1)
     name = model[at : at + length].decode("utf-8", "replace")
     return Tensor(shape, name_of_type, constant, scales, zeros, axis, name)
-
-
-def unpack_int4(data: NDArray[np.uint8], shape: tuple[int, ...]) -> NDArray[np.int8]:
-    """Numbers of four bits one a byte.
-
-    Args:
-        data: as TFLite packs them: two a byte, the first in the lower half.
-        shape: of the tensor.
-    """
-    halves = np.stack([data << 4, data & 0xF0], axis=-1).view(np.int8).reshape(-1) >> 4
-    return np.ascontiguousarray(halves[: math.prod(shape)].reshape(shape))
 
 
 def _read_operator(table: Table, codes: list[str]) -> Operator:

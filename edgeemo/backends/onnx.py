@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from edgeemo.artifacts.card import Card
 from edgeemo.artifacts.onnx import OnnxFile
 from edgeemo.artifacts.onnx_embedding import NAME as EMBEDDING
 from edgeemo.artifacts.onnx_embedding import find_embedding, with_output
@@ -38,7 +39,7 @@ class OnnxBackend(ArtifactBackend):
             MissingExtra: onnxruntime is not installed.
         """
         super().__init__(path, file.card)
-        self._session = _start(file.data, path)
+        self._session = _start(file.data, path, file.card)
         self._data = file.data
         self._embedder: Any = None
         self._embedding = ""
@@ -65,7 +66,7 @@ class OnnxBackend(ArtifactBackend):
             self._embedding = found[0]
             own = found[0] == EMBEDDING
             data = self._data if own else with_output(self._data, self._embedding)
-            self._embedder = _start(data, self._path)
+            self._embedder = _start(data, self._path, self.card)
         (array,) = self._embedder.run([self._embedding], {self.card.input: values})
         return np.asarray(array, np.float32)
 
@@ -93,7 +94,7 @@ class OnnxBackend(ArtifactBackend):
         return outputs
 
 
-def _start(data: bytes, path: Path) -> Any:
+def _start(data: bytes, path: Path, card: Card) -> Any:
     ort = require("onnxruntime", "onnx")
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
@@ -105,4 +106,6 @@ def _start(data: bytes, path: Path) -> Any:
             data, options, providers=["CPUExecutionProvider"], enable_fallback=0
         )
     except Exception as error:
-        raise BadArtifact(f"{path}: onnxruntime refuses it: {one_line(error)}") from error
+        need = "; 4-bit weights need onnxruntime 1.23 or later, this is " + ort.__version__
+        why = one_line(error) + (need if card.quantization.weight_bits == 4 else "")
+        raise BadArtifact(f"{path}: onnxruntime refuses it: {why}") from error

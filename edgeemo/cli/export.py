@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--int4",
         action="store_true",
-        help="the same with 4-bit weights in convolutions across channels (tflite, c)",
+        help="the same with 4-bit weights in convolutions across channels",
     )
     parser.add_argument(
         "--format",
@@ -91,9 +91,7 @@ def run(args: argparse.Namespace) -> int:
         check_output(args.out, folder=True)
     if args.front_end != "float" and formats != ["c"]:
         raise BadInput(f"--front-end {args.front_end} is of --format c; leave it out")
-    check_formats(
-        formats, args.int4
-    )  # before the last run is looked for: its message would mislead
+    check_formats(formats)  # before the last run is looked for: its message would mislead
     if args.run_folder is not None:
         args.run_folder = named_run(args.run_folder)
     if formats == ["c"] and args.run_folder is not None and not args.run_folder.is_dir():

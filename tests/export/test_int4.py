@@ -7,18 +7,24 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
 import torch
 from torch import nn
 
 from edgeemo import _native, cli
 from edgeemo.artifacts.engine_blob import compile_graph
+from edgeemo.artifacts.int4 import unpack_int4
+from edgeemo.artifacts.onnx import read_onnx
 from edgeemo.artifacts.tflite import check, read_tflite
-from edgeemo.artifacts.tflite_graph import Graph, read_graph, unpack_int4
+from edgeemo.artifacts.tflite_graph import Graph, read_graph
 from edgeemo.backends.c import CBackend
+from edgeemo.backends.onnx import OnnxBackend
+from edgeemo.backends.tflite import TfliteBackend
 from edgeemo.compress.run import Run
 from edgeemo.compress.students import Student
-from edgeemo.errors import BadArtifact, BadInput, ParityFailed
+from edgeemo.errors import BadArtifact, ParityFailed
 from edgeemo.export import ExportResult, export
 from edgeemo.export.c_writer import write_folder
 from edgeemo.export.parity import Tolerances
@@ -104,8 +110,6 @@ def test_the_engine_gives_the_bits_of_the_same_numbers_in_eight(
 def test_the_engine_agrees_with_litert(small: ExportResult, sounds: list[np.ndarray]) -> None:
     file = read_tflite(small.path)
     ours = CBackend(small.path, file)
-    from edgeemo.backends.tflite import TfliteBackend
-
     theirs = TfliteBackend(small.path, file, reference=True)
     apart = [
         np.abs(ours.run(x)["adv"] - theirs.run(x)["adv"]).max()
@@ -195,8 +199,78 @@ def test_bytes_that_are_too_few_are_refused(small: ExportResult) -> None:
     check(with_card(pack(unpack(file.model)), file.card))
 
 
-def test_a_format_without_them_is_named(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(BadInput, match="--int4 is for the formats tflite and c, not onnx"):
-        export(run.folder, ("onnx",), int4=True)
-    assert cli.main(["export", str(run.folder), "--int4"]) == 2
-    assert "use --int8 there" in capsys.readouterr().err
+# ---- ONNX ----
+
+
+@pytest.fixture(scope="session")
+def onnx_file(run: Run) -> ExportResult:
+    (result,) = export(run.folder, ("onnx",), int4=True, limits=WIDE)
+    return result
+
+
+def test_onnx_holds_them_in_half_of_the_bytes(run: Run, onnx_file: ExportResult) -> None:
+    (eight,) = export(run.folder, ("onnx",), int8=True, limits=WIDE)
+    graph = onnx.load(onnx_file.path).graph
+    packed = [t for t in graph.initializer if t.data_type == onnx.TensorProto.INT4]
+    assert len(packed) == 9 and {n.input[0] for n in graph.node if n.op_type == "Cast"} == {
+        t.name for t in packed
+    }
+    halves = sum(len(t.raw_data) for t in packed)
+    assert halves - 1500 < eight.bytes - onnx_file.bytes < halves
+    assert onnx_file.card.quantization.weight_bits == 4
+    assert read_onnx(onnx_file.path).card.embedding == 128  # found in spite of the new layers
+
+
+def test_onnx_gives_the_bits_of_the_same_numbers_in_eight(
+    onnx_file: ExportResult, sounds: list[np.ndarray]
+) -> None:
+    """And as fast: after loading there are int8 convolutions alone."""
+    plain = onnx.load(onnx_file.path)
+    graph = plain.graph
+    held = {t.name: t for t in graph.initializer}
+    for cast in [n for n in graph.node if n.op_type == "Cast"]:
+        numbers = unpack_int4(
+            np.frombuffer(held[cast.input[0]].raw_data, np.uint8), tuple(held[cast.input[0]].dims)
+        )
+        held[cast.input[0]].CopyFrom(onnx.numpy_helper.from_array(numbers, cast.output[0]))
+        graph.node.remove(cast)
+    kinds = {t.data_type for t in graph.initializer}
+    assert onnx.TensorProto.INT4 not in kinds
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    options.optimized_model_filepath = str(onnx_file.path.with_suffix(".optimized"))
+    given = onnx_file.path.read_bytes(), plain.SerializeToString()
+    four, eight = (onnxruntime.InferenceSession(data, options) for data in given)
+    for sound in sounds[:5]:
+        features = log_mel(sound)[np.newaxis]
+        pairs = zip(*(s.run(None, {"features": features}) for s in (four, eight)), strict=True)
+        assert all(np.array_equal(a, b) for a, b in pairs)
+    onnxruntime.InferenceSession(given[0], options)
+    loaded = onnx.load(options.optimized_model_filepath).graph
+    operators = [n.op_type for n in loaded.node]
+    assert "Cast" not in operators and "Conv" not in operators
+    assert operators.count("QLinearConv") == 16
+
+
+def test_onnx_step_and_waveform_files_have_them_too(run: Run, tmp_path: Path) -> None:
+    for more in ({"step": True}, {"waveform": True}):
+        (result,) = export(run.folder, ("onnx",), int4=True, out=tmp_path, limits=WIDE, **more)
+        graph = onnx.load(result.path).graph
+        assert sum(t.data_type == onnx.TensorProto.INT4 for t in graph.initializer) == 9
+
+
+def test_an_onnxruntime_without_them_is_told_of_the_one_that_is_needed(
+    onnx_file: ExportResult, tmp_path: Path
+) -> None:
+    """Its complaint about an operator, here one that no version has, is not all that is said."""
+    file = read_onnx(onnx_file.path)
+    broken = file.data.replace(b"QLinearConv", b"QLinearCon4", 1)
+    with pytest.raises(BadArtifact, match=r"4-bit weights need onnxruntime 1\.23 or later"):
+        OnnxBackend(onnx_file.path, replace(file, data=broken))
+
+
+def test_the_command_writes_every_format(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["export", str(run.folder), "--int4", "--format", "onnx,pdf"]
+    assert cli.main(command) == 2 and "no format 'pdf'" in capsys.readouterr().err
