@@ -13,8 +13,8 @@ crossval.json, agreement with human ratings on unseen speakers:
 latency.json, from samples or a picture to the estimate:
     {"machine": str, "protocol": str, "command": str, "rows": [
         {"peer": str, "file": str, "ms": float, "peak_mb": float}]}
-faces.json, compression.json, languages.json, open_weights.json and robustness.json: as the
-benchmarks of those names write them.
+faces.json, compression.json, int4.json, languages.json, open_weights.json and robustness.json: as
+the benchmarks of those names write them.
 """
 
 from __future__ import annotations
@@ -267,11 +267,33 @@ def compression() -> str:
     return _table(head, rows)
 
 
+def int4() -> str:
+    """CCC and bytes of files with weights of four and of eight bits."""
+    found = _result("int4.json")
+    if found is None:
+        return MISSING
+    rows = [
+        [
+            row["file"],
+            f"{row['bytes'] / 1000:.1f} KB",
+            *(f"{value:.3f}" for value in row["ccc"].values()),
+            f"{row['worst agreement']:.4f}",
+            f"{row['refused']} of {found['folds']}",
+        ]
+        for row in found["rows"]
+    ]
+    heads = ["file", "bytes", "arousal", "dominance", "valence", "with float, worst", "refused"]
+    clips, people, folds = (found[key] for key in ("clips", "speakers", "folds"))
+    told = f"EmoTale, {clips} clips of {people} speakers, {folds} folds that held them out"
+    return f"{_table(heads, rows)}\n\n{told}. Made by `{found['command']}`."
+
+
 WRITERS: Mapping[str, Callable[[], str]] = {
     "accuracy": accuracy,
     "compression": compression,
     "faces": faces,
     "faces_changed": faces_changed,
+    "int4": int4,
     "languages": languages,
     "models": models,
     "open_weights": open_weights,

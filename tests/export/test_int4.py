@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +27,7 @@ from edgeemo.compress.run import Run
 from edgeemo.compress.students import Student
 from edgeemo.errors import BadArtifact, ParityFailed
 from edgeemo.export import ExportResult, export
-from edgeemo.export.c_writer import write_folder
+from edgeemo.export.c_writer import Folder, write_folder
 from edgeemo.export.parity import Tolerances
 from edgeemo.export.rounding import rounded
 from edgeemo.export.rounding_int4 import LARGEST, on_int4_steps, rounded_int4
@@ -47,6 +48,11 @@ def run(make_run: Callable[[str, Path], Run], tmp_path_factory: pytest.TempPathF
 def small(run: Run) -> ExportResult:
     (result,) = export(run.folder, ("tflite",), int4=True, limits=WIDE)
     return result
+
+
+@pytest.fixture(scope="session")
+def packed(small: ExportResult, tmp_path_factory: pytest.TempPathFactory) -> Folder:
+    return write_folder(small.path, tmp_path_factory.mktemp("int4") / "c")
 
 
 @pytest.fixture(scope="session")
@@ -158,15 +164,50 @@ def test_two_lie_in_a_byte_the_first_below() -> None:
     assert unpack_int4(np.array([0x71, 0x0F], np.uint8), (3,)).tolist() == [1, 7, -1]
 
 
-def test_a_c_folder_holds_them_packed(small: ExportResult, tmp_path: Path) -> None:
-    """It passes its own self-test, whose clip Python's stream has heard."""
-    folder = write_folder(small.path, tmp_path / "c")
-    parts = (folder.path / "src" / "edgeemo_parts.h").read_text()
+def test_a_c_folder_holds_them_packed(small: ExportResult, packed: Folder) -> None:
+    """It has passed its own self-test, whose clip Python's stream has heard."""
+    parts = (packed.path / "src" / "edgeemo_parts.h").read_text()
     assert "#define EDGEEMO_WITH_INT4 1" in parts
     blob = len(compile_graph(read_graph(read_tflite(small.path).model)).data)
-    assert folder.flash < blob + 7000
-    if folder.costs:  # 114 KB in int8
-        assert folder.costs["flash"] < 83_000 and folder.costs["memory"] <= folder.memory
+    assert packed.flash < blob + 7000
+    if packed.costs:  # 114 KB in int8
+        assert packed.costs["flash"] < 83_000 and packed.costs["memory"] <= packed.memory
+
+
+MAIN = """
+#include <stdio.h>
+#include "edgeemo_file.h"
+static unsigned char bytes[200000] __attribute__((aligned(16)));
+int main(int argc, char **argv)
+{
+    static edgeemo_file file;
+    FILE *f = argc > 1 ? fopen(argv[1], "rb") : NULL;
+    if (!f)
+        return 1;
+    int status = edgeemo_file_open(&file, bytes, fread(bytes, 1, sizeof bytes, f));
+    fclose(f);
+    puts(edgeemo_model_status_text(status));
+    return 0;
+}
+"""
+
+
+def test_firmware_without_them_names_the_layout_that_is_needed(
+    packed: Folder, c_folder: Folder, tmp_path: Path
+) -> None:
+    """A folder of an int8 student leaves the code out, so another's model.bin may be too new."""
+    (tmp_path / "main.c").write_text(MAIN)
+    said = {}
+    for name, folder in (("int8", c_folder), ("int4", packed)):
+        program, source = tmp_path / name, folder.path / "src"
+        command = ["gcc", "-std=gnu99", f"-I{source}", tmp_path / "main.c", *source.glob("*.c")]
+        subprocess.run([*command, "-o", program], check=True)
+        for other in (c_folder, packed):
+            run = [program, other.path / "model.bin"]
+            done = subprocess.run(run, check=True, capture_output=True, text=True)
+            said[name, other is packed] = done.stdout.strip()
+    assert "another version than 3, or 4 with EDGEEMO_WITH_INT4" in said.pop(("int8", True))
+    assert set(said.values()) == {"ok"}
 
 
 def test_parity_refuses_them_as_ever(run: Run, tmp_path: Path) -> None:
