@@ -119,5 +119,5 @@ def _round(layer: Any, old: Tensor, new: Tensor, largest: int, cuts: Sequence[fl
     lost = (((tries - wanted) @ covariance) * (tries - wanted)).sum(-1, keepdim=True)
     found = tries.gather(0, lost.argmin(0, keepdim=True).expand_as(tries[:1]))[0]
     layer.weight.copy_(found.flatten(0, 1).view_as(layer.weight))
-    shift = found @ means[1].mT - weight @ means[0].mT
+    shift: Tensor = found @ means[1].mT - weight @ means[0].mT
     return shift.flatten().float()
