@@ -136,9 +136,8 @@ def export(
     for writer in (WRITERS[name] for name in formats):
         held, how = trained, None
         if int8:
-            seen = _seen(chosen).features
-            rounding = rounded_int4 if int4 else rounded
-            held = replace(trained, student=rounding(student, seen, writer.largest_weight))
+            rounding, seen = (rounded_int4, chosen) if int4 else (rounded, _seen(chosen))
+            held = replace(trained, student=rounding(student, seen.features, writer.largest_weight))
             how = calibrate(writer, held, chosen, limits, log, int4)
         kind = ("-waveform" if waveform else "") + ("-step" if step else "")
         name = card.name + kind + ("-int4" if int4 else "-int8" if int8 else "-float")
