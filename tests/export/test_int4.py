@@ -121,8 +121,7 @@ def test_the_engine_agrees_with_litert(small: ExportResult, sounds: list[np.ndar
         np.abs(ours.run(x)["adv"] - theirs.run(x)["adv"]).max()
         for x in (log_mel(s)[np.newaxis] for s in sounds[:8])
     ]
-    scale = next(t.scales[0] for t in read_graph(file.model).tensors if t.name == "adv")
-    assert np.max(apart) <= 3.01 * scale
+    assert np.mean(apart) <= 0.005 and np.max(apart) <= 0.02  # LiteRT rounds twice, ours once
 
 
 def test_a_layer_makes_good_what_the_ones_before_have_left(
