@@ -21,24 +21,16 @@ import numpy as np
 
 from edgeemo.audio import read_audio
 from edgeemo.compress.data.augment import colored_noise
+from edgeemo.compress.data.sounds import BLOCK as STEP
+from edgeemo.compress.data.sounds import spoken
 from edgeemo.compress.evaluation.confidence import music
 from edgeemo.io.files import write_text
 from edgeemo.speech.vad import GATES, Gate, open_gate
 
-RATE, STEP = 16000, 160
+RATE = 16000
 LEAD = 2 * RATE  # noise alone before the speech, for the floor
 SNRS = (None, 20.0, 10.0, 0.0)
 Sound = np.ndarray[Any, Any]
-
-
-def truth(clean: Sound) -> tuple[Sound, Sound]:
-    """Of each 10 ms: surely speech, surely none."""
-    blocks = clean[: len(clean) // STEP * STEP].reshape(-1, STEP).astype(float)
-    level = 10 * np.log10((blocks**2).mean(1) + 1e-12)
-    # Speech goes on through its short gaps: a block is as loud as the loudest within 50 ms.
-    wide = np.array([level[max(0, i - 5) : i + 6].max() for i in range(len(level))])
-    top = np.percentile(level, 90)
-    return wide > top - 30, wide < top - 45
 
 
 def answers(gate: Gate, sound: Sound) -> Sound:
@@ -54,7 +46,7 @@ def on_speech(gate: Gate, clips: list[Sound], snr: float | None) -> dict[str, fl
     rng = np.random.default_rng(3)
     missed, false = [], []
     for clean in clips:
-        speech, pause = truth(clean)
+        speech, pause = spoken(clean)
         sound = np.concatenate([np.zeros(LEAD, np.float32), clean])
         if snr is not None:
             noise = colored_noise(len(sound), 1.0, rng)

@@ -31,7 +31,7 @@ from .licences import check_open
 from .recipes import Recipe
 from .run import Run, RunSummary, write_ranges
 from .stages import distill as distillation
-from .stages import embedding, finetune, heads, prune, qat
+from .stages import embedding, finetune, heads, prune, qat, sounds
 from .stages.base import Splits, StageRun, Training, teaches_classes
 from .students.base import Student, make_student, save_student
 from .teachers.base import Teacher, task_of
@@ -54,6 +54,7 @@ STAGES: Mapping[str, Stage] = {
     "heads": Stage("heads", heads.run),
     "prune": Stage("prune", prune.run),
     "qat": Stage("qat", qat.run),
+    "sounds": Stage("sounds", sounds.run),
 }
 """All stages in the order in which they run."""
 

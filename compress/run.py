@@ -78,6 +78,7 @@ class RunSummary:
         trained_on: speakers and clips that taught the student and its teachers.
         seen: what of the test split taught the teacher, in one line; empty without one.
         classes: whether the student gives classes, which it does where something taught them.
+        sounds: whether it tells speech and sounds, likewise.
     """
 
     schema: int
@@ -104,6 +105,7 @@ class RunSummary:
     trained_on: TrainedOn | None = None
     seen: str = ""
     classes: bool = True
+    sounds: bool = False
 
 
 class Run:

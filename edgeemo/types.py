@@ -15,6 +15,10 @@ DIMENSIONS = ("arousal", "dominance", "valence")
 CLASSES = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
 """Order of the expression classes everywhere in edgeemo, for speech and for faces."""
 
+SOUNDS = ("laughter", "crying", "screaming", "coughing", "sighing", "music", "other")
+"""Order of the sounds that a model of speech may tell. Coughing includes clearing one's throat,
+sighing breathing aloud; other is any further sound of a mouth."""
+
 
 @dataclass(frozen=True)
 class Emotion:

@@ -18,7 +18,7 @@ from edgeemo.artifacts.card import (
 from edgeemo.compress.run import RunSummary
 from edgeemo.compress.students import make_student
 from edgeemo.features import FeatureSpec
-from edgeemo.types import CLASSES
+from edgeemo.types import CLASSES, SOUNDS
 from edgeemo.vision.images import ImageSpec
 
 MIN_EDGEEMO = "0.1.0"
@@ -30,6 +30,7 @@ def make_card(
     spec: FeatureSpec | ImageSpec,
     dimensions: tuple[str, ...],
     classes: bool = True,
+    sounds: bool = False,
     **fields: Any,
 ) -> Card:
     """A card; writers set quantization and digest.
@@ -39,18 +40,20 @@ def make_card(
         spec: what it takes, which also tells the task.
         dimensions: that it gives.
         classes: whether it gives classes too.
+        sounds: whether it tells speech and sounds too.
         fields: all others of Card that have no default here: window, teachers, data, licence,
             metrics, calibration, parameters and macs_per_second, perhaps recipe.
     """
     face = isinstance(spec, ImageSpec)
-    outputs = (Output("adv", dimensions), Output("probs", CLASSES))
+    outputs = (Output("adv", dimensions), *([Output("probs", CLASSES)] if classes else []))
+    outputs += (Output("sounds", ("speech", *SOUNDS)),) if sounds else ()
     return Card(
         schema=SCHEMA,
         name=name,
         task="face" if face else "speech",
         input="image" if face else "features",
         spec=spec,
-        outputs=outputs if classes else outputs[:1],
+        outputs=outputs,
         quantization=Quantization(),
         arena_bytes=None,
         intended_use=INTENDED_USE_FACE if face else INTENDED_USE,
@@ -69,6 +72,7 @@ def card_of_run(facts: RunSummary) -> Card:
         facts.spec,
         make_student(facts.student, **facts.options).dimensions,
         facts.classes,
+        facts.sounds,
         window=facts.window,
         teachers=facts.teachers,
         data=facts.data,

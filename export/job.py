@@ -125,6 +125,8 @@ def export(
         _check_folder(int8, step)
     source = Run(run)
     facts, student, card = source.facts(), source.student(), card_of_run(source.facts())
+    if step:  # without the sounds; see Step
+        card = replace(card, outputs=tuple(o for o in card.outputs if o.name != "sounds"))
     limits = limits or Tolerances()
     trained = ExportInput(student, card, waveform, step, source.ranges())
     kept = source.parity_set()

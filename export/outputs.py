@@ -1,4 +1,4 @@
-"""The outputs of an artifact: the dimensions, and classes where something taught them."""
+"""The outputs of an artifact: the dimensions; classes and sounds where something taught them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from edgeemo.compress.students.base import StudentOutput
 
 
 class Outputs(nn.Module):
-    """The student with the outputs of an artifact: adv [1, dimensions] and probs [1, 8].
+    """The student with the outputs of an artifact: adv [1, dimensions], probs and sounds [1, 8].
 
     Args:
         student: in evaluation mode.
@@ -32,18 +32,19 @@ class Outputs(nn.Module):
 
 
 def output_names(student: Student) -> list[str]:
-    """Outputs of a student's artifact: "adv", and "probs" unless nothing taught its classes."""
-    return ["adv", "probs"] if student.gives_classes else ["adv"]
+    """Outputs of a student's artifact: "adv"; "probs" and "sounds" if something taught them."""
+    names = ["adv", "probs"] if student.gives_classes else ["adv"]
+    return names if student.sounds is None else [*names, "sounds"]
 
 
 def outputs_of(student: Student, found: StudentOutput, temperature: float) -> tuple[Tensor, ...]:
-    """What an artifact says, in the order of `output_names`: [B, dimensions] and [B, 8].
+    """What an artifact says, in the order of `output_names`: [B, dimensions], [B, 8] and [B, 8].
 
     Args:
         student: whose output it is.
         found: for a batch of B clips.
         temperature: what class logits are divided by before the softmax.
     """
-    if not student.gives_classes:
-        return (found.dimensions,)
-    return found.dimensions, torch.softmax(found.logits / temperature, dim=-1)
+    probs = torch.softmax(found.logits / temperature, dim=-1)
+    given = (found.dimensions, probs) if student.gives_classes else (found.dimensions,)
+    return given if found.sounds is None else (*given, found.sounds)

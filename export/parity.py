@@ -36,6 +36,7 @@ class Tolerances:
             dimension, and may lose at most ccc against teacher and annotators.
         largest: largest difference of any output of a float file.
         classes: share of the clips for which an int8 file may give another likeliest class.
+        sounds: largest mean difference of a share in `sounds`, over clips, of an int8 file.
         fewest: clips from which on a figure is taken as it is. With fewer, a file is refused only
             where the upper end of a CCC's interval misses the limit, too. Neither classes nor a
             loss against teacher and annotators count then: chance moves them by more.
@@ -44,6 +45,7 @@ class Tolerances:
     ccc: float = 0.01
     largest: float = 1e-4
     classes: float = 0.05
+    sounds: float = 0.03
     fewest: int = 50
 
 
@@ -59,10 +61,11 @@ def with_outputs_of(clips: ParitySet, student: Student, temperature: float) -> P
         BadData: the student does not give what the run has kept (the weights were replaced, or the
             features were made by another front end).
     """
-    dimensions, probs = zip(
+    dimensions, probs, sounds = zip(
         *(_float_outputs(student, f, temperature) for f in clips.features), strict=True
     )
-    fresh = replace(clips, dimensions=np.stack(dimensions), probs=np.stack(probs))
+    told = None if student.sounds is None else np.stack(sounds)
+    fresh = replace(clips, dimensions=np.stack(dimensions), probs=np.stack(probs), sounds=told)
     apart = float(np.abs(fresh.dimensions - clips.dimensions).max())
     if not apart <= 1e-3:
         raise BadData(
@@ -86,6 +89,8 @@ class Parity:
         ceiling: CCC of one annotator with the mean of the others, where the run knows it.
         level: CCC that a straight line on a clip's mean level reaches, as the run measured it.
         same_class: clips whose likeliest class is the same; None for a file without classes.
+        sounds: largest mean difference of a share of speech or a sound; None for a file that tells
+            none.
         faults: why the artifact is refused; empty if it is not.
     """
 
@@ -102,6 +107,7 @@ class Parity:
     level: Metrics
     same_class: int | None
     faults: tuple[str, ...]
+    sounds: float | None = None
 
     @property
     def worst(self) -> float:
@@ -144,6 +150,11 @@ def compare(
     if probs is not None:
         apart = max(apart, float(np.abs(probs - clips.probs).max()))
         same_class = int((probs.argmax(1) == clips.probs.argmax(1)).sum())
+    sounds = None
+    if "sounds" in found[0]:
+        assert clips.sounds is not None
+        away = np.abs(np.concatenate([f["sounds"] for f in found]) - clips.sounds)
+        apart, sounds = max(apart, float(away.max())), float(away.mean(0).max())
     # Judged as users see them: a session clips to the range that the card names.
     dimensions, of_float = (
         np.clip(v, output.low, output.high) for v in (dimensions, clips.dimensions)
@@ -162,6 +173,7 @@ def compare(
         level=dict(level or {}),
         same_class=same_class,
         faults=(),
+        sounds=sounds,
     )
     int8 = backend.card.quantization.kind == "int8"
     return replace(
@@ -196,7 +208,8 @@ def table(parity: Parity) -> str:
         cells = (f"{f[name]:13.4f}" if name in f else f"{'-':>13}" for _, f in shown)
         lines.append(f"{name:<11}" + "  ".join(cells))
     lines.append(
-        f"largest difference of an output {parity.largest:.2g}, {_same_class(parity)}"
+        f"largest difference of an output {parity.largest:.2g}, "
+        f"{_same_class(parity)}{_sounds(parity)}"
         f"{parity.clips} held-out clips"
     )
     return "\n".join(lines)
@@ -206,6 +219,10 @@ def _same_class(parity: Parity) -> str:
     if parity.same_class is None:
         return ""
     return f"same likeliest class {parity.same_class / parity.clips:.1%}, "
+
+
+def _sounds(parity: Parity) -> str:
+    return "" if parity.sounds is None else f"sounds {parity.sounds:.2g} off in the mean, "
 
 
 def _by_dimension(
@@ -245,6 +262,11 @@ def int8_faults(parity: Parity, limits: Tolerances) -> tuple[str, ...]:
             f"the likeliest class is the float student's for {parity.same_class} of "
             f"{parity.clips} clips; the limit is {1 - limits.classes:.0%}"
         )
+    if parity.sounds is not None and not few and parity.sounds > limits.sounds:
+        faults.append(
+            f"a share of speech or sound is {parity.sounds:.3f} off in the mean; "
+            f"the limit is {limits.sounds:g}"
+        )
     pairs = (
         ("the teacher", parity.taught, parity.float_teacher, parity.file_teacher),
         ("annotators", parity.rated, parity.float_human, parity.file_human),
@@ -280,8 +302,11 @@ def _float_faults(parity: Parity, limits: Tolerances) -> tuple[str, ...]:
     return (f"an output differs by {parity.largest:.2g}; the limit is {limits.largest:g}",)
 
 
-def _float_outputs(student: Student, features: Floats, temperature: float) -> tuple[Floats, Floats]:
+def _float_outputs(
+    student: Student, features: Floats, temperature: float
+) -> tuple[Floats, Floats, Floats | None]:
     with torch.inference_mode():
         found = student(torch.from_numpy(np.ascontiguousarray(features, np.float32))[None], None)
         probs = torch.softmax(found.logits / temperature, dim=-1)
-    return found.dimensions[0].numpy(), probs[0].numpy()
+    sounds = None if found.sounds is None else found.sounds[0].numpy()
+    return found.dimensions[0].numpy(), probs[0].numpy(), sounds

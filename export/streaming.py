@@ -22,7 +22,7 @@ from .outputs import output_names, outputs_of
 
 
 class Step(nn.Module):
-    """One hop of a student, with the outputs of an artifact.
+    """One hop of a student, with the outputs of an artifact but for the sounds.
 
     Attributes:
         hop: frames of a step.
@@ -41,6 +41,8 @@ class Step(nn.Module):
     def __init__(self, student: Student, temperature: float) -> None:
         super().__init__()
         self.student, self.temperature, self.hop = deepcopy(student), temperature, student.stride
+        # A share of the window would need one more mean among the states.
+        self.student.sounds = None
         # Layers that pad with the past say by how many frames.
         layers = [m for m in self.student.modules() if getattr(m, "past", 0)]
         if not layers or not isinstance(student.spec, FeatureSpec):

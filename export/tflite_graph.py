@@ -41,6 +41,7 @@ OPERATORS = (
     "DEPTHWISE_CONV_2D",
     "FULLY_CONNECTED",
     "HARD_SWISH",
+    "LOGISTIC",
     "MAX_POOL_2D",
     "MEAN",
     "MUL",

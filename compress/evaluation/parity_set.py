@@ -29,6 +29,8 @@ class ParitySet:
         human_dimensions: float32 [N, 3], likewise.
         test: bool [N], clips of the test split, on which nothing is chosen; None where the run has
             no such split, or is of before it was kept.
+        sounds: float32 [N, 8], the student's shares of speech and sounds; None where it tells none,
+            and in what is read, as they are computed anew.
     """
 
     ids: tuple[str, ...]
@@ -40,6 +42,7 @@ class ParitySet:
     teacher_probs: NDArray[np.float32]
     human_dimensions: NDArray[np.float32]
     test: NDArray[np.bool_] | None = None
+    sounds: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -155,6 +155,7 @@ def _facts(
         trained_on=trained,
         seen="" if said is None else str(seen),
         classes=student.gives_classes,
+        sounds=student.sounds is not None,
     )
 
 

@@ -1,7 +1,14 @@
 """Recipes: TOML files that define a run completely, and the tables they consist of."""
 
 from .file import dump_recipe, load_recipe, recipe_names
-from .stage_tables import EarlyStoppingConfig, FinetuneConfig, HeadsConfig, PruneConfig, QatConfig
+from .stage_tables import (
+    EarlyStoppingConfig,
+    FinetuneConfig,
+    HeadsConfig,
+    PruneConfig,
+    QatConfig,
+    SoundsConfig,
+)
 from .tables import (
     SCHEMA,
     AugmentConfig,
@@ -26,6 +33,7 @@ __all__ = [
     "PruneConfig",
     "QatConfig",
     "Recipe",
+    "SoundsConfig",
     "SpecAugmentConfig",
     "StudentConfig",
     "TeacherConfig",

@@ -66,6 +66,28 @@ class HeadsConfig:
 
 
 @dataclass(frozen=True)
+class SoundsConfig:
+    """How a frozen student learns to tell speech and sounds (compress/stages/sounds.py).
+
+    Attributes:
+        hidden: channels between the two layers that are trained.
+        steps: of AdamW.
+        batch: tokens of a step.
+        lr: peak rate.
+    """
+
+    hidden: int = 32
+    steps: int = 6000
+    batch: int = 1024
+    lr: float = 3e-3
+
+    def __post_init__(self) -> None:
+        for name in ("hidden", "steps", "batch"):
+            check_range(f"sounds.{name}", getattr(self, name), 1, 100_000)
+        check_range("sounds.lr", self.lr, 1e-8, 1)
+
+
+@dataclass(frozen=True)
 class EarlyStoppingConfig:
     """Which epoch is kept.
 

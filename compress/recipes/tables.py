@@ -10,7 +10,14 @@ from edgeemo.errors import BadRecipe, printable
 from edgeemo.io.files import is_plain
 
 from .checks import check_losses, check_pair, check_range
-from .stage_tables import EarlyStoppingConfig, FinetuneConfig, HeadsConfig, PruneConfig, QatConfig
+from .stage_tables import (
+    EarlyStoppingConfig,
+    FinetuneConfig,
+    HeadsConfig,
+    PruneConfig,
+    QatConfig,
+    SoundsConfig,
+)
 
 _MOST_NAME = 100
 
@@ -330,7 +337,9 @@ class Recipe:
         heads: then replace the student's heads by ones trained on its frozen backbone; without
             the table the heads stay as they came out of training.
         prune: then take channels or weights away; without the table all stay.
-        qat: at last train with the rounding of int8; without the table only export rounds.
+        qat: then train with the rounding of int8; without the table only export rounds.
+        sounds: at last teach the student, whose other layers stay as they are, to tell speech and
+            sounds; without the table it does not tell them.
     """
 
     schema: int
@@ -350,6 +359,7 @@ class Recipe:
     heads: HeadsConfig | None = None
     prune: PruneConfig | None = None
     qat: QatConfig | None = None
+    sounds: SoundsConfig | None = None
 
     def __post_init__(self) -> None:
         if self.schema != SCHEMA:
@@ -362,9 +372,9 @@ class Recipe:
             )
         check_range("seed", self.seed, 0, 2**31)
         if not self.distill.epochs and (
-            self.distill.pretrain or not self.student.init_from or self.heads is None
+            self.distill.pretrain or not self.student.init_from or not (self.heads or self.sounds)
         ):
             raise BadRecipe(
                 "$.distill.epochs: 0 is for a trained student that gets new heads alone: give "
-                "$.student.init_from and the table $.heads, and no $.distill.pretrain"
+                "$.student.init_from, the table $.heads or $.sounds, and no $.distill.pretrain"
             )

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from edgeemo.errors import BadArtifact, BadRecipe, nearest, one_line
 from edgeemo.features import FeatureSpec
 from edgeemo.io.files import replacing
-from edgeemo.types import DIMENSIONS
+from edgeemo.types import DIMENSIONS, SOUNDS
 from edgeemo.vision.images import ImageSpec
 
 
@@ -27,6 +27,8 @@ class StudentOutput(NamedTuple):
         embedding: [B, E], what the heads see; distilled from the teacher's embedding.
         tokens: [B, T', C], one vector each `stride` frames; distilled from the teacher's.
         token_lengths: [B], int64, tokens of each clip that are not padding.
+        sounds: [B, 1 + 7], 0..1, share of the clip in which somebody speaks, then that of each of
+            edgeemo.types.SOUNDS; None for a student that does not tell.
     """
 
     dimensions: Tensor
@@ -34,6 +36,7 @@ class StudentOutput(NamedTuple):
     embedding: Tensor
     tokens: Tensor
     token_lengths: Tensor
+    sounds: Tensor | None = None
 
 
 class Student(nn.Module):
@@ -51,6 +54,8 @@ class Student(nn.Module):
         folded: its batch norms do nothing yet; they are part of the weights (onnx_weights.py).
         pruned: channels were taken out, so layers are narrower than the class makes them.
         gives_classes: False where nothing taught `classes`; it is then exported without them.
+        sounds: layers from what `hear` gives to a number for speech and for each sound, before
+            the logistic function; None where nothing taught them.
     """
 
     name: ClassVar[str] = ""
@@ -64,6 +69,10 @@ class Student(nn.Module):
     stride: int
     adv: nn.Linear
     classes: nn.Linear
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sounds: nn.Sequential | None = None
 
     def forward(self, features: Tensor, lengths: Tensor | None = None) -> StudentOutput:
         """Estimate.
@@ -113,6 +122,36 @@ class Student(nn.Module):
             BadRecipe: the student cannot select channels of its embedding.
         """
         raise BadRecipe(f"$.heads.embedding: {self.name} keeps its embedding; set it to 0")
+
+    @property
+    def heard(self) -> int:
+        """Channels of what `hear` gives; 0 for a student that cannot tell sounds."""
+        return 0
+
+    def hear(self, features: Tensor) -> Tensor:
+        """What the layers of `sounds` see, [B, heard, T', 1]: a vector each `stride` frames.
+
+        Args:
+            features: [B, T, bands].
+
+        Raises:
+            NotImplementedError: the student cannot tell sounds; `heard` is 0.
+        """
+        raise NotImplementedError
+
+    def add_sounds(self, hidden: int) -> None:
+        """Give the student untrained layers for speech and sounds, two of kernel 1.
+
+        Args:
+            hidden: channels between the two.
+
+        Raises:
+            BadRecipe: the student cannot tell sounds.
+        """
+        if not self.heard:
+            raise BadRecipe(f"$.sounds: {self.name} does not tell sounds; wav2small-stream does")
+        outputs = nn.Conv2d(hidden, 1 + len(SOUNDS), 1)
+        self.sounds = nn.Sequential(nn.Conv2d(self.heard, hidden, 1), nn.ReLU(), outputs)
 
     @torch.no_grad()
     def take_heads(self, weights: Sequence[Tensor], biases: Sequence[Tensor]) -> None:
@@ -196,6 +235,8 @@ def save_student(student: Student, path: Path) -> None:
     content["state"] = state
     content |= {"pruned": True} if student.pruned else {}
     content |= {} if student.gives_classes else {"gives_classes": False}
+    if student.sounds is not None:
+        content["sounds"] = student.sounds[-1].in_channels
     with replacing(path) as temporary:
         torch.save(content, temporary)
 
@@ -217,6 +258,8 @@ def load_student(path: Path) -> Student:
             take_shapes(student, content["state"])
             student.pruned = True
         student.gives_classes = content.get("gives_classes", True) is True
+        if content.get("sounds"):
+            student.add_sounds(int(content["sounds"]))
         student.load_state_dict(content["state"])
     except FileNotFoundError:
         raise BadArtifact(f"{path}: no such file; the run has not finished an epoch") from None

@@ -151,22 +151,36 @@ class Wav2SmallStream(Student):
                 theirs[name].copy_(value)
         return narrow
 
+    @property
+    def heard(self) -> int:
+        """See Student.heard."""
+        return self.join.out_channels
+
+    def hear(self, features: Tensor) -> Tensor:
+        """See Student.hear."""
+        x = ((features - self.mean) * self.inverse_sd)[:, None]  # [B, 1, T, 40]
+        heard: Tensor = self.blocks(F.relu(self.join_norm(self.join(self.shrink(x)))))
+        return heard
+
     def forward(self, features: Tensor, lengths: Tensor | None = None) -> StudentOutput:
         """See Student.forward."""
-        x = ((features - self.mean) * self.inverse_sd)[:, None]  # [B, 1, T, 40]
-        x = F.relu(self.join_norm(self.join(self.shrink(x))))  # [B, width, T/4, 1]
-        x = self.widen(self.blocks(x))  # [B, pooled, T/4, 1]
+        heard = self.hear(features)  # [B, width, T/4, 1]
+        x = self.widen(heard)  # [B, pooled, T/4, 1]
+        sounds = None if self.sounds is None else self.sounds(heard).sigmoid()
         if lengths is None:
             embedding = x.mean((2, 3), keepdim=True).flatten(1)
+            sounds = None if sounds is None else sounds.mean((2, 3), keepdim=True).flatten(1)
             lengths = torch.full((len(x),), x.shape[2] * self.stride, device=x.device)
         else:
             # Causal layers need no mask: what lies behind a clip's end cannot reach into it.
             inside = time_mask(lengths // self.stride, x.shape[2])[:, None, :, None]
-            embedding = (x * inside).sum((2, 3)) / inside.sum((2, 3)).clamp(min=1)
+            count = inside.sum((2, 3)).clamp(min=1)
+            embedding = (x * inside).sum((2, 3)) / count
+            sounds = None if sounds is None else (sounds * inside).sum((2, 3)) / count
         dropped = F.dropout(embedding, DROP, self.training)
         hidden = F.dropout(F.relu(self.hidden(dropped)), DROP, self.training)
         tokens = x.squeeze(3).transpose(1, 2)
         token_lengths = lengths // self.stride
         return StudentOutput(
-            self.adv(hidden), self.classes(hidden), embedding, tokens, token_lengths
+            self.adv(hidden), self.classes(hidden), embedding, tokens, token_lengths, sounds
         )

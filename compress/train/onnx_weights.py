@@ -199,10 +199,17 @@ def _neutral(norm: nn.BatchNorm2d | None) -> None:
 
 
 def _layers(graph: Any, values: _Values) -> Iterator[tuple[_Array, _Array]]:
-    """Weight and bias of each convolution, then of each linear layer, in order."""
+    """Weight and bias of each convolution, then of each linear layer, in order.
+
+    Not of those that only the sounds need: what tells them is trained anew on any backbone.
+    """
+    needed = {output.name for output in graph.output if output.name != "sounds"}
+    for node in reversed(graph.node):
+        if needed.intersection(node.output):
+            needed.update(node.input)
     for kinds in (("Conv", "QLinearConv"), ("Gemm",)):
         for node in graph.node:
-            if node.op_type in kinds:
+            if node.op_type in kinds and needed.intersection(node.output):
                 weight, bias = _layer(node, values)
                 yield weight.astype(np.float32), bias.astype(np.float32)
 
