@@ -131,7 +131,7 @@ class Fusion:
 
         Returns:
             The estimate; `start` is the earliest start of the sides used and `end` is
-            `at_seconds`. `speech` is the voice's, `box` the face's.
+            `at_seconds`. `speech` and `sounds` are the voice's, `box` the face's.
 
         Raises:
             BadInput: `at_seconds` is not finite.
@@ -152,6 +152,7 @@ class Fusion:
             start=min((e.start for e in used.values()), default=at_seconds),
             end=at_seconds,
             box=None if face is None else face.box,
+            sounds=voice.sounds if voice is not None and fresh else {},
             sides=tuple(used),
             ignored={side: why for side, why in ignored.items() if why},
         )

@@ -20,7 +20,7 @@ from edgeemo.speech.renamed import renamed
 from edgeemo.speech.samples import PIECE_SECONDS, as_float, check_profile, log, validate_samples
 from edgeemo.speech.segments import only_speech
 from edgeemo.speech.smoothing import SMOOTHING, Smoothing
-from edgeemo.speech.vad import open_gate
+from edgeemo.speech.vad import by_own_word, open_gate, resolve_gate
 from edgeemo.types import SAMPLE_RATE, Emotion
 from edgeemo.vision.images import Box, ImageSpec, preprocess
 
@@ -58,7 +58,7 @@ class Session:
         rate: int | None = None,
         *,
         profile: SpeakerProfile | None = None,
-        gate: str | Gate | None = "energy",
+        gate: str | Gate | None = "auto",
         box: Box | None = None,
     ) -> Emotion:
         """One estimate for a clip of speech or for a face, by the model's task.
@@ -74,9 +74,10 @@ class Session:
             rate: of speech: sample rate in Hz, None for 16000. Another rate than the model's is
                 resampled (extra "audio").
             profile: of the person who speaks, made by `edgeemo calibrate`.
-            gate: of speech: tells where somebody speaks: "energy", "silero" (extra "live"), an
-                object of one's own (`edgeemo.speech.vad.Gate`), or None: the whole sound counts,
-                whatever is in it.
+            gate: of speech: tells where somebody speaks: "energy", "silero" (extra "live"),
+                "model" (the energy gate, then the model's own word, if its card has the output
+                "sounds"), "auto" ("model" for such a model, else "energy"), an object of one's own
+                (`edgeemo.speech.vad.Gate`), or None: the whole sound counts, whatever is in it.
             box: of a face: left, top, right, bottom in pixels; None if the whole picture is the
                 face (`edgeemo.faces` finds faces in pictures).
 
@@ -85,7 +86,8 @@ class Session:
             them; `confidence` is the probability that `card.calibration.confidence` tells; for a
             model whose card has none, that of the likeliest class (0 without classes). Speech has
             `start` 0 and `end` the clip's length in seconds, a face its `box` in whole pixels.
-            Where the gate finds no speech, `speech` is False and there are no numbers.
+            Where the gate finds no speech, `speech` is False and there are no numbers but, if the
+            model was run, those of `sounds`.
 
         Raises:
             BadInput: wrong rank, dtype, rate or box, a sample that is not finite or far beyond
@@ -107,7 +109,7 @@ class Session:
         rate: int | None = None,
         *,
         profile: SpeakerProfile | None = None,
-        gate: str | Gate | None = "energy",
+        gate: str | Gate | None = "auto",
     ) -> list[Emotion]:
         """One estimate for each of several clips or faces; each is what `predict` gives for it.
 
@@ -138,7 +140,7 @@ class Session:
         values: ArrayLike,
         rate: int | None = None,
         *,
-        gate: str | Gate | None = "energy",
+        gate: str | Gate | None = "auto",
         box: Box | None = None,
     ) -> NDArray[np.float32]:
         """The embedding of a clip or a face: the vector that the model's heads see.
@@ -164,7 +166,7 @@ class Session:
             inputs = [face, np.ascontiguousarray(face[:, :, ::-1])]
         else:
             rate = SAMPLE_RATE if rate is None else rate
-            pieces, _, _ = self._pieces(values, rate, None, gate)
+            pieces, _, _ = self._pieces(values, rate, None, resolve_gate(gate, self.card)[0])
             if not pieces:
                 raise BadInput("nobody speaks in the clip; gate=None takes it as it is")
             inputs = [self.model_input(piece) for piece in pieces]
@@ -189,12 +191,14 @@ class Session:
     def _speech(
         self, samples: ArrayLike, rate: int, profile: SpeakerProfile | None, gate: str | Gate | None
     ) -> Emotion:
-        pieces, seconds, gated = self._pieces(samples, rate, profile, gate)
+        first, own = resolve_gate(gate, self.card)
+        pieces, seconds, gated = self._pieces(samples, rate, profile, first)
         if not pieces:
             return Emotion(None, None, None, speech=False, end=seconds)
         values = (self.model_input(piece) for piece in pieces)
         emotion = self.aggregate(((self.backend.run(v), v) for v in values), profile)
-        return replace(emotion, speech=True if gated else None, end=seconds)
+        emotion = replace(emotion, speech=True if gated else None, end=seconds)
+        return by_own_word(emotion) if own else emotion
 
     def _pieces(
         self, samples: ArrayLike, rate: int, profile: SpeakerProfile | None, gate: str | Gate | None
@@ -233,7 +237,7 @@ class Session:
         stride_seconds: float = 0.25,
         context_seconds: float = 3.0,
         smoothing: Smoothing | None = SMOOTHING,
-        gate: str | Gate | None = "energy",
+        gate: str | Gate | None = "auto",
         profile: SpeakerProfile | None = None,
         abstain: float = 0.0,
     ) -> Stream:
@@ -244,8 +248,7 @@ class Session:
             stride_seconds: from one estimate to the next; a whole number of the model's frames.
             context_seconds: sound that an estimate looks at; as `stride_seconds`, at most a minute.
             smoothing: how; None gives each window's own estimate.
-            gate: tells where somebody speaks: "energy", "silero" (extra "live"), an object of
-                one's own (`edgeemo.speech.vad.Gate`), or None for estimates everywhere.
+            gate: tells where somebody speaks, as for `predict`; None for estimates everywhere.
             profile: of the person who speaks, made by `edgeemo calibrate`.
             abstain: 0..1; where the confidence is lower the numbers are absent.
 
@@ -311,6 +314,7 @@ class Session:
             classes=classes,
             confidence=confidence,
             expression=max(classes, key=classes.__getitem__, default=None),
+            sounds=values.get("sounds", {}),
         )
 
     def _confidence_features(self, model_input: NDArray[np.float32]) -> NDArray[np.float32]:

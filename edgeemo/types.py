@@ -39,6 +39,9 @@ class Emotion:
         start: seconds from the first sample.
         end: seconds from the first sample.
         box: face box (left, top, right, bottom) in pixels, or None for speech.
+        sounds: of speech: share 0..1 of the time in which somebody speaks ("speech") and in which
+            each of SOUNDS is heard, never smoothed; also where nobody speaks. Empty where the
+            model does not tell, or was not run because it is silent.
     """
 
     arousal: float | None
@@ -51,8 +54,9 @@ class Emotion:
     end: float = 0.0
     box: tuple[int, int, int, int] | None = None
     expression: str | None = None
+    sounds: Mapping[str, float] = field(default_factory=dict, kw_only=True)
 
     def to_dict(self) -> dict[str, Any]:
         """The attributes by name as plain values, which `json.dumps` takes; `box` is a list."""
         box = None if self.box is None else list(self.box)
-        return vars(self) | {"classes": dict(self.classes), "box": box}
+        return vars(self) | {"classes": dict(self.classes), "box": box, "sounds": dict(self.sounds)}

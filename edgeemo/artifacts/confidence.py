@@ -117,9 +117,9 @@ def describe(
         features: log-mel, [frames, bands].
 
     Returns:
-        The outputs in the order of their names; mean level; of each group of bands the mean (less
-        the level), the deviation over time, and the mean change from frame to frame; the
-        logarithm of the number of frames.
+        The outputs in the order of their names, but for the sounds; mean level; of each group of
+        bands the mean (less the level), the deviation over time, and the mean change from frame to
+        frame; the logarithm of the number of frames.
 
     Raises:
         BadInput: no frames, or fewer bands than GROUPS.
@@ -128,7 +128,7 @@ def describe(
     given = np.ascontiguousarray(features, np.float32)
     if _native.describe(given, given.shape[1], described) < 0:
         raise BadInput(f"features of the shape {given.shape}; expected frames of {GROUPS} bands")
-    said = [outputs[name][0] for name in sorted(outputs)]
+    said = [outputs[name][0] for name in sorted(outputs) if name != "sounds"]
     return np.concatenate([*said, described]).astype(np.float64)
 
 

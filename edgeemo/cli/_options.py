@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeemo.results.writers import NAMES
-from edgeemo.speech.vad import GATES
+from edgeemo.speech.vad import GATES, WITH_MODEL
 
 
 class OldName(argparse.Action):
@@ -67,7 +67,8 @@ def add_gate(parser: argparse._ActionsContainer) -> None:
     """--gate, what tells where somebody speaks; "none" stands for None."""
     parser.add_argument(
         "--gate",
-        choices=(*GATES, "none"),
-        default=GATES[0],
-        help="what tells where somebody speaks; none: all sound counts (default: %(default)s)",
+        choices=(*WITH_MODEL, *GATES, "none"),
+        default=WITH_MODEL[0],
+        help="what tells where somebody speaks; model: the energy gate, then the model's own word; "
+        "auto: that if the model tells speech, or energy; none: all counts (default: %(default)s)",
     )

@@ -34,7 +34,7 @@ Watch = Callable[[float, list[Tracked]], None]
 """Takes the time of a frame in seconds, and its faces."""
 
 _FACE = ("arousal", "dominance", "valence", "classes", "confidence", "start", "end")
-_VOICE = (*_FACE[:-2], "speech", "start", "end")
+_VOICE = (*_FACE[:-2], "speech", "sounds", "start", "end")
 _KINDS: dict[str, tuple[Kind, ...]] = {"speech": ("sound", "video"), "face": ("picture", "video")}
 _EARLY = 0.8  # of the length that a video promises; containers are off by some frames
 

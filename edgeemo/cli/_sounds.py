@@ -13,7 +13,7 @@ from edgeemo.session import Session
 from edgeemo.speech.profile import SpeakerProfile
 from edgeemo.speech.samples import PIECE_SECONDS
 from edgeemo.speech.segments import PRIME_SECONDS, SpeechSegments, only_speech
-from edgeemo.speech.vad import Gate, open_gate
+from edgeemo.speech.vad import Gate, by_own_word, open_gate, resolve_gate
 from edgeemo.types import CLASSES, Emotion
 
 HELD_SECONDS = 300.0
@@ -50,13 +50,23 @@ class Judge:
         return round(self.session.card.window.min_seconds * self.rate)
 
     def predict(self, samples: Samples, start: int = 0, *, speech: bool = False) -> Emotion:
-        """The estimate of samples that begin at `start`; with `speech` all of them are speech."""
+        """The estimate of samples that begin at `start`; with `speech` all of them are speech
+        to the gate that comes before the model."""
         gate = None if speech else self.gate
         emotion = self.session.predict(samples, self.rate, profile=self.profile, gate=gate)
         begin = start / self.rate
-        return replace(
+        emotion = replace(
             emotion, start=begin, end=begin + emotion.end, speech=True if speech else emotion.speech
         )
+        return by_own_word(emotion) if speech and self._resolved[1] else emotion
+
+    def open_gate(self) -> Gate | None:
+        """What tells where somebody speaks before the model is asked, or None."""
+        return open_gate(self._resolved[0], self.rate)
+
+    @property
+    def _resolved(self) -> tuple[str | Gate | None, bool]:
+        return resolve_gate(self.gate, self.session.card)
 
 
 def whole(judge: Judge, blocks: Iterable[Samples]) -> Iterator[Emotion]:
@@ -75,7 +85,7 @@ def whole(judge: Judge, blocks: Iterable[Samples]) -> Iterator[Emotion]:
 
 def _long(judge: Judge, held: list[Samples], rest: Iterator[Samples]) -> Emotion:
     """The mean over pieces of a minute that are speech alone, weighed by their length."""
-    gate = open_gate(judge.gate, judge.rate)
+    gate = judge.open_gate()
     speech = np.zeros(0, np.float32)
     found: list[Emotion] = []
     weights: list[int] = []
@@ -83,8 +93,10 @@ def _long(judge: Judge, held: list[Samples], rest: Iterator[Samples]) -> Emotion
     seen = 0
 
     def judge_piece(piece: Samples) -> None:
-        found.append(judge.predict(piece, speech=gate is not None))
-        weights.append(len(piece))
+        emotion = judge.predict(piece, speech=gate is not None)
+        if emotion.speech is not False:  # by the model's own word
+            found.append(emotion)
+            weights.append(len(piece))
 
     for _, piece in cut(_chain(held, rest), size, judge.least):
         seen += len(piece)
@@ -122,7 +134,7 @@ def segments(judge: Judge, blocks: Iterable[Samples]) -> Iterator[Emotion]:
     Raises:
         BadInput: there is no gate.
     """
-    gate = open_gate(judge.gate, judge.rate)
+    gate = judge.open_gate()
     if gate is None:
         raise BadInput("--segments needs a gate; leave out --gate none")
     finder = SpeechSegments(gate, judge.rate, SEGMENT_SECONDS)
@@ -195,8 +207,13 @@ def mean(found: Sequence[Emotion], weights: Sequence[float]) -> Emotion:
         for name in CLASSES
         if name in found[0].classes
     }
+    sounds = {
+        name: average(lambda e, name=name: e.sounds.get(name)) or 0.0  # type: ignore[misc]
+        for name in found[0].sounds
+    }
     return replace(
         found[0],
+        sounds=sounds,
         arousal=average(lambda e: e.arousal),
         dominance=average(lambda e: e.dominance),
         valence=average(lambda e: e.valence),

@@ -139,7 +139,7 @@ def _is_of_data(output: Path, data: str) -> bool:
 def judge(
     session: Session,
     data: DataSet,
-    gate: str | None = "energy",
+    gate: str | None = "auto",
     profile: SpeakerProfile | None = None,
     rule: str = RULES[0],
 ) -> Iterator[Judged]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from edgeemo.faces.analysis import Tracked
-from edgeemo.types import CLASSES, DIMENSIONS, Emotion
+from edgeemo.types import CLASSES, DIMENSIONS, SOUNDS, Emotion
 
 Record = dict[str, float | str]
 
@@ -26,7 +26,8 @@ def to_records(estimates: Emotion | Tracked | Iterable[Emotion | Tracked]) -> li
     Returns:
         For each estimate a flat dict: `start` and `end` in seconds; `arousal`, `dominance` and
         `valence` in 0..1; the probability of each class; `confidence`; `speech`, 1.0 if somebody
-        speaks and 0.0 if nobody does; `face`, the number of a tracked face; `left`, `top`, `right`
+        speaks and 0.0 if nobody does; `sound_speech`, `sound_laughter` and so on, the shares of
+        `Emotion.sounds`; `face`, the number of a tracked face; `left`, `top`, `right`
         and `bottom` of its box in pixels; all floats, NaN where there is none, so that a column
         has one type. `expression` and `sides` are strings, empty where there is none.
     """
@@ -46,6 +47,7 @@ def _record(estimate: Emotion | Tracked) -> Record:
     record |= {"confidence": float(emotion.confidence), "speech": _number(emotion.speech)}
     record |= {"expression": emotion.expression or ""}
     record |= {"sides": " ".join(getattr(emotion, "sides", ())), "face": number}
+    record |= {f"sound_{k}": _number(emotion.sounds.get(k)) for k in ("speech", *SOUNDS)}
     box = emotion.box or (None,) * 4
     return record | {side: _number(value) for side, value in zip(_SIDES, box, strict=True)}
 

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import IO, Any
 
 from edgeemo.io.files import naming, replacing
-from edgeemo.types import CLASSES
+from edgeemo.types import CLASSES, SOUNDS
 
 COLUMNS = (
     *("path", "face", "voice", "start", "end", "speech", "arousal", "dominance", "valence"),
-    *(*CLASSES, "confidence", "left", "top", "right", "bottom", "notes", "error"),
+    *(*CLASSES, "confidence", "left", "top", "right", "bottom"),
+    *(f"sound_{name}" for name in ("speech", *SOUNDS)),
+    *("notes", "error"),
 )
 """Of `edgeemo predict`."""
 
@@ -40,6 +42,7 @@ class Csv(AbstractContextManager["Csv"]):
         """Add a row as `--json` prints it; boxes, classes and lists become plain cells."""
         sides = zip(("left", "top", "right", "bottom"), row.get("box") or (), strict=False)
         flat = dict(row) | dict(sides) | dict(row.get("classes", {}))
+        flat |= {f"sound_{name}": share for name, share in row.get("sounds", {}).items()}
         for name, between in (("notes", "; "), ("sides", " ")):
             if name in row:
                 flat[name] = between.join(row[name])

@@ -18,7 +18,7 @@ from edgeemo.artifacts.confidence import DESCRIBED
 from edgeemo.errors import BadInput
 from edgeemo.speech.context import open_context
 from edgeemo.speech.smoothing import Smoother, Smoothing
-from edgeemo.speech.vad import Gate, SpeechShare, open_gate
+from edgeemo.speech.vad import Gate, SpeechShare, by_own_word, open_gate
 from edgeemo.types import Emotion
 
 if TYPE_CHECKING:
@@ -40,10 +40,11 @@ class Plan:
     Attributes:
         window: sound that an estimate looks at.
         stride: from one estimate to the next.
-        gate: name of a gate, a gate, or None.
+        gate: name of a gate, a gate, or None; see `resolve_gate`.
         smoothing: how, or None.
         abstain: 0..1; where the confidence is lower there are no numbers.
         profile: of the person who speaks, or None; its level was applied to the samples before.
+        own: whether the model's own word on speech counts, after the gate's.
     """
 
     window: int
@@ -52,6 +53,7 @@ class Plan:
     smoothing: Smoothing | None
     abstain: float
     profile: SpeakerProfile | None
+    own: bool = False
 
 
 class Chain(Protocol):
@@ -149,6 +151,7 @@ class PythonChain:
             ran = self._context.run(self._seen)
             emotion = self._session.aggregate([ran], self._plan.profile)
             raw = replace(emotion, speech=speech, start=begun, end=end)
+            raw = by_own_word(raw) if self._plan.own else raw
         if raw.confidence < np.float32(self._plan.abstain):
             raw = replace(
                 raw, arousal=None, dominance=None, valence=None, classes={}, expression=None

@@ -259,7 +259,8 @@ def speech_power(samples: NDArray[np.float32], rate: int) -> tuple[float, float]
 
 
 def _row(outputs: Mapping[str, NDArray[np.float32]], card: Card) -> NDArray[np.float64]:
-    return np.concatenate([outputs[o.name].astype(np.float64) for o in card.outputs])
+    said = [o.name for o in card.outputs if o.name != "sounds"]
+    return np.concatenate([outputs[name].astype(np.float64) for name in said])
 
 
 def _whole(session: Session, samples: NDArray[np.float32]) -> Mapping[str, NDArray[np.float32]]:

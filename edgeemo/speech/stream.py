@@ -23,7 +23,7 @@ from edgeemo.speech.samples import (
     validate_samples,
 )
 from edgeemo.speech.smoothing import Smoothing
-from edgeemo.speech.vad import Gate
+from edgeemo.speech.vad import Gate, resolve_gate
 from edgeemo.types import Emotion
 
 if TYPE_CHECKING:
@@ -102,7 +102,8 @@ class Stream:
                 f"context_seconds is {context_seconds:g}; {session.card.name} with a stride of "
                 f"{stride_seconds:g} s needs at least {self._least / spec.sample_rate:g}"
             )
-        plan = Plan(window, self._stride, gate, smoothing, abstain, profile)
+        first, own = resolve_gate(gate, session.card)
+        plan = Plan(window, self._stride, first, smoothing, abstain, profile, own)
         self._chain: Chain = open_chain(session, plan)
         self._lock = threading.Lock()
         self._closed = self._broken = False

@@ -3,19 +3,69 @@
 from __future__ import annotations
 
 import numbers
-from typing import Protocol
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeemo import _native
 from edgeemo.errors import BadInput, require
+from edgeemo.types import Emotion
+
+if TYPE_CHECKING:
+    from edgeemo.artifacts.card import Card
 
 GATES = ("energy", "silero")
 """Names of the gates that edgeemo has."""
 
+WITH_MODEL = ("auto", "model")
+"""Further names, where there is a model. "model": the energy gate leaves silence out, and where the
+model then hears too little speech nobody speaks. "auto": that if it tells speech, else "energy"."""
+
 MIN_SPEECH_RATIO = 0.2
 """Share of a window that must be speech before an estimate is given for it."""
+
+
+def resolve_gate(gate: str | Gate | None, card: Card) -> tuple[str | Gate | None, bool]:
+    """What a gate means for a model: what comes before it, and whether its own word counts.
+
+    Args:
+        gate: of GATES or WITH_MODEL, a gate, or None.
+        card: of the model.
+
+    Raises:
+        BadInput: the model was asked for its word and does not tell speech.
+    """
+    if not isinstance(gate, str) or gate not in WITH_MODEL:
+        return gate, False
+    tells = card.output("sounds") is not None
+    if gate == "model" and not tells:
+        raise BadInput(
+            f"gate 'model': {card.name} does not tell speech, its card has no output 'sounds'; "
+            "use another gate, or a model that was trained with the recipe table [sounds]"
+        )
+    return "energy", tells
+
+
+def by_own_word(emotion: Emotion) -> Emotion:
+    """An estimate with the model's own word on whether somebody speaks; without, no numbers.
+
+    Args:
+        emotion: with `sounds`.
+    """
+    if emotion.sounds["speech"] >= MIN_SPEECH_RATIO:
+        return replace(emotion, speech=True)
+    return replace(
+        emotion,
+        arousal=None,
+        dominance=None,
+        valence=None,
+        classes={},
+        expression=None,
+        confidence=0.0,
+        speech=False,
+    )
 
 
 class Gate(Protocol):
@@ -176,7 +226,8 @@ def open_gate(gate: str | Gate | None, rate: int) -> Gate | None:
             gate if isinstance(gate, (EnergyGate, SileroGate, _OwnGate)) else _OwnGate(gate, rate)
         )
     if gate not in GATES:
-        raise BadInput(f"no gate {gate!r}; there is: {', '.join(GATES)}, or None for no gate")
+        names = ", ".join((*GATES, *WITH_MODEL))
+        raise BadInput(f"no gate {gate!r}; there is: {names}, or None for no gate")
     return EnergyGate(rate) if gate == "energy" else SileroGate(rate)
 
 

@@ -205,10 +205,10 @@ function showLevel({ seconds, level }) {
 
 function showEstimate(now) {
   showLevel(now);
-  const { dimensions, classes, expression, confidence, sides, speech } = now;
+  const { dimensions, classes, expression, confidence, sides, speech, heard } = now;
   document.body.classList.toggle("blind", !("face" in now.sources));
   $("source").textContent = [...new Set(Object.values(now.sources))].join(" and ");
-  $("headline").textContent = expression ?? "–";
+  $("headline").textContent = heard || (expression ?? "–");
   $("detail").textContent = sides.length
     ? `perceived from ${sides.join(" and ")}, confidence ${number(confidence)}`
     : speech === false ? "nobody speaks, so nothing is claimed" : "nothing to judge";
