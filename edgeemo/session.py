@@ -301,7 +301,7 @@ class Session:
             raw = mean[spec.name].tolist()
             clipped = [float(min(max(value, spec.low), spec.high)) for value in raw]
             values[spec.name] = dict(zip(spec.labels, clipped, strict=True))
-        dimensions, classes = values.get("adv", {}), values.get("probs", {})
+        dimensions, classes, sounds = (values.get(name, {}) for name in ("adv", "probs", "sounds"))
         likeliest = max(classes.values(), default=0.0)
         if confidences:
             confidence = confidences[0] if one else float(np.mean(confidences))
@@ -314,7 +314,7 @@ class Session:
             classes=classes,
             confidence=confidence,
             expression=max(classes, key=classes.__getitem__, default=None),
-            sounds=values.get("sounds", {}),
+            sounds=sounds if any(sounds.values()) else {},
         )
 
     def _confidence_features(self, model_input: NDArray[np.float32]) -> NDArray[np.float32]:

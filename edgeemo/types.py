@@ -40,8 +40,8 @@ class Emotion:
         end: seconds from the first sample.
         box: face box (left, top, right, bottom) in pixels, or None for speech.
         sounds: of speech: share 0..1 of the time in which somebody speaks ("speech") and in which
-            each of SOUNDS is heard, never smoothed; also where nobody speaks. Empty where the
-            model does not tell, or was not run because it is silent.
+            each of SOUNDS is heard, never smoothed; also where nobody speaks. Empty where
+            nothing is heard at all, and of models that do not tell.
     """
 
     arousal: float | None

@@ -51,13 +51,14 @@ class Student:
 
     @property
     def classes(self) -> int:
-        """Number of the classes; their probabilities are the last values."""
+        """Number of the classes; behind their probabilities come shares of speech and sounds."""
         return sum(len(o.labels) for o in self.card.outputs if o.name == "probs")
 
     @property
     def classes_at(self) -> int:
         """Place of the first class among the values."""
-        return len(self.labels) - self.classes
+        sounds = sum(len(o.labels) for o in self.card.outputs if o.name == "sounds")
+        return len(self.labels) - sounds - self.classes
 
 
 def student_header(student: Student) -> str:
@@ -78,7 +79,7 @@ extern "C" {{
 #endif
 
 /* The values of an estimate, in order. Arousal, dominance and valence are about 0..1, the classes
- * are probabilities. */
+ * are probabilities; what comes behind them is the share of the window in which it is heard. */
 enum {{
 {names}    EDGEEMO_STUDENT_VALUES = {len(student.labels)},
     EDGEEMO_STUDENT_RATE = {student.card.features.sample_rate}, /* of its samples, Hz */

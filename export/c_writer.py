@@ -199,7 +199,7 @@ def _student(artifact: Path, compiler: Sequence[str], work: Path, front_end: str
     if names != sorted(names) or len(ranges) > 1 or len(labels) > MOST_VALUES:
         raise BadInput(
             f"{artifact}: outputs {names} with the ranges {sorted(ranges)}; the format c takes "
-            f"adv, then probs, of one range, {MOST_VALUES} values at most"
+            f"adv, then probs, then sounds, of one range, {MOST_VALUES} values at most"
         )
     if len(labels) != len(estimate) or None in outputs:
         raise BadArtifact(f"{artifact}: outputs {names}; its card does not name all of them")

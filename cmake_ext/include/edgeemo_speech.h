@@ -35,7 +35,8 @@ typedef struct edgeemo_speech_model {
     const edgeemo_confidence *confidence; /* NULL: that of the likeliest class */
     int32_t sample_rate;                  /* Hz, 1000..768000 */
     int32_t least;                        /* samples; with fewer there is no estimate */
-    int32_t classes_at, classes;          /* place of the class probabilities among the values */
+    int32_t classes_at, classes;          /* place of the class probabilities among the values; what
+                                             comes behind them are shares of speech and sounds */
     float low, high;                      /* an estimate's values are clipped to this range */
 } edgeemo_speech_model;
 

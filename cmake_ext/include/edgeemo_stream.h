@@ -32,7 +32,7 @@ extern "C" {
 #endif
 
 enum {
-    EDGEEMO_MOST_VALUES = 12,  /* outputs of a student in a stream, at most */
+    EDGEEMO_MOST_VALUES = 20,  /* outputs of a student in a stream, at most */
     EDGEEMO_SPEECH_SHARE = 5,  /* one block of 10 ms in so many must be speech for an estimate */
     EDGEEMO_FIRST_SECONDS = 1, /* the first estimate comes after so much sound */
     EDGEEMO_MOST_SECONDS = 60  /* of a window or stride */
@@ -44,7 +44,8 @@ typedef struct edgeemo_stream_settings {
     int32_t window;       /* sound that an estimate looks at: half of it to all of it, rounded up to
                              twice a whole number of the network's tokens */
     int32_t stride;       /* from one estimate to the next */
-    int32_t gate;         /* 1: the gate of edgeemo_gate.h tells where somebody speaks; 0: estimates
+    int32_t gate;         /* 1: the gate of edgeemo_gate.h tells where somebody speaks; 2: the network
+                             too, of what that gate lets pass, if it tells sounds; 0: estimates
                              everywhere */
     int32_t spread;       /* 1: work that may wait is spread over frames, so that no block of 10 ms
                              takes much more than another; an estimate then comes up to a token's
@@ -68,7 +69,9 @@ typedef struct edgeemo_estimate {
     int32_t known;      /* 1: the fields below hold; 0: nobody speaks, or too little confidence */
     int32_t expression; /* which value is that of the class to show; -1 without classes */
     float confidence;   /* probability that the estimate is right, 0..1; also if not known */
-    float values[EDGEEMO_MOST_VALUES]; /* as edgeemo_student.h names them, within its range */
+    float values[EDGEEMO_MOST_VALUES]; /* as edgeemo_student.h names them, within its range. Shares of
+                                          speech and sounds hold also if not known, and are never
+                                          smoothed; all 0 where nothing is heard */
 } edgeemo_estimate;
 
 typedef struct edgeemo_stream edgeemo_stream;

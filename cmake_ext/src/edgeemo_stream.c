@@ -59,7 +59,7 @@ static void smooth(edgeemo_stream *s, edgeemo_estimate *e)
                     / (float)s->model.sample_rate;
     if (mean->known && !(elapsed > s->settings.forget_seconds)) {
         float weight = edgeemo_smoothing_weight(elapsed, s->settings.smoothing);
-        for (int32_t i = 0; i < s->values; i++)
+        for (int32_t i = 0; i < s->said; i++)
             e->values[i] = mixed(mean->values[i], e->values[i], weight);
         e->confidence = mixed(mean->confidence, e->confidence, weight);
         int32_t best = likeliest(s, e->values), shown = mean->expression;
@@ -75,9 +75,10 @@ static EDGEEMO_NOINLINE void finish(edgeemo_stream *s)
     const edgeemo_speech_model *m = &s->model;
     edgeemo_estimate e = {.start = s->due_start, .end = s->due_end, .speech = s->due_speech};
     s->is_due = 0;
-    edgeemo_model_outputs(&s->windows.state[s->due_state], s->described, s->values);
+    edgeemo_model_outputs(&s->windows.state[s->due_state], e.values, EDGEEMO_MOST_VALUES);
+    memcpy(s->described, e.values, (size_t)s->said * sizeof(float));
     for (int32_t i = 0; i < s->values; i++) {
-        float value = s->described[i] < m->low ? m->low : s->described[i];
+        float value = e.values[i] < m->low ? m->low : e.values[i];
         e.values[i] = value > m->high ? m->high : value;
     }
     e.expression = likeliest(s, e.values);
@@ -85,11 +86,15 @@ static EDGEEMO_NOINLINE void finish(edgeemo_stream *s)
         e.confidence = edgeemo_confidence_of(m->confidence, s->described);
     else
         e.confidence = e.expression < 0 ? 0 : e.values[e.expression];
-    e.known = !(e.confidence < s->settings.abstain);
+    if (s->settings.gate == 2 && e.values[s->said] * EDGEEMO_SPEECH_SHARE < 1.0f) {
+        e.speech = 0;
+        e.confidence = 0;
+    }
+    e.known = e.speech != 0 && !(e.confidence < s->settings.abstain);
     if (e.known && s->settings.smoothing > 0)
         smooth(s, &e);
     if (!e.known) {
-        memset(e.values, 0, sizeof e.values);
+        memset(e.values, 0, (size_t)s->said * sizeof(float));
         e.expression = -1;
     }
     publish(s, &e);
@@ -241,7 +246,7 @@ static void mark(edgeemo_stream *s)
     if (s->filled)
         push_frames(s);
     if (s->model.confidence)
-        edgeemo_describe(&s->statistics[s->older], s->described + s->values);
+        edgeemo_describe(&s->statistics[s->older], s->described + s->said);
     s->due_start = s->start;
     s->due_end = s->seen;
     s->due_state = s->older;

@@ -18,7 +18,7 @@ static int32_t check_settings(const edgeemo_speech_model *m, const edgeemo_strea
     int32_t hop = m->tables->hop;
     int32_t most = m->sample_rate * EDGEEMO_MOST_SECONDS / hop; /* at most 768000 Hz */
     return c->window >= 1 && c->window <= most && c->stride >= 1 && c->stride <= most
-                   && (c->gate == 0 || c->gate == 1) && (c->spread == 0 || c->spread == 1)
+                   && c->gate >= 0 && c->gate <= 2 && (c->spread == 0 || c->spread == 1)
                    && c->block >= 1 && c->block <= 1024 && (!c->spread || c->block == 1)
                    && is_share(c->abstain) && is_share(c->margin) && c->smoothing >= 0
                    && c->smoothing <= 3600
@@ -43,7 +43,7 @@ static int32_t check_model(const edgeemo_speech_model *m, edgeemo_model_info *in
         || m->least < m->tables->win_length + (info->stride - 1) * m->tables->hop
         || m->least > m->sample_rate * EDGEEMO_MOST_SECONDS || m->classes < 0
         || m->classes_at < 0 || m->classes > info->values - m->classes_at || !(m->low < m->high)
-        || (m->confidence && m->confidence->inputs != info->values + EDGEEMO_DESCRIBED))
+        || (m->confidence && m->confidence->inputs != m->classes_at + m->classes + EDGEEMO_DESCRIBED))
         return EDGEEMO_ERR_BLOCK;
     return EDGEEMO_OK;
 }
@@ -107,6 +107,9 @@ static int32_t prepare(edgeemo_stream *s, const edgeemo_speech_model *model,
     s->model = *model;
     s->settings = *settings;
     s->values = info.values;
+    s->said = model->classes_at + model->classes;
+    if (settings->gate == 2 && s->said == s->values)
+        return EDGEEMO_ERR_SETTINGS;
     return lay_out(s, NULL, bytes, kernels);
 }
 

@@ -21,6 +21,7 @@ struct edgeemo_stream {
     float *frames;        /* [settings.block][bands] */
     int32_t filled;       /* frames that wait */
     int32_t values;       /* of the model */
+    int32_t said;         /* of these, what it says of emotion; behind are shares of sounds */
     int32_t half, stride; /* samples */
     int32_t until;        /* samples until the end of the next estimate */
     int64_t seen;         /* samples taken */

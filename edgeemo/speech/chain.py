@@ -22,12 +22,13 @@ from edgeemo.speech.vad import Gate, SpeechShare, by_own_word, open_gate
 from edgeemo.types import Emotion
 
 if TYPE_CHECKING:
+    from edgeemo.artifacts.card import Card
     from edgeemo.session import Session
     from edgeemo.speech.profile import SpeakerProfile
 
 Samples = NDArray[np.float32]
 
-MOST_VALUES = 12
+MOST_VALUES = 20
 """Of a model that the C chain runs (EDGEEMO_MOST_VALUES)."""
 
 _BLOCK = 64  # frames that go through the engine together; any number gives the same bits
@@ -112,12 +113,18 @@ def _fits(session: Session) -> bool:
     return (
         card.features.prenorm == "none"
         and names == sorted(names)
-        and set(names) <= {"adv", "probs"}
+        and set(names) <= {"adv", "probs", "sounds"}
         and len(ranges) == 1
         and values <= MOST_VALUES
         and card.features.bands >= 8
-        and (fitted is None or len(fitted.center) == values + DESCRIBED)
+        and (fitted is None or len(fitted.center) == values - _sounds(card) + DESCRIBED)
     )
+
+
+def _sounds(card: Card) -> int:
+    """Values behind those of emotion: shares of speech and sounds."""
+    output = card.output("sounds")
+    return 0 if output is None else len(output.labels)
 
 
 class PythonChain:
@@ -180,7 +187,9 @@ class EngineChain:
         self._rate, self._block = spec.sample_rate, spec.sample_rate // 100
         self._labels = [label for output in card.outputs for label in output.labels]
         classes = next((o.labels for o in card.outputs if o.name == "probs"), ())
-        self._first_class = len(self._labels) - len(classes)  # "probs" comes behind "adv"
+        # In the order of their names: "adv", "probs", "sounds".
+        self._first_sound = len(self._labels) - _sounds(card)
+        self._first_class = self._first_sound - len(classes)
         low, high = card.outputs[0].low, card.outputs[0].high
         least = round(card.window.min_seconds * spec.sample_rate)
         how = plan.smoothing
@@ -196,7 +205,7 @@ class EngineChain:
             (
                 plan.window // spec.hop,
                 plan.stride // spec.hop,
-                plan.gate is not None,
+                2 if plan.own else plan.gate is not None,
                 0,
                 _BLOCK,
                 plan.abstain,
@@ -232,8 +241,10 @@ class EngineChain:
         self, found: tuple[int, int, int, int, int, float], values: Sequence[float]
     ) -> Emotion:
         start, end, speech, known, shown, confidence = found
-        by_label = dict(zip(self._labels, values, strict=True)) if known else {}
-        classes = {} if not known else dict(list(by_label.items())[self._first_class :])
+        pairs = list(zip(self._labels, values, strict=True))
+        sounds = dict(pairs[self._first_sound :])
+        said = pairs[: self._first_sound] if known else []
+        by_label, classes = dict(said), dict(said[self._first_class :])
         return Emotion(
             arousal=by_label.get("arousal"),
             dominance=by_label.get("dominance"),
@@ -244,6 +255,7 @@ class EngineChain:
             start=start / self._rate,
             end=end / self._rate,
             expression=None if shown < 0 else self._labels[shown],
+            sounds=sounds if any(sounds.values()) else {},
         )
 
     def reset(self) -> None:

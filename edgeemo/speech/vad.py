@@ -52,9 +52,9 @@ def by_own_word(emotion: Emotion) -> Emotion:
     """An estimate with the model's own word on whether somebody speaks; without, no numbers.
 
     Args:
-        emotion: with `sounds`.
+        emotion: of a model that tells sounds.
     """
-    if emotion.sounds["speech"] >= MIN_SPEECH_RATIO:
+    if emotion.sounds.get("speech", 0.0) >= MIN_SPEECH_RATIO:
         return replace(emotion, speech=True)
     return replace(
         emotion,

@@ -26,6 +26,8 @@ from edgeemo.export.writer import ExportInput, QuantConfig
 from edgeemo.features import log_mel
 from edgeemo.fusion import Fusion
 from edgeemo.live.state import heard
+from edgeemo.speech.chain import EngineChain, Plan, PythonChain, open_chain
+from edgeemo.speech.smoothing import SMOOTHING
 from edgeemo.types import SOUNDS, Emotion
 
 SHIPPED = "wav2small-stream"
@@ -183,3 +185,19 @@ def test_live_shows_what_is_heard_most() -> None:
     assert heard(Emotion(None, None, None, sounds=quiet | {"laughter": 0.4})) == "laughs"
     assert heard(Emotion(None, None, None, sounds=quiet | {"other": 0.9})) == ""
     assert heard(Emotion(None, None, None, sounds=quiet)) == heard(Emotion(None, None, None)) == ""
+
+
+@pytest.mark.parametrize("name", ["speaks", "laughs"])
+def test_the_chain_in_c_says_what_that_of_python_says(
+    name: str, files: dict[str, Path], voice: np.ndarray
+) -> None:
+    session = load(files, name, "c")
+    plan = Plan(48000, 4000, "energy", SMOOTHING, 0.3, None, own=True)
+    in_c, in_python = open_chain(session, plan), PythonChain(session, plan)
+    assert isinstance(in_c, EngineChain)
+    sound = np.concatenate([voice, np.zeros(32000, np.float32), voice])
+    for start in range(0, len(sound), 4000):
+        for chain in (in_c, in_python):
+            chain.push(sound[start : start + 4000], lost=False)
+        if start >= 12000:
+            assert in_c.estimate(last=False) == in_python.estimate(last=False)
