@@ -13,7 +13,7 @@ crossval.json, agreement with human ratings on unseen speakers:
 latency.json, from samples or a picture to the estimate:
     {"machine": str, "protocol": str, "command": str, "rows": [
         {"peer": str, "file": str, "ms": float, "peak_mb": float}]}
-faces.json, compression.json, int4.json, languages.json, open_weights.json and robustness.json: as
+faces.json, compression.json, int4.json, languages.json, open_weights.json, robustness.json and sounds.json: as
 the benchmarks of those names write them.
 """
 
@@ -32,7 +32,7 @@ GUIDES = ROOT / "docs" / "guides"
 FACES = ROOT / "tools" / "recipes" / "mobilenetv1-face" / "README.md"
 PAGES = (
     ROOT / "README.md",
-    *(GUIDES / f"{name}.md" for name in ("compression", "languages", "licences")),
+    *(GUIDES / f"{name}.md" for name in ("compression", "languages", "licences", "sounds")),
     FACES,
 )
 RESULTS = ROOT / "benchmarks" / "results"
@@ -237,6 +237,29 @@ def languages() -> str:
     return f"{_table(head, rows)}\n\n{told}. Made by `{found['command']}`."
 
 
+def sounds() -> str:
+    """What gates miss and take for speech, and which sounds the student tells."""
+    found = _result("sounds.json")
+    if found is None:
+        return MISSING
+    gates = found["gates"]
+    measures = [m for m in gates["student"] if not m.endswith("noise as speech")]
+    head = ["share of time", *gates]
+    table = _table(head, [[m, *(f"{gates[g][m]:.3f}" for g in gates)] for m in sorted(measures)])
+    most = {
+        word: next((name, share) for name, share in row.items() if name != "clips")
+        for word, row in found["sounds"].items()
+        if not word.startswith("burst")
+    }
+    told = "; ".join(f"{word} {name} {share:.2f}" for word, (name, share) in most.items())
+    return (
+        f"{table}\n\nLaughs and bursts of amusement told as laughter: "
+        f"{found['laughs told as laughter']:.2f}. What clips of each word are told as most often, "
+        f"and how often: {told}. {found['clips']:,} clips, {found['folds']} folds by person, int8; "
+        f"{100 * found['more MAC']:.1f} % more work. Made by `{found['command']}`."
+    )
+
+
 def compression() -> str:
     """CCC of students that were pruned or trained with rounding, in float and int8."""
     found = _result("compression.json")
@@ -298,6 +321,7 @@ WRITERS: Mapping[str, Callable[[], str]] = {
     "models": models,
     "open_weights": open_weights,
     "robustness": robustness,
+    "sounds": sounds,
 }
 
 

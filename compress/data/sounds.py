@@ -121,10 +121,13 @@ def behind(voice: Sound, noise: Sound, snr_db: float) -> Sound:
 
 def _of_speech(clean: Sound, music: Sequence[Clip], rng: np.random.Generator) -> Iterator[Example]:
     speech, pause = spoken(clean)
-    lead = int(rng.uniform(0, 200))  # blocks of silence, in which nobody speaks
-    told = np.zeros((lead + len(speech), len(LABELS)), np.float32)
-    told[lead:, 0] = np.where(speech, 1.0, np.where(pause, 0.0, np.nan))
-    voice = np.concatenate([np.zeros(lead * BLOCK, np.float32), clean])
+    # Blocks of silence before and behind, in which nobody speaks.
+    lead, tail = int(rng.uniform(0, 200)), int(rng.uniform(0, 100))
+    told = np.zeros((lead + len(speech) + tail, len(LABELS)), np.float32)
+    said = np.where(speech, 1.0, np.where(pause, 0.0, np.nan))
+    told[lead : lead + len(speech), 0] = said
+    ends = (np.zeros(blocks * BLOCK, np.float32) for blocks in (lead, tail))
+    voice = np.concatenate([next(ends), clean[: len(speech) * BLOCK], next(ends)])
     yield Example(voice, told, "speech")
     yield Example(behind(voice, _noise(len(voice), rng), rng.uniform(0, 25)), told, "speech")
     yield Example(reverberate(voice, rng.uniform(0.2, 0.8), rng), told, "speech")

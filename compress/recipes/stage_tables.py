@@ -77,7 +77,7 @@ class SoundsConfig:
     """
 
     hidden: int = 32
-    steps: int = 6000
+    steps: int = 3000
     batch: int = 1024
     lr: float = 3e-3
 

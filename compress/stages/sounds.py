@@ -44,7 +44,7 @@ SHARES: Mapping[str, float] = {
 NEEDED = ("speech", "laughter", "music")
 """Without these no share would mean what its name says."""
 
-MOST, MOST_OF_CORPUS = 1500, 300
+MOST, MOST_OF_CORPUS = 1000, 150
 """Clips of a sound that are used, and of speech those of a corpus, drawn from all."""
 
 SPEECH_WEIGHT = 2.5

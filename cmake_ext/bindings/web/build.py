@@ -123,12 +123,15 @@ def _write(package: Path, card: Card, labels: list[str], blob: Blob) -> None:
 
 def _model(card: Card, labels: list[str]) -> dict[str, float]:
     """What a stream must know, as in the C folder; `stride` as EDGEEMO_STREAM_SETTINGS has it."""
-    classes = sum(len(output.labels) for output in card.outputs if output.name == "probs")
+    classes, sounds = (
+        sum(len(output.labels) for output in card.outputs if output.name == name)
+        for name in ("probs", "sounds")
+    )
     fitted = card.calibration.confidence
     return {
         "values": len(labels),
         "least": round(card.window.min_seconds * card.features.sample_rate),
-        "classesAt": len(labels) - classes,
+        "classesAt": len(labels) - sounds - classes,
         "classes": classes,
         "low": card.outputs[0].low,
         "high": card.outputs[0].high,

@@ -122,7 +122,10 @@ function item({ values, start, end, speech, confidence, expression }) {
   const seconds = { start: start / card.sampleRate, end: end / card.sampleRate };
   if (!speech) return { status: "silent", ...seconds };
   const named = Object.fromEntries(labels.map((label, i) => [label, values[i]]));
-  const { arousal, dominance, valence, ...classes } = named;
+  const { arousal, dominance, valence } = named;
+  // What comes behind the classes, shares of sounds, is not for pages yet.
+  const names = labels.slice(model.classesAt, model.classesAt + model.classes);
+  const classes = Object.fromEntries(names.map((label) => [label, named[label]]));
   const shown = expression < 0 ? null : labels[expression];
   return { status: "listening", arousal, dominance, valence, classes, expression: shown, confidence, ...seconds };
 }
