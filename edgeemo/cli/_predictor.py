@@ -34,7 +34,7 @@ Watch = Callable[[float, list[Tracked]], None]
 """Takes the time of a frame in seconds, and its faces."""
 
 _FACE = ("arousal", "dominance", "valence", "classes", "confidence", "start", "end")
-_VOICE = (*_FACE[:-2], "speech", "sounds", "start", "end")
+_VOICE = (*_FACE[:-2], "speech", "start", "end")
 _KINDS: dict[str, tuple[Kind, ...]] = {"speech": ("sound", "video"), "face": ("picture", "video")}
 _EARLY = 0.8  # of the length that a video promises; containers are off by some frames
 
@@ -172,7 +172,8 @@ class Predictor:
         for emotion in found:
             if last is not None:
                 yield last
-            last = _values(emotion, _VOICE)
+            heard = ("sounds",) if emotion.sounds else ()
+            last = _values(emotion, (*_VOICE, *heard))
         yield (last or {}) | ({"notes": reader.notices} if reader.notices else {})
 
     def _blocks(self, reader: SoundReader) -> Iterator[_sounds.Samples]:

@@ -28,5 +28,6 @@ def test_an_old_name_works_and_says_the_new_one(
 def test_gates() -> None:
     parser = argparse.ArgumentParser()
     add_gate(parser)
-    assert parser.parse_args([]).gate == "energy"
+    assert parser.parse_args([]).gate == "auto"
+    assert parser.parse_args(["--gate", "model"]).gate == "model"
     assert parser.parse_args(["--gate", "none"]).gate == "none"
