@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 from edgeemo.compress.data import Clip, open_dataset
 from edgeemo.compress.data.augment import colored_noise
 from edgeemo.compress.data.sounds import behind, sound_of, spoken, word_of
+from edgeemo.compress.evaluation.summary import taught_more
 from edgeemo.compress.recipes import SoundsConfig
 from edgeemo.compress.stages.sounds import Tokens, some, tokens_of, with_sounds
 from edgeemo.compress.students.cost import macs_per_second
@@ -147,7 +148,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="holds speech/ and voices/")
     parser.add_argument("--music", type=Path, required=True, help="made by tools/music_clips.py")
     parser.add_argument("--student", default="wav2small-stream", help="shipped name or student.pt")
-    parser.add_argument("--out", type=Path, help="int8 ONNX file taught by all, as an example")
+    parser.add_argument("--out", type=Path, help="int8 ONNX file taught by all, also written")
     args = parser.parse_args()
     torch.set_num_threads(1)
     student, card = load_any(args.student)
@@ -182,7 +183,7 @@ def main() -> None:
         print(json.dumps(result["gates"]["student"]), result["laughs told as laughter"], flush=True)
     if args.out:
         whole = with_sounds(student, joined(rows), config, SEED)
-        write_bytes(args.out, int8_of(whole, card, parts[0]))
+        write_bytes(args.out, int8_of(whole, taught_more(card, whole, clips), parts[0]))
 
 
 if __name__ == "__main__":

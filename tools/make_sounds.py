@@ -18,16 +18,12 @@ from pathlib import Path
 
 import torch
 
-from edgeemo.artifacts.card import Source
-from edgeemo.artifacts.licences import weights_licence
-from edgeemo.compress.data import Clip, DataSet, open_dataset
-from edgeemo.compress.data.corpus_info import attribution_of
-from edgeemo.compress.exposure import exposure_of
+from edgeemo.compress.data import Clip, open_dataset
+from edgeemo.compress.evaluation.summary import taught_more
 from edgeemo.compress.recipes import SoundsConfig
-from edgeemo.compress.run import Run, RunSummary
+from edgeemo.compress.run import Run
 from edgeemo.compress.stages.sounds import some, tokens_of, with_sounds
-from edgeemo.compress.students import Student, save_student
-from edgeemo.compress.students.cost import macs_per_second, parameters
+from edgeemo.compress.students import save_student
 from edgeemo.errors import EdgeemoError
 
 
@@ -44,27 +40,7 @@ def make(run: Run, clips: Sequence[Clip], config: SoundsConfig) -> None:
     chosen = some(clips, facts.seed)
     made = with_sounds(student, tokens_of(student, chosen, facts.seed), config, facts.seed)
     save_student(made, run.folder / "student.pt")
-    run.finish(told(facts, made, chosen))
-
-
-def told(facts: RunSummary, student: Student, clips: Sequence[Clip]) -> RunSummary:
-    """The facts of a run whose student was taught by further clips."""
-    corpora = {source.name: source for source in facts.data}
-    for name, licence in DataSet("sounds", tuple(clips)).licences.items():
-        corpora.setdefault(name, Source(name, licence))
-    data = tuple(corpora[name] for name in sorted(corpora))
-    texts = [attribution_of(source.name, source.licence) for source in data]
-    seen = facts.trained_on
-    return replace(
-        facts,
-        sounds=True,
-        data=data,
-        licence=weights_licence((*data, *facts.teachers)),
-        attributions=tuple(dict.fromkeys((*facts.attributions, *texts))),
-        trained_on=None if seen is None else seen.joined(exposure_of(clips)),
-        parameters=parameters(student),
-        macs_per_second=round(macs_per_second(student)),
-    )
+    run.finish(replace(taught_more(facts, made, chosen), sounds=True))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Iterable
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 import torch
 
-from edgeemo.artifacts.card import Calibration, Metric, ReceptiveField
+from edgeemo.artifacts.card import Calibration, Card, Metric, ReceptiveField, Source
 from edgeemo.artifacts.licences import weights_licence
 from edgeemo.evaluation.seen import Seen
 from edgeemo.features import log_mel
@@ -19,7 +21,8 @@ from edgeemo.vision.images import ImageSpec, normalize
 from .. import distributed
 from ..data import augment
 from ..data.clips import Clip, DataSet
-from ..exposure import seen_clips, trained_on
+from ..data.corpus_info import attribution_of
+from ..exposure import exposure_of, seen_clips, trained_on
 from ..labels.dataset import LabelledDataset
 from ..labels.layout import LabelledBy
 from ..labels.rows import MIN_FRAMES
@@ -36,6 +39,8 @@ from .evaluate import Metrics, Predictions, evaluate, inter_rater_ccc, level_bas
 from .metrics import fit_temperature, softmax
 from .parity_set import ParitySet
 from .report import write_report
+
+T = TypeVar("T", Card, RunSummary)
 
 LOG = logging.getLogger("edgeemo")
 
@@ -156,6 +161,32 @@ def _facts(
         seen="" if said is None else str(seen),
         classes=student.gives_classes,
         sounds=student.sounds is not None,
+    )
+
+
+def taught_more(facts: T, student: Student, clips: Iterable[Clip]) -> T:
+    """Facts or a card of a student to which further clips have taught something.
+
+    Args:
+        facts: as they were before.
+        student: as it is now.
+        clips: that taught it.
+    """
+    heard = tuple(clips)
+    corpora: dict[str, Source] = {source.name: source for source in facts.data}
+    for name, licence in DataSet("more", heard).licences.items():
+        corpora.setdefault(name, Source(name, licence))
+    data: tuple[Source, ...] = tuple(corpora[name] for name in sorted(corpora))
+    texts: tuple[str, ...] = tuple(attribution_of(source.name, source.licence) for source in data)
+    seen = facts.trained_on
+    return replace(
+        facts,
+        data=data,
+        licence=weights_licence((*data, *facts.teachers)),
+        attributions=tuple(dict.fromkeys((*facts.attributions, *texts))),
+        trained_on=None if seen is None else seen.joined(exposure_of(heard)),
+        parameters=parameters(student),
+        macs_per_second=round(macs_per_second(student)),
     )
 
 
