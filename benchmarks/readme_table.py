@@ -255,8 +255,8 @@ def sounds() -> str:
     return (
         f"{table}\n\nLaughs and bursts of amusement told as laughter: "
         f"{found['laughs told as laughter']:.2f}. What clips of each word are told as most often, "
-        f"and how often: {told}. {found['clips']:,} clips, {found['folds']} folds by person, int8; "
-        f"{100 * found['more MAC']:.1f} % more work. Made by `{found['command']}`."
+        f"and how often: {told}. {found['clips']:,} clips, {found['folds']} of 5 folds by person, "
+        f"int8; {100 * found['more MAC']:.1f} % more work. Made by `{found['command']}`."
     )
 
 

@@ -44,10 +44,11 @@ SHARES: Mapping[str, float] = {
 NEEDED = ("speech", "laughter", "music")
 """Without these no share would mean what its name says."""
 
-MOST, MOST_OF_CORPUS = 1000, 150
-"""Clips of a sound that are used, and of speech those of a corpus, drawn from all."""
+MOST, MOST_SPEECH, MOST_OF_PERSON = 1000, 2000, 6
+"""Clips of a sound that are used, of speech, and of one person's speech, drawn from all: each voice
+counts, however many clips there are of it."""
 
-SPEECH_WEIGHT = 2.5
+SPEECH_WEIGHT = 3.0
 """A word that is missed costs so many pauses that are taken for speech."""
 
 WARMUP = 0.05
@@ -110,7 +111,7 @@ def with_sounds(student: Student, rows: Tokens, config: SoundsConfig, seed: int)
 
 
 def some(clips: Iterable[Clip], seed: int) -> list[Clip]:
-    """The clips that are learned from, at most MOST of a sound, in the order of their ids.
+    """The clips that are learned from, in the order of their ids; see MOST.
 
     Args:
         clips: to choose from.
@@ -119,21 +120,26 @@ def some(clips: Iterable[Clip], seed: int) -> list[Clip]:
     Raises:
         BadData: there are none of speech, laughter or music.
     """
-    parts: dict[tuple[str, str], list[Clip]] = {}
+    kinds: dict[str, list[Clip]] = {}
     for clip in sorted(clips, key=lambda clip: clip.id):
-        sound = sound_of(clip)
-        parts.setdefault((sound or "speech", "" if sound else clip.corpus), []).append(clip)
-    missing = sorted(set(NEEDED) - {kind for kind, _ in parts})
+        kinds.setdefault(sound_of(clip) or "speech", []).append(clip)
+    missing = sorted(set(NEEDED) - set(kinds))
     if missing:
         raise BadData(
             f"$.sounds: no clip of {', '.join(missing)} in the training split; give labels.csv "
             'with a column "sound" (laughing, coughing, music ...), empty for speech'
         )
     rng, found = np.random.default_rng(seed), list[Clip]()
-    for (_, corpus), part in parts.items():
-        drawn = rng.permutation(len(part))[: MOST_OF_CORPUS if corpus else MOST]
-        found += [part[i] for i in sorted(drawn)]
-    return found
+    for kind, part in kinds.items():
+        drawn = [part[i] for i in rng.permutation(len(part))]
+        if kind == "speech":
+            of: dict[str, list[Clip]] = {}
+            for clip in drawn:
+                of.setdefault(clip.group, []).append(clip)
+            drawn = [clip for voice in of.values() for clip in voice[:MOST_OF_PERSON]]
+            drawn = [drawn[i] for i in rng.permutation(len(drawn))[:MOST_SPEECH]]
+        found += drawn[: None if kind == "speech" else MOST]
+    return sorted(found, key=lambda clip: clip.id)
 
 
 @torch.inference_mode()

@@ -15,7 +15,7 @@ from edgeemo.compress.labels.dataset import LabelledDataset
 from edgeemo.compress.pipeline import run_stages
 from edgeemo.compress.recipes import SCHEMA, DistillConfig, Recipe, SoundsConfig, StudentConfig
 from edgeemo.compress.stages.base import Splits, Training
-from edgeemo.compress.stages.sounds import some, tokens_of, with_sounds
+from edgeemo.compress.stages.sounds import MOST_OF_PERSON, some, tokens_of, with_sounds
 from edgeemo.compress.students import Student, load_student, make_student, save_student
 from edgeemo.errors import BadData, BadRecipe
 from edgeemo.features import log_mel
@@ -123,3 +123,11 @@ def test_a_recipe_asks_for_it_on_a_trained_student(
     splits = Splits(replace(part, clips=tuple(clips)), part, part)
     made = run_stages(student, splits, Training(recipe), names=("sounds",))
     assert made is not student and made.sounds is not None and student.sounds is None
+
+
+def test_no_voice_counts_more_for_many_clips(clips: list[Clip]) -> None:
+    talker = [replace(clips[0], id=f"talker/{i}", group="talker") for i in range(50)]
+    chosen = some([*clips, *talker], 1)
+    assert sum(clip.group == "talker" for clip in chosen) == MOST_OF_PERSON
+    assert sum("sound" in clip.tags for clip in chosen) == 16
+    assert chosen == some([*talker, *reversed(clips)], 1) != some([*clips, *talker], 2)
