@@ -15,6 +15,7 @@ import edgeemo
 from edgeemo import Session, cli
 from edgeemo.artifacts.card import Output
 from edgeemo.artifacts.onnx import read_onnx
+from edgeemo.backends.c import CBackend
 from edgeemo.compress.data import shipped_speech
 from edgeemo.compress.students import make_student
 from edgeemo.compress.train.pretrained import load_pretrained
@@ -201,3 +202,11 @@ def test_the_chain_in_c_says_what_that_of_python_says(
             chain.push(sound[start : start + 4000], lost=False)
         if start >= 12000:
             assert in_c.estimate(last=False) == in_python.estimate(last=False)
+
+
+def test_c_refuses_to_ask_a_model_that_does_not_tell() -> None:
+    session = edgeemo.load("wav2small-stream-open", "c")
+    assert isinstance(session.backend, CBackend)
+    plan = Plan(48000, 4000, "energy", None, 0.0, None, own=True)
+    with pytest.raises(ValueError, match="a setting of the stream is out of range"):
+        EngineChain(session, plan, session.backend.blob)
