@@ -13,8 +13,8 @@ crossval.json, agreement with human ratings on unseen speakers:
 latency.json, from samples or a picture to the estimate:
     {"machine": str, "protocol": str, "command": str, "rows": [
         {"peer": str, "file": str, "ms": float, "peak_mb": float}]}
-faces.json, compression.json, int4.json, languages.json, open_weights.json, robustness.json and sounds.json: as
-the benchmarks of those names write them.
+faces.json, compression.json, int4.json, languages.json, open_weights.json, robustness.json and
+sounds.json: as the benchmarks of those names write them.
 """
 
 from __future__ import annotations
