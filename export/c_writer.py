@@ -75,7 +75,7 @@ PORTS = (
 )
 
 GOLDEN = Path(__file__).parent / "golden.flac"
-"""A second of Emo-DB (03a01Wa, CC0), rounded to 12 bits: what the last four hold is noise that no
+"""A second of Emo-DB (03a01Wa, CC0), rounded to 10 bits: what the last six hold is noise that no
 coder makes smaller. The file is without loss: every machine reads the same samples."""
 
 GOLDEN_SECONDS = 1.0
