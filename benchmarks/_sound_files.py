@@ -22,9 +22,10 @@ from edgeemo.compress.recipes import load_recipe
 from edgeemo.compress.students import Student, load_student, make_student
 from edgeemo.compress.train.pretrained import load_pretrained
 from edgeemo.export.int8 import ActivationRecorder
-from edgeemo.export.onnx_writer import OnnxWriter, float_graph
+from edgeemo.export.job import WRITERS
+from edgeemo.export.onnx_writer import float_graph
 from edgeemo.export.rounding import rounded
-from edgeemo.export.writer import ExportInput, QuantConfig
+from edgeemo.export.writer import ExportInput, QuantConfig, Writer
 from edgeemo.features import log_mel
 
 LAST_RECIPE = Path(__file__).parents[1] / "tools/recipes/wav2small-stream/round-4.toml"
@@ -47,16 +48,19 @@ def load_any(student: str) -> tuple[Student, Card]:
     return made.eval(), card
 
 
-def int8_of(student: Student, card: Card, clips: Sequence[Clip]) -> bytes:
-    """The int8 ONNX file of a student that tells sounds, with ranges of some clips.
+def int8_of(
+    student: Student, card: Card, clips: Sequence[Clip], writer: Writer = WRITERS["onnx"]
+) -> bytes:
+    """The int8 file of a student that tells sounds, with ranges of some clips.
 
     Args:
         student: with layers for sounds.
         card: of the student without them.
         clips: to read ranges from.
+        writer: of the format.
     """
     inputs = [log_mel(c.samples()) for c in clips[:: max(1, len(clips) // RANGES_FROM)]]
-    writer, outputs = OnnxWriter(), (*card.outputs, Output("sounds", LABELS))
+    outputs = (*card.outputs, Output("sounds", LABELS))
     held = rounded(student, inputs, writer.largest_weight)
     graph = float_graph(held, card.calibration.class_temperature)
     ranges = ActivationRecorder(graph).observe([x[None] for x in inputs]).table("minmax")

@@ -20,6 +20,7 @@ import argparse
 import json
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +30,16 @@ from _sound_files import SoundFile, int8_of, load_any
 from gate import LEAD, STEP, answers
 from numpy.typing import NDArray
 
+from edgeemo.artifacts.card import Card
 from edgeemo.compress.data import Clip, open_dataset
 from edgeemo.compress.data.augment import colored_noise
 from edgeemo.compress.data.sounds import behind, sound_of, spoken, word_of
 from edgeemo.compress.evaluation.summary import taught_more
 from edgeemo.compress.recipes import SoundsConfig
 from edgeemo.compress.stages.sounds import Tokens, some, tokens_of, with_sounds
+from edgeemo.compress.students import Student
 from edgeemo.compress.students.cost import macs_per_second
+from edgeemo.export.job import WRITERS
 from edgeemo.io.files import write_bytes, write_text
 from edgeemo.speech.vad import Gate, open_gate
 from edgeemo.types import SAMPLE_RATE, SOUNDS
@@ -143,13 +147,20 @@ def laughs(found: Mapping[str, list[str]]) -> float:
     return round(said.count("laughter") / len(said), 4)
 
 
+def write_files(out: Path, student: Student, card: Card, clips: Sequence[Clip]) -> None:
+    """OUT.onnx and OUT.tflite, int8, with the last part of OUT as their name."""
+    for writer in (WRITERS["onnx"], WRITERS["tflite"]):
+        data = int8_of(student, replace(card, name=out.name), clips, writer)
+        write_bytes(out.with_name(out.name + writer.ending), data)
+
+
 def main() -> None:
     """Train, judge, print, write."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="holds speech/ and voices/")
     parser.add_argument("--music", type=Path, required=True, help="made by tools/music_clips.py")
     parser.add_argument("--student", default="wav2small-stream", help="shipped name or student.pt")
-    parser.add_argument("--out", type=Path, help="int8 ONNX file taught by all, also written")
+    parser.add_argument("--out", type=Path, help="name: int8 files taught by all, also written")
     args = parser.parse_args()
     torch.set_num_threads(1)
     student, card = load_any(args.student)
@@ -186,7 +197,7 @@ def main() -> None:
         print(json.dumps(result["gates"]["student"]), result["laughs told as laughter"], flush=True)
     if args.out:
         whole = with_sounds(student, joined(rows), config, SEED)
-        write_bytes(args.out, int8_of(whole, taught_more(card, whole, clips), parts[0]))
+        write_files(args.out, whole, taught_more(card, whole, clips), parts[0])
 
 
 if __name__ == "__main__":

@@ -173,11 +173,13 @@ def taught_more(facts: T, student: Student, clips: Iterable[Clip]) -> T:
         clips: that taught it.
     """
     heard = tuple(clips)
-    corpora: dict[str, Source] = {source.name: source for source in facts.data}
-    for name, licence in DataSet("more", heard).licences.items():
-        corpora.setdefault(name, Source(name, licence))
-    data: tuple[Source, ...] = tuple(corpora[name] for name in sorted(corpora))
-    texts: tuple[str, ...] = tuple(attribution_of(source.name, source.licence) for source in data)
+    known = {source.name for source in facts.data}
+    licences = DataSet("more", heard).licences
+    more: list[Source] = [
+        Source(name, licences[name]) for name in sorted(licences) if name not in known
+    ]
+    data: tuple[Source, ...] = tuple(sorted((*facts.data, *more), key=lambda s: s.name))
+    texts: tuple[str, ...] = tuple(attribution_of(source.name, source.licence) for source in more)
     seen = facts.trained_on
     return replace(
         facts,
