@@ -31,6 +31,7 @@ WITH_TEACHERS = (
     "teacher-face",
     "teacher-open",
     "wav2small-stream-open",
+    "wav2small-stream-sounds",
 )
 """Models that come with the package edgeemo-teachers, in its folder `zoo`."""
 
