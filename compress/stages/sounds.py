@@ -49,8 +49,7 @@ MOST, MOST_SPEECH, MOST_OF_PERSON = 1000, 2000, 6
 counts, however many clips there are of it."""
 
 SPEECH_WEIGHT = 2.0
-"""A word that is missed costs so many pauses that are taken for speech. Chosen on the first fold of
-benchmarks/sounds.py: docs/experiments/notebook.md."""
+"""A word that is missed costs so many pauses that are taken for speech."""
 
 WARMUP = 0.05
 
