@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 from edgeemo.errors import printable
+from edgeemo.results.sounds import heard
 
 Row = dict[str, Any]
 
@@ -42,7 +43,7 @@ class Table:
         label = f"{best} {classes[best]:.2f}" if best else "-"
         sure = f"{row['confidence']:.2f}{'?' if row['confidence'] < LOW else ''}"
         if row.get("speech") is False:
-            label, sure = "no speech", "-"
+            label, sure = heard(row.get("sounds", {})) or "no speech", "-"
         cells = _cells(row["arousal"], row["dominance"], row["valence"], label, sure)
         return f"{head}{cells}  {name}{_place(row)}"
 

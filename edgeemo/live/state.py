@@ -23,18 +23,6 @@ SILENT_DB = -90.0
 PLAIN_WORDS = f"How voice and face would be perceived, not what anybody feels. {MISUSE}"
 """What each view says of itself."""
 
-HEARD_SHARE = 0.2
-"""Share of the window from which on a sound is shown."""
-
-_HEARD = {
-    "laughter": "laughs",
-    "crying": "cries",
-    "screaming": "screams",
-    "coughing": "coughs",
-    "sighing": "sighs",
-    "music": "music",
-}
-
 _MUTED_SECONDS = 2.0  # zeros for so long mean a switch, not a quiet room
 _NOTHING = Fused(None, None, None)
 
@@ -164,13 +152,6 @@ class State:
         if side == "face" and self.picture is not None and not self.picture.faces:
             return "none in the picture"
         return self.estimate.ignored[side]
-
-
-def heard(emotion: Emotion) -> str:
-    """The sound that is heard most, as one word, "laughs"; empty if none is, or none is known."""
-    shares = {word: emotion.sounds.get(name, 0.0) for name, word in _HEARD.items()}
-    most = max(shares, key=shares.__getitem__)
-    return most if shares[most] >= HEARD_SHARE else ""
 
 
 def _decibels(value: float) -> float:

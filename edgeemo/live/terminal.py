@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, TextIO
 
 from edgeemo.errors import require
 from edgeemo.fusion import Fused
-from edgeemo.live.state import PLAIN_WORDS, SILENT_DB, TRACE_SECONDS, Item, State, heard
+from edgeemo.live.state import PLAIN_WORDS, SILENT_DB, TRACE_SECONDS, Item, State
+from edgeemo.results.sounds import heard
 from edgeemo.types import CLASSES, DIMENSIONS
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def _meters(state: State, width: int) -> Iterator[Text]:
         level = 1 - max(LOWEST_DB, state.level) / LOWEST_DB
         said = "silent" if state.level <= SILENT_DB else f"{state.level:.0f} dB"
     speech = {True: "somebody speaks", False: "nobody speaks", None: ""}[state.estimate.speech]
-    speech = ", ".join(filter(None, (speech, heard(state.estimate))))
+    speech = ", ".join(filter(None, (speech, heard(state.estimate.sounds))))
     line = Text("level".ljust(_NAME)).append(_bar(level, bar), "yellow").append(f" {said:>6}  ")
     yield line.append(speech, "dim")
     yield Text("")

@@ -13,7 +13,8 @@ import numpy as np
 from edgeemo.errors import BadInput, printable
 from edgeemo.fusion import Fused
 from edgeemo.io.files import check_output, naming
-from edgeemo.live.state import Block, Item, State, heard
+from edgeemo.live.state import Block, Item, State
+from edgeemo.results.sounds import heard
 from edgeemo.types import DIMENSIONS, SAMPLE_RATE
 
 _HEAD = " time  arousal  dominance  valence  class            sides\n"
@@ -141,7 +142,7 @@ def _columns(estimate: Fused) -> str:
     values = [getattr(estimate, name) for name in DIMENSIONS]
     cells = ["-" if value is None else f"{value:.2f}" for value in values]
     best = f"{estimate.expression} {estimate.confidence:.2f}" if estimate.expression else "-"
-    best = heard(estimate) or best
+    best = heard(estimate.sounds) or best
     sides = " and ".join(estimate.sides) or ", ".join(
         f"{side}: {why}" for side, why in estimate.ignored.items() if why != "nothing yet"
     )

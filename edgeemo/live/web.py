@@ -25,7 +25,8 @@ from pathlib import Path
 from typing import Any
 
 from edgeemo.errors import BadInput, require
-from edgeemo.live.state import PLAIN_WORDS, Block, Item, Picture, State, heard
+from edgeemo.live.state import PLAIN_WORDS, Block, Item, Picture, State
+from edgeemo.results.sounds import heard
 from edgeemo.types import CLASSES, DIMENSIONS, Emotion
 
 HOST = "127.0.0.1"
@@ -205,7 +206,7 @@ def estimate_message(state: State) -> dict[str, Any]:
         "expression": estimate.expression,
         "confidence": estimate.confidence,
         "speech": estimate.speech,
-        "heard": heard(estimate),
+        "heard": heard(estimate.sounds),
         "sides": estimate.sides,
         "sources": state.sources,
         "models": state.models,

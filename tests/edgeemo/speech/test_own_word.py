@@ -16,6 +16,7 @@ from edgeemo import Session, cli
 from edgeemo.artifacts.card import Output
 from edgeemo.artifacts.onnx import read_onnx
 from edgeemo.backends.c import CBackend
+from edgeemo.cli._rows import Table
 from edgeemo.compress.data import shipped_speech
 from edgeemo.compress.students import make_student
 from edgeemo.compress.train.pretrained import load_pretrained
@@ -26,7 +27,7 @@ from edgeemo.export.tflite_writer import TfliteWriter
 from edgeemo.export.writer import ExportInput, QuantConfig
 from edgeemo.features import log_mel
 from edgeemo.fusion import Fusion
-from edgeemo.live.state import heard
+from edgeemo.results.sounds import heard
 from edgeemo.speech.chain import EngineChain, Plan, PythonChain, open_chain
 from edgeemo.speech.smoothing import SMOOTHING
 from edgeemo.types import SOUNDS, Emotion
@@ -181,11 +182,16 @@ def test_the_command_writes_them(
     assert rows and all(float(r["sound_laughter"]) > 0.8 and not r["arousal"] for r in rows)
 
 
-def test_live_shows_what_is_heard_most() -> None:
+def test_people_are_shown_what_is_heard_most() -> None:
     quiet = dict.fromkeys(("speech", *SOUNDS), 0.1)
-    assert heard(Emotion(None, None, None, sounds=quiet | {"laughter": 0.4})) == "laughs"
-    assert heard(Emotion(None, None, None, sounds=quiet | {"other": 0.9})) == ""
-    assert heard(Emotion(None, None, None, sounds=quiet)) == heard(Emotion(None, None, None)) == ""
+    assert heard(quiet | {"laughter": 0.4}) == "laughs"
+    assert heard(quiet | {"other": 0.9}) == ""
+    assert heard(quiet) == heard({}) == ""
+    row = {"path": "a.wav", "arousal": None, "dominance": None, "valence": None, "classes": {}}
+    row |= {"confidence": 0.0, "speech": False, "start": 0.0, "end": 1.0}
+    assert "no speech" in Table().line(row | {"sounds": quiet})
+    line = Table().line(row | {"sounds": quiet | {"laughter": 0.4}})
+    assert "laughs" in line and "no speech" not in line
 
 
 @pytest.mark.parametrize("name", ["speaks", "laughs"])
