@@ -16,7 +16,8 @@ import numpy as np
 
 from ..labels.dataset import LabelledDataset
 from ..pipeline import STAGES, new_student, run_stages
-from ..recipes import Recipe
+from ..recipes import HeadsConfig, Recipe
+from ..stages import heads as heads_stage
 from ..stages.base import Splits, Training
 from ..stages.finetune import drop_extra_copies
 from ..students.base import Student, load_student, save_student
@@ -87,7 +88,13 @@ class Folds:
         """
         training = Training(replace(self.recipe, seed=seed))
         own = [name for name in STAGES if name not in SHARED]
-        return run_stages(self.backbone(), self._splits(groups, teacher.apply_to), training, own)
+        splits, student = self._splits(groups, teacher.apply_to), self.backbone()
+        if self.recipe.student.init_from and self.recipe.finetune is not None:
+            # Everybody may have taught the heads that came with the first weights, and fine-tuning
+            # would bring the backbone to what they say.
+            config = self.recipe.heads or HeadsConfig()
+            student = heads_stage.run(student, splits, config, training)
+        return run_stages(student, splits, training, own)
 
     def _splits(self, groups: Collection[str], relabel: Relabel) -> Splits:
         """The examples of `groups`, and of `valid`, with a teacher's labels."""

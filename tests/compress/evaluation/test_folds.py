@@ -18,6 +18,7 @@ from edgeemo.compress.recipes import (
     StudentConfig,
 )
 from edgeemo.compress.stages.finetune import num_augmented_copies
+from edgeemo.compress.students import save_student
 from edgeemo.compress.teachers.heads import HeadsSettings, fit_heads
 from edgeemo.features import SPECS
 
@@ -96,3 +97,23 @@ def test_a_folds_student_depends_on_its_own_speakers_alone(folds):
     assert student.options["pooled"] == 12
     other = folds.student(groups, teacher, seed=4).state_dict()
     assert not torch.equal(other["adv.weight"], state["adv.weight"])
+
+
+def test_heads_that_came_with_first_weights_teach_no_fold(folds, tmp_path):
+    """They may know those whom a fold holds out."""
+    first = replace(folds.recipe.student, init_from="first.onnx")
+    recipe = replace(folds.recipe, student=first)
+    groups = folds.groups - set(folds.annotated[:2]) - set(folds.valid)
+    teacher = fit_heads(folds.examples.of_groups(groups), SMALL, 3)
+    made = []
+    for name in ("one", "two"):
+        folder = tmp_path / name
+        folder.mkdir()
+        backbone = folds.backbone()
+        with torch.no_grad():
+            for layer in (*backbone.head_layers, backbone.adv, backbone.classes):
+                layer.weight.mul_(1 if name == "one" else -2)
+        save_student(backbone, folder / "backbone.pt")
+        made.append(replace(folds, recipe=recipe, folder=folder).student(groups, teacher, seed=3))
+    one, two = (student.state_dict() for student in made)
+    assert all(torch.equal(value, two[name]) for name, value in one.items())
