@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 from numpy.typing import NDArray
 
 from edgeemo.artifacts.card import Card, Output
@@ -21,6 +20,7 @@ from edgeemo.compress.data.sounds import LABELS
 from edgeemo.compress.recipes import load_recipe
 from edgeemo.compress.students import Student, load_student, make_student
 from edgeemo.compress.train.pretrained import load_pretrained
+from edgeemo.errors import require
 from edgeemo.export.int8 import ActivationRecorder
 from edgeemo.export.job import WRITERS
 from edgeemo.export.onnx_writer import float_graph
@@ -79,6 +79,7 @@ class SoundFile:
     def __init__(self, data: bytes) -> None:
         graph = onnx.load_model_from_string(data).graph
         (self._tokens,) = (n.output[0] for n in graph.node if n.op_type == "Sigmoid")
+        onnxruntime = require("onnxruntime", "onnx")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads, options.log_severity_level = 1, 3
         self._session: Any = onnxruntime.InferenceSession(
