@@ -52,13 +52,12 @@ class Student:
     @property
     def classes(self) -> int:
         """Number of the classes; behind their probabilities come shares of speech and sounds."""
-        return sum(len(o.labels) for o in self.card.outputs if o.name == "probs")
+        return len(self.card.labels("probs"))
 
     @property
     def classes_at(self) -> int:
         """Place of the first class among the values."""
-        sounds = sum(len(o.labels) for o in self.card.outputs if o.name == "sounds")
-        return len(self.labels) - sounds - self.classes
+        return len(self.labels) - len(self.card.labels("sounds")) - self.classes
 
 
 def student_header(student: Student) -> str:

@@ -313,6 +313,11 @@ class Card:
         """The output of that name, or None if the model does not give it."""
         return next((o for o in self.outputs if o.name == name), None)
 
+    def labels(self, name: str) -> tuple[str, ...]:
+        """The labels of the output of that name; none if the model does not give it."""
+        found = self.output(name)
+        return () if found is None else found.labels
+
 
 _MOST_LABEL = 64  # characters; a line of the terminal shows several
 

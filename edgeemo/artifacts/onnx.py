@@ -32,9 +32,10 @@ CARD_FIELD = 2047
 """Field of the model with the ZIP that holds the card; ONNX's own numbers end at 26."""
 
 OPSET = 17
+"""Version of the operators that files use."""
+
 INT4_OPSET = 21
 """Of files with weights of four bits, which came with it."""
-"""Version of the operators that files use."""
 
 _METADATA = 14
 _ABOUT = (_METADATA, CARD_FIELD)  # no part of the digest

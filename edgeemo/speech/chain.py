@@ -22,7 +22,6 @@ from edgeemo.speech.vad import Gate, SpeechShare, by_own_word, open_gate
 from edgeemo.types import Emotion
 
 if TYPE_CHECKING:
-    from edgeemo.artifacts.card import Card
     from edgeemo.session import Session
     from edgeemo.speech.profile import SpeakerProfile
 
@@ -109,6 +108,7 @@ def _fits(session: Session) -> bool:
     names = [output.name for output in card.outputs]
     ranges = {(output.low, output.high) for output in card.outputs}
     values = sum(len(output.labels) for output in card.outputs)
+    said = values - len(card.labels("sounds"))
     fitted = card.calibration.confidence
     return (
         card.features.prenorm == "none"
@@ -117,14 +117,8 @@ def _fits(session: Session) -> bool:
         and len(ranges) == 1
         and values <= MOST_VALUES
         and card.features.bands >= 8
-        and (fitted is None or len(fitted.center) == values - _sounds(card) + DESCRIBED)
+        and (fitted is None or len(fitted.center) == said + DESCRIBED)
     )
-
-
-def _sounds(card: Card) -> int:
-    """Values behind those of emotion: shares of speech and sounds."""
-    output = card.output("sounds")
-    return 0 if output is None else len(output.labels)
 
 
 class PythonChain:
@@ -186,9 +180,9 @@ class EngineChain:
         spec, fitted = card.features, card.calibration.confidence
         self._rate, self._block = spec.sample_rate, spec.sample_rate // 100
         self._labels = [label for output in card.outputs for label in output.labels]
-        classes = next((o.labels for o in card.outputs if o.name == "probs"), ())
+        classes = card.labels("probs")
         # In the order of their names: "adv", "probs", "sounds".
-        self._first_sound = len(self._labels) - _sounds(card)
+        self._first_sound = len(self._labels) - len(card.labels("sounds"))
         self._first_class = self._first_sound - len(classes)
         low, high = card.outputs[0].low, card.outputs[0].high
         least = round(card.window.min_seconds * spec.sample_rate)

@@ -123,10 +123,7 @@ def _write(package: Path, card: Card, labels: list[str], blob: Blob) -> None:
 
 def _model(card: Card, labels: list[str]) -> dict[str, float]:
     """What a stream must know, as in the C folder; `stride` as EDGEEMO_STREAM_SETTINGS has it."""
-    classes, sounds = (
-        sum(len(output.labels) for output in card.outputs if output.name == name)
-        for name in ("probs", "sounds")
-    )
+    classes, sounds = (len(card.labels(name)) for name in ("probs", "sounds"))
     fitted = card.calibration.confidence
     return {
         "values": len(labels),
