@@ -25,19 +25,14 @@ from torch import Tensor, nn
 
 from edgeemo.compress.data import open_dataset
 from edgeemo.compress.students import Student
+from edgeemo.export.open_teacher import BURST_CLASSES
 from edgeemo.features import log_mel
 from edgeemo.io.files import write_text
 from edgeemo.types import CLASSES
 
 RESULT = Path(__file__).parent / "results" / "bursts.json"
 FOLDS, DECAY = 5, 2e-3
-WORDS = {
-    **{name: name for name in CLASSES},
-    "elation": "happiness",
-    "contentment": "happiness",
-    "surprise_positive": "surprise",
-    "surprise_negative": "surprise",
-}
+WORDS = {word: name for word, name in BURST_CLASSES.items() if word != "amusement"}
 
 
 @torch.inference_mode()
