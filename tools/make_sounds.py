@@ -1,7 +1,7 @@
 """Teach the student of a finished run to tell speech and sounds, as the recipe table [sounds] does.
 
     python tools/make_sounds.py --run RUN --data DATA --music MUSIC
-    edgeemo export RUN --int8 --format onnx --format tflite
+    edgeemo export RUN --int8 --format onnx,tflite
 
 For any student that can tell sounds (wav2small-stream and its like), however long ago it was
 trained: it learns from DATA/speech, DATA/voices/emogator and MUSIC (made by tools/music_clips.py),

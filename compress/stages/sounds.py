@@ -137,8 +137,8 @@ def some(clips: Iterable[Clip], seed: int) -> list[Clip]:
             for clip in drawn:
                 of.setdefault(clip.group, []).append(clip)
             drawn = [clip for voice in of.values() for clip in voice[:MOST_OF_PERSON]]
-            drawn = [drawn[i] for i in rng.permutation(len(drawn))[:MOST_SPEECH]]
-        found += drawn[: None if kind == "speech" else MOST]
+            drawn = [drawn[i] for i in rng.permutation(len(drawn))]
+        found += drawn[: MOST_SPEECH if kind == "speech" else MOST]
     return sorted(found, key=lambda clip: clip.id)
 
 
