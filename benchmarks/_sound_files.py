@@ -18,13 +18,13 @@ from edgeemo.artifacts.onnx_embedding import with_output
 from edgeemo.compress.data import Clip
 from edgeemo.compress.data.sounds import LABELS
 from edgeemo.compress.recipes import load_recipe
+from edgeemo.compress.stages.rounding import rounded
 from edgeemo.compress.students import Student, load_student, make_student
 from edgeemo.compress.train.pretrained import load_pretrained
 from edgeemo.errors import require
 from edgeemo.export.int8 import ActivationRecorder
 from edgeemo.export.job import WRITERS
 from edgeemo.export.onnx_writer import float_graph
-from edgeemo.export.rounding import rounded
 from edgeemo.export.writer import ExportInput, QuantConfig, Writer
 from edgeemo.features import log_mel
 

@@ -17,6 +17,8 @@ from edgeemo.artifacts.licences import verdict_of
 from edgeemo.backends import Backend, open_backend
 from edgeemo.compress.evaluation.parity_set import ParitySet
 from edgeemo.compress.run import Run, RunSummary
+from edgeemo.compress.stages.rounding import rounded
+from edgeemo.compress.stages.rounding_int4 import rounded_int4
 from edgeemo.compress.students import Student
 from edgeemo.errors import BadData, BadInput, ParityFailed
 from edgeemo.io.files import replacing
@@ -28,8 +30,6 @@ from .onnx_writer import OnnxWriter, float_graph
 from .parity import Parity, Tolerances, compare, table, with_outputs_of
 from .qat_ranges import learned_table
 from .ranges import RULES
-from .rounding import rounded
-from .rounding_int4 import rounded_int4
 from .runtimes import Runtime, matrix, on_runtimes, tile_to_length
 from .tflite_writer import TfliteWriter
 from .writer import ExportInput, QuantConfig, Writer

@@ -14,8 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgeemo.artifacts.int4 import pack_int4
 from edgeemo.artifacts.onnx import INT4_OPSET
-
-from .rounding_int4 import LARGEST
+from edgeemo.compress.stages.rounding_int4 import LARGEST
 
 IR_VERSION = 10
 """What this operator set came with."""

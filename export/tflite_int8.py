@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeemo.artifacts.step_model import TOKEN
+from edgeemo.compress.stages.rounding_int4 import on_int4_steps
 from edgeemo.errors import BadArtifact, require
 
 from .int8 import INT4_BITS, ActivationRecorder
 from .match_tensors import match, probe_input, step_inputs
 from .ranges import Range
-from .rounding_int4 import on_int4_steps
 from .streaming import Step
 from .tflite_graph import check_operators, layer_of, name_of, quiet
 from .tflite_pack import pack, schema, unpack

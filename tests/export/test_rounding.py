@@ -13,12 +13,12 @@ from torch import nn
 
 from edgeemo.backends import open_backend
 from edgeemo.compress.run import Run
+from edgeemo.compress.stages.rounding import inputs_of, rounded
 from edgeemo.compress.students import Student
 from edgeemo.export import export
 from edgeemo.export.cards import card_of_run
 from edgeemo.export.job import WRITERS, calibrate, loaded
 from edgeemo.export.parity import Tolerances, compare, with_outputs_of
-from edgeemo.export.rounding import inputs_of, rounded
 from edgeemo.export.writer import ExportInput
 from edgeemo.features import log_mel
 

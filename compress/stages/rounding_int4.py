@@ -3,7 +3,8 @@
 With fifteen steps a layer changes what the next ones see. So layers are rounded in the order in
 which they are run: each makes good what those before it have left, as far as its inputs tell, and a
 channel's largest weights are cut where the channel loses least by it. First layer, depthwise
-layers and heads keep the steps of int8: they hold few weights and need them most.
+layers and heads keep the steps of int8: they hold few weights and need them most. What has been
+trained in four bits stays as it is.
 
 Sources: GPTQ as in `rounding.py`; targets that count earlier errors: Nagel, Amjad, van Baalen,
 Louizos, Blankevoort, Up or down? Adaptive rounding, arXiv 2004.10568 (asymmetric reconstruction).
@@ -21,9 +22,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edgeemo.compress.stages.batchnorm import batchnorm_pairs
-from edgeemo.compress.students import Student
-
+from ..students.base import Student
+from .batchnorm import batchnorm_pairs
 from .rounding import LAYERS, inputs_of, on_steps, shift_back
 
 LARGEST = 7
@@ -52,11 +52,13 @@ def rounded_int4(student: Student, clips: Sequence[NDArray[np.float32]], largest
     made = copy.deepcopy(student).eval()
     inputs = [torch.from_numpy(np.ascontiguousarray(clip))[None] for clip in clips]
     modules, norms = dict(made.named_modules()), dict(batchnorm_pairs(made, inputs[0]))
-    for at, name in enumerate(_order(student, inputs[0])):
+    few = int4_layers(student, inputs[0])
+    for name in layers_in_order(student, inputs[0]):
         layer: Any = modules[name]
-        few = at > 0 and isinstance(layer, (nn.Conv1d, nn.Conv2d)) and layer.groups == 1
+        if name in few and on_int4_steps(layer.weight.detach().numpy()):  # trained to stand there
+            continue
         old, new = (_seen(s, name, inputs) for s in (student, made))
-        steps, cuts = (LARGEST, _CUTS) if few else (largest, _CUTS[:1])
+        steps, cuts = (LARGEST, _CUTS) if name in few else (largest, _CUTS[:1])
         shift_back(layer, modules.get(norms.get(name, "")), _round(layer, old, new, steps, cuts))
     return made
 
@@ -72,8 +74,28 @@ def on_int4_steps(weight: NDArray[np.float32]) -> bool:
     return bool(np.abs(steps - np.rint(steps)).max() < 1e-3)
 
 
-def _order(student: Student, clip: Tensor) -> list[str]:
-    """Names of the layers that a whole clip goes through."""
+def int4_layers(student: Student, clip: Tensor) -> list[str]:
+    """Names of the layers that have four bits: convolutions across channels, but for the first.
+
+    First layer, depthwise layers and heads hold few weights and need their eight bits most.
+
+    Args:
+        student: in evaluation mode.
+        clip: an input with the batch axis.
+    """
+    found = layers_in_order(student, clip)[1:]
+    kinds = ((name, student.get_submodule(name)) for name in found)
+    return [n for n, m in kinds if isinstance(m, (nn.Conv1d, nn.Conv2d)) and m.groups == 1]
+
+
+@torch.no_grad()
+def layers_in_order(student: Student, clip: Tensor) -> list[str]:
+    """Names of the LAYERS that a whole clip goes through, as it goes.
+
+    Args:
+        student: in evaluation mode.
+        clip: an input with the batch axis.
+    """
     called: dict[str, None] = {}
     hooks = [
         module.register_forward_pre_hook(lambda layer, given, name=name: called.setdefault(name))

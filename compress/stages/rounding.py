@@ -22,8 +22,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edgeemo.compress.stages.batchnorm import batchnorm_pairs
-from edgeemo.compress.students import Student
+from ..students.base import Student
+from .batchnorm import batchnorm_pairs
 
 LAYERS = (nn.Conv1d, nn.Conv2d, nn.Linear)
 
