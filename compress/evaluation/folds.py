@@ -72,7 +72,7 @@ class Folds:
             groups = self.groups - set(self.annotated) - set(self.valid)
             # A teacher that was trained on nobody who is dealt out; it knows classes alone.
             heads = fit_heads(self.examples.of_groups(groups), HeadsSettings(), self.recipe.seed)
-            splits = self._splits(groups, lambda rows: rows.with_probs(heads.apply_to(rows).probs))
+            splits = self.splits(groups, lambda rows: rows.with_probs(heads.apply_to(rows).probs))
             training = Training(self.recipe, self.folder / "backbone")
             save_student(run_stages(new_student(self.recipe), splits, training, SHARED), path)
         return load_student(path)
@@ -88,7 +88,7 @@ class Folds:
         """
         training = Training(replace(self.recipe, seed=seed))
         own = [name for name in STAGES if name not in SHARED]
-        splits, student = self._splits(groups, teacher.apply_to), self.backbone()
+        splits, student = self.splits(groups, teacher.apply_to), self.backbone()
         if self.recipe.student.init_from and self.recipe.finetune is not None:
             # Everybody may have taught the heads that came with the first weights, and fine-tuning
             # would bring the backbone to what they say.
@@ -96,8 +96,13 @@ class Folds:
             student = heads_stage.run(student, splits, config, training)
         return run_stages(student, splits, training, own)
 
-    def _splits(self, groups: Collection[str], relabel: Relabel) -> Splits:
-        """The examples of `groups`, and of `valid`, with a teacher's labels."""
+    def splits(self, groups: Collection[str], relabel: Relabel) -> Splits:
+        """The examples of `groups`, and of `valid`, with a teacher's labels.
+
+        Args:
+            groups: of speakers that a student is trained on.
+            relabel: gives rows the labels.
+        """
         valid = relabel(self.examples.of_groups(self.valid, augmented=False))
         return Splits(
             train=relabel(self.examples.of_groups(groups)),

@@ -144,15 +144,17 @@ class PruneConfig:
 
 @dataclass(frozen=True)
 class QatConfig:
-    """Training with the rounding of int8 at the very end (NNCF).
+    """Training with the rounding of a file at the very end.
 
     Attributes:
-        epochs: with the weights of `distill.loss`.
+        epochs: with the weights of `distill.loss`; in int4 the student as it was teaches itself.
         lr: peak; small, because the student has learned all but the rounding.
+        weights: "int8" (NNCF), or "int4" for what `edgeemo export --int4` gives four bits.
     """
 
     epochs: int = 4
     lr: float = 1e-4
+    weights: Literal["int8", "int4"] = "int8"
 
     def __post_init__(self) -> None:
         check_range("qat.epochs", self.epochs, 1, 100_000)

@@ -337,7 +337,7 @@ class Recipe:
         heads: then replace the student's heads by ones trained on its frozen backbone; without
             the table the heads stay as they came out of training.
         prune: then take channels or weights away; without the table all stay.
-        qat: then train with the rounding of int8; without the table only export rounds.
+        qat: then train with the rounding of a file; without the table only export rounds.
         sounds: at last teach the student, whose other layers stay as they are, to tell speech and
             sounds; without the table it does not tell them.
     """
@@ -377,4 +377,10 @@ class Recipe:
             raise BadRecipe(
                 "$.distill.epochs: 0 is for a trained student that gets new heads alone: give "
                 "$.student.init_from, the table $.heads or $.sounds, and no $.distill.pretrain"
+            )
+        zeros = self.prune is not None and self.prune.kind == "weights"
+        if zeros and self.qat is not None and self.qat.weights == "int4":
+            raise BadRecipe(
+                "$.qat.weights: 'int4' does not keep the zeros of $.prune.kind 'weights'; prune "
+                "'channels', or leave out one of the two"
             )

@@ -137,6 +137,7 @@ class Training:
         config: Schedule | None = None,
         loss: Mapping[str, float] | None = None,
         stopping: EarlyStoppingConfig | None = None,
+        before: Student | None = None,
     ) -> Fitted:
         """Train a student for one stage, or go on with that training where it was interrupted.
 
@@ -148,6 +149,7 @@ class Training:
             config: epochs and peak rate; None is distillation itself, from a fresh student.
             loss: weights of the losses beside `config`; None has those of distillation.
             stopping: which epoch is kept; None as the recipe says.
+            before: see `edgeemo.compress.train.loop.fit`.
 
         Raises:
             BadRecipe, BadData: as `edgeemo.compress.train.loop.fit`.
@@ -168,6 +170,7 @@ class Training:
             device=self.device,
             progress=self.progress,
             due=self.due,
+            before=before,
         )
 
     def record(self, stage: str, fitted: Fitted) -> None:
@@ -197,7 +200,12 @@ def compression_loss(recipe: Recipe) -> dict[str, float]:
     return loss if any(loss.values()) else dict(recipe.distill.loss)
 
 
-def sample_inputs(data: LabelledDataset) -> list[Tensor]:
-    """At most CLIPS inputs, spread over the rows: each [1, frames, bands], or of a face."""
-    batches, step = Batches(data), max(1, len(data) // CLIPS)
-    return [batches.batch(torch.tensor([i])).features for i in range(0, len(data), step)][:CLIPS]
+def sample_inputs(data: LabelledDataset, most: int = CLIPS) -> list[Tensor]:
+    """Inputs spread over the rows: each [1, frames, bands], or of a face.
+
+    Args:
+        data: the rows.
+        most: inputs that are taken.
+    """
+    batches, step = Batches(data), max(1, len(data) // most)
+    return [batches.batch(torch.tensor([i])).features for i in range(0, len(data), step)][:most]

@@ -21,6 +21,7 @@ from edgeemo.errors import BadData, BadRecipe
 from ..recipes import QatConfig
 from ..students.activations import activations, same_values
 from ..students.base import Student
+from . import int4
 from ._nncf import load_nncf, plain_state, quiet
 from .base import Ranges, Splits, Training, compression_loss, sample_inputs
 from .batchnorm import batchnorm_pairs, fold_batchnorm
@@ -56,6 +57,8 @@ def run(student: Student, data: Splits, config: QatConfig, training: Training) -
         BadData: a range became empty or is not finite: the learning rate is too high.
         MissingExtra: NNCF is not installed.
     """
+    if config.weights == "int4":
+        return int4.run(student, data, config, training)
     inputs, pruning = sample_inputs(data.train), training.recipe.prune
     start = student
     if pruning is not None and pruning.kind == "weights":

@@ -22,6 +22,7 @@ from ..labels.dataset import LabelledDataset
 from ..recipes import Recipe, dump_recipe
 from ..students.base import Student, save_student
 from .distillation_loss import Objective
+from .likeness import Likeness
 
 
 @dataclass
@@ -44,7 +45,7 @@ class TrainState:
 
     student: Student
     ema: Student
-    objective: Objective
+    objective: Objective | Likeness
     optimizer: torch.optim.Optimizer
     epoch: int = 0
     step: int = 0

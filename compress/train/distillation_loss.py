@@ -52,6 +52,7 @@ class Objective(nn.Module):
         config: temperature and lag; loss weights come with each call.
     """
 
+    dropout = True
     penalty: Tensor
     centers: Tensor
     log_prior: Tensor

@@ -78,7 +78,7 @@ def run_epoch(
         first, epoch.step = place["window"], place["step"]
         epoch.losses = {name: list(values) for name, values in place["losses"].items()}
         epoch.generator.set_state(place["window_generator"])
-    state.student.train()
+    state.student.train(state.objective.dropout)
     with closing(plan.windows(first)) as windows:
         for number, window in enumerate(windows, start=first):
             epoch.train_on(window, number, place)

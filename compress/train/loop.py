@@ -28,6 +28,7 @@ from .batches import Batches
 from .checkpoint import TrainState, fingerprint, identity_of, load_checkpoint, save_checkpoint
 from .distillation_loss import Objective
 from .epoch import Due, EpochContext, Place, derive, run_epoch
+from .likeness import Likeness
 from .memory import keep_freed_memory
 from .onnx_weights import recalibrate_batchnorm, settle_batchnorm
 from .stream import training_rows
@@ -65,6 +66,7 @@ def fit(
     device: str = "cpu",
     progress: Progress | None = None,
     due: Due | None = None,
+    before: Student | None = None,
 ) -> Fitted:
     """Train a student on labelled rows.
 
@@ -85,6 +87,7 @@ def fit(
         device: of torch.
         progress: told after each batch, in rows.
         due: asked after each step whether to write a checkpoint within the epoch; None never does.
+        before: a student that this one shall say the same as; labels and losses do not count then.
 
     Raises:
         BadRecipe: the student and the rows have different specs; the stop metric does not exist;
@@ -105,7 +108,7 @@ def fit(
         elif fresh:
             student.normalize_from(rows.sample.mean, rows.sample.sd)
             settle_batchnorm(student, rows.sample)
-        state = _start(student.to(device), rows.sample, recipe)
+        state = _start(student.to(device), rows.sample, recipe, before)
         if resume and out is not None:
             load_checkpoint(out / "checkpoints" / "last.pt", state, belongs_to)
         if state.epoch == 0 and not state.places:
@@ -164,11 +167,16 @@ def load_fitted(out: Path) -> Student:
     return load_student(out / "student.pt")
 
 
-def _start(student: Student, rows: Batches, recipe: Recipe) -> TrainState:
+def _start(
+    student: Student, rows: Batches, recipe: Recipe, before: Student | None = None
+) -> TrainState:
     # Convolutions of few channels run faster on a CPU with channels last.
     set_memory_format(student, torch.channels_last)
-    objective = Objective(student, rows, recipe.distill).to(rows.device)
+    objective = Objective(student, rows, recipe.distill) if before is None else Likeness(before)
+    objective = objective.to(rows.device)
+    set_memory_format(objective, torch.channels_last)
     named = [*student.named_parameters(), *objective.named_parameters()]
+    named = [(name, p) for name, p in named if p.requires_grad]
     # Biases, norms and other vectors are few and have nothing to gain from being pulled to 0.
     groups = [
         {

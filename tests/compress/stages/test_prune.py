@@ -202,6 +202,7 @@ def test_what_was_learned_comes_out(rounded):
 TINY = StudentConfig("wav2small-stream", options={"width": 16, "pooled": 16, "hidden": 16})
 STAGES = {
     "qat": {"qat": QatConfig(epochs=2, lr=1e-3)},
+    "int4": {"qat": QatConfig(epochs=2, lr=1e-3, weights="int4")},
     "channels": {"prune": PruneConfig(share=0.4, epochs=2)},
     "weights and qat": {"prune": PruneConfig("weights", 0.5, 2), "qat": QatConfig(epochs=1)},
 }
@@ -289,6 +290,11 @@ def test_the_shown_tables_are_read(tmp_path):
         ("[prune]\nepochs = 0\n", r"prune.epochs: 0"),
         ("[qat]\nlr = 2.0\n", r"qat.lr: 2; expected"),
         ("[qat]\nepoch = 2\n", r"qat.epoch: unknown key; did you mean 'epochs'"),
+        ('[qat]\nweights = "int5"\n', r"qat.weights: expected one of 'int8', 'int4', got 'int5'"),
+        (
+            '[prune]\nkind = "weights"\n[qat]\nweights = "int4"\n',
+            r"qat.weights: 'int4' does not keep the zeros .* prune 'channels'",
+        ),
     ],
 )
 def test_wrong_tables_are_named(part, message, tmp_path):
