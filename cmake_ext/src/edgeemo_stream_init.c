@@ -43,6 +43,7 @@ static int32_t check_model(const edgeemo_speech_model *m, edgeemo_model_info *in
         || m->least < m->tables->win_length + (info->stride - 1) * m->tables->hop
         || m->least > m->sample_rate * EDGEEMO_MOST_SECONDS || m->classes < 0
         || m->classes_at < 0 || m->classes > info->values - m->classes_at || !(m->low < m->high)
+        || m->classes_at > EDGEEMO_MOST_SAID - m->classes
         || (m->confidence && m->confidence->inputs != m->classes_at + m->classes + EDGEEMO_DESCRIBED))
         return EDGEEMO_ERR_BLOCK;
     return EDGEEMO_OK;

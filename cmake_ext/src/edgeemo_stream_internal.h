@@ -6,6 +6,8 @@
 #include "edgeemo_stream.h"
 #include "edgeemo_windows.h"
 
+enum { EDGEEMO_MOST_SAID = 12 }; /* outputs of a student without the shares of sounds, at most */
+
 /* Blocks of the gate in a window. */
 typedef struct edgeemo_share {
     int32_t blocks, speech;
@@ -46,7 +48,7 @@ struct edgeemo_stream {
     /* The estimate whose window is over, while the network is not. */
     int64_t due_start, due_end;
     int32_t is_due, due_state, due_speech;
-    float described[EDGEEMO_MOST_VALUES + EDGEEMO_DESCRIBED];
+    float described[EDGEEMO_MOST_SAID + EDGEEMO_DESCRIBED];
 
     edgeemo_estimate mean;     /* smoothed; not known before the first */
     edgeemo_estimate slots[2]; /* the newest one at turn % 2 */
