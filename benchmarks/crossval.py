@@ -24,7 +24,7 @@ import json
 import multiprocessing
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,13 +43,13 @@ from edgeemo.compress.evaluation.summary import complete
 from edgeemo.compress.labels.dataset import LabelledDataset
 from edgeemo.compress.labels.labeller import Labeller
 from edgeemo.compress.pipeline import new_student
-from edgeemo.compress.recipes import load_recipe
+from edgeemo.compress.recipes import Recipe, load_recipe
 from edgeemo.compress.run import Run
 from edgeemo.compress.stages.base import Splits
 from edgeemo.compress.stages.finetune import num_augmented_copies
 from edgeemo.compress.students import Student, save_student
 from edgeemo.compress.teachers.base import Teacher
-from edgeemo.compress.teachers.heads import HeadsSettings, fit_heads
+from edgeemo.compress.teachers.heads import Heads, HeadsSettings, fit_heads
 from edgeemo.compress.teachers.own import teacher_of
 from edgeemo.evaluation.metrics import ccc
 from edgeemo.export.job import export
@@ -101,6 +101,31 @@ class Bench:
         return deal((clip for clip in self.data if clip.corpus == corpus), FOLDS, seed)
 
 
+def bench_of(data: DataSet, recipe: Recipe, args: argparse.Namespace) -> Bench:
+    """A recipe's student under cross-validation; its clips are labelled.
+
+    Args:
+        data: the clips.
+        recipe: of the student.
+        args: folders `cache` and `out`, and `seeds`.
+    """
+    teacher = teacher_of(recipe)
+    # The embedding of its backbone alone is used: heads are trained anew for each fold.
+    labeller = Labeller(teacher, new_student(recipe).spec, recipe, args.cache)
+    copies = labeller.label(data.clips, num_augmented_copies(data.clips, recipe))
+    copies = copies.with_dimensions(np.full_like(copies.dimensions, np.nan))
+    out = args.out / recipe.name
+    return Bench(Folds(copies, recipe, out), data, teacher, out, {}, range(args.seeds), whole=True)
+
+
+def heads_of_fold(bench: Bench, unseen: set[str], seed: int) -> Heads:
+    """The teacher's heads as they would be shipped, taught by everybody else."""
+    folds = bench.folds
+    heads = fit_heads(folds.examples.of_groups(folds.groups - unseen), HeadsSettings(), seed + 1)
+    heads.round()
+    return heads
+
+
 def run_fold(bench: Bench, seed: int, number: int) -> None:
     """Student, its int8 file, teacher and baselines on two speakers; kept in one file."""
     path = bench.out / f"fold-{seed}-{number}.npz"
@@ -109,8 +134,7 @@ def run_fold(bench: Bench, seed: int, number: int) -> None:
     folds, unseen = bench.folds, bench.held_out(seed)[number]
     test = folds.examples.of_groups(unseen, augmented=False)
     everyone = folds.examples.of_groups(folds.groups - unseen)
-    heads = fit_heads(everyone, HeadsSettings(), seed + 1)
-    heads.round()  # what is judged is what is shipped
+    heads = heads_of_fold(bench, unseen, seed)
     student = folds.student(folds.groups - unseen - set(folds.valid), heads, seed + 1)
     estimates = {"float": predict(student, test).dimensions, "human": test.human_dimensions}
     if bench.whole:
@@ -123,7 +147,8 @@ def run_fold(bench: Bench, seed: int, number: int) -> None:
             estimates[EGEMAPS] = support_vectors(bench.egemaps, everyone, test)
         known = set(folds.annotated) - unseen | set(folds.valid)
         others = heads.apply_to(folds.examples.of_groups(known, augmented=False))
-        estimates["int8"] = int8(bench, student, others, test, bench.out / f"run-{seed}-{number}")
+        folder = write_run(bench, student, others, bench.out / f"run-{seed}-{number}")
+        estimates["int8"] = int8(folder, test)
     with replacing(path) as temporary:
         np.savez(temporary, speakers=test.column("speaker").astype(str), **estimates)
     human = estimates["human"]
@@ -144,18 +169,24 @@ def support_vectors(
     return np.stack(columns, axis=1)
 
 
-def int8(
-    bench: Bench, student: Student, known: LabelledDataset, test: LabelledDataset, folder: Path
-) -> np.ndarray[Any, Any]:
-    """Estimates of the exported file for the clips of `test`, through the runtime that users have.
+def write_run(bench: Bench, student: Student, known: LabelledDataset, folder: Path) -> Path:
+    """The folder of a fold's student, which `edgeemo export` takes.
 
-    Its ranges are calibrated on `known`, speakers whom the fold does not score.
+    Ranges are calibrated on `known`, speakers whom the fold does not score.
     """
     recipe = bench.folds.recipe
     run = Run(folder) if (folder / "recipe.toml").exists() else Run.begin(folder, recipe, {})
     save_student(student, folder / "student.pt")
     splits = Splits(known, known, known.take(np.arange(0)))
     complete(run, bench.data, bench.teacher, student, splits, metrics=(), report=False)
+    return folder
+
+
+def int8(folder: Path, test: LabelledDataset) -> np.ndarray[Any, Any]:
+    """Estimates of the exported file for the clips of `test`, through the runtime that users have.
+
+    `folder` is of the fold's run.
+    """
     # Wide limits: a fold that export would refuse must be counted, not left out.
     (exported,) = export(folder, int8=True, limits=Tolerances(ccc=0.5))
     session = load(exported.path)
@@ -295,16 +326,9 @@ def main() -> None:
     egemaps = dict(np.load(args.egemaps)) if args.egemaps else {}
     benches: list[Bench] = []
     for name in args.recipe or ["wav2small-stream"]:
-        recipe = load_recipe(name)
-        teacher = teacher_of(recipe)
-        # The embedding of its backbone alone is used: heads are trained anew for each fold.
-        labeller = Labeller(teacher, new_student(recipe).spec, recipe, args.cache)
-        copies = labeller.label(data.clips, num_augmented_copies(data.clips, recipe))
-        copies = copies.with_dimensions(np.full_like(copies.dimensions, np.nan))
-        out = args.out / recipe.name
-        folds = Folds(copies, recipe, out)
-        seeds = range(1 if benches else args.seeds)
-        bench = Bench(folds, data, teacher, out, egemaps, seeds, whole=not benches)
+        bench = replace(bench_of(data, load_recipe(name), args), egemaps=egemaps)
+        if benches:
+            bench = replace(bench, seeds=range(1), whole=False)
         run_folds(bench, args.jobs)
         benches.append(bench)
     before = json.loads(RESULT.read_text()) if RESULT.exists() else {}

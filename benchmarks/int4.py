@@ -1,14 +1,13 @@
 """What do weights of four bits cost: bytes, and agreement with annotators of unseen speakers?
 
-    python benchmarks/crossval.py --data DATA --recipe RECIPE --seeds 1
-    python benchmarks/int4.py --data DATA --folds runs/crossval/NAME
+    python benchmarks/int4.py --data DATA
 
-takes the students that cross-validation has trained for its folds and exports each as
-`edgeemo export` does with --int8 and with --int4, in each format. Every clip of EmoTale is
-estimated by files whose student, teacher's heads, ranges and rounding met neither of its fold's two
-speakers; folds that are not there are left out, with their speakers. A file that parity refuses by
-its usual limits is counted, and judged all the same. Every fold is kept, so a killed run goes on.
-Writes benchmarks/results/int4.json.
+trains the students of seven folds as cross-validation does, each a second time with four bits in
+training (`[qat]` of the recipe), and exports the first as `edgeemo export` does with --int8 and
+with --int4, the second with --int4. Every clip of EmoTale is estimated by files whose student,
+teacher's heads, ranges and rounding met neither of its fold's two speakers. A file that parity
+refuses by its usual limits is counted, and judged all the same. Every fold is kept, so a killed run
+goes on. DATA/speech has the corpora that the recipe names. Writes benchmarks/results/int4.json.
 """
 
 from __future__ import annotations
@@ -17,59 +16,97 @@ import argparse
 import json
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from crossval import FOLDS, of_fold
+import torch
+from crossval import FOLDS, Bench, bench_of, heads_of_fold, of_fold, write_run
 
 from edgeemo import load
 from edgeemo.compress.data import open_dataset
 from edgeemo.compress.data.clips import Clip
-from edgeemo.compress.data.folds import deal
-from edgeemo.evaluation.metrics import ccc
+from edgeemo.compress.pipeline import run_stages
+from edgeemo.compress.recipes import QatConfig, load_recipe
+from edgeemo.compress.run import Run
+from edgeemo.compress.stages.base import Training
 from edgeemo.export.job import export
 from edgeemo.export.parity import Tolerances, int8_faults
 from edgeemo.io.files import replacing, write_text
 from edgeemo.types import DIMENSIONS
 
 RESULT = Path(__file__).parent / "results" / "int4.json"
-COMMAND = "python benchmarks/int4.py --data DATA --folds runs/crossval/NAME"
+RECIPE = Path(__file__).parents[1] / "tools" / "recipes" / "wav2small-stream-int4" / "recipe.toml"
+COMMAND = "python benchmarks/int4.py --data DATA"
 PROTOCOL = (
     "CCC with the means of EmoTale's raters over all clips, each estimated by a fold that held "
     "its speaker out; worst CCC of a file with its float student on the fold's parity clips; files "
     "that parity's usual limits refuse; bytes of the largest file"
 )
-FORMATS, KINDS = ("onnx", "tflite"), ("int8", "int4")
-CORPUS = "emotale"
+FORMATS = ("onnx", "tflite")
+KINDS = {"int8": "run", "int4": "run", "int4 trained": "trained"}
+"""Kinds of files, and which student of a fold they are of."""
 
 
-def run_fold(folder: Path, clips: Sequence[Clip], kept: Path) -> None:
-    """Estimates and sizes of a fold's files, kept in one file.
+def train_fold(bench: Bench, qat: QatConfig, number: int) -> None:
+    """The folders of a fold's two students, unless they are there.
 
     Args:
-        folder: of the fold's run.
-        clips: of the speakers that it held out.
-        kept: what is written, unless it is there.
+        bench: of the recipe without `[qat]`.
+        qat: the table.
+        number: of the fold.
     """
-    if kept.exists():
+    plain, trained = (bench.out / f"{name}-0-{number}" for name in ("run", "trained"))
+    if all((folder / "run.json").exists() for folder in (plain, trained)):
         return
-    found: dict[str, Any] = {}
-    for kind in KINDS:
-        with tempfile.TemporaryDirectory() as name:
-            # Wide limits: what export would refuse must be counted, not left out.
-            wide = Tolerances(ccc=0.5, classes=0.9)
-            results = export(folder, FORMATS, True, Path(name), limits=wide, int4=kind == "int4")
+    folds, unseen = bench.folds, bench.held_out(0)[number]
+    heads = heads_of_fold(bench, unseen, 0)
+    groups = folds.groups - unseen - set(folds.valid)
+    known = set(folds.annotated) - unseen | set(folds.valid)
+    others = heads.apply_to(folds.examples.of_groups(known, augmented=False))
+    if not (plain / "run.json").exists():
+        write_run(bench, folds.student(groups, heads, 1), others, plain)
+    recipe = replace(folds.recipe, qat=qat)
+    splits = folds.splits(groups, heads.apply_to)
+    student = run_stages(Run(plain).student(), splits, Training(recipe), ("qat",))
+    write_run(replace(bench, folds=replace(folds, recipe=recipe)), student, others, trained)
+
+
+def run_fold(bench: Bench, clips: Sequence[Clip], number: int) -> Path:
+    """Estimates and sizes of a fold's files; what is kept already is not made again.
+
+    Args:
+        bench: whose `train_fold` has made the students.
+        clips: of the speakers that the fold held out.
+        number: of the fold.
+    """
+    kept = bench.out / f"int4-0-{number}.npz"
+    found: dict[str, Any] = dict(np.load(kept)) if kept.exists() else {}
+    for kind, name in KINDS.items():
+        if f"{FORMATS[-1]} {kind}" in found:
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            results = export(
+                bench.out / f"{name}-0-{number}",
+                FORMATS,
+                True,
+                Path(folder),
+                # Wide limits: what export would refuse must be counted, not left out.
+                limits=Tolerances(ccc=0.5, classes=0.9),
+                int4=kind != "int8",
+            )
             for result in results:
                 key, session = f"{result.format} {kind}", load(result.path)
                 estimates = [session.predict(clip.samples()) for clip in clips]
                 found[key] = [[e.arousal, e.dominance, e.valence] for e in estimates]
                 refused = bool(int8_faults(result.parity, Tolerances()))
                 found[f"facts of {key}"] = [result.bytes, result.parity.worst, refused]
-    with replacing(kept) as temporary:
-        np.savez(temporary, **found)
-    facts = {key: values for key, values in found.items() if key.startswith("facts")}
-    print(f"{folder.name}, {len(clips)} clips: {facts}", flush=True)
+        with replacing(kept) as temporary:
+            np.savez(temporary, **found)
+        facts = {f: found[f"facts of {f} {kind}"] for f in FORMATS}
+        print(f"fold {number}, {len(clips)} clips, {kind}: {facts}", flush=True)
+    return kept
 
 
 def row(name: str, folds: list[Any], human: Any) -> dict[str, Any]:
@@ -95,39 +132,45 @@ def main() -> None:
     """Run what is missing, print the table, write the result."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="holds speech/")
-    parser.add_argument("--folds", type=Path, required=True, help="left by crossval.py")
+    parser.add_argument("--folds", type=int, default=FOLDS, help="the first of them alone")
+    parser.add_argument("--cache", type=Path, default=Path("runs/labels"))
+    parser.add_argument("--out", type=Path, default=Path("runs/int4"))
+    parser.set_defaults(seeds=1)
     args = parser.parse_args()
-    clips = [c for c in open_dataset(args.data / "speech") if c.corpus == CORPUS]
-    unseen = deal(iter(clips), FOLDS, 0)
-    there = [i for i in range(FOLDS) if (args.folds / f"run-0-{i}" / "run.json").exists()]
-    held_out = [[c for c in clips if c.group in unseen[i]] for i in there]
-    kept = [args.folds / f"int4-0-{i}.npz" for i in there]
-    for i, part, path in zip(there, held_out, kept, strict=True):
-        run_fold(args.folds / f"run-0-{i}", part, path)
+    torch.set_num_threads(1)  # these nets are too small to share
+    data, recipe = open_dataset(args.data / "speech"), load_recipe(str(RECIPE))
+    assert recipe.qat is not None
+    bench = bench_of(data, replace(recipe, qat=None), args)
+    unseen = bench.held_out(0)[: args.folds]
+    held_out = [
+        [c for c in data if c.corpus == bench.folds.corpus and c.group in part] for part in unseen
+    ]
+    kept = []
+    for number, clips in enumerate(held_out):
+        train_fold(bench, recipe.qat, number)
+        kept.append(run_fold(bench, clips, number))
     folds = [np.load(path) for path in kept]
     human = np.concatenate([[c.dimensions for c in part] for part in held_out])
     rows = [row(f"{f} {kind}", folds, human) for f in FORMATS for kind in KINDS]
-    both = {
-        f: [
-            round(ccc(*(np.concatenate([x[f"{f} {k}"] for x in folds])[:, d] for k in KINDS)), 4)
-            for d in range(len(DIMENSIONS))
-        ]
-        for f in FORMATS
-    }
+
+    def like_int8(name: str, kind: str) -> list[float]:
+        ours, theirs = (np.concatenate([x[f"{name} {k}"] for x in folds]) for k in (kind, "int8"))
+        return of_fold(ours, theirs)
+
     told = {
         "protocol": PROTOCOL,
-        "command": COMMAND,
+        "command": COMMAND + (f" --folds {args.folds}" if args.folds < FOLDS else ""),
         "clips": len(human),
-        "speakers": sum(len(unseen[i]) for i in there),
-        "folds": len(there),
+        "speakers": sum(map(len, unseen)),
+        "folds": len(folds),
         "rows": rows,
-        "int4 with int8": both,
+        "with int8": {f"{f} {k}": like_int8(f, k) for f in FORMATS for k in KINDS if k != "int8"},
     }
     write_text(RESULT, json.dumps(told, indent=1) + "\n")
     for line in rows:
         ours = " ".join(f"{value:.4f}" for value in line["ccc"].values())
-        print(f"{line['file']:12} {line['bytes']:7,} {ours} {line['worst agreement']:.4f} "
-              f"{line['refused']} of {len(there)} refused")  # fmt: skip
+        print(f"{line['file']:20} {line['bytes']:7,} {ours} {line['worst agreement']:.4f} "
+              f"{line['refused']} of {len(folds)} refused")  # fmt: skip
 
 
 if __name__ == "__main__":
