@@ -82,6 +82,17 @@ def test_it_says_more_nearly_what_it_said_than_by_rounding_alone(
     assert lost[0] < 0.97 * lost[1]
 
 
+def test_rounding_again_leaves_them_where_they_were_trained_to_be(
+    trained: Student, splits: Splits
+) -> None:
+    """Three steps for the other layers: what these leave would be made good elsewhere."""
+    clips = sample_inputs(splits.train)[:4]
+    again = rounded_int4(trained, [clip[0].numpy() for clip in clips], 3)
+    for name in int4_layers(trained, clips[0]):
+        ours, theirs = (s.get_submodule(name).weight for s in (again, trained))
+        assert torch.equal(ours, theirs)
+
+
 def test_labels_teach_nothing(student: Student, splits: Splits, training: Training) -> None:
     config = QatConfig(epochs=1, lr=1e-3, weights="int4")
     rows = splits.train.take(np.arange(16))
