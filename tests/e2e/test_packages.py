@@ -27,6 +27,9 @@ ROOT = Path(__file__).resolve().parents[2]
 CLIP = need("speech/emodb_full/03a01Wa.flac")
 MEGABYTE = 1_000_000
 
+MAKERS = ("open_teacher", "research_speech")
+"""Modules of export/ that tools/ and benchmarks/ alone import, so that no wheel has them."""
+
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
 OFFLINE = ["--no-index", "--find-links"]  # and a folder
 INSTALL = ["install", "--quiet", "--no-compile", *OFFLINE]  # compiling all of numpy takes seconds
@@ -315,6 +318,7 @@ def teachers_seen(python: Path, tree: Path, folder: Path) -> dict[str, Any]:
 def test_wheel_holds_the_package_and_nothing_else(wheel: Path, tree: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
+        code = {n: archive.read(n).decode() for n in names if n.endswith(".py")}
     assert {name.split("/")[0].split("-")[0] for name in names} == {"edgeemo"}
     packed = {name for name in names if name.startswith("edgeemo/") and not name.endswith(".so")}
     # The C library's sources go into C folders.
@@ -323,13 +327,16 @@ def test_wheel_holds_the_package_and_nothing_else(wheel: Path, tree: Path) -> No
     copied |= {f"src/{path.name}" for path in (tree / "cmake_ext" / "src").iterdir()}
     assert {name.removeprefix("edgeemo/cmake_ext/") for name in library} == copied
     packed -= library
-    # Every committed file of the three folders, each once, but the stub of the private module.
+    # Every committed file of the three folders, each once, but the stub of the private module and
+    # what nothing in it imports.
     expected = {
         f"edgeemo/{path.relative_to(base).as_posix()}"
         for base, folder in ((tree / "edgeemo", "edgeemo"), (tree, "compress"), (tree, "export"))
         for path in (base if folder == "edgeemo" else tree / folder).rglob("*")
         if path.is_file() and not path.relative_to(base).parts[0].startswith("_skbuild")
-    } - {"edgeemo/_native.pyi"}
+    } - {"edgeemo/_native.pyi", *(f"edgeemo/export/{name}.py" for name in MAKERS)}
+    imports = re.compile(rf"^\s*(from|import) .*\b({'|'.join(MAKERS)})\b", re.MULTILINE)
+    assert not [name for name, text in code.items() if imports.search(text)]
     assert packed == {name for name in expected if "__pycache__" not in name}
     assert len(packed) == len([n for n in names if n in packed])
     licences = {Path(name).name for name in names if "/licenses/" in name}
