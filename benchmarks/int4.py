@@ -3,11 +3,12 @@
     python benchmarks/int4.py --data DATA
 
 trains the students of seven folds as cross-validation does, each a second time with four bits in
-training (`[qat]` of the recipe), and exports the first as `edgeemo export` does with --int8 and
-with --int4, the second with --int4. Every clip of EmoTale is estimated by files whose student,
-teacher's heads, ranges and rounding met neither of its fold's two speakers. A file that parity
-refuses by its usual limits is counted, and judged all the same. Every fold is kept, so a killed run
-goes on. DATA/speech has the corpora that the recipe names. Writes benchmarks/results/int4.json.
+training (`[qat]` of the recipe; not with --untrained), and exports the first as `edgeemo export`
+does with --int8 and with --int4, the second with --int4. Every clip of EmoTale is estimated by
+files whose student, teacher's heads, ranges and rounding met neither of its fold's two speakers. A
+file that parity refuses by its usual limits is counted, and judged all the same. Every fold is
+kept, so a killed run goes on. DATA/speech has the corpora that the recipe names. Writes
+benchmarks/results/int4.json.
 """
 
 from __future__ import annotations
@@ -49,16 +50,17 @@ KINDS = {"int8": "run", "int4": "run", "int4 trained": "trained"}
 """Kinds of files, and which student of a fold they are of."""
 
 
-def train_fold(bench: Bench, qat: QatConfig, number: int) -> None:
+def train_fold(bench: Bench, qat: QatConfig | None, number: int) -> None:
     """The folders of a fold's two students, unless they are there.
 
     Args:
         bench: of the recipe without `[qat]`.
-        qat: the table.
+        qat: the table; None leaves the second student out.
         number: of the fold.
     """
     plain, trained = (bench.out / f"{name}-0-{number}" for name in ("run", "trained"))
-    if all((folder / "run.json").exists() for folder in (plain, trained)):
+    wanted = (plain,) if qat is None else (plain, trained)
+    if all((folder / "run.json").exists() for folder in wanted):
         return
     folds, unseen = bench.folds, bench.held_out(0)[number]
     heads = heads_of_fold(bench, unseen, 0)
@@ -67,28 +69,31 @@ def train_fold(bench: Bench, qat: QatConfig, number: int) -> None:
     others = heads.apply_to(folds.examples.of_groups(known, augmented=False))
     if not (plain / "run.json").exists():
         write_run(bench, folds.student(groups, heads, 1), others, plain)
+    if qat is None:
+        return
     recipe = replace(folds.recipe, qat=qat)
     splits = folds.splits(groups, heads.apply_to)
     student = run_stages(Run(plain).student(), splits, Training(recipe), ("qat",))
     write_run(replace(bench, folds=replace(folds, recipe=recipe)), student, others, trained)
 
 
-def run_fold(bench: Bench, clips: Sequence[Clip], number: int) -> Path:
+def run_fold(bench: Bench, kinds: Sequence[str], clips: Sequence[Clip], number: int) -> Path:
     """Estimates and sizes of a fold's files; what is kept already is not made again.
 
     Args:
         bench: whose `train_fold` has made the students.
+        kinds: of KINDS.
         clips: of the speakers that the fold held out.
         number: of the fold.
     """
     kept = bench.out / f"int4-0-{number}.npz"
     found: dict[str, Any] = dict(np.load(kept)) if kept.exists() else {}
-    for kind, name in KINDS.items():
+    for kind in kinds:
         if f"{FORMATS[-1]} {kind}" in found:
             continue
         with tempfile.TemporaryDirectory() as folder:
             results = export(
-                bench.out / f"{name}-0-{number}",
+                bench.out / f"{KINDS[kind]}-0-{number}",
                 FORMATS,
                 True,
                 Path(folder),
@@ -128,18 +133,26 @@ def row(name: str, folds: list[Any], human: Any) -> dict[str, Any]:
     }
 
 
+def command_of(args: argparse.Namespace) -> str:
+    """What repeats the figures, but for the folders of one machine."""
+    some = f" --folds {args.folds}" if args.folds < FOLDS else ""
+    return COMMAND + some + (" --untrained" if args.untrained else "")
+
+
 def main() -> None:
     """Run what is missing, print the table, write the result."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="holds speech/")
     parser.add_argument("--folds", type=int, default=FOLDS, help="the first of them alone")
+    parser.add_argument("--untrained", action="store_true", help="without the students of [qat]")
     parser.add_argument("--cache", type=Path, default=Path("runs/labels"))
     parser.add_argument("--out", type=Path, default=Path("runs/int4"))
     parser.set_defaults(seeds=1)
     args = parser.parse_args()
     torch.set_num_threads(1)  # these nets are too small to share
     data, recipe = open_dataset(args.data / "speech"), load_recipe(str(RECIPE))
-    assert recipe.qat is not None
+    qat = None if args.untrained else recipe.qat
+    kinds = [kind for kind, name in KINDS.items() if name == "run" or qat is not None]
     bench = bench_of(data, replace(recipe, qat=None), args)
     unseen = bench.held_out(0)[: args.folds]
     held_out = [
@@ -147,11 +160,11 @@ def main() -> None:
     ]
     kept = []
     for number, clips in enumerate(held_out):
-        train_fold(bench, recipe.qat, number)
-        kept.append(run_fold(bench, clips, number))
+        train_fold(bench, qat, number)
+        kept.append(run_fold(bench, kinds, clips, number))
     folds = [np.load(path) for path in kept]
     human = np.concatenate([[c.dimensions for c in part] for part in held_out])
-    rows = [row(f"{f} {kind}", folds, human) for f in FORMATS for kind in KINDS]
+    rows = [row(f"{f} {kind}", folds, human) for f in FORMATS for kind in kinds]
 
     def like_int8(name: str, kind: str) -> list[float]:
         ours, theirs = (np.concatenate([x[f"{name} {k}"] for x in folds]) for k in (kind, "int8"))
@@ -159,12 +172,12 @@ def main() -> None:
 
     told = {
         "protocol": PROTOCOL,
-        "command": COMMAND + (f" --folds {args.folds}" if args.folds < FOLDS else ""),
+        "command": command_of(args),
         "clips": len(human),
         "speakers": sum(map(len, unseen)),
         "folds": len(folds),
         "rows": rows,
-        "with int8": {f"{f} {k}": like_int8(f, k) for f in FORMATS for k in KINDS if k != "int8"},
+        "with int8": {f"{f} {k}": like_int8(f, k) for f in FORMATS for k in kinds if k != "int8"},
     }
     write_text(RESULT, json.dumps(told, indent=1) + "\n")
     for line in rows:
