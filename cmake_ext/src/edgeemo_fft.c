@@ -1,6 +1,4 @@
 /* edgeemo_fft.c: from a frame of samples to the power of its frequencies. */
-#include "edgeemo_fast.h"
-
 #include "edgeemo_internal.h"
 #include "edgeemo_pairs.h"
 

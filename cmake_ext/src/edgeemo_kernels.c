@@ -1,5 +1,7 @@
 /* edgeemo_kernels.c: the inner loops in portable C, and the choice of a set. */
+#ifndef __ARM_FEATURE_DSP /* else the loops that take the time are in edgeemo_kernels_dsp.c */
 #include "edgeemo_fast.h"
+#endif
 
 #include "edgeemo_kernels.h"
 

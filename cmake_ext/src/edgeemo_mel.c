@@ -1,6 +1,4 @@
 /* edgeemo_mel.c: sums of bins under the mel triangles, and their logarithm. */
-#include "edgeemo_fast.h"
-
 #include "edgeemo_internal.h"
 #include "edgeemo_pairs.h"
 
