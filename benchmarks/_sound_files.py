@@ -51,16 +51,17 @@ def load_any(student: str) -> tuple[Student, Card]:
 def int8_of(
     student: Student, card: Card, clips: Sequence[Clip], writer: Writer = WRITERS["onnx"]
 ) -> bytes:
-    """The int8 file of a student that tells sounds, with ranges of some clips.
+    """The int8 file of a student, with ranges of some clips.
 
     Args:
-        student: with layers for sounds.
+        student: with layers for sounds, or without.
         card: of the student without them.
         clips: to read ranges from.
         writer: of the format.
     """
     inputs = [log_mel(c.samples()) for c in clips[:: max(1, len(clips) // RANGES_FROM)]]
-    outputs = (*card.outputs, Output("sounds", LABELS))
+    told = () if student.sounds is None else (Output("sounds", LABELS),)
+    outputs = (*card.outputs, *told)
     held = rounded(student, inputs, writer.largest_weight)
     graph = float_graph(held, card.calibration.class_temperature)
     ranges = ActivationRecorder(graph).observe([x[None] for x in inputs]).table("minmax")

@@ -36,6 +36,7 @@ from edgeemo.compress.data.augment import colored_noise
 from edgeemo.compress.data.sounds import behind, sound_of, spoken, word_of
 from edgeemo.compress.evaluation.summary import taught_more
 from edgeemo.compress.recipes import SoundsConfig
+from edgeemo.compress.stages.bursts import voices_of, with_bursts
 from edgeemo.compress.stages.sounds import Tokens, some, tokens_of, with_sounds
 from edgeemo.compress.students import Student
 from edgeemo.compress.students.cost import macs_per_second
@@ -160,12 +161,13 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="holds speech/ and voices/")
     parser.add_argument("--music", type=Path, required=True, help="made by tools/music_clips.py")
     parser.add_argument("--student", default="wav2small-stream", help="shipped name or student.pt")
-    parser.add_argument("--out", type=Path, help="name: int8 files taught by all, also written")
+    parser.add_argument("--out", type=Path, help="name: int8 files taught by all, bursts too")
     args = parser.parse_args()
     torch.set_num_threads(1)
     student, card = load_any(args.student)
     sets = (args.data / "speech", args.data / "voices" / "emogator", args.music)
-    clips = some([clip for place in sets for clip in open_dataset(place).clips], SEED)
+    every = [clip for place in sets for clip in open_dataset(place).clips]
+    clips = some(every, SEED)
     parts = [[clip for clip in clips if fold_of(clip) == fold] for fold in range(FOLDS)]
     rows = [tokens_of(student, part, SEED) for part in parts]
     config = SoundsConfig()
@@ -196,8 +198,10 @@ def main() -> None:
         write_text(RESULT, json.dumps(result, indent=1) + "\n")
         print(json.dumps(result["gates"]["student"]), result["laughs told as laughter"], flush=True)
     if args.out:
-        whole = with_sounds(student, joined(rows), config, SEED)
-        write_files(args.out, whole, taught_more(card, whole, clips), parts[0])
+        voices = voices_of(student, every, SEED)
+        whole = with_bursts(with_sounds(student, joined(rows), config, SEED), voices, SEED)
+        heard = (*clips, *voices.clips)
+        write_files(args.out, whole, taught_more(card, whole, heard), parts[0])
 
 
 if __name__ == "__main__":
