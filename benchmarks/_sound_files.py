@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,10 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.typing import NDArray
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "tools"))
+
+from _bursts import Voices, voices_of, with_bursts
 
 from edgeemo.artifacts.card import Card, Output
 from edgeemo.artifacts.models import resolve
@@ -27,6 +32,8 @@ from edgeemo.export.onnx_writer import float_graph
 from edgeemo.export.rounding import rounded
 from edgeemo.export.writer import ExportInput, QuantConfig, Writer
 from edgeemo.features import log_mel
+
+__all__ = ["SoundFile", "Voices", "int8_of", "load_any", "voices_of", "with_bursts"]
 
 LAST_RECIPE = Path(__file__).parents[1] / "tools/recipes/wav2small-stream/round-4.toml"
 RANGES_FROM = 64  # clips

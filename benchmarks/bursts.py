@@ -3,12 +3,12 @@
     python benchmarks/bursts.py --data DATA
 
 EmoGator, five folds by person. Judged on the fifth: the student's own classes as they are; those of
-a student that other people's bursts taught (`with_bursts`), both by their int8 files; a linear head
-on its frozen embedding that was taught the same bursts alone; and one that was taught other people's
-speech too, which shows why a linear head does not do. Elation and contentment count as happiness,
-both surprises as one; pain, pride and the like, which are none of the eight classes, and amusement
-are left out. Mean recall of eight classes; chance is .125. Speech: mean recall of its classes in two
-corpora, on people whom the added layers did not hear; the student itself learned from them.
+a student that other people's bursts taught (tools/_bursts.py), both by their int8 files; a linear
+head on its frozen embedding that was taught the same bursts alone; and one that was taught what the
+student says of speech too, which shows why a linear head does not do. Elation and contentment count
+as happiness, both surprises as one; pain, pride and the like, which are none of the eight classes,
+and amusement are left out. Mean recall of eight classes; chance is .125. Speech: mean recall of its
+classes in two corpora, on people whom the added units did not hear; the student itself did.
 """
 
 from __future__ import annotations
@@ -23,14 +23,13 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from _sound_files import int8_of, load_any
+from _sound_files import Voices, int8_of, load_any, voices_of, with_bursts
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgeemo.artifacts.card import Card
 from edgeemo.compress.data import Clip, open_dataset
 from edgeemo.compress.data.sounds import burst_class
-from edgeemo.compress.stages.bursts import Voices, voices_of, with_bursts
 from edgeemo.compress.students import Student
 from edgeemo.errors import require
 from edgeemo.features import log_mel
@@ -179,9 +178,7 @@ def main() -> None:
         "bytes more": files[AFTER].bytes - files[BEFORE].bytes,
         "dimensions apart": round(apart / len(rows), 4),
         "recall": {
-            name: {
-                of: recalls(said[corpus == of], y[corpus == of]) for of in ("emogator", *SPEECH)
-            }
+            name: {of: recalls(said[corpus == of], y[corpus == of]) for of in ("emogator", *SPEECH)}
             for name in (BEFORE, AFTER, ALONE, BOTH)
             for said in [np.concatenate([part[name] for part in parts])]
         },

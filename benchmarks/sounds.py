@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from _sound_files import SoundFile, int8_of, load_any
+from _sound_files import SoundFile, int8_of, load_any, voices_of, with_bursts
 from gate import LEAD, STEP, answers
 from numpy.typing import NDArray
 
@@ -36,7 +36,6 @@ from edgeemo.compress.data.augment import colored_noise
 from edgeemo.compress.data.sounds import behind, sound_of, spoken, word_of
 from edgeemo.compress.evaluation.summary import taught_more
 from edgeemo.compress.recipes import SoundsConfig
-from edgeemo.compress.stages.bursts import voices_of, with_bursts
 from edgeemo.compress.stages.sounds import Tokens, some, tokens_of, with_sounds
 from edgeemo.compress.students import Student
 from edgeemo.compress.students.cost import macs_per_second

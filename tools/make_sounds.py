@@ -1,4 +1,4 @@
-"""Teach a finished run's student speech, sounds and bursts, as the recipe table [sounds] does.
+"""Teach the student of a finished run to tell speech and sounds, and its classes bursts.
 
     python tools/make_sounds.py --run RUN --data DATA --music MUSIC
     edgeemo export RUN --int8 --format onnx,tflite
@@ -17,12 +17,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from _bursts import voices_of, with_bursts
 
 from edgeemo.compress.data import Clip, open_dataset
 from edgeemo.compress.evaluation.summary import taught_more
 from edgeemo.compress.recipes import SoundsConfig
 from edgeemo.compress.run import Run
-from edgeemo.compress.stages.bursts import voices_of, with_bursts
 from edgeemo.compress.stages.sounds import some, tokens_of, with_sounds
 from edgeemo.compress.students import save_student
 from edgeemo.errors import EdgeemoError

@@ -2,7 +2,7 @@
 
 Whether somebody speaks, laughs or coughs is heard within a tenth of a second, so each token is
 judged by itself and an estimate is the share of its window. The student's other layers do not
-change: what it says of emotion in speech stays.
+change: what it says of emotion keeps its bits.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ from ..recipes import SoundsConfig
 from ..students.base import Student
 from ..train.epoch import cosine_warmup
 from .base import Splits, Training
-from .bursts import voices_of, with_bursts
 
 SHARES: Mapping[str, float] = {
     "speech": 0.4,
@@ -50,8 +49,7 @@ MOST, MOST_SPEECH, MOST_OF_PERSON = 1000, 2000, 6
 counts, however many clips there are of it."""
 
 SPEECH_WEIGHT = 1.6
-"""A word that is missed costs so many pauses that are taken for speech; chosen on a fold that is in
-no figure."""
+"""A word that is missed costs so many pauses that are taken for speech."""
 
 WARMUP = 0.05
 
@@ -76,22 +74,20 @@ def run(student: Student, data: Splits, config: SoundsConfig, training: Training
     Args:
         student: trained; it is not changed.
         data: whose training clips of speech and of sounds (columns `sound` and `burst` of their
-            labels) are the examples; bursts teach the classes too (with_bursts).
+            labels) are the examples.
         config: how.
         training: what the stages share; its recipe's seed draws everything.
 
     Returns:
-        A copy that tells them, in evaluation mode; what it says of speech is as it was.
+        A copy that tells them, in evaluation mode; all else in it is as it was.
 
     Raises:
         BadData: there are no clips of speech, laughter or music.
         BadRecipe: the student cannot tell sounds.
     """
     seed = training.recipe.seed
-    clips = list({clip.id: clip for clip in data.train.clips}.values())
-    rows = tokens_of(student.cpu().eval(), some(clips, seed), seed)
-    voices = voices_of(student, clips, seed)
-    return with_bursts(with_sounds(student, rows, config, seed), voices, seed)
+    clips = some({clip.id: clip for clip in data.train.clips}.values(), seed)
+    return with_sounds(student, tokens_of(student.cpu().eval(), clips, seed), config, seed)
 
 
 def with_sounds(student: Student, rows: Tokens, config: SoundsConfig, seed: int) -> Student:

@@ -1,5 +1,7 @@
 """Classes that know bursts of the voice, in a student that learned them from speech.
 
+For make_sounds.py, benchmarks/sounds.py and benchmarks/bursts.py.
+
 A linear layer on the embedding cannot do both (benchmarks/bursts.py). So the hidden layer grows by
 a few units that only the classes see: all weights that were there stay. On speech, and on the way
 from one clip to another, the classes go on to say what they said; of a burst they say what a person
@@ -17,13 +19,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from edgeemo.compress.data import Clip
+from edgeemo.compress.data.sounds import burst_class, sound_of
+from edgeemo.compress.students import Student
+from edgeemo.compress.train.epoch import cosine_warmup
 from edgeemo.features import FeatureSpec, log_mel
 from edgeemo.types import CLASSES
-
-from ..data.clips import Clip
-from ..data.sounds import burst_class, sound_of
-from ..students.base import Student
-from ..train.epoch import cosine_warmup
 
 UNITS = 24
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,13 +16,20 @@ import torch
 
 from edgeemo.compress.data import Clip, open_dataset, shipped_speech
 from edgeemo.compress.data.sounds import burst_class
-from edgeemo.compress.stages.bursts import MOST_OF_PERSON, UNITS, Voices, voices_of, with_bursts
 from edgeemo.compress.students import Student, load_student, make_student, save_student
 from edgeemo.compress.train.pretrained import load_pretrained
 from edgeemo.features import log_mel
 from edgeemo.types import CLASSES
 
+TOOLS = Path(__file__).resolve().parents[2] / "tools"
 HISSES = {"anger": "anger", "elation": "happiness", "pride": ""}
+
+
+@pytest.fixture(scope="module")
+def bursts() -> Iterator[ModuleType]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(TOOLS))
+        yield importlib.import_module("_bursts")
 
 
 @pytest.fixture(scope="module")
@@ -48,13 +59,13 @@ def student() -> Student:
 
 
 @pytest.fixture(scope="module")
-def voices(student: Student, clips: list[Clip]) -> Voices:
-    return voices_of(student, clips, 1)
+def voices(bursts: ModuleType, student: Student, clips: list[Clip]) -> Any:
+    return bursts.voices_of(student, clips, 1)
 
 
 @pytest.fixture(scope="module")
-def taught(student: Student, voices: Voices) -> Student:
-    return with_bursts(student, voices, 1)
+def taught(bursts: ModuleType, student: Student, voices: Any) -> Any:
+    return bursts.with_bursts(student, voices, 1)
 
 
 def said(student: Student, clip: Clip) -> tuple[torch.Tensor, torch.Tensor]:
@@ -66,10 +77,10 @@ def said(student: Student, clip: Clip) -> tuple[torch.Tensor, torch.Tensor]:
 def test_classes_of_bursts_are_learned(
     student: Student, taught: Student, clips: list[Clip]
 ) -> None:
-    bursts = [clip for clip in clips if burst_class(clip)]
+    asked = [clip for clip in clips if burst_class(clip)]
     assert {c.tags["burst"]: burst_class(c) for c in clips if "burst" in c.tags} == HISSES
     right = [
-        [CLASSES[int(said(each, clip)[1].argmax())] == burst_class(clip) for clip in bursts]
+        [CLASSES[int(said(each, clip)[1].argmax())] == burst_class(clip) for clip in asked]
         for each in (student, taught)
     ]
     assert np.mean(right[0]) < 0.7 and np.mean(right[1]) == 1
@@ -89,23 +100,27 @@ def test_dimensions_keep_their_weights_and_classes_of_speech_their_word(
 
 
 def test_taught_again_it_is_the_same_and_it_can_be_kept(
-    student: Student, taught: Student, voices: Voices, tmp_path: Path
+    bursts: ModuleType, student: Student, taught: Student, voices: Any, tmp_path: Path
 ) -> None:
-    again = with_bursts(taught, voices, 1).state_dict()
+    again = bursts.with_bursts(taught, voices, 1).state_dict()
     assert all(torch.equal(again[name], value) for name, value in taught.state_dict().items())
-    assert taught.options["hidden"] == student.options["hidden"] + UNITS
+    assert taught.options["hidden"] == student.options["hidden"] + bursts.UNITS
     save_student(taught, tmp_path / "student.pt")
     kept = load_student(tmp_path / "student.pt").state_dict()
     assert all(torch.equal(kept[name], value) for name, value in taught.state_dict().items())
 
 
-def test_without_bursts_nothing_is_added(student: Student, clips: list[Clip]) -> None:
-    speech = voices_of(student, [c for c in clips if "burst" not in c.tags], 1)
-    made = with_bursts(student, speech, 1)
+def test_without_bursts_nothing_is_added(
+    bursts: ModuleType, student: Student, clips: list[Clip]
+) -> None:
+    speech = bursts.voices_of(student, [c for c in clips if "burst" not in c.tags], 1)
+    made = bursts.with_bursts(student, speech, 1)
     assert made is not student and made.classes.weight.shape == student.classes.weight.shape
 
 
-def test_no_voice_counts_more_for_many_clips(student: Student, clips: list[Clip]) -> None:
+def test_no_voice_counts_more_for_many_clips(
+    bursts: ModuleType, student: Student, clips: list[Clip]
+) -> None:
     talker = [replace(clips[0], id=f"talker/{i}", group="talker") for i in range(50)]
-    chosen = voices_of(student, [*clips, *talker], 1).clips
-    assert sum(clip.group == "talker" for clip in chosen) == MOST_OF_PERSON
+    chosen = bursts.voices_of(student, [*clips, *talker], 1).clips
+    assert sum(clip.group == "talker" for clip in chosen) == bursts.MOST_OF_PERSON
