@@ -273,8 +273,8 @@ def bursts() -> str:
     taught = found["recall"]["classes taught bursts"]["emogator"]
     each = ", ".join(f"{name} {share:.2f}" for name, share in taught.items() if name != "mean")
     return (
-        f"{_table(head, rows)}\n\nOf bursts, once taught: {each}. 5 folds by person, int8 but for the "
-        f"linear heads; {found['bytes more']:,} bytes more; dimensions move by "
+        f"{_table(head, rows)}\n\nOf bursts, once taught: {each}. 5 folds by person, int8 but for "
+        f"the linear heads; {found['bytes more']:,} bytes more; dimensions move by "
         f"{found['dimensions apart']:.4f} in the mean, by rounding. Made by `{found['command']}`."
     )
 
