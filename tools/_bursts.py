@@ -31,7 +31,7 @@ UNITS = 24
 STEPS, LR, DECAY, WARMUP = 3000, 3e-3, 0.03, 0.05
 """Of AdamW."""
 
-SPEECH, BURSTS, BURST_WEIGHT, NOISE, SMOOTHING = 160, 96, 0.5, 0.1, 0.05
+SPEECH, BURSTS, BURST_WEIGHT, NOISE, SMOOTHING = 160, 96, 0.2, 0.1, 0.05
 """Rows of a batch; weight of a burst's error, noise on its standardized embedding, and of its
 target."""
 
