@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,10 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.typing import NDArray
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "tools"))
+
+from _bursts import Voices, voices_of, with_bursts
 
 from edgeemo.artifacts.card import Card, Output
 from edgeemo.artifacts.models import resolve
@@ -27,6 +32,8 @@ from edgeemo.export.job import WRITERS
 from edgeemo.export.onnx_writer import float_graph
 from edgeemo.export.writer import ExportInput, QuantConfig, Writer
 from edgeemo.features import log_mel
+
+__all__ = ["SoundFile", "Voices", "int8_of", "load_any", "voices_of", "with_bursts"]
 
 LAST_RECIPE = Path(__file__).parents[1] / "tools/recipes/wav2small-stream/round-4.toml"
 RANGES_FROM = 64  # clips
@@ -51,16 +58,17 @@ def load_any(student: str) -> tuple[Student, Card]:
 def int8_of(
     student: Student, card: Card, clips: Sequence[Clip], writer: Writer = WRITERS["onnx"]
 ) -> bytes:
-    """The int8 file of a student that tells sounds, with ranges of some clips.
+    """The int8 file of a student, with ranges of some clips.
 
     Args:
-        student: with layers for sounds.
+        student: with layers for sounds, or without.
         card: of the student without them.
         clips: to read ranges from.
         writer: of the format.
     """
     inputs = [log_mel(c.samples()) for c in clips[:: max(1, len(clips) // RANGES_FROM)]]
-    outputs = (*card.outputs, Output("sounds", LABELS))
+    told = () if student.sounds is None else (Output("sounds", LABELS),)
+    outputs = (*card.outputs, *told)
     held = rounded(student, inputs, writer.largest_weight)
     graph = float_graph(held, card.calibration.class_temperature)
     ranges = ActivationRecorder(graph).observe([x[None] for x in inputs]).table("minmax")

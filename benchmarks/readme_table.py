@@ -260,6 +260,25 @@ def sounds() -> str:
     )
 
 
+def bursts() -> str:
+    """Recall of classes on bursts of the voice and on speech."""
+    found = _result("bursts.json")
+    if found is None:
+        return MISSING
+    head = ["mean recall", *(f"{name}, {clips:,} clips" for name, clips in found["clips"].items())]
+    rows = [
+        [name, *(f"{row[of]['mean']:.3f}" for of in found["clips"])]
+        for name, row in found["recall"].items()
+    ]
+    taught = found["recall"]["classes taught bursts"]["emogator"]
+    each = ", ".join(f"{name} {share:.2f}" for name, share in taught.items() if name != "mean")
+    return (
+        f"{_table(head, rows)}\n\nOf bursts, once taught: {each}. 5 folds by person, int8 but for "
+        f"the linear heads; {found['bytes more']:,} bytes more; dimensions move by "
+        f"{found['dimensions apart']:.4f} in the mean, by rounding. Made by `{found['command']}`."
+    )
+
+
 def compression() -> str:
     """CCC of students that were pruned or trained with rounding, in float and int8."""
     found = _result("compression.json")
@@ -313,6 +332,7 @@ def int4() -> str:
 
 WRITERS: Mapping[str, Callable[[], str]] = {
     "accuracy": accuracy,
+    "bursts": bursts,
     "compression": compression,
     "faces": faces,
     "faces_changed": faces_changed,

@@ -28,6 +28,7 @@ from edgeemo.artifacts.licences import weights_licence
 from edgeemo.compress.data import Clip, DataSet
 from edgeemo.compress.data.corpus_info import attribution_of
 from edgeemo.compress.data.labels import read_labels
+from edgeemo.compress.data.sounds import burst_class
 from edgeemo.compress.data.word_ratings import RATED_SPREAD, centre
 from edgeemo.compress.labels.dataset import LabelledDataset
 from edgeemo.compress.recipes.file import load_recipe
@@ -55,21 +56,6 @@ COPIES = {ACTED: 3, READ: 1, BURSTS: 1, "cremad": 4, "thorsten": 4}
 CLIP_SECONDS = 5.0
 RECIPE = "wav2small-stream-open"
 """How copies are changed."""
-
-BURST_CLASSES = {
-    "amusement": "happiness",
-    "anger": "anger",
-    "contempt": "contempt",
-    "contentment": "happiness",
-    "disgust": "disgust",
-    "elation": "happiness",
-    "fear": "fear",
-    "neutral": "neutral",
-    "sadness": "sadness",
-    "surprise_negative": "surprise",
-    "surprise_positive": "surprise",
-}
-"""What people were asked to express by a sound, as a class; other sounds teach nothing."""
 
 WHISPER_NOTICE = "Whisper tiny.en (MIT License). Copyright (c) 2022 OpenAI."
 
@@ -122,7 +108,7 @@ def level_and_scale(said: Floats, corpus: NDArray[Any], targets: Floats) -> tupl
 def _of_use(data: DataSet) -> DataSet:
     """Without the sounds that teach nothing."""
     return replace(data, clips=tuple(
-        c for c in data.clips if c.corpus != BURSTS or c.tags["burst"] in BURST_CLASSES
+        c for c in data.clips if c.corpus != BURSTS or burst_class(c)
     ))  # fmt: skip
 
 
@@ -152,7 +138,7 @@ def class_targets(clips: Sequence[Clip]) -> Floats:
         elif clip.corpus == READ:
             name = "neutral"
         elif clip.corpus == BURSTS:
-            name = BURST_CLASSES.get(clip.tags["burst"])
+            name = burst_class(clip)
         if name in CLASSES:
             out[i] = (1 - share) / len(CLASSES)
             out[i, CLASSES.index(name)] += share

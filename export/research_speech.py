@@ -7,8 +7,9 @@ from pathlib import Path
 
 from edgeemo.compress.data import Clip, DataSet, open_dataset
 from edgeemo.compress.data.labels import read_labels
+from edgeemo.compress.data.sounds import burst_class
 
-from .open_teacher import BURST_CLASSES, BURSTS, FOLDERS
+from .open_teacher import BURSTS, FOLDERS
 
 
 def research_speech(data: Path) -> DataSet:
@@ -24,7 +25,7 @@ def research_speech(data: Path) -> DataSet:
 
 def _with_class(clip: Clip) -> Clip:
     """A burst as a clip of one text, which no class has for itself: there are no words."""
-    name = BURST_CLASSES.get(clip.tags["burst"])
+    name = burst_class(clip) or None
     return replace(
         clip,
         id=f"{BURSTS}/{clip.id}",

@@ -1,11 +1,11 @@
-"""Teach the student of a finished run to tell speech and sounds, as the recipe table [sounds] does.
+"""Teach the student of a finished run to tell speech and sounds, and its classes bursts.
 
     python tools/make_sounds.py --run RUN --data DATA --music MUSIC
     edgeemo export RUN --int8 --format onnx,tflite
 
 For any student that can tell sounds (wav2small-stream and its like), however long ago it was
 trained: it learns from DATA/speech, DATA/voices/emogator and MUSIC (made by tools/music_clips.py),
-and all its other layers stay as they are. Facts and licence of the run then name what taught it.
+and what it says of speech stays. Facts and licence of the run then name what taught it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from _bursts import voices_of, with_bursts
 
 from edgeemo.compress.data import Clip, open_dataset
 from edgeemo.compress.evaluation.summary import taught_more
@@ -39,8 +40,11 @@ def make(run: Run, clips: Sequence[Clip], config: SoundsConfig) -> None:
     student.sounds = None
     chosen = some(clips, facts.seed)
     made = with_sounds(student, tokens_of(student, chosen, facts.seed), config, facts.seed)
+    voices = voices_of(student, clips, facts.seed)
+    made = with_bursts(made, voices, facts.seed)
     save_student(made, run.folder / "student.pt")
-    run.finish(replace(taught_more(facts, made, chosen), sounds=True))
+    facts = taught_more(facts, made, (*chosen, *voices.clips))
+    run.finish(replace(facts, sounds=True, options=dict(made.options)))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -47,6 +47,21 @@ _MAYBE: Mapping[str, tuple[str, ...]] = {
 }
 """What a burst may sound like too: people were told what to express, not by which sound."""
 
+BURST_CLASSES: Mapping[str, str] = {
+    "amusement": "happiness",
+    "anger": "anger",
+    "contempt": "contempt",
+    "contentment": "happiness",
+    "disgust": "disgust",
+    "elation": "happiness",
+    "fear": "fear",
+    "neutral": "neutral",
+    "sadness": "sadness",
+    "surprise_negative": "surprise",
+    "surprise_positive": "surprise",
+}
+"""What people were asked to express by a sound, as a class; other sounds teach nothing."""
+
 Told = NDArray[np.float32]
 
 
@@ -68,6 +83,11 @@ class Example:
 def word_of(clip: Clip) -> str:
     """What the labels call the sound of a clip; "" for speech."""
     return clip.tags.get("sound") or clip.tags.get("burst") or ""
+
+
+def burst_class(clip: Clip) -> str:
+    """The class that a burst of the voice was to express; "" for other bursts and all else."""
+    return BURST_CLASSES.get(clip.tags.get("burst") or "", "")
 
 
 def sound_of(clip: Clip) -> str:

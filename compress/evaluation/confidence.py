@@ -177,7 +177,13 @@ def is_near(estimates: NDArray[Any], labels: NDArray[Any]) -> Flags:
 
 
 def fit_confidence(
-    inputs: Vectors, near: Flags, speakers: Sequence[str], clean: Flags, whose: str, fitted_on: str
+    inputs: Vectors,
+    near: Flags,
+    speakers: Sequence[str],
+    clean: Flags,
+    whose: str,
+    fitted_on: str,
+    judged: Flags | bool = False,
 ) -> tuple[Confidence, Vectors]:
     """The regression, and its confidences for held-out speakers.
 
@@ -186,22 +192,23 @@ def fit_confidence(
         near: [N]; False for all that is not speech.
         speakers: [N]; rows of one speaker are held out together. Rows whose speaker is "" are
             not speech and are in every fit.
-        clean: [N]; rows of speech as it was recorded, which the metrics are of.
+        clean: [N]; rows of speech that the metrics are of, mostly as it was recorded.
         whose: whom an estimate is compared with, for the meaning: "the annotators' mean".
         fitted_on: for the card.
+        judged: [N]; rows that are in no fit.
 
     Returns:
-        The regression fitted on all rows, and [N] confidences, those of a speaker from a fit
+        The regression fitted on all other rows, and [N] confidences, those of a speaker from a fit
         without that speaker (of rows without one: from a fit on all).
     """
     who = np.array(speakers)
-    folds = _folds(who)
-    fit = _best_fit(inputs, near, who)
+    folds, taught = _folds(who), ~np.broadcast_to(judged, who.shape)
+    fit = _best_fit(inputs[taught], near[taught], who[taught])
     confidences = _probability(inputs, fit)
     for i in range(folds.max() + 1):
-        rest = folds != i
+        rest = (folds != i) & taught
         others = _best_fit(inputs[rest], near[rest], who[rest])
-        confidences[~rest] = _probability(inputs[~rest], others)
+        confidences[folds == i] = _probability(inputs[folds == i], others)
     scored = clean & (who != "")
     center, scale, weights, bias = fit
     return Confidence(

@@ -48,7 +48,7 @@ MOST, MOST_SPEECH, MOST_OF_PERSON = 1000, 2000, 6
 """Clips of a sound that are used, of speech, and of one person's speech, drawn from all: each voice
 counts, however many clips there are of it."""
 
-SPEECH_WEIGHT = 2.0
+SPEECH_WEIGHT = 1.5
 """A word that is missed costs so many pauses that are taken for speech."""
 
 WARMUP = 0.05

@@ -40,8 +40,7 @@ class Confidence:
         bias: log-odds where all is zero.
         fitted_on: whose clips, how many people, which other sounds.
         calibration_error: expected calibration error (0..1, ten bins) on people left out.
-        share: how often the event came true on clean speech of people left out; a confidence
-            that never moved would say this.
+        share: how often the event came true there; a confidence that never moved would say this.
     """
 
     meaning: str

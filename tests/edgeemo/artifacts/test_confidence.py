@@ -47,6 +47,22 @@ def test_it_is_true_of_people_left_out(fitted: tuple[Confidence, np.ndarray, np.
     assert high > 0.7 > middle > 0.3
 
 
+def test_rows_that_are_judged_are_in_no_fit() -> None:
+    rng = np.random.default_rng(0)
+    inputs, who = rng.normal(3, 2, (600, 4)), [f"p{i % 12}" for i in range(600)]
+    near = rng.random(600) < 1 / (1 + np.exp(-(inputs[:, 2] - 3)))
+    judged = np.arange(600) >= 400
+    part = inputs[:400], near[:400], who[:400]
+    alone, _ = fit_confidence(*part, ~judged[:400], "the mean", "made here")
+    made, said = fit_confidence(inputs, near, who, judged, "the mean", "made here", judged)
+    turned, again = fit_confidence(
+        inputs, np.where(judged, ~near, near), who, judged, "the mean", "made here", judged
+    )
+    assert made.weights == turned.weights == alone.weights and np.array_equal(said, again)
+    assert made.share == pytest.approx(near[judged].mean(), abs=1e-4)
+    assert made.calibration_error < 0.15 < turned.calibration_error
+
+
 def test_it_goes_through_the_card_and_the_stream(artifact: Path, speech_files: list[Path]) -> None:
     session = edgeemo.load(artifact)
     sounds = [read_audio(p) for p in speech_files[:12]] + not_speech(12, np.random.default_rng(1))
