@@ -38,18 +38,15 @@ from edgeemo.compress.data import DataSet, open_dataset
 from edgeemo.compress.data.folds import deal
 from edgeemo.compress.evaluation.crossval import Estimates, as_plain, scores
 from edgeemo.compress.evaluation.evaluate import inter_rater_ccc, level_estimates, predict
-from edgeemo.compress.evaluation.folds import Folds
+from edgeemo.compress.evaluation.folds import Folds, label_for_folds
 from edgeemo.compress.evaluation.summary import complete
 from edgeemo.compress.labels.dataset import LabelledDataset
-from edgeemo.compress.labels.labeller import Labeller
-from edgeemo.compress.pipeline import new_student
 from edgeemo.compress.recipes import Recipe, load_recipe
 from edgeemo.compress.run import Run
 from edgeemo.compress.stages.base import Splits
-from edgeemo.compress.stages.finetune import num_augmented_copies
 from edgeemo.compress.students import Student, save_student
 from edgeemo.compress.teachers.base import Teacher
-from edgeemo.compress.teachers.heads import Heads, HeadsSettings, fit_heads
+from edgeemo.compress.teachers.heads import Heads
 from edgeemo.compress.teachers.own import teacher_of
 from edgeemo.evaluation.metrics import ccc
 from edgeemo.export.job import export
@@ -109,19 +106,18 @@ def bench_of(data: DataSet, recipe: Recipe, args: argparse.Namespace) -> Bench:
         recipe: of the student.
         args: folders `cache` and `out`, and `seeds`.
     """
-    teacher = teacher_of(recipe)
-    # The embedding of its backbone alone is used: heads are trained anew for each fold.
-    labeller = Labeller(teacher, new_student(recipe).spec, recipe, args.cache)
-    copies = labeller.label(data.clips, num_augmented_copies(data.clips, recipe))
+    # The teacher's embedding alone is used: heads are trained anew for each fold.
+    copies, others = label_for_folds(recipe, data.clips, args.cache)
     copies = copies.with_dimensions(np.full_like(copies.dimensions, np.nan))
     out = args.out / recipe.name
-    return Bench(Folds(copies, recipe, out), data, teacher, out, {}, range(args.seeds), whole=True)
+    folds = Folds(copies, recipe, out, others=others)
+    return Bench(folds, data, teacher_of(recipe), out, {}, range(args.seeds), whole=True)
 
 
 def heads_of_fold(bench: Bench, unseen: set[str], seed: int) -> Heads:
     """The teacher's heads as they would be shipped, taught by everybody else."""
     folds = bench.folds
-    heads = fit_heads(folds.examples.of_groups(folds.groups - unseen), HeadsSettings(), seed + 1)
+    heads = folds.fit_teacher(folds.groups - unseen, seed + 1)
     heads.round()
     return heads
 
@@ -146,7 +142,7 @@ def run_fold(bench: Bench, seed: int, number: int) -> None:
         if bench.egemaps:
             estimates[EGEMAPS] = support_vectors(bench.egemaps, everyone, test)
         known = set(folds.annotated) - unseen | set(folds.valid)
-        others = heads.apply_to(folds.examples.of_groups(known, augmented=False))
+        others = folds.labelled(folds.examples.of_groups(known, augmented=False), heads)
         folder = write_run(bench, student, others, bench.out / f"run-{seed}-{number}")
         estimates["int8"] = int8(folder, test)
     with replacing(path) as temporary:

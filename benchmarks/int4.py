@@ -18,6 +18,7 @@ import json
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -66,13 +67,13 @@ def train_fold(bench: Bench, qat: QatConfig | None, number: int) -> None:
     heads = heads_of_fold(bench, unseen, 0)
     groups = folds.groups - unseen - set(folds.valid)
     known = set(folds.annotated) - unseen | set(folds.valid)
-    others = heads.apply_to(folds.examples.of_groups(known, augmented=False))
+    others = folds.labelled(folds.examples.of_groups(known, augmented=False), heads)
     if not (plain / "run.json").exists():
         write_run(bench, folds.student(groups, heads, 1), others, plain)
     if qat is None:
         return
     recipe = replace(folds.recipe, qat=qat)
-    splits = folds.splits(groups, heads.apply_to)
+    splits = folds.splits(groups, partial(folds.labelled, teacher=heads))
     student = run_stages(Run(plain).student(), splits, Training(recipe), ("qat",))
     write_run(replace(bench, folds=replace(folds, recipe=recipe)), student, others, trained)
 

@@ -184,7 +184,7 @@ def head_rows(
         cache: folder of the labels.
         spec: of the student's features.
     """
-    labeller = Labeller(backbone_teacher(base), spec, recipe, cache, _progress)
+    labeller = Labeller(backbone_teacher(base), spec, recipe, cache, show_progress)
     return labeller.label(data.clips, num_augmented_copies(data.clips, recipe))
 
 
@@ -208,5 +208,12 @@ def _macs_per_second(base: BackboneModel) -> int:
     return weights + tokens * base.directions.numel()
 
 
-def _progress(what: str, done: int, total: int) -> None:
+def show_progress(what: str, done: int, total: int) -> None:
+    """One line on standard error that is written anew.
+
+    Args:
+        what: is done.
+        done: of it.
+        total: of it.
+    """
     print(f"\r{what} {done}/{total}", end="" if done < total else "\n", file=sys.stderr)

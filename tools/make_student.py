@@ -31,26 +31,23 @@ from _provenance import check, load_provenance, provenance_file, sha256
 from edgeemo.artifacts.card import Metric
 from edgeemo.compress.data import DataSet, open_dataset, split_by_speaker
 from edgeemo.compress.evaluation.confidence import FittedConfidence
-from edgeemo.compress.evaluation.folds import Folds
+from edgeemo.compress.evaluation.folds import Folds, label_for_folds
 from edgeemo.compress.evaluation.summary import complete
 from edgeemo.compress.labels.dataset import LabelledDataset
-from edgeemo.compress.pipeline import new_student
 from edgeemo.compress.recipes import Recipe, load_recipe
 from edgeemo.compress.run import Run
 from edgeemo.compress.stages.base import Splits
 from edgeemo.compress.students import save_student
 from edgeemo.compress.teachers.base import Teacher
-from edgeemo.compress.teachers.heads import HeadsSettings, fit_heads
 from edgeemo.errors import BadData, EdgeemoError
 from edgeemo.export import export
 from edgeemo.export.builtin_teacher import (
     LICENCE,
     BackboneModel,
     backbone_teacher,
-    head_rows,
     make_backbone,
+    show_progress,
 )
-from edgeemo.features import FeatureSpec
 from edgeemo.io import schema
 from edgeemo.io.files import write_text
 
@@ -76,12 +73,11 @@ class Maker:
             confidence: for the card.
         """
         recipe = run.recipe
-        spec = new_student(recipe).spec
-        assert isinstance(spec, FeatureSpec)  # provenance names recipes of speech alone
-        copies = head_rows(self.backbone, self.data, recipe, self.cache, spec)
-        folds = Folds(copies, recipe, run.folder)
-        heads = fit_heads(folds.examples, HeadsSettings())
-        splits = self._splits(folds, heads.apply_to(folds.examples))
+        large = _Named(backbone_teacher(self.backbone))
+        copies, others = label_for_folds(recipe, self.data.clips, self.cache, large, show_progress)
+        folds = Folds(copies, recipe, run.folder, others=others)
+        heads = folds.fit_teacher(folds.groups, 1)
+        splits = self._splits(folds, folds.labelled(folds.examples, heads))
         # Few speakers are annotated: all of them teach. Metrics come from the folds, not from here.
         groups = set(splits.train.column("group")) | set(folds.annotated)
         student = folds.student(groups, heads, recipe.seed)
@@ -89,8 +85,7 @@ class Maker:
         history = (run.folder / "backbone" / "metrics.jsonl").read_text(encoding="utf-8")
         write_text(run.folder / "metrics.jsonl", history)
         best = max(0, len(history.splitlines()) - 1)  # heads alone have no epochs
-        teacher = _Named(backbone_teacher(self.backbone))
-        facts = complete(run, self.data, teacher, student, splits, best, metrics, confidence)
+        facts = complete(run, self.data, large, student, splits, best, metrics, confidence)
         run.finish(replace(facts, recipe=sha256(provenance_file(NAME))))
 
     def _splits(self, folds: Folds, examples: LabelledDataset) -> Splits:

@@ -29,6 +29,7 @@ from edgeemo.compress.run import Run
 from edgeemo.compress.teachers import load_teacher
 from edgeemo.compress.teachers.builtin import OPEN_FILE
 from edgeemo.export import export
+from edgeemo.export.builtin_teacher import show_progress
 from edgeemo.export.onnx_writer import with_card
 from edgeemo.export.open_teacher import make_teacher, open_speech
 from edgeemo.io.files import write_bytes
@@ -42,7 +43,9 @@ def student(data: DataSet, out: Path) -> Run:
     folder = out / NAME
     run = Run(folder) if folder.exists() else Run.begin(folder, load_recipe(NAME), {})
     if not run.finished:
-        distill(run, data, load_teacher("teacher-open"), cache=out / "labels", progress=_progress)
+        distill(
+            run, data, load_teacher("teacher-open"), cache=out / "labels", progress=show_progress
+        )
     return run
 
 
@@ -94,10 +97,6 @@ def main() -> None:
     # Last, because another card is another file, and what its labels were stored under.
     write_bytes(teacher, with_metrics(teacher, found["teacher-open"]))
     ship(run, found[f"{NAME}, int8"])
-
-
-def _progress(what: str, done: int, total: int) -> None:
-    print(f"\r{what} {done}/{total}", end="" if done < total else "\n", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from edgeemo.artifacts.trained_on import TEACHER
-from edgeemo.errors import BadData, BadInput
+from edgeemo.errors import BadData, BadInput, BadRecipe
 from edgeemo.io.files import replacing, write_text
 
 from ..data.clips import Clip, DataSet
@@ -130,8 +130,15 @@ class CrossValidation:
         Raises:
             BadInput, BadData: see `folds`; a sound under two names; first weights that know those
                 who are held out.
+            BadRecipe: a second teacher gives the dimensions.
         """
         check_doubles(self.data)
+        other = self.run.recipe.teacher.dimensions
+        if other:
+            raise BadRecipe(
+                f"$.teacher.dimensions: --folds trains no heads on a second teacher ({other!r}); "
+                "leave it out"
+            )
         folds = self.folds()
         fewest = min(len(groups) for repetition in folds for groups in repetition)
         if fewest < FEW:

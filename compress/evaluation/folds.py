@@ -7,26 +7,65 @@ once for each group of speakers, with the labels of a teacher that was trained o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
 
-from ..labels.dataset import LabelledDataset
+from ..data.clips import Clip
+from ..labels.dataset import LabelledDataset, Progress
+from ..labels.labeller import Labeller
 from ..pipeline import STAGES, new_student, run_stages
 from ..recipes import HeadsConfig, Recipe
 from ..stages import heads as heads_stage
 from ..stages.base import Splits, Training
-from ..stages.finetune import drop_extra_copies
+from ..stages.finetune import drop_extra_copies, num_augmented_copies
 from ..students.base import Student, load_student, save_student
+from ..teachers.base import Teacher
 from ..teachers.heads import Heads, HeadsSettings, fit_heads
+from ..teachers.own import OWN, OwnTeacher
+from ..teachers.registry import load_teacher
 
 SHARED = ("distill", "embedding")
 """Stages that all folds share."""
 
 Relabel = Callable[[LabelledDataset], LabelledDataset]
+
+
+def label_for_folds(
+    recipe: Recipe,
+    clips: Sequence[Clip],
+    cache: Path,
+    large: Teacher | None = None,
+    progress: Progress | None = None,
+) -> tuple[LabelledDataset, LabelledDataset | None]:
+    """`Folds.copies` and `Folds.others` of a recipe, labelled or found labelled.
+
+    Args:
+        recipe: of the students.
+        clips: all of them.
+        cache: folder of the labels.
+        large: takes the place of the teacher that the recipe names, whether it gives all labels or
+            stands beside "own".
+        progress: told after each shard.
+
+    Raises:
+        BadData, BadInput, BadArtifact, BadRecipe, MissingExtra: as `Labeller.label`,
+            `load_teacher` and `new_student`.
+    """
+    names, student = recipe.teacher, new_student(recipe)
+
+    def labeller(teacher: Teacher) -> Labeller:
+        return Labeller(teacher, student.spec, recipe, cache, progress)
+
+    own = names.name == OWN
+    first = OwnTeacher(student) if own else large or load_teacher(names.name)
+    copies = labeller(first).label(clips, num_augmented_copies(clips, recipe))
+    if not names.dimensions:
+        return copies, None
+    return copies, labeller(large or load_teacher(names.dimensions)).label(clips)
 
 
 @dataclass(frozen=True)
@@ -41,6 +80,9 @@ class Folds:
         corpus: the one whose speakers are annotated on the dimensions and dealt out to folds; of
             the research corpora that is EmoTale.
         valid: groups that choose the epoch and are never scored.
+        others: the clips as they are with the embedding of the teacher that `teacher.dimensions`
+            names, whose heads then give dimensions and classes; None takes the embedding of
+            `copies`.
     """
 
     copies: LabelledDataset
@@ -48,6 +90,7 @@ class Folds:
     folder: Path
     corpus: str = "emotale"
     valid: tuple[str, ...] = ("ravdess/01", "ravdess/02")
+    others: LabelledDataset | None = None
 
     @cached_property
     def examples(self) -> LabelledDataset:
@@ -77,6 +120,29 @@ class Folds:
             save_student(run_stages(new_student(self.recipe), splits, training, SHARED), path)
         return load_student(path)
 
+    def fit_teacher(self, groups: Collection[str], seed: int) -> Heads:
+        """Heads on the teacher's backbone that were trained on these speakers alone.
+
+        Args:
+            groups: of speakers.
+            seed: of every random choice.
+        """
+        rows = self.examples if self.others is None else self.others
+        return fit_heads(rows.of_groups(groups), HeadsSettings(), seed)
+
+    def labelled(self, rows: LabelledDataset, teacher: Heads) -> LabelledDataset:
+        """The rows with a teacher's dimensions and classes.
+
+        Args:
+            rows: of these clips.
+            teacher: from fit_teacher().
+        """
+        if self.others is None:
+            return teacher.apply_to(rows)
+        at = {clip.id: i for i, clip in enumerate(self.others.clips)}
+        said = teacher.apply_to(self.others.take(np.array([at[clip.id] for clip in rows.clips])))
+        return rows.with_dimensions(said.dimensions).with_probs(said.probs)
+
     def student(self, groups: Collection[str], teacher: Heads, seed: int) -> Student:
         """The backbone with the stages that follow the shared ones.
 
@@ -88,7 +154,8 @@ class Folds:
         """
         training = Training(replace(self.recipe, seed=seed))
         own = [name for name in STAGES if name not in SHARED]
-        splits, student = self.splits(groups, teacher.apply_to), self.backbone()
+        splits = self.splits(groups, partial(self.labelled, teacher=teacher))
+        student = self.backbone()
         if self.recipe.student.init_from and self.recipe.finetune is not None:
             # Everybody may have taught the heads that came with the first weights, and fine-tuning
             # would bring the backbone to what they say.

@@ -59,14 +59,22 @@ class TeacherConfig:
     Attributes:
         name: a name, path or TOML that load_teacher knows; or "own", the student with the weights
             of `student.init_from`: it learns to say of changed copies what it said of the clips.
+        dimensions: with "own", another teacher whose arousal, dominance, valence and classes of the
+            clip as it is take the place of the student's; "" keeps those.
         tokens_per_second: the teacher's tokens are averaged down to at most this rate before they
             are kept, because at 50 a second they fill the disk; 0 keeps none.
     """
 
     name: str = "builtin"
+    dimensions: str = ""
     tokens_per_second: float = 12.5
 
     def __post_init__(self) -> None:
+        if self.dimensions and self.name != "own":
+            raise BadRecipe(
+                f"$.teacher.dimensions: {self.dimensions!r} stands beside the teacher 'own' alone; "
+                f"{self.name!r} has dimensions"
+            )
         check_range("teacher.tokens_per_second", self.tokens_per_second, 0, 1000)
 
 

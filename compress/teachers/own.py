@@ -3,13 +3,15 @@
 What a larger teacher knows of a few annotated people can be learned by heart, and a student that is
 taught changed copies by it forgets what carries valence in clean speech (measured:
 docs/experiments/notebook.md). Its own features of before are no more than it can say, and they
-are there for every voice.
+are there for every voice. What the larger teacher says in the end, its dimensions of thousands of
+voices that nobody annotated, does not have that fault; it may stand beside them.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -50,7 +52,8 @@ def teacher_of(recipe: Recipe, device: str = "cpu") -> Teacher:
             f"$.teacher.name: '{OWN}' is the student as it was before; give its weights as "
             "$.student.init_from"
         )
-    return OwnTeacher(new_student(recipe))
+    own, other = OwnTeacher(new_student(recipe)), recipe.teacher.dimensions
+    return TwoTeachers(own, load_teacher(other, device)) if other else own
 
 
 class OwnTeacher:
@@ -104,3 +107,24 @@ class OwnTeacher:
         padded = [F.pad(x, (0, 0, 0, longest - len(x))) for x in features]
         said: StudentOutput = self._student(torch.stack(padded), lengths)
         return said
+
+
+class TwoTeachers:
+    """Features and tokens of one teacher, dimensions and classes of another.
+
+    Args:
+        features: whose embedding and tokens are taught.
+        dimensions: whose dimensions and class probabilities are.
+    """
+
+    def __init__(self, features: Teacher, dimensions: Teacher) -> None:
+        self.name = f"{features.name}, dimensions by {dimensions.name}"
+        self.licence = f"{features.licence}; {dimensions.licence}"
+        self.digest = hashlib.sha256((features.digest + dimensions.digest).encode()).hexdigest()
+        self._features, self._dimensions = features, dimensions
+
+    def label(self, clips: Sequence[Floats]) -> TeacherOutput:
+        """See Teacher.label."""
+        said = self._dimensions.label(clips)
+        features = self._features.label(clips)
+        return replace(features, dimensions=said.dimensions, probs=said.probs)

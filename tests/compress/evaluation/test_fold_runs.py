@@ -15,7 +15,7 @@ from edgeemo.compress.evaluation.fold_runs import CrossValidation, cross_validat
 from edgeemo.compress.recipes import AugmentConfig, DistillConfig
 from edgeemo.compress.run import Run
 from edgeemo.compress.teachers.heads import HeadsSettings
-from edgeemo.errors import BadArtifact, BadData, BadInput
+from edgeemo.errors import BadArtifact, BadData, BadInput, BadRecipe
 
 
 @pytest.fixture
@@ -89,4 +89,9 @@ def test_what_cannot_be_is_refused_before_labels_are_made(plan, tmp_path: Path) 
         cross_validate(replace(plan, count=99), jobs=1)
     with pytest.raises(BadInput, match="2 repetitions of the column 'speaker'"):
         cross_validate(replace(plan, column="speaker"), jobs=1)
+    recipe = plan.run.recipe
+    two = replace(recipe, teacher=replace(recipe.teacher, name="own", dimensions="builtin"))
+    run = Run.begin(tmp_path / "two", two, {"folds": 2})
+    with pytest.raises(BadRecipe, match=r"a second teacher .'builtin'"):
+        cross_validate(replace(plan, run=run), jobs=1)
     assert plan.teacher.heard == 0

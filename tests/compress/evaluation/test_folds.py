@@ -1,6 +1,7 @@
 """Students for groups of speakers on one backbone."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import torch
 
 from edgeemo.compress.evaluation import folds as folds_module
 from edgeemo.compress.evaluation.evaluate import predict
-from edgeemo.compress.evaluation.folds import Folds
+from edgeemo.compress.evaluation.folds import Folds, label_for_folds
 from edgeemo.compress.labels.labeller import Labeller
 from edgeemo.compress.recipes import (
     AugmentConfig,
@@ -16,12 +17,14 @@ from edgeemo.compress.recipes import (
     FinetuneConfig,
     HeadsConfig,
     StudentConfig,
+    load_recipe,
 )
 from edgeemo.compress.stages.finetune import num_augmented_copies
 from edgeemo.compress.students import save_student
 from edgeemo.compress.teachers.heads import HeadsSettings, fit_heads
 from edgeemo.features import SPECS
 
+RECIPES = Path(__file__).resolve().parents[3] / "tools" / "recipes"
 CORPUS = "dealt"
 SMALL = HeadsSettings(members=2, hidden=32, steps=40)
 
@@ -117,3 +120,42 @@ def test_heads_that_came_with_first_weights_teach_no_fold(folds, tmp_path):
         made.append(replace(folds, recipe=recipe, folder=folder).student(groups, teacher, seed=3))
     one, two = (student.state_dict() for student in made)
     assert all(torch.equal(value, two[name]) for name, value in one.items())
+
+
+def test_another_teachers_dimensions_are_those_of_the_clip_as_it_is(folds):
+    """Its heads never see the copies' own embedding."""
+    rng = np.random.default_rng(5)
+    plain = folds.examples.take(folds.examples.copy == 0)
+    others = replace(plain, embedding=rng.normal(size=(len(plain), 24)).astype(np.float16))
+    two = replace(folds, others=others)
+    groups = folds.groups - set(folds.annotated[:2])
+    heads = two.fit_teacher(groups, 3)
+    assert heads.mean.shape == (24,)
+    rows = folds.copies.of_groups(groups)
+    said, expected = two.labelled(rows, heads), heads.apply_to(others)
+    at = {clip.id: i for i, clip in enumerate(others.clips)}
+    where = [at[clip.id] for clip in rows.clips]
+    assert rows.copy.max() == 2
+    np.testing.assert_allclose(said.dimensions, expected.dimensions[where], atol=1e-6)
+    np.testing.assert_allclose(said.probs, expected.probs[where], atol=1e-6)
+    np.testing.assert_array_equal(said.embedding, rows.embedding)
+    assert two.student(groups - set(folds.valid), heads, 3).options["pooled"] == 12
+
+
+def test_labels_of_two_teachers_are_made_for_folds(folds, tmp_path, some_clips, ear):
+    """The student's own of all copies, the other's of the clips as they are."""
+    first = RECIPES / "wav2small-stream-noise" / "start.onnx"
+    own = load_recipe(RECIPES / "wav2small-stream-noise" / "own.toml")
+    recipe = replace(
+        own,
+        teacher=replace(own.teacher, dimensions="builtin"),
+        student=replace(own.student, init_from=str(first)),
+    )
+    clips = some_clips[:6]
+    copies, others = label_for_folds(recipe, clips, tmp_path, ear())
+    assert others is not None
+    assert len(copies) == 2 * len(others) == 12
+    assert set(copies.copy) == {0, 1} and set(others.copy) == {0}
+    assert copies.embedding.shape[1] == 96 != others.embedding.shape[1]
+    alone = replace(recipe, teacher=own.teacher)
+    assert label_for_folds(alone, clips, tmp_path)[1] is None

@@ -13,7 +13,7 @@ from edgeemo.compress.labels.labeller import Labeller
 from edgeemo.compress.pipeline import new_student
 from edgeemo.compress.recipes import Recipe, load_recipe
 from edgeemo.compress.students import make_student
-from edgeemo.compress.teachers.own import OwnTeacher, teacher_of
+from edgeemo.compress.teachers.own import OwnTeacher, TwoTeachers, teacher_of
 from edgeemo.compress.train.loop import fit
 from edgeemo.errors import BadRecipe
 from edgeemo.features import log_mel
@@ -65,6 +65,27 @@ def test_a_student_learns_to_say_of_soft_speech_what_it_said_before(
     found = fit(student, rows, rows.take(rows.copy == 0), recipe, fresh=False).history
     first, last = (epoch["train"]["embedding"] for epoch in (found[0], found[-1]))
     assert last < 0.9 * first
+
+
+def test_another_teachers_dimensions_stand_beside_its_features(
+    own: Recipe, some_clips, ear
+) -> None:
+    clips = [clip.samples() for clip in some_clips[:4]]
+    first, second = teacher_of(own), ear()
+    both = TwoTeachers(first, second)
+    said, features, labels = both.label(clips), first.label(clips), second.label(clips)
+    np.testing.assert_array_equal(said.dimensions, labels.dimensions)
+    np.testing.assert_array_equal(said.probs, labels.probs)
+    np.testing.assert_array_equal(said.embedding, features.embedding)
+    assert said.tokens is not None and said.tokens_per_second == features.tokens_per_second
+    assert len({both.digest, first.digest, second.digest}) == 3
+
+
+def test_the_recipe_names_the_other_teacher(own: Recipe) -> None:
+    recipe = replace(own, teacher=replace(own.teacher, dimensions="builtin"))
+    assert teacher_of(recipe).name.endswith("dimensions by builtin")
+    with pytest.raises(BadRecipe, match=r"\$.teacher.dimensions: 'builtin' stands beside"):
+        replace(own.teacher, name="builtin", dimensions="builtin")
 
 
 def test_it_needs_weights_and_speech(own: Recipe) -> None:
