@@ -88,8 +88,10 @@ def shift(run: Run, data: DataSet, teacher: Teacher, splits: Splits, prior: floa
     """
     facts, student = run.facts(), run.student()
     shares = log_prior(torch.from_numpy(splits.train.votes))
+    head = student.classes
+    assert isinstance(head, torch.nn.Linear)
     with torch.no_grad():
-        student.classes.bias -= (prior - left_out(run, shares)) * shares
+        head.bias.sub_((prior - left_out(run, shares)) * shares)
     save_student(student, run.folder / "student.pt")
     facts = complete(run, data, teacher, student, splits, facts.best_epoch)
     holds = ((1 - prior) * shares).double().softmax(0).tolist()
