@@ -94,10 +94,13 @@ def refitted(x: Readings, votes: NDArray[np.float32], unseen: Readings) -> Readi
         return (torch.from_numpy(unseen) @ matrix + shift).log_softmax(1).numpy()
 
 
+def _overall(said: Readings, rows: LabelledDataset) -> dict[str, Any]:
+    return evaluate(Predictions(np.full((len(rows), 3), np.nan), said), rows)
+
+
 def judged(said: Readings, rows: LabelledDataset) -> dict[str, Any]:
     """Accuracy, mean recall and KL; recall and count of each class, accuracy of each performer."""
-    nothing = np.full((len(rows), 3), np.nan)
-    overall = evaluate(Predictions(nothing, said), rows)
+    overall = _overall(said, rows)
     truth, guess = top_class(rows.votes), said.argmax(1)
     right, people = guess == truth, rows.column("speaker")
 
@@ -169,8 +172,9 @@ def cross_validate(
         accuracy.append(float(fitted.history[-1]["valid"]["accuracy"]))
         right = judged(said["taught"][out], unseen)["accuracy"]
         print(f"{', '.join(sorted(held_out))}: {right:.3f}", flush=True)
-    before = judged(readings(new_student(recipe).eval(), apart), apart)
-    others_said = {"pictures": before["pictures"], "as it came": before["accuracy"]}
+    before = _overall(readings(new_student(recipe).eval(), apart), apart)["accuracy"]
+    pictures = int((top_class(apart.votes) >= 0).sum())
+    others_said = {"pictures": pictures, "as it came": before}
     return {
         "start": start,
         "performers": len(everybody),
