@@ -13,8 +13,8 @@ crossval.json, agreement with human ratings on unseen speakers:
 latency.json, from samples or a picture to the estimate:
     {"machine": str, "protocol": str, "command": str, "rows": [
         {"peer": str, "file": str, "ms": float, "peak_mb": float}]}
-faces.json, compression.json, int4.json, languages.json, open_weights.json, robustness.json and
-sounds.json: as the benchmarks of those names write them.
+faces.json, face_folds.json, compression.json, int4.json, languages.json, open_weights.json,
+robustness.json and sounds.json: as the benchmarks of those names write them.
 """
 
 from __future__ import annotations
@@ -143,6 +143,32 @@ def faces_changed() -> str:
     counts = (f"{conditions[0][key]['as it is']['pictures']} of {sets[key]}" for key in sets)
     head = ["accuracy", *(f"{sets[key]}: {name.split()[0]}" for key in sets for name in names)]
     return f"{_table(head, rows)}\n\nPictures: {', '.join(counts)}."
+
+
+def face_folds() -> str:
+    """How a student that had met no posing performer reads them, before and after."""
+    found = _result("face_folds.json")
+    if found is None:
+        return MISSING
+    names = list(found["rows"]["taught"]["recall"])
+    rows = [
+        [
+            name,
+            f"{row['accuracy']:.1%}",
+            f"{row['uar']:.3f}",
+            *(f"{row['recall'][k][0]:.2f}" for k in names),
+        ]
+        for name, row in found["rows"].items()
+    ]
+    counts = [f"{k} ({found['rows']['taught']['recall'][k][1]})" for k in names]
+    table = _table([f"posed faces, {found['start']}", "accuracy", "recall", *counts], rows)
+    others = found["others"]
+    return (
+        f"{table}\n\n{found['performers']} performers in five folds, each read by a student that "
+        f"was taught the others. On {others['pictures']:,} pictures of FER+ and LFW taught ones "
+        f"are right in {others['taught']:.1%}, the start in {others['as it came']:.1%}. Made by "
+        f"`{found['command']}`."
+    )
 
 
 def robustness() -> str:
@@ -334,6 +360,7 @@ WRITERS: Mapping[str, Callable[[], str]] = {
     "accuracy": accuracy,
     "bursts": bursts,
     "compression": compression,
+    "face_folds": face_folds,
     "faces": faces,
     "faces_changed": faces_changed,
     "int4": int4,

@@ -153,7 +153,7 @@ def _coarsen(y: Tensor, config: ImageAugmentConfig, draw: _Draw) -> Tensor:
     share = float(torch.rand((), generator=draw.generator))
     side = max(8, round(size * (config.coarse + (1 - config.coarse) * share)))
     x = F.interpolate(y[picked], side, mode="bilinear", antialias=True)
-    quality = draw.uniform(*_QUALITY)[picked]
+    quality = torch.exp(draw.uniform(*map(math.log, _QUALITY)))[picked]
     x = torch.where(draw.chance(0.5)[picked] > 0, compress(x, quality), x)
     return y.index_copy(0, picked, F.interpolate(x, size, mode="bilinear"))
 
@@ -165,7 +165,7 @@ def _picked(p: float, draw: _Draw) -> Tensor:
     return draw.chance(p).flatten().nonzero().flatten()
 
 
-_QUALITY = (8.0, 60.0)  # of JPEG
+_QUALITY = (8.0, 60.0)  # of JPEG; even over their logarithm, as most of the loss is at the low end
 
 # Table K.1 of ITU-T T.81, for luminance.
 _STEPS = (

@@ -96,6 +96,20 @@ def test_fewer_pixels_take_what_is_small_and_leave_what_is_large():
     assert kept[0].median() < 0.15 and kept[1].median() > 0.4
 
 
+def test_half_of_what_is_compressed_is_of_low_quality(monkeypatch):
+    drawn = []
+
+    def compress(y, quality):
+        drawn.append(quality.flatten())
+        return y
+
+    monkeypatch.setattr(image_augment, "compress", compress)
+    _augmented(torch.zeros(2000, 16, 16, 1), coarse_p=1)
+    quality = torch.cat(drawn)
+    assert 8 <= quality.min() < 8.5 and 57 < quality.max() <= 60
+    assert 20 < quality.median() < 24  # even over the logarithm
+
+
 @pytest.mark.parametrize("quality", [10, 30, 60])
 def test_compression_is_that_of_jpeg(quality):
     cv2 = pytest.importorskip("cv2")
