@@ -170,9 +170,10 @@ def taught_more(facts: T, student: Student, clips: Iterable[Clip]) -> T:
     Args:
         facts: as they were before.
         student: as it is now.
-        clips: that taught it.
+        clips: that taught it; one may stand here twice.
     """
-    heard = tuple(clips)
+    # A clip may have taught two things.
+    heard = tuple({(clip.corpus, clip.id): clip for clip in clips}.values())
     known = {source.name for source in facts.data}
     licences = DataSet("more", heard).licences
     more: list[Source] = [

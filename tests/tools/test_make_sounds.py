@@ -15,6 +15,7 @@ import torch
 
 from edgeemo.artifacts.card import Calibration, ReceptiveField, Source
 from edgeemo.compress.data import open_dataset, shipped_speech
+from edgeemo.compress.evaluation.summary import taught_more
 from edgeemo.compress.recipes import SCHEMA as RECIPE_SCHEMA
 from edgeemo.compress.recipes import DistillConfig, Recipe, SoundsConfig, StudentConfig
 from edgeemo.compress.run import SCHEMA, Run, RunSummary
@@ -114,3 +115,10 @@ def test_music_is_cut_into_clips_of_one_piece(
     assert {clip.licence for clip in clips} == {"CC BY-SA 3.0"}
     assert tool("music_clips").main(["--out", str(out), str(album)]) == 2
     assert "expected FOLDER=LICENCE" in capsys.readouterr().err
+
+
+def test_a_clip_that_taught_two_things_is_one_clip(run: Run, tmp_path: Path) -> None:
+    """A burst of the voice teaches the layers of sounds and the classes."""
+    clips = open_dataset(sounds(tmp_path / "sounds")).clips
+    once, twice = (taught_more(run.facts(), run.student(), rows) for rows in (clips, clips * 2))
+    assert once == twice
