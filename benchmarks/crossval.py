@@ -297,7 +297,7 @@ def _metrics(
             "measure": "ccc against annotators",
             "of": d,
             "value": ours[d]["mean"],
-            "spread": ours[d]["sd"],
+            "spread": ours[d].get("sd"),
             "human_ceiling": round(ceiling[d], 4),
             "baseline": base[d]["mean"],
             "command": "python benchmarks/crossval.py",
