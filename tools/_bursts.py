@@ -161,8 +161,8 @@ def _fit(
         loss.backward()
         optimizer.step()
     with torch.no_grad():
-        units.weight /= scale
-        units.bias -= units.weight @ mean
+        units.weight.div_(scale)
+        units.bias.sub_(units.weight @ mean)
     return units, votes
 
 
