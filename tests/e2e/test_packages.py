@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CLIP = need("speech/emodb_full/03a01Wa.flac")
 MEGABYTE = 1_000_000
 
-MAKERS = ("open_teacher", "research_speech")
+MAKERS = ("builtin_teacher", "open_teacher", "research_speech")
 """Modules of export/ that tools/ and benchmarks/ alone import, so that no wheel has them."""
 
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
