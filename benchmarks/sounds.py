@@ -20,27 +20,22 @@ import argparse
 import json
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from _sound_files import SoundFile, int8_of, load_any, voices_of, with_bursts
+from _sound_files import SoundFile, int8_of, load_any
 from gate import LEAD, STEP, answers
 from numpy.typing import NDArray
 
-from edgeemo.artifacts.card import Card
 from edgeemo.compress.data import Clip, open_dataset
 from edgeemo.compress.data.augment import colored_noise
 from edgeemo.compress.data.sounds import behind, sound_of, spoken, word_of
-from edgeemo.compress.evaluation.summary import taught_more
 from edgeemo.compress.recipes import SoundsConfig
 from edgeemo.compress.stages.sounds import Tokens, some, tokens_of, with_sounds
-from edgeemo.compress.students import Student
 from edgeemo.compress.students.cost import macs_per_second
-from edgeemo.export.job import WRITERS
-from edgeemo.io.files import write_bytes, write_text
+from edgeemo.io.files import write_text
 from edgeemo.speech.vad import Gate, open_gate
 from edgeemo.types import SAMPLE_RATE, SOUNDS
 
@@ -147,13 +142,6 @@ def laughs(found: Mapping[str, list[str]]) -> float:
     return round(said.count("laughter") / len(said), 4)
 
 
-def write_files(out: Path, student: Student, card: Card, clips: Sequence[Clip]) -> None:
-    """OUT.onnx and OUT.tflite, int8, with the last part of OUT as their name."""
-    for writer in (WRITERS["onnx"], WRITERS["tflite"]):
-        data = int8_of(student, replace(card, name=out.name), clips, writer)
-        write_bytes(out.with_name(out.name + writer.ending), data)
-
-
 def main() -> None:
     """Train, judge, print, write."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -166,13 +154,11 @@ def main() -> None:
         default=["energy", "silero"],
         help="judged beside the student; others keep what the last run said",
     )
-    parser.add_argument("--out", type=Path, help="name: int8 files taught by all, bursts too")
     args = parser.parse_args()
     torch.set_num_threads(1)
     student, card = load_any(args.student)
     sets = (args.data / "speech", args.data / "voices" / "emogator", args.music)
-    every = [clip for place in sets for clip in open_dataset(place).clips]
-    clips = some(every, SEED)
+    clips = some([clip for place in sets for clip in open_dataset(place).clips], SEED)
     parts = [[clip for clip in clips if fold_of(clip) == fold] for fold in range(FOLDS)]
     rows = [tokens_of(student, part, SEED) for part in parts]
     config = SoundsConfig()
@@ -203,11 +189,6 @@ def main() -> None:
         }
         write_text(RESULT, json.dumps(result, indent=1) + "\n")
         print(json.dumps(result["gates"]["student"]), result["laughs told as laughter"], flush=True)
-    if args.out:
-        voices = voices_of(student, every, SEED)
-        whole = with_bursts(with_sounds(student, joined(rows), config, SEED), voices, SEED)
-        heard = (*clips, *voices.clips)
-        write_files(args.out, whole, taught_more(card, whole, heard), parts[0])
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@
 
 For any student that can tell sounds (wav2small-stream and its like), however long ago it was
 trained: it learns from DATA/speech, DATA/voices/emogator and MUSIC (made by tools/music_clips.py),
-and what it says of speech stays. Facts and licence of the run then name what taught it.
+and what it says of speech stays. Facts and licence of the run then name what taught it, and the
+model's name ends in -sounds.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ from edgeemo.compress.stages.sounds import some, tokens_of, with_sounds
 from edgeemo.compress.students import save_student
 from edgeemo.errors import EdgeemoError
 
+SUFFIX = "-sounds"
+"""Of the name of a model that tells sounds, which is another one than that without."""
+
 
 def make(run: Run, clips: Sequence[Clip], config: SoundsConfig) -> None:
     """Teach, and write student and facts.
@@ -44,7 +48,8 @@ def make(run: Run, clips: Sequence[Clip], config: SoundsConfig) -> None:
     made = with_bursts(made, voices, facts.seed)
     save_student(made, run.folder / "student.pt")
     facts = taught_more(facts, made, (*chosen, *voices.clips))
-    run.finish(replace(facts, sounds=True, options=dict(made.options)))
+    name = facts.name.removesuffix(SUFFIX) + SUFFIX
+    run.finish(replace(facts, name=name, sounds=True, options=dict(made.options)))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -80,6 +80,7 @@ def test_student_and_facts_tell_what_was_added(tool: Tool, run: Run, tmp_path: P
     student, after = run.student(), run.facts()
     assert student.sounds is not None
     assert all(torch.equal(student.state_dict()[name], value) for name, value in before.items())
+    assert after.name == "made-sounds"  # once
     assert after.sounds and after.parameters == facts.parameters + 72 * 8 + 8 + 8 * 8 + 8
     assert Source("sounds", "CC BY-SA 3.0; CC0 1.0") in after.data
     assert "CC BY-SA" in after.licence
