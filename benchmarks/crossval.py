@@ -276,9 +276,11 @@ def result(benches: Sequence[Bench], command: str, before: dict[str, Any]) -> di
             if v
         },
         "metrics": {
-            name: _metrics(rows, label, f"{where}; {own}", ceiling)
             # What is shipped is the int8 file.
-            for name, label in (("teacher", names["teacher"]), ("student", names["int8"]))
+            "student": _metrics(rows, names["int8"], f"{where}; {own}", ceiling),
+            "teacher": _metrics(rows, names["teacher"], f"{where}; {own}", ceiling)
+            if bench.judges_teacher
+            else before["metrics"]["teacher"],
         },
     }
 

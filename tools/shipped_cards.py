@@ -135,6 +135,28 @@ def of_face(card: Card) -> Card:
     )
 
 
+ROUNDS = ("wav2small-stream", "wav2small-stream-sounds")
+"""Students of several rounds that the same corpora and teacher taught."""
+
+
+def of_rounds(card: Card) -> Card:
+    """The card without the file that the last round began with, which nothing else taught.
+
+    Nor does it name a corpus among `attributions` that does not ask for it (CC0), or with no more
+    than `data` tells of it.
+    """
+    if card.name not in ROUNDS:
+        return card
+    teachers = tuple(s for s in card.teachers if not s.name.startswith("first weights "))
+    told = {f"{source.name} ({source.licence})." for source in card.data}
+    return replace(
+        card,
+        teachers=teachers,
+        licence=weights_licence((*teachers, *card.data)),
+        attributions=tuple(x for x in card.attributions if x not in told and "CC0" not in x),
+    )
+
+
 def metrics_of(card: Card) -> tuple[Metric, ...]:
     """What the benchmarks measured of the model; its own where no benchmark names it."""
     if card.task == "face":
@@ -174,7 +196,7 @@ def rewritten(data: Path) -> Iterator[tuple[Model, bytes]]:
             known[model.name] = OF[model.name](data)
         trained_on = known.get(model.name, model.card.trained_on)
         card = replace(model.card, trained_on=trained_on, metrics=metrics_of(model.card))
-        yield model, with_new_card(model.path, of_face(card))
+        yield model, with_new_card(model.path, of_face(of_rounds(card)))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
