@@ -195,8 +195,8 @@ def _robustness(name: str) -> str:
     ]
     head = ["speech", "CCC A", "CCC D", "CCC V", "confidence", "told as speech"]
     return (
-        f"{_table(head, rows)}\n\n{found['test_set']}, speaker-independent (unseen speakers). Noise "
-        "stands at its ratio to the level of speech; babble is six people. Made by "
+        f"{_table(head, rows)}\n\n{found['test_set']}, speaker-independent (unseen speakers). "
+        "Noise stands at its ratio to the level of speech; babble is six people. Made by "
         f"`{found['commands'][name]}`."
     )
 
@@ -374,6 +374,7 @@ WRITERS: Mapping[str, Callable[[], str]] = {
     "models": models,
     "open_weights": open_weights,
     "robustness": robustness,
+    "robustness_open": robustness_open,
     "sounds": sounds,
 }
 
