@@ -58,6 +58,7 @@ from edgeemo.types import DIMENSIONS
 RESULT = Path(__file__).parent / "results" / "crossval.json"
 COMMAND = "python benchmarks/crossval.py --data DATA"
 FOLDS = 7
+SEEDS = 3
 LEVEL, EGEMAPS = "mean log-mel level alone", "eGeMAPS (openSMILE) + SVR"
 
 
@@ -252,7 +253,7 @@ def result(benches: Sequence[Bench], command: str, before: dict[str, Any]) -> di
     where = f"EmoTale, {len(annotated)} clips, {len(speakers)} speakers"
     own = protocol = (
         f"speaker-independent (unseen speakers): {FOLDS} folds of {len(speakers) // FOLDS} "
-        f"speakers; mean and standard deviation of {len(bench.seeds)} repetition(s)"
+        f"speakers; {_repetitions(len(bench.seeds))}"
     )
     if len(passes) > 1:
         protocol += (
@@ -285,6 +286,10 @@ def result(benches: Sequence[Bench], command: str, before: dict[str, Any]) -> di
     }
 
 
+def _repetitions(count: int) -> str:
+    return "one repetition" if count == 1 else f"mean and standard deviation of {count} repetitions"
+
+
 def _passes(bench: Bench) -> int:
     return len((bench.out / "backbone" / "metrics.jsonl").read_text().splitlines())
 
@@ -315,11 +320,13 @@ def main() -> None:
     parser.add_argument("--egemaps", type=Path, help="made by benchmarks/egemaps.py")
     parser.add_argument("--recipe", action="append", help="several stand beside the first")
     parser.add_argument("--bursts", action="store_true", help="DATA/voices/emogator trains too")
-    parser.add_argument("--seeds", type=int, default=3, help="repetitions with other folds")
+    parser.add_argument("--seeds", type=int, default=SEEDS, help="repetitions with other folds")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--cache", type=Path, default=Path("runs/labels"))
     parser.add_argument("--out", type=Path, default=Path("runs/crossval"))
     args = parser.parse_args()
+    if args.seeds < 1:
+        parser.error(f"--seeds {args.seeds}: expected 1 or more")
     data = research_speech(args.data) if args.bursts else open_dataset(args.data / "speech")
     egemaps = dict(np.load(args.egemaps)) if args.egemaps else {}
     benches: list[Bench] = []
@@ -345,6 +352,7 @@ def command_of(args: argparse.Namespace) -> str:
     if args.egemaps:
         words.append("--egemaps egemaps.npz")
     words += [f"--recipe {name}" for name in args.recipe or ()]
+    words += [f"--seeds {args.seeds}"] if args.seeds != SEEDS else []
     return " ".join([*words, "--bursts"] if args.bursts else words)
 
 

@@ -23,6 +23,7 @@ from edgeemo.compress.students import Student, load_student, save_student
 from edgeemo.compress.students.mobilenet import Conv
 from edgeemo.compress.train.onnx_weights import neutralize_batchnorm
 from edgeemo.errors import BadData, EdgeemoError
+from edgeemo.io.files import check_output
 
 
 @torch.no_grad()
@@ -80,6 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("-o", "--out", type=Path, required=True, help="a student.pt")
     args = parser.parse_args(argv)
     try:
+        check_output(args.out, inputs=(args.later, args.earlier))
         made = averaged(load_student(args.later), load_student(args.earlier), args.share)
     except EdgeemoError as error:
         print(error, file=sys.stderr)

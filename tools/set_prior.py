@@ -31,8 +31,8 @@ from edgeemo.compress.pipeline import label_splits
 from edgeemo.compress.run import Run
 from edgeemo.compress.stages.base import Splits
 from edgeemo.compress.students import save_student
-from edgeemo.compress.teachers import load_teacher
 from edgeemo.compress.teachers.base import Teacher
+from edgeemo.compress.teachers.own import teacher_of
 from edgeemo.compress.train.losses import log_prior
 from edgeemo.errors import BadData, EdgeemoError
 
@@ -114,7 +114,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise BadData(f"{args.run}: no votes taught it, so it has no prior of the classes")
         if args.prior is not None and not 0 <= args.prior <= 1:
             raise BadData(f"--prior {args.prior:g}: expected 0 to 1")
-        teacher, student = load_teacher(run.recipe.teacher.name), run.student()
+        teacher, student = teacher_of(run.recipe), run.student()
         splits = label_splits(run, data, teacher, student, args.cache, None)
         shares = log_prior(torch.from_numpy(splits.train.votes))
         now = left_out(run, shares)

@@ -70,6 +70,8 @@ class TeacherConfig:
     tokens_per_second: float = 12.5
 
     def __post_init__(self) -> None:
+        if self.dimensions == "own":
+            raise BadRecipe("$.teacher.dimensions: 'own' has its own; name another teacher")
         if self.dimensions and self.name != "own":
             raise BadRecipe(
                 f"$.teacher.dimensions: {self.dimensions!r} stands beside the teacher 'own' alone; "

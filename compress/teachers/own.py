@@ -25,7 +25,7 @@ from edgeemo.types import SAMPLE_RATE
 from ..pipeline import new_student
 from ..recipes import Recipe
 from ..students.base import Student, StudentOutput
-from .base import Floats, Teacher, TeacherOutput, check_clips
+from .base import Floats, Teacher, TeacherOutput, check_clips, task_of
 from .registry import load_teacher
 
 OWN = "own"
@@ -42,7 +42,8 @@ def teacher_of(recipe: Recipe, device: str = "cpu") -> Teacher:
         device: of torch; "own" is small and runs on the CPU.
 
     Raises:
-        BadRecipe: "own" without `init_from`, or of a student of faces.
+        BadRecipe: "own" without `init_from`, of a student of faces, or with the dimensions of a
+            teacher of faces.
         BadInput, BadArtifact, MissingExtra: as `load_teacher` and `new_student`.
     """
     if recipe.teacher.name != OWN:
@@ -52,8 +53,13 @@ def teacher_of(recipe: Recipe, device: str = "cpu") -> Teacher:
             f"$.teacher.name: '{OWN}' is the student as it was before; give its weights as "
             "$.student.init_from"
         )
-    own, other = OwnTeacher(new_student(recipe)), recipe.teacher.dimensions
-    return TwoTeachers(own, load_teacher(other, device)) if other else own
+    own, name = OwnTeacher(new_student(recipe)), recipe.teacher.dimensions
+    if not name:
+        return own
+    other = load_teacher(name, device)
+    if task_of(other) != "speech":
+        raise BadRecipe(f"$.teacher.dimensions: {name!r} is for {task_of(other)}; expected speech")
+    return TwoTeachers(own, other)
 
 
 class OwnTeacher:

@@ -111,5 +111,5 @@ class Level:
         wrong = "quieter" if db < LEVELS[0] else "louder"
         return (
             f"{wrong} than all speech that the models know ({db:.1f} dB; expected {LEVELS[0]:g} to "
-            f"{LEVELS[1]:g}): arousal will be wrong; `edgeemo calibrate` learns the level"
+            f"{LEVELS[1]:g}): arousal may be wrong; `edgeemo calibrate` learns the level"
         )

@@ -84,6 +84,11 @@ def test_another_teachers_dimensions_stand_beside_its_features(
 def test_the_recipe_names_the_other_teacher(own: Recipe) -> None:
     recipe = replace(own, teacher=replace(own.teacher, dimensions="builtin"))
     assert teacher_of(recipe).name.endswith("dimensions by builtin")
+    face = replace(own, teacher=replace(own.teacher, dimensions="builtin-face"))
+    with pytest.raises(BadRecipe, match=r"\$.teacher.dimensions: 'builtin-face' is for face"):
+        teacher_of(face)
+    with pytest.raises(BadRecipe, match=r"\$.teacher.dimensions: 'own' has its own"):
+        replace(own.teacher, dimensions="own")
     with pytest.raises(BadRecipe, match=r"\$.teacher.dimensions: 'builtin' stands beside"):
         replace(own.teacher, name="builtin", dimensions="builtin")
 
