@@ -143,12 +143,13 @@ def of_rounds(card: Card) -> Card:
     """The card without the file that the last round began with, which nothing else taught.
 
     Nor does it name a corpus among `attributions` that does not ask for it (CC0), or with no more
-    than `data` tells of it.
+    than `data` tells of it unless what it gives is to be shared alike.
     """
     if card.name not in ROUNDS:
         return card
     teachers = tuple(s for s in card.teachers if not s.name.startswith("first weights "))
-    told = {f"{source.name} ({source.licence})." for source in card.data}
+    alone = (source for source in card.data if source.name != "music")
+    told = {f"{source.name} ({source.licence})." for source in alone}
     return replace(
         card,
         teachers=teachers,

@@ -90,4 +90,4 @@ def test_a_card_stays_small(corpora: Path) -> None:
     trained = exposure_of(open_dataset(corpora / "speech").clips)
     assert len(trained.speakers) + len(trained.clips) < 2500
     for model in shipped():
-        assert len(to_json(model.card).encode()) <= 8192, model.name
+        assert len(to_json(model.card).encode()) <= 8704, model.name
