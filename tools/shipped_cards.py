@@ -148,8 +148,7 @@ def of_rounds(card: Card) -> Card:
     if card.name not in ROUNDS:
         return card
     teachers = tuple(s for s in card.teachers if not s.name.startswith("first weights "))
-    alone = (source for source in card.data if source.name != "music")
-    told = {f"{source.name} ({source.licence})." for source in alone}
+    told = {f"{s.name} ({s.licence})." for s in card.data if "BY-SA" not in s.licence}
     return replace(
         card,
         teachers=teachers,
