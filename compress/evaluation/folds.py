@@ -25,7 +25,7 @@ from ..stages.finetune import drop_extra_copies, num_augmented_copies
 from ..students.base import Student, load_student, save_student
 from ..teachers.base import Teacher
 from ..teachers.heads import Heads, HeadsSettings, fit_heads
-from ..teachers.own import OWN, OwnTeacher
+from ..teachers.own import OWN, OwnTeacher, teacher_of_dimensions
 from ..teachers.registry import load_teacher
 
 SHARED = ("distill", "embedding")
@@ -53,7 +53,7 @@ def label_for_folds(
 
     Raises:
         BadData, BadInput, BadArtifact, BadRecipe, MissingExtra: as `Labeller.label`,
-            `load_teacher` and `new_student`.
+            `load_teacher`, `teacher_of_dimensions` and `new_student`.
     """
     names, student = recipe.teacher, new_student(recipe)
 
@@ -65,7 +65,7 @@ def label_for_folds(
     copies = labeller(first).label(clips, num_augmented_copies(clips, recipe))
     if not names.dimensions:
         return copies, None
-    return copies, labeller(large or load_teacher(names.dimensions)).label(clips)
+    return copies, labeller(large or teacher_of_dimensions(recipe)).label(clips)
 
 
 @dataclass(frozen=True)

@@ -53,13 +53,28 @@ def teacher_of(recipe: Recipe, device: str = "cpu") -> Teacher:
             f"$.teacher.name: '{OWN}' is the student as it was before; give its weights as "
             "$.student.init_from"
         )
-    own, name = OwnTeacher(new_student(recipe)), recipe.teacher.dimensions
-    if not name:
+    own = OwnTeacher(new_student(recipe))
+    if not recipe.teacher.dimensions:
         return own
-    other = load_teacher(name, device)
-    if task_of(other) != "speech":
-        raise BadRecipe(f"$.teacher.dimensions: {name!r} is for {task_of(other)}; expected speech")
-    return TwoTeachers(own, other)
+    return TwoTeachers(own, teacher_of_dimensions(recipe, device))
+
+
+def teacher_of_dimensions(recipe: Recipe, device: str = "cpu") -> Teacher:
+    """The teacher that `teacher.dimensions` names.
+
+    Args:
+        recipe: that names one.
+        device: of torch.
+
+    Raises:
+        BadRecipe: it is a teacher of faces.
+        BadInput, BadArtifact, MissingExtra: as `load_teacher`.
+    """
+    name = recipe.teacher.dimensions
+    found = load_teacher(name, device)
+    if task_of(found) != "speech":
+        raise BadRecipe(f"$.teacher.dimensions: {name!r} is for {task_of(found)}; expected speech")
+    return found
 
 
 class OwnTeacher:
