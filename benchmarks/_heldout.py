@@ -6,7 +6,7 @@ file that was not trained on the two speakers of that fold.
 
 from __future__ import annotations
 
-import csv
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,9 @@ from typing import Any
 import numpy as np
 
 from edgeemo import Session, load
-from edgeemo.audio import read_audio
 from edgeemo.compress.data.folds import deal
 from edgeemo.compress.data.labels import read_labels
-from edgeemo.types import DIMENSIONS
+from edgeemo.errors import BadInput
 
 FOLDS = 7
 
@@ -26,37 +25,40 @@ FOLDS = 7
 class Annotated:
     """A clip, its annotations and the session of a model that was not trained on its speaker."""
 
-    path: Path
+    samples: Callable[[], np.ndarray[Any, Any]]
     speaker: str
-    emotion: str
+    emotion: str | None
     label: np.ndarray[Any, Any]
     fold: int
     session: Session
 
-    def samples(self) -> np.ndarray[Any, Any]:
-        return read_audio(self.path)
-
 
 def heldout(data: Path, crossval: Path, backend: str | None = None) -> list[Annotated]:
-    """All annotated clips of EmoTale, in its table's order; data: holds speech/ and ferplus/."""
-    folder = data / "speech" / "emotale"
-    with (folder / "labels.csv").open(encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    folds = deal(read_labels(folder, "emotale"), FOLDS, seed=0)
-    fold = {name.split("/")[1]: i for i, groups in enumerate(folds) for name in groups}
-    files = [next((crossval / f"run-0-{i}" / "export").glob("*.onnx")) for i in range(FOLDS)]
-    sessions = [load(path, backend) for path in files]
+    """All annotated clips of EmoTale, in its table's order.
+
+    Args:
+        data: holds speech/emotale.
+        crossval: holds run-0-<fold>/export/.
+        backend: of the sessions.
+
+    Raises:
+        BadInput: a fold has no file.
+        BadData: the labels are faulty.
+    """
+    clips = list(read_labels(data / "speech" / "emotale", "emotale"))
+    fold = {group: i for i, groups in enumerate(deal(clips, FOLDS, seed=0)) for group in groups}
+    sessions = [load(_exported(crossval / f"run-0-{i}"), backend) for i in range(FOLDS)]
     return [
-        Annotated(
-            folder / r["path"],
-            r["speaker"],
-            r["emotion"],
-            np.array([float(r[d]) for d in DIMENSIONS]),
-            fold[r["speaker"]],
-            sessions[fold[r["speaker"]]],
-        )
-        for r in rows
+        Annotated(c.samples, c.speaker, c.emotion, np.array(c.dimensions), i, sessions[i])
+        for c in clips
+        for i in [fold[c.group]]
     ]
+
+
+def _exported(run: Path) -> Path:
+    for path in (run / "export").glob("*.onnx"):
+        return path
+    raise BadInput(f"{run}: has no export/*.onnx; make it with benchmarks/crossval.py")
 
 
 def outputs(

@@ -13,12 +13,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _data import add_data
 from _heldout import Annotated, heldout, outputs
 
+from edgeemo.cli import exit_status
 from edgeemo.evaluation.metrics import ccc
 from edgeemo.io.files import write_text
 from edgeemo.speech.profile import calm_gain, fit_head, speech_power
@@ -129,7 +132,7 @@ def _pair(pairs: list[list[Table]]) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True, help="holds speech/ and ferplus/")
+    add_data(parser, "speech/emotale")
     parser.add_argument("--crossval", type=Path, default=Path("runs/crossval/wav2small-stream"))
     args = parser.parse_args()
     clips = heldout(args.data, args.crossval)
@@ -158,4 +161,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_status(main))

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,11 +24,13 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from _data import add_data
 from _sound_files import Voices, int8_of, load_any, voices_of, with_bursts
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgeemo.artifacts.card import Card
+from edgeemo.cli import exit_status
 from edgeemo.compress.data import Clip, open_dataset
 from edgeemo.compress.data.sounds import burst_class
 from edgeemo.compress.students import Student
@@ -143,7 +146,7 @@ def recalls(said: NDArray[np.int64], y: NDArray[np.int64]) -> dict[str, float]:
 def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True, help="holds speech/ and voices/")
+    add_data(parser, "speech", "voices/emogator")
     parser.add_argument("--student", default="wav2small-stream", help="shipped name or student.pt")
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -188,4 +191,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_status(main))

@@ -14,16 +14,20 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from _conditions import conditions
+from _data import add_data
 from _heldout import FOLDS, Annotated, heldout, outputs
+from robustness import BEHIND as TALKERS
 from robustness import talkers
 
 from edgeemo.artifacts.confidence import Confidence, describe
+from edgeemo.cli import exit_status
 from edgeemo.compress.data import open_dataset
 from edgeemo.compress.data.augment import augment
 from edgeemo.compress.evaluation.confidence import (
@@ -171,7 +175,7 @@ def _rounded(value: Any) -> Any:
 def main() -> None:
     """Fit, judge, print, write."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True, help="holds speech/")
+    add_data(parser, *(f"speech/{name}" for name in ("emotale", BEHIND, TALKERS)))
     parser.add_argument("--crossval", type=Path, default=Path("runs/crossval/wav2small-stream"))
     parser.add_argument("--card", type=Path, help="for tools/make_student.py --confidence")
     args = parser.parse_args()
@@ -197,4 +201,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_status(main))

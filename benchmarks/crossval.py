@@ -30,6 +30,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from _data import add_data
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVR
 
@@ -316,7 +317,7 @@ def _metrics(
 def main() -> None:
     """Run what is missing, print the table, write the result."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True, help="holds speech/ and ferplus/")
+    add_data(parser, "speech/emotale")
     parser.add_argument("--egemaps", type=Path, help="made by benchmarks/egemaps.py")
     parser.add_argument("--recipe", action="append", help="several stand beside the first")
     parser.add_argument("--bursts", action="store_true", help="DATA/voices/emogator trains too")

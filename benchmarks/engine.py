@@ -38,6 +38,7 @@ from pathlib import Path
 
 import _engine_peers as peers
 import numpy as np
+from _data import add_data
 from _engine_peers import FRAMES, ROOT, WINDOW, Work
 
 from edgeemo.artifacts.engine_blob import compile_graph
@@ -45,6 +46,7 @@ from edgeemo.artifacts.tflite import read_tflite
 from edgeemo.artifacts.tflite_graph import read_graph
 from edgeemo.audio import read_audio
 from edgeemo.backends.engine import Model, model_kernels
+from edgeemo.cli import exit_status
 from edgeemo.features import log_mel
 
 RESULT = ROOT / "benchmarks" / "results" / "engine.json"
@@ -206,7 +208,7 @@ def main() -> None:
     parser.add_argument("--tflite", type=Path, default=ROOT / "edgeemo/zoo/wav2small-stream.tflite")
     parser.add_argument("--onnx", type=Path, default=ROOT / "edgeemo/zoo/wav2small-stream.onnx")
     parser.add_argument("--hop-onnx", type=Path, help="one-hop file of the same student")
-    parser.add_argument("--data", type=Path, help="folder of corpora, to compare estimates")
+    add_data(parser, "*/labels.csv", required=False)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--grown", nargs=5, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -234,4 +236,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_status(main))

@@ -28,9 +28,11 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from _data import add_data
 from numpy.typing import NDArray
 from torch import Tensor
 
+from edgeemo.cli import exit_status
 from edgeemo.compress.data import Clip, open_dataset
 from edgeemo.compress.data.folds import deal
 from edgeemo.compress.data.splits import split_as_published
@@ -45,7 +47,7 @@ from edgeemo.compress.students import Student
 from edgeemo.compress.teachers import load_teacher
 from edgeemo.compress.train.batches import Batches
 from edgeemo.compress.train.loop import fit
-from edgeemo.errors import BadData, EdgeemoError
+from edgeemo.errors import BadData
 from edgeemo.io.files import write_text
 from edgeemo.types import CLASSES
 
@@ -183,29 +185,24 @@ def cross_validate(
     }
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Print and write the table; the exit status."""
+def main(argv: Sequence[str] | None = None) -> None:
+    """Print and write the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     add = parser.add_argument
-    add("--data", type=Path, required=True, help="holds taiwan/, ferplus/ and perhaps lfw/")
+    add_data(parser, POSED, "ferplus")
     add("--recipe", required=True, help="of the training; its start is judged, too")
     add("--cache", type=Path, help="folder of the labels (default: labels/ in DATA)")
     add("--out", type=Path, default=RESULT)
     args = parser.parse_args(argv)
-    try:
-        recipe = load_recipe(args.recipe)
-        found = cross_validate(recipe, open_dataset(args.data / POSED).clips, args.data, args.cache)
-    except EdgeemoError as error:
-        print(error, file=sys.stderr)
-        return 2
+    recipe = load_recipe(args.recipe)
+    found = cross_validate(recipe, open_dataset(args.data / POSED).clips, args.data, args.cache)
     for name, row in found["rows"].items():
         recall = ", ".join(f"{k} {v:.2f} ({n})" for k, (v, n) in row["recall"].items())
         print(f"{name:<18} {row['accuracy']:.3f} {row['uar']:.3f} KL {row['kl']:.3f}  {recall}")
     print("other faces, accuracy: ", found["others"])
     found["command"] = f"python benchmarks/face_folds.py --data DATA --recipe {args.recipe}"
     write_text(args.out, json.dumps(found, indent=1) + "\n")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_status(main))

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import zlib
 from collections.abc import Sequence
 from itertools import pairwise
@@ -25,9 +26,11 @@ from typing import Any
 
 import cv2
 import numpy as np
+from _data import add_data
 
 from edgeemo import Faces, load
 from edgeemo.artifacts.models import FACE_DEFAULT
+from edgeemo.cli import exit_status
 from edgeemo.compress.data import open_dataset
 from edgeemo.faces.analysis import SMOOTHING
 from edgeemo.io.files import write_text
@@ -121,7 +124,7 @@ def watch(faces: Faces, file: Path) -> list[Emotion]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True, help="holds london/ and video/")
+    add_data(parser, "london", "video/*.mpg")
     parser.add_argument("--model", default=FACE_DEFAULT)
     parser.add_argument("--out", type=Path, default=RESULT)
     args = parser.parse_args()
@@ -148,4 +151,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_status(main))

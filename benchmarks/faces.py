@@ -26,16 +26,19 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _data import add_data
 from _face_conditions import CONDITIONS, Face
 from numpy.typing import NDArray
 
 from edgeemo import load
+from edgeemo.cli import exit_status
 from edgeemo.compress.data import Clip, open_dataset
 from edgeemo.compress.data.splits import split_as_published
 from edgeemo.compress.evaluation.evaluate import top_class
@@ -280,7 +283,7 @@ def under_conditions(model: Model, clips: Mapping[str, Sequence[Clip]]) -> dict[
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
-    add("--data", type=Path, required=True, help="holds ferplus/ and london/")
+    add_data(parser, "ferplus", "london")
     add("--model", action="append", default=[])
     add("--backend")
     add("--fer", type=Path)
@@ -321,4 +324,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_status(main))

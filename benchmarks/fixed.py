@@ -12,21 +12,23 @@ Writes benchmarks/results/fixed.json.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import re
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _data import add_data
 from _qemu import ROOT, C
 from bench_riscv import QEMU
 
 from edgeemo import load
 from edgeemo.artifacts.models import DEFAULT, resolve
-from edgeemo.audio import read_audio
+from edgeemo.cli import exit_status
+from edgeemo.compress.data.labels import read_labels
 from edgeemo.evaluation.metrics import ccc
 from edgeemo.export.c_writer import write_folder
 from edgeemo.features import fixed_log_mel, log_mel
@@ -50,15 +52,13 @@ def estimates(data: Path, model: str) -> dict[str, Any]:
         data: holds speech/emotale.
         model: name of a student that the backend c runs.
     """
-    folder = data / "speech" / "emotale"
+    clips = list(read_labels(data / "speech" / "emotale", "emotale"))
     backend = load(model, "c").backend
-    with (folder / "labels.csv").open(encoding="utf-8") as file:
-        clips = list(csv.DictReader(file))
-    wanted = np.array([[float(clip[d]) for d in DIMENSIONS] for clip in clips])
+    wanted = np.array([clip.dimensions for clip in clips])
     found: dict[str, list[np.ndarray[Any, Any]]] = {"float": [], "fixed": []}
     errors = []
     for clip in clips:
-        samples = read_audio(folder / clip["path"])
+        samples = clip.samples()
         features = {"float": log_mel(samples), "fixed": fixed_log_mel(samples)}
         errors.append(np.abs(features["fixed"] - features["float"]).ravel())
         for name, values in features.items():
@@ -127,7 +127,7 @@ def costs(folder: Path) -> dict[str, int]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True)
+    add_data(parser, "speech/emotale")
     parser.add_argument("--model", default=DEFAULT)
     arguments = parser.parse_args()
     result: dict[str, Any] = {
@@ -145,4 +145,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_status(main))

@@ -11,16 +11,18 @@ sounds of the `vocal` corpus (laughs, coughs, sighs), which are voices without w
 from __future__ import annotations
 
 import argparse
-import csv
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _data import add_data
 
-from edgeemo.audio import read_audio
+from edgeemo.cli import exit_status
 from edgeemo.compress.data.augment import colored_noise
+from edgeemo.compress.data.labels import read_labels
 from edgeemo.compress.data.sounds import BLOCK as STEP
 from edgeemo.compress.data.sounds import spoken
 from edgeemo.compress.evaluation.confidence import music
@@ -68,7 +70,7 @@ def _share(parts: list[Sound]) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True, help="holds speech/ and ferplus/")
+    add_data(parser, "speech/librispeech", "speech/vocal")
     parser.add_argument("--clips", type=int, default=60, help="of each corpus")
     parser.add_argument("--gates", nargs="+", default=list(GATES), choices=GATES)
     args = parser.parse_args()
@@ -101,10 +103,9 @@ def main() -> None:
 
 def clips(folder: Path, count: int) -> list[Sound]:
     """Evenly over a corpus."""
-    with (folder / "labels.csv").open(encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    rows = list(read_labels(folder, folder.name))
     step = max(1, len(rows) // count)
-    return [read_audio(folder / row["path"]) for row in rows[::step][:count]]
+    return [clip.samples() for clip in rows[::step][:count]]
 
 
 def _at(level_db: float, sound: Sound) -> Sound:
@@ -112,4 +113,4 @@ def _at(level_db: float, sound: Sound) -> Sound:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_status(main))

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
@@ -24,9 +25,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from _data import add_data
 from crossval import FOLDS, Bench, bench_of, heads_of_fold, of_fold, write_run
 
 from edgeemo import load
+from edgeemo.cli import exit_status
 from edgeemo.compress.data import open_dataset
 from edgeemo.compress.data.clips import Clip
 from edgeemo.compress.pipeline import run_stages
@@ -143,7 +146,7 @@ def command_of(args: argparse.Namespace) -> str:
 def main() -> None:
     """Run what is missing, print the table, write the result."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True, help="holds speech/")
+    add_data(parser, "speech/emotale")
     parser.add_argument("--folds", type=int, default=FOLDS, help="the first of them alone")
     parser.add_argument("--untrained", action="store_true", help="without the students of [qat]")
     parser.add_argument("--cache", type=Path, default=Path("runs/labels"))
@@ -188,4 +191,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_status(main))

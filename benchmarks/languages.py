@@ -20,11 +20,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _data import add_data
 from numpy.typing import NDArray
 from open_weights import AROUSED, CALM
 from sklearn.ensemble import RandomForestClassifier
@@ -32,6 +34,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GroupKFold
 
 from edgeemo import Session, load
+from edgeemo.cli import exit_status
 from edgeemo.cli.evaluate import find_seen, judge
 from edgeemo.compress.data import Clip, DataSet, open_dataset
 from edgeemo.evaluation.metrics import uar
@@ -121,7 +124,7 @@ def row(session: Session, data: DataSet) -> dict[str, Any]:
 def main() -> None:
     """Judge every corpus, print and write the rows."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True, help="holds speech/")
+    add_data(parser, *(f"speech/{name}" for name in UNSEEN))
     args = parser.parse_args()
     session = load(MODEL)
     rows = []
@@ -133,4 +136,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_status(main))

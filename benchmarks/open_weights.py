@@ -16,18 +16,21 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _data import add_data
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVR
 
 from edgeemo import load
+from edgeemo.cli import exit_status
 from edgeemo.compress.data import Clip, open_dataset, speaker_folds
 from edgeemo.compress.labels.dataset import LabelledDataset
 from edgeemo.compress.teachers import load_teacher
@@ -211,7 +214,7 @@ def metrics(found: dict[str, Any], ceiling: dict[str, float]) -> list[dict[str, 
 def main() -> None:
     """Judge all, print the table, write the result."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True, help="holds speech/ and voices/")
+    add_data(parser, *(f"speech/{name}" for name in (RATED, *ORDERED)), "voices/emodb")
     parser.add_argument("--teacher", action="store_true", help="judge teacher-open")
     parser.add_argument("--student", type=Path, help="the exported file")
     parser.add_argument(
@@ -253,4 +256,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_status(main))

@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 from _conditions import Condition, Sound, conditions
+from _data import add_data
 from _heldout import heldout
 from numpy.typing import NDArray
 
@@ -145,7 +146,7 @@ def _ccc(values: Table, clips: Sequence[Judged]) -> list[float]:
 def main() -> int:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True, help="holds speech/")
+    add_data(parser, *(f"speech/{name}" for name in (RATED, BEHIND)))
     whom = parser.add_mutually_exclusive_group(required=True)
     whom.add_argument("--crossval", type=Path, help="folder of benchmarks/crossval.py")
     whom.add_argument("--model", help="one that EmoTale did not teach")

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -25,10 +26,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from _data import add_data
 from _sound_files import SoundFile, int8_of, load_any
 from gate import LEAD, STEP, answers
 from numpy.typing import NDArray
 
+from edgeemo.cli import exit_status
 from edgeemo.compress.data import Clip, open_dataset
 from edgeemo.compress.data.augment import colored_noise
 from edgeemo.compress.data.sounds import behind, sound_of, spoken, word_of
@@ -145,7 +148,7 @@ def laughs(found: Mapping[str, list[str]]) -> float:
 def main() -> None:
     """Train, judge, print, write."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True, help="holds speech/ and voices/")
+    add_data(parser, "speech", "voices/emogator")
     parser.add_argument("--music", type=Path, required=True, help="made by tools/music_clips.py")
     parser.add_argument("--student", default="wav2small-stream", help="shipped name or student.pt")
     parser.add_argument(
@@ -192,4 +195,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_status(main))

@@ -44,6 +44,8 @@ def test_commands_of_the_pages_start(command: str, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(argparse.ArgumentParser, "parse_args", parse)
     monkeypatch.setattr(sys, "argv", [str(path), *words])
     monkeypatch.syspath_prepend(str(path.parent))
+    # DATA of the printed command is no folder.
+    monkeypatch.setattr("_data.data_folder", lambda path, *parts: Path(path))
     if "ArgumentParser(" in path.read_text(encoding="utf-8"):
         with pytest.raises(Started):
             runpy.run_path(str(path), run_name="__main__")
@@ -69,6 +71,7 @@ def test_faces_that_the_detector_finds(corpora: Path, monkeypatch: pytest.Monkey
     told = re.search(r"finds (\d+) of (\d+)\s+faces[^.]*and all (\d+) of London", README)
     assert told is not None and "`python benchmarks/detection.py`" in README
     monkeypatch.setenv("EDGEEMO_DATA", str(corpora))
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
     program = runpy.run_path(str(ROOT / "benchmarks" / "detection.py"))
     detector = program["open_detector"]("blazeface")
     photos, london = (program["measure"](detector, name) for name in ("photos", "london"))

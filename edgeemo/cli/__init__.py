@@ -18,7 +18,7 @@ import io
 import logging
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import TextIO
 
@@ -89,6 +89,22 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(f"edgeemo: {_told(error)}", file=sys.stderr)
         return INTERRUPTED if isinstance(error, KeyboardInterrupt) else REFUSED
+
+
+def exit_status(work: Callable[[], int | None]) -> int:
+    """Run a script of tools/ or benchmarks/, which refuses in one line on stderr as a command does.
+
+    Args:
+        work: what it does; returns the exit status, None for 0.
+
+    Returns:
+        That, or 2 where an `EdgeemoError` or `OSError` says why it cannot be done.
+    """
+    try:
+        return work() or 0
+    except (EdgeemoError, OSError) as error:
+        print(_told(error), file=sys.stderr)
+        return REFUSED
 
 
 def _told(error: BaseException) -> str:
