@@ -18,7 +18,7 @@ from pathlib import Path
 from _averaged import averaged
 
 from edgeemo.artifacts.card import Metric
-from edgeemo.errors import EdgeemoError
+from edgeemo.cli import exit_status
 from edgeemo.io.files import write_bytes
 
 
@@ -46,6 +46,13 @@ def face_metrics(path: Path | None, name: str) -> tuple[Metric, ...]:
     )
 
 
+def average(args: argparse.Namespace) -> None:
+    """What the command does, from its arguments."""
+    data = averaged(args.files, args.out.stem, face_metrics(args.metrics, args.out.stem))
+    write_bytes(args.out, data)
+    print(f"{args.out}: {len(data)} bytes, the mean of {len(args.files)} models")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Read the files, write their mean; the exit status."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -53,14 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("-o", "--out", type=Path, required=True, help="its stem is the name")
     parser.add_argument("--metrics", type=Path, help="result of benchmarks/faces.py")
     args = parser.parse_args(argv)
-    try:
-        data = averaged(args.files, args.out.stem, face_metrics(args.metrics, args.out.stem))
-    except EdgeemoError as error:
-        print(error, file=sys.stderr)
-        return 2
-    write_bytes(args.out, data)
-    print(f"{args.out}: {len(data)} bytes, the mean of {len(args.files)} models")
-    return 0
+    return exit_status(lambda: average(args))
 
 
 if __name__ == "__main__":

@@ -19,10 +19,11 @@ from pathlib import Path
 
 import torch
 
+from edgeemo.cli import exit_status
 from edgeemo.compress.students import Student, load_student, save_student
 from edgeemo.compress.students.mobilenet import Conv
 from edgeemo.compress.train.onnx_weights import neutralize_batchnorm
-from edgeemo.errors import BadData, EdgeemoError
+from edgeemo.errors import BadData
 from edgeemo.io.files import check_output
 
 
@@ -72,6 +73,13 @@ def averaged(later: Student, earlier: Student, share: float) -> Student:
     return later
 
 
+def average(args: argparse.Namespace) -> None:
+    """What the command does, from its arguments."""
+    check_output(args.out, inputs=(args.later, args.earlier))
+    made = averaged(load_student(args.later), load_student(args.earlier), args.share)
+    save_student(made, args.out)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Average; the exit status."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -80,14 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--share", type=float, required=True, help="of the later one, 0 to 1")
     parser.add_argument("-o", "--out", type=Path, required=True, help="a student.pt")
     args = parser.parse_args(argv)
-    try:
-        check_output(args.out, inputs=(args.later, args.earlier))
-        made = averaged(load_student(args.later), load_student(args.earlier), args.share)
-    except EdgeemoError as error:
-        print(error, file=sys.stderr)
-        return 2
-    save_student(made, args.out)
-    return 0
+    return exit_status(lambda: average(args))
 
 
 if __name__ == "__main__":

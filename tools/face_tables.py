@@ -20,8 +20,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from edgeemo.cli import exit_status
 from edgeemo.compress.data.fer import VOTES
-from edgeemo.errors import BadData, EdgeemoError, require
+from edgeemo.errors import BadData, require
 from edgeemo.faces.detectors import DEFAULT, open_detector
 from edgeemo.vision.pictures import read_picture
 
@@ -79,21 +80,10 @@ def ready(rows: Rows, detect: bool) -> Rows:
     return found
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Write both tables; the exit status."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("table", type=Path)
-    parser.add_argument("--folds", type=int, default=5)
-    parser.add_argument("--fold", type=int, help="which one is put aside")
-    parser.add_argument("--detect", action="store_true", help="find the faces")
-    parser.add_argument("-o", "--out", type=Path, required=True, help="folder of the two tables")
-    args = parser.parse_args(argv)
+def write_tables(args: argparse.Namespace) -> None:
+    """What the command does, from its arguments."""
     pa, pq = require("pyarrow", "train"), require("pyarrow.parquet", "train")
-    try:
-        rows = ready(pq.read_table(args.table).to_pylist(), args.detect)
-    except EdgeemoError as error:
-        print(error, file=sys.stderr)
-        return 2
+    rows = ready(pq.read_table(args.table).to_pylist(), args.detect)
     args.out.mkdir(parents=True, exist_ok=True)
     for part in ("train", "valid"):
         picked = [
@@ -104,7 +94,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         if picked:
             pq.write_table(pa.Table.from_pylist(picked), args.out / f"{part}.parquet")
         print(f"{args.out / part}.parquet: {len(picked)} pictures")
-    return 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write both tables; the exit status."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("table", type=Path)
+    parser.add_argument("--folds", type=int, default=5)
+    parser.add_argument("--fold", type=int, help="which one is put aside")
+    parser.add_argument("--detect", action="store_true", help="find the faces")
+    parser.add_argument("-o", "--out", type=Path, required=True, help="folder of the two tables")
+    args = parser.parse_args(argv)
+    return exit_status(lambda: write_tables(args))
 
 
 if __name__ == "__main__":

@@ -20,23 +20,41 @@ from pathlib import Path
 import torch
 from _bursts import voices_of, with_bursts
 
+from edgeemo.cli import exit_status
 from edgeemo.compress.data import Clip, open_dataset
 from edgeemo.compress.evaluation.summary import taught_more
 from edgeemo.compress.recipes import SoundsConfig
 from edgeemo.compress.run import Run
 from edgeemo.compress.stages.sounds import some, tokens_of, with_sounds
 from edgeemo.compress.students import save_student
-from edgeemo.errors import EdgeemoError
+from edgeemo.errors import BadInput
 
 SUFFIX = "-sounds"
 """Of the name of a model that tells sounds, which is another one than that without."""
+
+
+def open_run(folder: Path) -> Run:
+    """A finished run whose student can tell sounds.
+
+    Args:
+        folder: of the run.
+
+    Raises:
+        BadInput: no run, or its student cannot.
+        BadArtifact: it is not finished, or damaged.
+    """
+    run = Run(folder)
+    facts = run.facts()
+    if not run.student().heard:
+        raise BadInput(f"{folder}: {facts.student} cannot tell sounds; wav2small-stream can")
+    return run
 
 
 def make(run: Run, clips: Sequence[Clip], config: SoundsConfig) -> None:
     """Teach, and write student and facts.
 
     Args:
-        run: finished; layers for sounds that it has already are replaced.
+        run: see `open_run`; layers for sounds that it has already are replaced.
         clips: of speech, sounds and music.
         config: how.
     """
@@ -52,6 +70,15 @@ def make(run: Run, clips: Sequence[Clip], config: SoundsConfig) -> None:
     run.finish(replace(facts, name=name, sounds=True, options=dict(made.options)))
 
 
+def teach(args: argparse.Namespace) -> None:
+    """What the command does, from its arguments."""
+    run = open_run(args.run)  # before the data, which take longer
+    places = (args.data / "speech", args.data / "voices" / "emogator", args.music)
+    clips = [clip for place in places for clip in open_dataset(place).clips]
+    make(run, clips, SoundsConfig())
+    print(f"{args.run}: tells speech and sounds; write its files with: edgeemo export {args.run}")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Teach; the exit status."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -60,15 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--music", type=Path, required=True, help="made by tools/music_clips.py")
     args = parser.parse_args(argv)
     torch.set_num_threads(1)
-    try:
-        places = (args.data / "speech", args.data / "voices" / "emogator", args.music)
-        clips = [clip for place in places for clip in open_dataset(place).clips]
-        make(Run(args.run), clips, SoundsConfig())
-    except EdgeemoError as error:
-        print(error, file=sys.stderr)
-        return 2
-    print(f"{args.run}: tells speech and sounds; write its files with: edgeemo export {args.run}")
-    return 0
+    return exit_status(lambda: teach(args))
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from pathlib import Path
 from _provenance import check, load_provenance, provenance_file, sha256
 
 from edgeemo.artifacts.card import Metric
+from edgeemo.cli import exit_status
 from edgeemo.compress.data import DataSet, open_dataset, split_by_speaker
 from edgeemo.compress.evaluation.confidence import FittedConfidence
 from edgeemo.compress.evaluation.folds import Folds, label_for_folds
@@ -39,7 +40,7 @@ from edgeemo.compress.run import Run
 from edgeemo.compress.stages.base import Splits
 from edgeemo.compress.students import save_student
 from edgeemo.compress.teachers.base import Teacher
-from edgeemo.errors import BadData, EdgeemoError
+from edgeemo.errors import BadData
 from edgeemo.export import export
 from edgeemo.export.builtin_teacher import (
     LICENCE,
@@ -110,6 +111,7 @@ class _Named:
 
 def make(args: argparse.Namespace) -> None:
     """Train and export the rounds that are missing."""
+    last = _measured(args.metrics, args.confidence)  # first, so that a wrong file is told at once
     maker = Maker(open_dataset(args.data / "speech"), make_backbone(args.whisper), args.cache)
     rounds = load_provenance(NAME).rounds
     start: Path | None = None
@@ -119,8 +121,7 @@ def make(args: argparse.Namespace) -> None:
         if measured or not (folder / "run.json").exists():
             recipe = _from(start, load_recipe(provenance_file(NAME).parent / each.recipe))
             run = Run(folder) if folder.exists() else Run.begin(folder, recipe, {})
-            card = _measured(args.metrics, args.confidence) if measured else ((), None)
-            maker.train(run, *card)
+            maker.train(run, *(last if measured else ((), None)))
         files = [r.path for r in export(folder, ("onnx", "tflite"), int8=True, log=print)]
         start = files[0]
         print("\n".join(map(str, files)))
@@ -133,8 +134,10 @@ def _from(start: Path | None, recipe: Recipe) -> Recipe:
 
 
 def _measured(
-    metrics: Path, confidence: Path | None
+    metrics: Path | None, confidence: Path | None
 ) -> tuple[tuple[Metric, ...], FittedConfidence | None]:
+    if metrics is None:
+        return (), None
     found = json.loads(metrics.read_text(encoding="utf-8"))["metrics"]["student"]
     fitted = None
     if confidence is not None:
@@ -160,12 +163,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1 if faults else 0
     if args.data is None or args.whisper is None:
         parser.error("--data and --whisper are needed, or --check")
-    try:
-        make(args)
-    except EdgeemoError as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
+    return exit_status(lambda: make(args))
 
 
 if __name__ == "__main__":

@@ -19,22 +19,24 @@ from pathlib import Path
 
 from edgeemo.artifacts import teachers_package
 from edgeemo.artifacts.card import Metric
+from edgeemo.cli import exit_status
 from edgeemo.compress.data import open_dataset
 from edgeemo.compress.recipes import load_recipe
 from edgeemo.compress.teachers.builtin import FILE
 from edgeemo.compress.teachers.heads import HeadsSettings, fit_heads
-from edgeemo.errors import EdgeemoError
 from edgeemo.export.builtin_teacher import head_rows, make_backbone, teacher_file
 from edgeemo.io.files import write_bytes
 
 
 def make(args: argparse.Namespace) -> None:
     """Label, train the heads on all speakers, write the file."""
+    # First, so that a wrong value is told at once.
+    metrics, recipe = _metrics(args.metrics), load_recipe(args.recipe)
     data, backbone = open_dataset(args.data), make_backbone(args.whisper)
-    examples = head_rows(backbone, data, load_recipe(args.recipe), args.cache)
+    examples = head_rows(backbone, data, recipe, args.cache)
     heads = fit_heads(examples, HeadsSettings())
     heads.round()
-    artifact = teacher_file(backbone, heads, data, _metrics(args.metrics))
+    artifact = teacher_file(backbone, heads, data, metrics)
     out = args.out or teachers_package.need(FILE)
     write_bytes(out, artifact)
     print(f"{out}: {len(artifact)} bytes, {len(examples)} examples")
@@ -56,12 +58,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--cache", type=Path, default=Path("runs/labels"))
     parser.add_argument("--metrics", type=Path, help="result of benchmarks/crossval.py")
     parser.add_argument("-o", "--out", type=Path, help="default: the shipped file")
-    try:
-        make(parser.parse_args(argv))
-    except EdgeemoError as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
+    args = parser.parse_args(argv)
+    return exit_status(lambda: make(args))
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from edgeemo.cli import exit_status
 from edgeemo.compress.data import DataSet, open_dataset
 from edgeemo.compress.evaluation.evaluate import Predictions, evaluate, predict
 from edgeemo.compress.evaluation.metrics import fit_temperature
@@ -34,7 +35,7 @@ from edgeemo.compress.students import save_student
 from edgeemo.compress.teachers.base import Teacher
 from edgeemo.compress.teachers.own import teacher_of
 from edgeemo.compress.train.losses import log_prior
-from edgeemo.errors import BadData, EdgeemoError
+from edgeemo.errors import BadInput
 
 CHOICES = (0.0, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1.0)
 
@@ -99,6 +100,27 @@ def shift(run: Run, data: DataSet, teacher: Teacher, splits: Splits, prior: floa
     run.finish(replace(facts, calibration=calibration))
 
 
+def set_prior(args: argparse.Namespace) -> None:
+    """What the command does, from its arguments."""
+    # What costs nothing to look at comes before the data.
+    if args.prior is not None and not 0 <= args.prior <= 1:
+        raise BadInput(f"--prior {args.prior:g}: expected 0 to 1")
+    run = Run(args.run)
+    if not run.facts().calibration.class_prior:
+        raise BadInput(f"{args.run}: no votes taught it, so it has no prior of the classes")
+    data, teacher, student = open_dataset(args.data), teacher_of(run.recipe), run.student()
+    splits = label_splits(run, data, teacher, student, args.cache, None)
+    shares = log_prior(torch.from_numpy(splits.train.votes))
+    now = left_out(run, shares)
+    said = predict(student, splits.valid)
+    print(f"prior  accuracy  recall     KL    {len(splits.valid)} clips; it is {now:g} now")
+    for prior, figures in table(said, splits.valid, shares, now).items():
+        print(f"{prior:5.2f}  {figures[0]:8.3f}  {figures[1]:6.3f}  {figures[2]:5.4f}")
+    if args.prior is not None:
+        shift(run, data, teacher, splits, args.prior)
+        print(f"{args.run}: leaves {args.prior:g} out; write its files with: edgeemo export")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the table, and change the student where a prior is given; the exit status."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -108,27 +130,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--prior", type=float, help="0 (as frequent as in training) to 1 (equally)")
     args = parser.parse_args(argv)
     torch.set_num_threads(1)
-    try:
-        run, data = Run(args.run), open_dataset(args.data)
-        if not run.facts().calibration.class_prior:
-            raise BadData(f"{args.run}: no votes taught it, so it has no prior of the classes")
-        if args.prior is not None and not 0 <= args.prior <= 1:
-            raise BadData(f"--prior {args.prior:g}: expected 0 to 1")
-        teacher, student = teacher_of(run.recipe), run.student()
-        splits = label_splits(run, data, teacher, student, args.cache, None)
-        shares = log_prior(torch.from_numpy(splits.train.votes))
-        now = left_out(run, shares)
-        said = predict(student, splits.valid)
-        print(f"prior  accuracy  recall     KL    {len(splits.valid)} clips; it is {now:g} now")
-        for prior, figures in table(said, splits.valid, shares, now).items():
-            print(f"{prior:5.2f}  {figures[0]:8.3f}  {figures[1]:6.3f}  {figures[2]:5.4f}")
-        if args.prior is not None:
-            shift(run, data, teacher, splits, args.prior)
-            print(f"{args.run}: leaves {args.prior:g} out; write its files with: edgeemo export")
-    except EdgeemoError as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
+    return exit_status(lambda: set_prior(args))
 
 
 if __name__ == "__main__":

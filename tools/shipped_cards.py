@@ -31,12 +31,12 @@ from edgeemo.artifacts.onnx import read_onnx
 from edgeemo.artifacts.tflite import check as check_tflite
 from edgeemo.artifacts.tflite import read_tflite
 from edgeemo.artifacts.trained_on import TrainedOn
+from edgeemo.cli import exit_status
 from edgeemo.compress.data import Clip, open_dataset, split_by_speaker
 from edgeemo.compress.data.splits import split_as_published
 from edgeemo.compress.evaluation.folds import Folds
 from edgeemo.compress.exposure import STARTS, exposure_of
 from edgeemo.compress.recipes import load_recipe
-from edgeemo.errors import EdgeemoError
 from edgeemo.export.graph import onnx
 from edgeemo.export.onnx_writer import replace_card, with_card
 from edgeemo.export.open_teacher import open_speech
@@ -199,27 +199,28 @@ def rewritten(data: Path) -> Iterator[tuple[Model, bytes]]:
         yield model, with_new_card(model.path, of_face(of_rounds(card)))
 
 
+def rewrite(data: Path, check: bool) -> int:
+    """Write the files that differ, or count them alone; the exit status."""
+    faults = 0
+    for model, made in rewritten(data):
+        # A teacher's labels are kept by the bytes of its file: one that says the same stays.
+        card = replace(card_of(model.path, made), digest=model.card.digest)
+        smaller = not _is_teacher(model.path) and len(made) < model.path.stat().st_size
+        same = card == model.card and not smaller
+        faults += not same
+        if not same and not check:
+            write_bytes(model.path, made)
+        print(f"{model.path.name}: {len(made)} bytes, {'as it was' if same else 'differs'}")
+    return int(faults > 0 and check)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Rewrite or check; the exit status."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="holds speech/, voices/, ferplus/")
     parser.add_argument("--check", action="store_true", help="compare, write nothing")
     args = parser.parse_args(argv)
-    faults = 0
-    try:
-        for model, data in rewritten(args.data):
-            # A teacher's labels are kept by the bytes of its file: one that says the same stays.
-            card = replace(card_of(model.path, data), digest=model.card.digest)
-            smaller = not _is_teacher(model.path) and len(data) < model.path.stat().st_size
-            same = card == model.card and not smaller
-            faults += not same
-            if not same and not args.check:
-                write_bytes(model.path, data)
-            print(f"{model.path.name}: {len(data)} bytes, {'as it was' if same else 'differs'}")
-    except EdgeemoError as error:
-        print(error, file=sys.stderr)
-        return 2
-    return int(faults > 0 and args.check)
+    return exit_status(lambda: rewrite(args.data, args.check))
 
 
 if __name__ == "__main__":

@@ -87,12 +87,15 @@ def test_student_and_facts_tell_what_was_added(tool: Tool, run: Run, tmp_path: P
     assert 0 < after.macs_per_second / facts.macs_per_second - 1 < 0.05
 
 
-def test_bad_input_is_one_line(
-    tool: Tool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_a_run_is_refused_before_data_are_read(
+    tool: Tool, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    given = ["--run", str(tmp_path), "--data", str(tmp_path), "--music", str(tmp_path)]
-    assert tool("make_sounds").main(given) == 2
-    assert len(capsys.readouterr().err.splitlines()) == 1
+    given = ["--data", str(tmp_path / "none"), "--music", str(tmp_path / "none")]
+    save_student(make_student("wav2small-17k"), run.folder / "student.pt")
+    for folder, why in (tmp_path, "not a run"), (run.folder, "cannot tell sounds"):
+        assert tool("make_sounds").main(["--run", str(folder), *given]) == 2
+        told = capsys.readouterr().err
+        assert told.startswith(f"{folder}: ") and why in told and told.count("\n") == 1
 
 
 @pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")

@@ -58,6 +58,17 @@ def test_other_recipes_and_other_files_are_told(
         provenance.check(NAME)
 
 
+@pytest.mark.parametrize("name", ["make_student", "make_teacher"])
+def test_a_missing_result_is_told_before_data_are_read(
+    tool: Tool, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["--data", tmp_path / "data", "--whisper", tmp_path / "whisper"]
+    given += ["--metrics", tmp_path / "none.json"]
+    assert tool(name).main([str(each) for each in given]) == 2
+    told = f"{tmp_path / 'none.json'}: No such file or directory\n"
+    assert capsys.readouterr().err == told
+
+
 def test_data_is_asked_for(tool: Tool, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         tool("make_student").main([])

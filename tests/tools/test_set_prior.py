@@ -66,6 +66,8 @@ def test_the_table_is_what_a_changed_student_gives(tool, data, run):
     assert told[1.0] != pytest.approx(told[0.0], abs=1e-4)
 
 
-def test_a_prior_out_of_range_is_told(tool, data, run, capsys):
-    assert tool("set_prior").main(["--run", str(run.folder), "--data", str(data), "--prior", "2"])
-    assert "--prior 2: expected 0 to 1" in capsys.readouterr().err
+@pytest.mark.parametrize("prior", ["2", "-0.1", "nan"])
+def test_a_prior_out_of_range_is_told_before_data_are_read(tool, run, tmp_path, prior, capsys):
+    given = ["--run", str(run.folder), "--data", str(tmp_path / "none"), "--prior", prior]
+    assert tool("set_prior").main(given) == 2
+    assert f"--prior {prior}: expected 0 to 1" in capsys.readouterr().err

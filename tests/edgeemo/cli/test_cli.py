@@ -44,6 +44,19 @@ def test_an_expected_error_is_one_line_and_2(
     assert (out, err) == ("", "edgeemo: rate is 0 Hz; expected 1000 Hz or more\n")
 
 
+def test_a_script_refuses_as_a_command_does(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails() -> None:
+        raise BadInput("no")
+
+    assert cli.exit_status(lambda: None) == cli.exit_status(lambda: 0) == 0
+    assert cli.exit_status(lambda: 1) == 1
+    assert cli.exit_status(fails) == cli.exit_status(lambda: (tmp_path / "a").unlink()) == 2
+    told = f"no\n{tmp_path / 'a'}: No such file or directory\n"
+    assert capsys.readouterr() == ("", told)
+
+
 @pytest.mark.parametrize("arguments", [["--debug", "doctor"], ["doctor", "--debug"]])
 def test_debug_lets_the_traceback_through(
     failing_doctor: list[BaseException], arguments: list[str]
