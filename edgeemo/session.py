@@ -330,7 +330,7 @@ class Session:
             f"Session({card.name}, task {card.task}, backend {self.backend.name}\n"
             f"  input: {_input(card)}\n"
             f"  outputs: {outputs}\n"
-            f"  size: {card.parameters} parameters, {card.quantization.kind}, "
+            f"  size: {card.parameters} parameters, {card.quantization.precision}, "
             f"{card.work}\n"
             f"  licence: {card.licence})"
         )

@@ -25,7 +25,7 @@ from edgeemo.io.files import replacing
 
 from .c_writer import find_compiler, write_folder
 from .cards import card_of_run
-from .int8 import INT4_BITS, ActivationRecorder
+from .int8 import ActivationRecorder
 from .onnx_writer import OnnxWriter, float_graph
 from .parity import Parity, Tolerances, compare, table, with_outputs_of
 from .qat_ranges import learned_table
@@ -198,6 +198,7 @@ def calibrate(
     seen = _seen(clips)
     if not any(float(np.ptp(f)) > SILENCE_RANGE for f in seen.features):
         raise BadData("the clips that ranges are read from are all silence; label other clips")
+    kind = "int4" if int4 else "int8"
     watch = ActivationRecorder(graph)
     observed = watch.observe([f[None] for f in seen.features])
     tables = [observed.table(rule) for rule in RULES]
@@ -217,7 +218,7 @@ def calibrate(
             with loaded(writer, writer.write(plain, how)) as backend:
                 parity = compare(backend, ranked, limits)
             layers = ", heads in float" if float_head else ""
-            log(f"int8, ranges by {ranges.rule}{layers}: agreement {parity.worst:.4f}")
+            log(f"{kind}, ranges by {ranges.rule}{layers}: agreement {parity.worst:.4f}")
             found.append((parity.worst, how))
         # The first of equals: what was learned, then from the plainest rule on.
         return max(found, key=lambda pair: pair[0])
@@ -278,7 +279,9 @@ def _place_folder(
         artifact.write_bytes(data)
         result = _judged(artifact, path, writer, clips, limits, facts, student)
         folder = write_folder(artifact, path, front_end)
-    return replace(result, path=path, bytes=folder.flash)
+    # What was judged is the file that the folder's integers came from.
+    rows = tuple(replace(row, bytes=folder.flash) for row in result.runtimes)
+    return replace(result, path=path, bytes=folder.flash, runtimes=rows)
 
 
 def _judged(
@@ -338,7 +341,7 @@ def text(result: ExportResult) -> str:
     how = "float"
     if kind.kind == "int8":
         layers = f", {' and '.join(kind.float_layers)} in float" if kind.float_layers else ""
-        name = "int8" if kind.weight_bits > INT4_BITS else "int4 in convolutions, else int8"
+        name = "int8" if kind.precision == "int8" else "int4 in convolutions, else int8"
         how = f"{name}, ranges by {kind.rule}{layers}"
     return (
         f"{result.path}\n"

@@ -81,7 +81,7 @@ def with_card(model: Any, card: Card) -> bytes:
     copy = type(model)()
     copy.CopyFrom(model)
     shrink(copy)
-    if card.quantization.weight_bits == INT4_BITS:
+    if card.quantization.precision == "int4":
         pack_weights(copy)
     plain: bytes = copy.SerializeToString(deterministic=True)
     return _checked(plain, replace(card, digest=digest(plain)))

@@ -46,7 +46,7 @@ class Runtime:
         steps: largest difference from LiteRT (its reference kernels, where they are right) in
             integers of the output, for TensorFlow Lite Micro.
         arena: bytes of tensors and of structures, for TensorFlow Lite Micro.
-        bytes: of the file.
+        bytes: of the file; of a C folder the flash that network and tables take.
         milliseconds: median for a clip, features made before.
         faults: why the file is refused; empty if it is not.
     """
@@ -93,17 +93,17 @@ def on_runtimes(
     if backend.card.input == "samples":
         return ()  # a file with the front end inside: the same graph behind it
     features, wanted = cuts
-    size, kind = path.stat().st_size, backend.card.quantization.kind
+    size, kind = path.stat().st_size, backend.card.quantization.precision
     names = {"c": "edgeemo C", "onnx": "onnxruntime", "tflite": "LiteRT XNNPACK"}
-    row, found = _measure(f"{names[backend.name]} {_kind(kind)}", backend, features, wanted, size)
-    if not isinstance(backend, TfliteBackend) or kind != "int8":
+    row, found = _measure(f"{names[backend.name]} {kind}", backend, features, wanted, size)
+    if not isinstance(backend, TfliteBackend) or kind == "float":
         return (row,)
     held = read_tflite(path)
     if _sums_anew(held):
         # XNNPACK rounds in its own way: three integers from the reference kernels have been seen.
         return row, _micro(MicroBackend(path), features, wanted, found, size, 4 * STEPS)
     slow = TfliteBackend(path, held, reference=True)
-    reference, judged = _measure("LiteRT reference int8", slow, features, wanted, size)
+    reference, judged = _measure(f"LiteRT reference {kind}", slow, features, wanted, size)
     micro = MicroBackend(path)
     return row, reference, _micro(micro, features, wanted, judged, size)
 
@@ -121,10 +121,6 @@ def _sums_anew(file: TfliteFile) -> bool:
     return scales[::2] != scales[1::2]
 
 
-def _kind(kind: str) -> str:
-    return "float" if kind == "none" else kind
-
-
 def _micro(
     micro: MicroBackend,
     features: list[Floats],
@@ -133,7 +129,9 @@ def _micro(
     size: int,
     limit: float = STEPS,
 ) -> Runtime:
-    row, found = _measure("TFLM int8", micro, features, wanted, size)
+    row, found = _measure(
+        f"TFLM {micro.card.quantization.precision}", micro, features, wanted, size
+    )
     steps = float(np.abs(found - judged).max() / micro.step_of("adv"))
     arena = micro.arena()
     faults: tuple[str, ...] = ()

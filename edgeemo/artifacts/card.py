@@ -94,6 +94,13 @@ class Quantization:
     weight_bits: int = 32
     float_layers: tuple[str, ...] = ()
 
+    @property
+    def precision(self) -> str:
+        """For people: "float", "int8" or, with weights of four bits, "int4"."""
+        if self.kind == "none":
+            return "float"
+        return "int4" if self.weight_bits == 4 else "int8"
+
 
 @dataclass(frozen=True)
 class Source:

@@ -107,5 +107,5 @@ def _start(data: bytes, path: Path, card: Card) -> Any:
         )
     except Exception as error:
         need = "; 4-bit weights need onnxruntime 1.23 or later, this is " + ort.__version__
-        why = one_line(error) + (need if card.quantization.weight_bits == 4 else "")
+        why = one_line(error) + (need if card.quantization.precision == "int4" else "")
         raise BadArtifact(f"{path}: onnxruntime refuses it: {why}") from error

@@ -75,7 +75,7 @@ def _table(card: Card, rows: list[Row]) -> str:
         f"{r.peak_mb:9.1f}{r.ratio:7.2f}x"
         for r in rows
     ]
-    title = f"{card.name}  ({card.task}, {card.quantization.kind}): {card.work}"
+    title = f"{card.name}  ({card.task}, {card.quantization.precision}): {card.work}"
     return "\n".join([title, *figure_lines(card), head, *lines, ""])
 
 

@@ -63,7 +63,7 @@ def _text(model: Model) -> str:
     card = model.card
     return "\n".join(
         [
-            f"{model.name}  ({card.task}, {model.format}, {card.quantization.kind})",
+            f"{model.name}  ({card.task}, {model.format}, {card.quantization.precision})",
             f"  {model.bytes / 1000:.1f} KB, {card.parameters} parameters, {card.work}",
             f"  licence: {card.licence}",
             f"  {verdict_of(card)}",

@@ -30,6 +30,7 @@ from edgeemo.compress.students import Student, save_student
 from edgeemo.errors import BadArtifact, ParityFailed
 from edgeemo.export import ExportResult, export
 from edgeemo.export.c_writer import Folder, write_folder
+from edgeemo.export.job import text
 from edgeemo.export.parity import Tolerances
 from edgeemo.export.tflite_pack import pack, schema, unpack
 from edgeemo.export.tflite_writer import with_card
@@ -91,7 +92,7 @@ def test_half_of_their_bytes_goes(run: Run, small: ExportResult, graph: Graph) -
 def test_every_runtime_reads_them(small: ExportResult) -> None:
     """Parity has run all; TensorFlow Lite Micro within an integer of LiteRT."""
     names = [r.runtime for r in small.runtimes]
-    assert names == ["LiteRT XNNPACK int8", "LiteRT reference int8", "TFLM int8"]
+    assert names == ["LiteRT XNNPACK int4", "LiteRT reference int4", "TFLM int4"]
     assert small.runtimes[2].steps is not None and small.runtimes[2].steps < 1.001
 
 
@@ -339,6 +340,15 @@ def test_an_onnxruntime_without_them_is_told_of_the_one_that_is_needed(
     broken = file.data.replace(b"QLinearConv", b"QLinearCon4", 1)
     with pytest.raises(BadArtifact, match=r"4-bit weights need onnxruntime 1\.23 or later"):
         OnnxBackend(onnx_file.path, replace(file, data=broken))
+
+
+def test_a_c_folder_is_told_by_what_was_run_and_by_its_own_bytes(run: Run, tmp_path: Path) -> None:
+    told: list[str] = []
+    (result,) = export(run.folder, ("c",), int4=True, out=tmp_path, limits=WIDE, log=told.append)
+    assert [(r.runtime, r.bytes) for r in result.runtimes] == [("edgeemo C int4", result.bytes)]
+    assert told and all(line.startswith("int4, ranges by ") for line in told)
+    (line,) = [line for line in text(result).splitlines() if line.startswith("edgeemo C")]
+    assert f" {result.bytes} " in line
 
 
 def test_the_command_writes_every_format(

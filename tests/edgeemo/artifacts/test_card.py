@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from edgeemo.artifacts.card import MAX_BYTES, Card, Output, from_json, to_json
+from edgeemo.artifacts.card import MAX_BYTES, Card, Output, Quantization, from_json, to_json
 from edgeemo.errors import BadArtifact
 from edgeemo.io import schema
 
@@ -27,6 +27,21 @@ def test_a_card_comes_back_as_it_went(card: Card) -> None:
     assert from_json(to_json(card)) == card
     assert to_json(from_json(to_json(card))) == to_json(card)
     assert "\n" not in to_json(card)
+
+
+@pytest.mark.parametrize(
+    ("quantization", "told"),
+    [
+        (Quantization(), "float"),
+        (Quantization("int8", "minmax", 8), "int8"),
+        (Quantization("int8", "minmax", 7), "int8"),
+        (Quantization("int8", "minmax", 4), "int4"),
+    ],
+)
+def test_people_read_a_word_for_how_numbers_are_stored(
+    quantization: Quantization, told: str
+) -> None:
+    assert quantization.precision == told
 
 
 @pytest.mark.parametrize(
