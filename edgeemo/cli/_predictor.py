@@ -17,6 +17,7 @@ from edgeemo.faces import Faces, Tracked
 from edgeemo.faces.intervals import windows
 from edgeemo.inputs import SUFFIXES, Input, Kind
 from edgeemo.session import Session, load
+from edgeemo.speech.vad import resolve_gate
 from edgeemo.types import Emotion
 
 if TYPE_CHECKING:
@@ -104,6 +105,8 @@ class Predictor:
         self._loaded: dict[str, Session] = {}
         self._faces: Faces | None = None
         self.kinds: tuple[Kind, ...] = tuple(SUFFIXES) if named is None else _KINDS[named.card.task]
+        if options.gate == "model" and "sound" in self.kinds:  # once, not for each file
+            resolve_gate(options.gate, self._session("speech").card)
 
     @property
     def cards(self) -> tuple[Card, ...]:

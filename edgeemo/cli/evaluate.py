@@ -21,6 +21,7 @@ from edgeemo.evaluation.seen import Seen
 from edgeemo.io.files import check_output, write_text
 from edgeemo.session import Session, load
 from edgeemo.speech.profile import SpeakerProfile, load_profile
+from edgeemo.speech.vad import resolve_gate
 from edgeemo.types import SAMPLE_RATE
 
 if TYPE_CHECKING:
@@ -99,6 +100,8 @@ def run(args: argparse.Namespace) -> int:
         data = _without_seen(session, data, seen)
     profile = load_profile(args.profile) if args.profile else None
     gate = None if args.gate == "none" else args.gate
+    if data.task == "speech":
+        resolve_gate(gate, session.card)  # once, not for each clip
     rows = list(judge(session, data, gate, profile, args.label_rule))
     if not figures(rows):
         raise BadData(

@@ -43,9 +43,18 @@ def resolve_gate(gate: str | Gate | None, card: Card) -> tuple[str | Gate | None
     if gate == "model" and not tells:
         raise BadInput(
             f"gate 'model': {card.name} does not tell speech, its card has no output 'sounds'; "
-            "use another gate, or a model that was trained with the recipe table [sounds]"
+            f"use another gate, or a model that was trained with the recipe table [sounds]: "
+            f"{_that_tell_speech()}"
         )
     return "energy", tells
+
+
+def _that_tell_speech() -> str:
+    """Names of the models that do, of those that are installed, or where there is one."""
+    from edgeemo.artifacts import models, teachers_package  # for the message alone
+
+    names = {m.name for m in models.shipped() if m.card.output("sounds") is not None}
+    return ", ".join(sorted(names)) or f"edgeemo-teachers has one ({teachers_package.INSTALL})"
 
 
 def by_own_word(emotion: Emotion) -> Emotion:

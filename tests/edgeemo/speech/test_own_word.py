@@ -9,10 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 
 import edgeemo
 from edgeemo import Session, cli
+from edgeemo.artifacts import teachers_package
 from edgeemo.artifacts.card import Output
 from edgeemo.artifacts.onnx import read_onnx
 from edgeemo.backends.c import CBackend
@@ -144,6 +146,30 @@ def test_a_model_without_says_what_it_lacks(voice: np.ndarray) -> None:
         session.stream(gate="model")
     assert session.predict(voice) == session.predict(voice, gate="energy")
     assert not session.predict(voice).sounds
+
+
+def test_a_model_that_has_it_is_named(voice: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = edgeemo.load(SHIPPED)
+    with pytest.raises(BadInput) as told:
+        session.predict(voice, gate="model")
+    name = str(told.value).rpartition(" ")[2]
+    assert edgeemo.load(name).predict(voice, gate="model").speech
+    monkeypatch.setattr(teachers_package, "folder", lambda: None)
+    with pytest.raises(BadInput, match=r"edgeemo-teachers has one \(pip install \./teachers\)$"):
+        session.predict(voice, gate="model")
+
+
+@pytest.mark.parametrize("command", ["predict", "evaluate"])
+def test_commands_refuse_it_once(
+    command: str, tmp_path: Path, voice: np.ndarray, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a.wav", "b.wav"):
+        soundfile.write(tmp_path / name, voice, 16000)
+    rows = "path,speaker,emotion\na.wav,a,anger\nb.wav,b,anger\n"
+    (tmp_path / "labels.csv").write_text(rows)
+    assert cli.main([command, str(tmp_path), "--gate", "model"]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("gate 'model'")) == ("", 1)
 
 
 def test_rows_for_other_programs_have_them(files: dict[str, Path], voice: np.ndarray) -> None:
