@@ -32,7 +32,11 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     _check_place(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+    try:
+        handle, name = tempfile.mkstemp(path.suffix, f".{path.stem}-", path.parent)
+    except OSError as error:
+        error.filename = os.fspath(path)  # nobody gave the temporary name
+        raise
     os.close(handle)
     temporary = Path(name)
     try:
@@ -97,6 +101,8 @@ def check_output(
         while not os.path.lexists(above):
             above = above.parent
         if not above.is_dir():
+            if above == path:
+                raise BadInput(f"{name}: is a file; name a folder")
             raise BadInput(f"{name}: {printable(above)} is a file; name another place to write")
         if not os.access(above, os.W_OK | os.X_OK):
             raise BadInput(f"{name}: no rights to write there; name another place")

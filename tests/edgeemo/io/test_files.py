@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -83,6 +85,25 @@ def test_outputs_are_checked_before_the_work(tmp_path: Path) -> None:
     check_output(tmp_path / "new" / "folder" / "x.csv")
     check_output(tmp_path / "new", folder=True)
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_file_in_a_folders_place_is_named_once(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(BadInput) as told:
+        check_output(tmp_path / "file", folder=True)
+    assert str(told.value) == f"{tmp_path / 'file'}: is a file; name a folder"
+
+
+def test_a_disk_that_takes_no_file_is_told_by_the_given_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(suffix: str, prefix: str, dir: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", f"{dir}/{prefix}x{suffix}")
+
+    monkeypatch.setattr(tempfile, "mkstemp", full)
+    with pytest.raises(OSError, match="No space left") as told:
+        write_text(tmp_path / "a.csv", "")
+    assert told.value.filename == str(tmp_path / "a.csv")
 
 
 def test_a_device_and_a_pipe_are_not_replaced(tmp_path: Path) -> None:
