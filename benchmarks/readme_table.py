@@ -4,7 +4,7 @@
     python benchmarks/readme_table.py --check   exit status 1 if they are not what they should be
 
 The pages are those of PAGES. A block lies between `<!-- figures:NAME -->` and `<!-- /figures -->`;
-NAME is a function below.
+NAME is a function below or in _face_figures.py.
 Files of benchmarks/results/ are read. Metrics of one row that were not measured are absent.
 
 crossval.json, agreement with human ratings on unseen speakers:
@@ -20,12 +20,13 @@ robustness.json and sounds.json: as the benchmarks of those names write them.
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+
+from _face_figures import face_folds, faces, faces_changed
+from _figures import MISSING, markdown, result, spread
 
 ROOT = Path(__file__).resolve().parents[1]
 GUIDES = ROOT / "docs" / "guides"
@@ -35,25 +36,23 @@ PAGES = (
     *(GUIDES / f"{name}.md" for name in ("compression", "languages", "licences", "sounds")),
     FACES,
 )
-RESULTS = ROOT / "benchmarks" / "results"
 
 _ORDERED = ("ravdess_full", "nemo", "turev", "tess")
 
 BLOCK = re.compile(r"(<!-- figures:(\w+) -->\n).*?(<!-- /figures -->)", re.DOTALL)
 COMMAND = "python benchmarks/readme_table.py"
-MISSING = "_Not measured yet._"
 
 
 def accuracy() -> str:
     """CCC on each dimension, mean and spread, of teacher, students, baselines and people."""
-    found = _result("crossval.json")
+    found = result("crossval.json")
     if found is None:
         return MISSING
     rows = [
-        [row["name"], *(_spread(row.get(d)) for d in ("arousal", "dominance", "valence"))]
+        [row["name"], *(spread(row.get(d)) for d in ("arousal", "dominance", "valence"))]
         for row in found["rows"]
     ]
-    table = _table(["CCC", "arousal", "dominance", "valence"], rows)
+    table = markdown(["CCC", "arousal", "dominance", "valence"], rows)
     return (
         f"{table}\n\n{found['test_set']}. {found['protocol']}. Made by `{found['command']}`, with "
         "the recipe that `tools/make_student.py` leaves."
@@ -64,7 +63,7 @@ def models() -> str:
     """Bytes, parameters, work and time of each shipped model."""
     from edgeemo.artifacts.models import shipped
 
-    latency = _result("latency.json") or {"rows": []}
+    latency = result("latency.json") or {"rows": []}
     # The first peer of each file is the one that edgeemo prefers for it.
     times = {row["file"]: row for row in reversed(latency["rows"])}
     rows = []
@@ -83,92 +82,11 @@ def models() -> str:
     if not rows:
         return MISSING
     head = ["model", "file", "parameters", "MAC / s or face", "one estimate", "peak memory"]
-    table = _table(head, rows)
+    table = markdown(head, rows)
     if "command" not in latency:
         return table
     told = f"{latency['protocol']}, {latency['machine']}. Made by `{latency['command']}`."
     return f"{table}\n\n{told}"
-
-
-def _of_set(found: dict[str, Any] | None) -> str:
-    return "" if found is None else f"{found['accuracy']:.1%}, {found['uar']:.3f}"
-
-
-def faces() -> str:
-    """How often models of faces agree with people, and how well they tell a smile."""
-    found = _result("faces.json")
-    if found is None:
-        return MISSING
-    rows = []
-    for name, model in found["models"].items():
-        plus, london = model["ferplus"], model["london"]
-        rows.append(
-            [
-                name,
-                f"{model['bytes'] / 1000:.0f} KB",
-                *(f"{plus[rule]['accuracy']:.1%}" for rule in ("argmax", "majority")),
-                f"{plus['argmax']['uar']:.3f}",
-                f"{plus['kl']:.2f}",
-                f"{london['auc']:.3f}",
-                *(_of_set(model.get(name)) for name in ("lfw", "taiwan")),
-            ]
-        )
-    rows.sort(key=lambda row: float(row[2].rstrip("%")), reverse=True)
-    head = ["faces", "file", "accuracy", "majority alone", "recall", "KL", "smile, AUC"]
-    head += ["press photographs", "posed"]
-    told = (
-        f"FER+, {found['ferplus_pictures']:,} pictures that edgeemo has not learned from: share "
-        "of the clear ones whose likeliest of eight classes has the most votes, of those that most "
-        "people agree on, mean recall of the classes, KL to the votes. London, 68 people: smiling "
-        "against neutral. Press photographs (LFW) and posed faces (Taiwan) of people whom no "
-        "model here has learned: accuracy and mean recall. Made by `python benchmarks/faces.py "
-        "--data DATA --model teacher-face --model mobilenetv1-face --model "
-        "efficientnet-lite0-face`."
-    )
-    return f"{_table(head, rows)}\n\n{told}"
-
-
-def faces_changed() -> str:
-    """Accuracy of three models of faces under what cameras and detectors do, by set."""
-    found = _result("faces.json")
-    if found is None:
-        return MISSING
-    names = ("mobilenetv1-face (onnx)", "efficientnet-lite0-face (onnx)", "fer 25.10.3")
-    sets = {"ferplus": "FER+", "lfw": "press", "taiwan": "posed"}
-    conditions = [found["models"][name]["conditions"] for name in names]
-    rows = [
-        [how, *(f"{of[key][how]['accuracy']:.1%}" for key in sets for of in conditions)]
-        for how in conditions[0]["ferplus"]
-    ]
-    counts = (f"{conditions[0][key]['as it is']['pictures']} of {sets[key]}" for key in sets)
-    head = ["accuracy", *(f"{sets[key]}: {name.split()[0]}" for key in sets for name in names)]
-    return f"{_table(head, rows)}\n\nPictures: {', '.join(counts)}."
-
-
-def face_folds() -> str:
-    """How a student that had met no posing performer reads them, before and after."""
-    found = _result("face_folds.json")
-    if found is None:
-        return MISSING
-    names = list(found["rows"]["taught"]["recall"])
-    rows = [
-        [
-            name,
-            f"{row['accuracy']:.1%}",
-            f"{row['uar']:.3f}",
-            *(f"{row['recall'][k][0]:.2f}" for k in names),
-        ]
-        for name, row in found["rows"].items()
-    ]
-    counts = [f"{k} ({found['rows']['taught']['recall'][k][1]})" for k in names]
-    table = _table([f"posed faces, {found['start']}", "accuracy", "recall", *counts], rows)
-    others = found["others"]
-    return (
-        f"{table}\n\n{found['performers']} performers in five folds, each read by a student that "
-        f"was taught the others. On {others['pictures']:,} pictures of FER+ and LFW taught ones "
-        f"are right in {others['taught']:.1%}, the start in {others['as it came']:.1%}. Made by "
-        f"`{found['command']}`."
-    )
 
 
 def robustness() -> str:
@@ -182,7 +100,7 @@ def robustness_open() -> str:
 
 
 def _robustness(name: str) -> str:
-    found = _result("robustness.json")
+    found = result("robustness.json")
     if found is None or name not in found["commands"]:
         return MISSING
     rows = [
@@ -195,7 +113,7 @@ def _robustness(name: str) -> str:
     ]
     head = ["speech", "CCC A", "CCC D", "CCC V", "told as speech"]
     return (
-        f"{_table(head, rows)}\n\n{found['test_set']}, speaker-independent (unseen speakers). "
+        f"{markdown(head, rows)}\n\n{found['test_set']}, speaker-independent (unseen speakers). "
         "Noise stands at its ratio to the level of speech; babble is six people. CCC is that of "
         "all clips; the last column is the share that the default gate lets pass. Made by "
         f"`{found['commands'][name]}`."
@@ -204,7 +122,7 @@ def _robustness(name: str) -> str:
 
 def open_weights() -> str:
     """Agreement of the models that may be sold with EmoTale's raters, and order of arousal."""
-    found = _result("open_weights.json")
+    found = result("open_weights.json")
     if found is None:
         return MISSING
     rows = [
@@ -232,12 +150,12 @@ def open_weights() -> str:
         f"sadness, neutral, calm and boredom, in four unseen corpora. {languages}. "
         f"Made by `{found['command']} --data DATA --teacher --student wav2small-stream-open.onnx`."
     )
-    return f"{_table(head, rows)}\n\n{told}"
+    return f"{markdown(head, rows)}\n\n{told}"
 
 
 def languages() -> str:
     """Order of arousal and valence, and recall, of a model that met none of the people."""
-    found = _result("languages.json")
+    found = result("languages.json")
     if found is None:
         return MISSING
     rows = [
@@ -267,18 +185,18 @@ def languages() -> str:
         "chance",
     ]
     told = f"`{found['model']}`, int8, the file that `edgeemo.load` takes (TFLite)"
-    return f"{_table(head, rows)}\n\n{told}. Made by `{found['command']}`."
+    return f"{markdown(head, rows)}\n\n{told}. Made by `{found['command']}`."
 
 
 def sounds() -> str:
     """What gates miss and take for speech, and which sounds the student tells."""
-    found = _result("sounds.json")
+    found = result("sounds.json")
     if found is None:
         return MISSING
     gates = found["gates"]
     measures = [m for m in gates["student"] if not m.endswith("noise as speech")]
     head = ["share of time", *gates]
-    table = _table(head, [[m, *(f"{gates[g][m]:.3f}" for g in gates)] for m in sorted(measures)])
+    table = markdown(head, [[m, *(f"{gates[g][m]:.3f}" for g in gates)] for m in sorted(measures)])
     most = {
         word: next((name, share) for name, share in row.items() if name != "clips")
         for word, row in found["sounds"].items()
@@ -295,7 +213,7 @@ def sounds() -> str:
 
 def bursts() -> str:
     """Recall of classes on bursts of the voice and on speech."""
-    found = _result("bursts.json")
+    found = result("bursts.json")
     if found is None:
         return MISSING
     head = ["mean recall", *(f"{name}, {clips:,} clips" for name, clips in found["clips"].items())]
@@ -306,15 +224,15 @@ def bursts() -> str:
     taught = found["recall"]["classes taught bursts"]["emogator"]
     each = ", ".join(f"{name} {share:.2f}" for name, share in taught.items() if name != "mean")
     return (
-        f"{_table(head, rows)}\n\nOf bursts, once taught: {each}. 5 folds by person, int8 but for "
-        f"the linear heads; {found['bytes more']:,} bytes more; dimensions move by "
+        f"{markdown(head, rows)}\n\nOf bursts, once taught: {each}. 5 folds by person, int8 but "
+        f"for the linear heads; {found['bytes more']:,} bytes more; dimensions move by "
         f"{found['dimensions apart']:.4f} in the mean, by rounding. Made by `{found['command']}`."
     )
 
 
 def compression() -> str:
     """CCC of students that were pruned or trained with rounding, in float and int8."""
-    found = _result("compression.json")
+    found = result("compression.json")
     if found is None:
         return MISSING
     rows = [
@@ -323,7 +241,7 @@ def compression() -> str:
             variant,
             f"{row['parameters']:,}",
             f"{row['macs_per_second'] / 1e6:.1f} M",
-            *(_spread(ccc) for ccc in (row["float"], row["onnx"]["ccc"], row["tflite"]["ccc"])),
+            *(spread(ccc) for ccc in (row["float"], row["onnx"]["ccc"], row["tflite"]["ccc"])),
             f"{row['tflite']['bytes'] / 1000:.0f} KB",
         ]
         for name, variants in found.items()
@@ -339,12 +257,12 @@ def compression() -> str:
         "TFLite int8",
         "file",
     ]
-    return _table(head, rows)
+    return markdown(head, rows)
 
 
 def int4() -> str:
     """CCC and bytes of files with weights of four and of eight bits."""
-    found = _result("int4.json")
+    found = result("int4.json")
     if found is None:
         return MISSING
     rows = [
@@ -360,7 +278,7 @@ def int4() -> str:
     heads = ["file", "bytes", "arousal", "dominance", "valence", "with float, worst", "refused"]
     clips, people, folds = (found[key] for key in ("clips", "speakers", "folds"))
     told = f"EmoTale, {clips} clips of {people} speakers, {folds} folds that held them out"
-    return f"{_table(heads, rows)}\n\n{told}. Made by `{found['command']}`."
+    return f"{markdown(heads, rows)}\n\n{told}. Made by `{found['command']}`."
 
 
 WRITERS: Mapping[str, Callable[[], str]] = {
@@ -399,23 +317,6 @@ def main() -> int:
         if not args.check:
             page.write_text(new)
     return status
-
-
-def _result(name: str) -> dict[str, Any] | None:
-    path = RESULTS / name
-    return json.loads(path.read_text()) if path.exists() else None
-
-
-def _spread(value: Mapping[str, float] | None) -> str:
-    if value is None:
-        return ""
-    sd = f" ± {value['sd']:.3f}" if "sd" in value else ""
-    return f"{value['mean']:.3f}{sd}"
-
-
-def _table(head: list[str], rows: list[list[str]]) -> str:
-    rule = ["---"] + ["--:"] * (len(head) - 1)
-    return "\n".join("| " + " | ".join(row) + " |" for row in (head, rule, *rows))
 
 
 if __name__ == "__main__":

@@ -107,7 +107,9 @@ def figures() -> ModuleType:
     spec = importlib.util.spec_from_file_location("readme_table", path)
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "path", [*sys.path, str(path.parent)])  # where it finds its neighbors
+        spec.loader.exec_module(module)
     return module
 
 
@@ -132,7 +134,7 @@ def test_the_table_is_made_of_the_results(
         '{"test_set": "T", "protocol": "P", "command": "C", "rows": [{"name": "student",'
         ' "arousal": {"mean": 0.8, "sd": 0.0123}, "valence": {"mean": 0.5}}]}'
     )
-    monkeypatch.setattr(figures, "RESULTS", tmp_path)
+    monkeypatch.setitem(figures.result.__globals__, "RESULTS", tmp_path)
     assert "| student | 0.800 ± 0.012 |  | 0.500 |" in figures.accuracy()
 
 
