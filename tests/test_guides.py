@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import soundfile
 
+from edgeemo.artifacts.models import DEFAULT
 from edgeemo.cli import live
 from edgeemo.compress.data import labels, open_dataset, shipped_speech
 from edgeemo.compress.recipes import checks, tables
@@ -50,6 +51,14 @@ def test_the_sizes_of_packages_are_those_that_were_measured() -> None:
     for row in told["packages"]:
         size = f"{row['bytes'] / 1000:,.0f}"
         assert f"| {row['package']} | {row['for']} | {size} | {row['holds']} |" in text
+
+
+@pytest.mark.parametrize("page", ["streams.md", "files.md"])
+def test_the_share_of_soft_speech_that_the_gate_lets_pass_was_measured(page: str) -> None:
+    found = json.loads((GUIDES.parents[1] / "benchmarks/results/robustness.json").read_text())
+    (row,) = (row for row in found["rows"] if row["condition"] == "level -30 dB")
+    told = re.search(r"of clips made 30 dB\s+quieter .*?(\d+) % pass", (GUIDES / page).read_text())
+    assert told is not None and int(told[1]) == round(100 * row[DEFAULT]["speech"])
 
 
 def test_every_column_is_told() -> None:

@@ -47,6 +47,9 @@ the mean power of their neutral speech, dB of full scale."""
 MOST_DB = 40.0
 """Largest change of level, dB; calm speech that needs more was recorded far too quietly."""
 
+SOFT_PEAK = 0.1
+"""Peak of the softest recording in which the energy gate, which has a least level, finds speech."""
+
 RIDGE = 100.0
 """Weight of "change nothing" against the labels, in clips."""
 
@@ -247,11 +250,14 @@ def speech_power(samples: NDArray[np.float32], rate: int) -> tuple[float, float]
     """Seconds in which the energy gate finds speech, and their mean power (1 is full scale).
 
     Args:
-        samples: [n], -1..1.
+        samples: [n], -1..1; what peaks below SOFT_PEAK comes to the gate louder, as all of it
+            would be silence.
         rate: their sample rate, Hz.
     """
     gate = EnergyGate(rate)
-    speech = gate.push(samples)
+    peak = float(np.abs(samples).max(initial=0))
+    louder = SOFT_PEAK / peak if 0 < peak < SOFT_PEAK else 1.0
+    speech = gate.push(samples * np.float32(louder))
     blocks = samples[: len(speech) * gate.block].astype(np.float64).reshape(-1, gate.block)
     spoken = blocks[speech]
     power = float(np.mean(spoken**2)) if len(spoken) else 0.0

@@ -38,6 +38,16 @@ def test_a_level_undoes_what_the_device_does(clips: list[Clip]) -> None:
     assert one.arousal == pytest.approx(two.arousal, abs=0.02)
 
 
+def test_speech_that_the_gate_takes_for_silence_has_a_level(clips: list[Clip]) -> None:
+    plain, soft = from_calm(clips), [x * np.float32(10 ** (-46 / 20)) for x in clips]
+    session = edgeemo.load("wav2small-stream")
+    assert session.predict(soft[0]).speech is False
+    made = from_calm(soft)
+    assert made.gain_db - plain.gain_db == pytest.approx(46, abs=0.5)
+    assert made.seconds == pytest.approx(plain.seconds, rel=0.05)
+    assert session.predict(soft[0], profile=made).speech
+
+
 def test_less_than_half_a_minute_of_speech_is_refused(clips: list[Clip]) -> None:
     with pytest.raises(BadInput, match=r"s of speech; a profile needs at least 30 s"):
         from_calm(clips[:4])
