@@ -13,8 +13,8 @@ crossval.json, agreement with human ratings on unseen speakers:
 latency.json, from samples or a picture to the estimate:
     {"machine": str, "protocol": str, "command": str, "rows": [
         {"peer": str, "file": str, "ms": float, "peak_mb": float}]}
-faces.json, face_folds.json, compression.json, int4.json, languages.json, open_weights.json,
-robustness.json and sounds.json: as the benchmarks of those names write them.
+codecs.json, faces.json, face_folds.json, compression.json, int4.json, languages.json,
+open_weights.json, robustness.json and sounds.json: as the benchmarks of those names write them.
 """
 
 from __future__ import annotations
@@ -33,7 +33,10 @@ GUIDES = ROOT / "docs" / "guides"
 FACES = ROOT / "tools" / "recipes" / "mobilenetv1-face" / "README.md"
 PAGES = (
     ROOT / "README.md",
-    *(GUIDES / f"{name}.md" for name in ("compression", "languages", "licences", "sounds")),
+    *(
+        GUIDES / f"{name}.md"
+        for name in ("compression", "files", "languages", "licences", "sounds")
+    ),
     FACES,
 )
 
@@ -230,6 +233,25 @@ def bursts() -> str:
     )
 
 
+def codecs() -> str:
+    """What a codec does to estimates."""
+    found = result("codecs.json")
+    if found is None:
+        return MISSING
+    rows = [
+        [
+            form,
+            f"{row['worst']:.2f}",
+            f"{row['mean']:.3f}",
+            f"{row['dB']:.0f} dB" if row["dB"] else "",
+        ]
+        for form, row in found["rows"].items()
+    ]
+    head = ["", "largest difference", "mean", "sound to noise"]
+    told = f"`{found['model']}`, {found['clips']} clips of the demo speech, 16 kHz, against WAV"
+    return f"{markdown(head, rows)}\n\n{told}. Made by `{found['command']}`."
+
+
 def compression() -> str:
     """CCC of students that were pruned or trained with rounding, in float and int8."""
     found = result("compression.json")
@@ -284,6 +306,7 @@ def int4() -> str:
 WRITERS: Mapping[str, Callable[[], str]] = {
     "accuracy": accuracy,
     "bursts": bursts,
+    "codecs": codecs,
     "compression": compression,
     "face_folds": face_folds,
     "faces": faces,
