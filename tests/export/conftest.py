@@ -11,19 +11,19 @@ import numpy as np
 import pytest
 import torch
 
-from edgeemo.artifacts.card import Calibration, Metric, ReceptiveField, Source
+from edgeemo.artifacts.card import Calibration, Metric
 from edgeemo.artifacts.models import DEFAULT, ZOO
 from edgeemo.compress.data import shipped_speech
 from edgeemo.compress.evaluation.parity_set import ParitySet
 from edgeemo.compress.recipes import SCHEMA as RECIPE_SCHEMA
 from edgeemo.compress.recipes import DistillConfig, Recipe, StudentConfig
-from edgeemo.compress.run import SCHEMA, Run, RunSummary
+from edgeemo.compress.run import Run
 from edgeemo.compress.students import Student, make_student, save_student
-from edgeemo.compress.students.cost import macs_per_second, parameters
 from edgeemo.export import ExportResult, export
 from edgeemo.export.c_writer import Folder, write_folder
 from edgeemo.export.parity import Tolerances
 from edgeemo.features import FeatureSpec, log_mel
+from tests.compress.summaries import summary_of
 
 ROUGH = Tolerances(ccc=0.06)
 """For layers that no training has settled; the shipped students keep to the usual limits."""
@@ -145,29 +145,9 @@ def make_run(
             )
         )
         metric = Metric("made up", "ccc against annotators", "valence", 0.5, baseline=0.05)
-        run.finish(
-            RunSummary(
-                schema=SCHEMA,
-                name=name,
-                task="speech",
-                student=name,
-                options={},
-                spec=student.spec,
-                window=ReceptiveField(0.1, 0.1),
-                teachers=(Source("ridge", "CC0-1.0"),),
-                data=(Source("emodb_full", "CC0-1.0"),),
-                licence="Apache-2.0",
-                metrics=(metric,),
-                ceiling={"valence": 0.77},
-                calibration=Calibration(TEMPERATURE, "made up"),
-                parameters=parameters(student),
-                macs_per_second=round(macs_per_second(student)),
-                best_epoch=1,
-                seed=1,
-                clips={},
-                skipped=0,
-            )
-        )
+        calibration = Calibration(TEMPERATURE, "made up")
+        more = {"metrics": (metric,), "ceiling": {"valence": 0.77}, "calibration": calibration}
+        run.finish(summary_of(student, name=name, **more))
         return run
 
     return make

@@ -9,13 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from edgeemo.artifacts.card import Calibration, ReceptiveField, Source
 from edgeemo.backends import open_backend
 from edgeemo.backends.onnx import OnnxBackend
-from edgeemo.compress.run import SCHEMA, RunSummary
 from edgeemo.compress.stages import qat
 from edgeemo.compress.students import Student, make_student, student_names
-from edgeemo.compress.students.cost import input_shape, macs_per_second, parameters
+from edgeemo.compress.students.cost import input_shape, parameters
 from edgeemo.compress.students.mobilenet import _Squeeze
 from edgeemo.export.cards import card_of_run
 from edgeemo.export.dry_run import settled
@@ -27,6 +25,7 @@ from edgeemo.export.tflite_pack import unpack
 from edgeemo.export.tflite_writer import TfliteWriter
 from edgeemo.export.writer import ExportInput, QuantConfig
 from edgeemo.features import FeatureSpec, log_mel
+from tests.compress.summaries import summary_of
 
 SMALL: dict[str, dict[str, Any]] = {
     "mobilenetv3-small": {"width": 0.25},
@@ -56,28 +55,7 @@ def fresh(name: str, sounds: list[np.ndarray]) -> Student:
 
 def trained(student: Student) -> ExportInput:
     """The student with a card."""
-    facts = RunSummary(
-        schema=SCHEMA,
-        name="some",
-        task="speech",
-        student=student.name,
-        options=student.options,
-        spec=student.spec,
-        window=ReceptiveField(0.1, 0.1),
-        teachers=(Source("none", "CC0-1.0"),),
-        data=(Source("none", "CC0-1.0"),),
-        licence="Apache-2.0",
-        metrics=(),
-        ceiling={},
-        calibration=Calibration(1.0, ""),
-        parameters=parameters(student),
-        macs_per_second=round(macs_per_second(student)),
-        best_epoch=0,
-        seed=1,
-        clips={},
-        skipped=0,
-    )
-    return ExportInput(student, card_of_run(facts))
+    return ExportInput(student, card_of_run(summary_of(student)))
 
 
 @pytest.mark.parametrize("writer", [OnnxWriter(), TfliteWriter()], ids=lambda w: w.format)

@@ -13,14 +13,14 @@ import pytest
 import soundfile
 import torch
 
-from edgeemo.artifacts.card import Calibration, ReceptiveField, Source
+from edgeemo.artifacts.card import Source
 from edgeemo.compress.data import open_dataset, shipped_speech
 from edgeemo.compress.evaluation.summary import taught_more
 from edgeemo.compress.recipes import SCHEMA as RECIPE_SCHEMA
 from edgeemo.compress.recipes import DistillConfig, Recipe, SoundsConfig, StudentConfig
-from edgeemo.compress.run import SCHEMA, Run, RunSummary
+from edgeemo.compress.run import Run
 from edgeemo.compress.students import make_student, save_student
-from edgeemo.compress.students.cost import macs_per_second, parameters
+from tests.compress.summaries import summary_of
 
 Tool = Callable[[str], ModuleType]
 
@@ -33,28 +33,7 @@ def run(tmp_path: Path) -> Run:
     torch.manual_seed(1)
     student = make_student("wav2small-stream").eval()
     save_student(student, run.folder / "student.pt")
-    facts = RunSummary(
-        schema=SCHEMA,
-        name="made",
-        task="speech",
-        student="wav2small-stream",
-        options={},
-        spec=student.spec,
-        window=ReceptiveField(1.0, 0.1),
-        teachers=(Source("made up", "CC0 1.0"),),
-        data=(Source("emodb_full", "CC0 1.0"),),
-        licence="CC0 1.0",
-        metrics=(),
-        ceiling={},
-        calibration=Calibration(),
-        parameters=parameters(student),
-        macs_per_second=round(macs_per_second(student)),
-        best_epoch=1,
-        seed=1,
-        clips={},
-        skipped=0,
-    )
-    run.finish(facts)
+    run.finish(summary_of(student))
     return run
 
 
