@@ -237,14 +237,14 @@ def _definitions(
 
 
 def spec_bytes(spec: FeatureSpec) -> bytes:
-    """An edgeemo_feature_spec in memory.
+    """An edgeemo_feature_spec in memory: the same on all little-endian targets.
 
     Args:
         spec: of the features.
     """
     choice = {name: words.index(getattr(spec, name)) for name, words in CHOICES.items()}
     return struct.pack(
-        "@12i3d",
+        "<12i3d",
         spec.sample_rate,
         spec.window,
         spec.hop,

@@ -6,7 +6,6 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -143,10 +142,12 @@ def export(
             how = calibrate(writer, held, chosen, limits, log, int4)
         kind = ("-waveform" if waveform else "") + ("-step" if step else "")
         name = card.name + kind + ("-int4" if int4 else "-int8" if int8 else "-float")
-        place = partial(_place_folder, front_end) if writer.format == "c" else _place
-        path = (out or run / "export") / (name + ("-c" if writer.format == "c" else writer.ending))
-        data = writer.write(held, how)
-        results.append(place(path, writer, data, judged, limits, facts, student))
+        place = _Place(writer, judged, limits, facts, student)
+        path, data = (out or run / "export") / name, writer.write(held, how)
+        if writer.format == "c":
+            results.append(place.folder(path.with_name(f"{name}-c"), data, front_end))
+        else:
+            results.append(place.file(path.with_name(f"{name}{writer.ending}"), data))
     return results
 
 
@@ -248,62 +249,53 @@ def loaded(writer: Writer, data: bytes) -> Iterator[Backend]:
         yield open_backend(path, writer.format)
 
 
-def _place(
-    path: Path,
-    writer: Writer,
-    data: bytes,
-    clips: ParitySet,
-    limits: Tolerances,
-    facts: RunSummary,
-    student: Student,
-) -> ExportResult:
-    """Write under a temporary name, reload, compare, and move into place if it passes."""
-    with replacing(path) as temporary:
-        temporary.write_bytes(data)
-        return replace(_judged(temporary, path, writer, clips, limits, facts, student), path=path)
+@dataclass(frozen=True)
+class _Place:
+    """What a written file must pass before it gets its name.
 
+    Attributes:
+        writer: that wrote it.
+        clips: that it is judged on.
+        limits: of parity.
+        facts: of the run.
+        student: in float.
+    """
 
-def _place_folder(
-    front_end: str,
-    path: Path,
-    writer: Writer,
-    data: bytes,
-    clips: ParitySet,
-    limits: Tolerances,
-    facts: RunSummary,
-    student: Student,
-) -> ExportResult:
-    """As `_place`; then the folder, which moves into place if its self-test passes, too."""
-    with tempfile.TemporaryDirectory() as name:
-        artifact = Path(name) / f"{path.name}{writer.ending}"
-        artifact.write_bytes(data)
-        result = _judged(artifact, path, writer, clips, limits, facts, student)
-        folder = write_folder(artifact, path, front_end)
-    # What was judged is the file that the folder's integers came from.
-    rows = tuple(replace(row, bytes=folder.flash) for row in result.runtimes)
-    return replace(result, path=path, bytes=folder.flash, runtimes=rows)
+    writer: Writer
+    clips: ParitySet
+    limits: Tolerances
+    facts: RunSummary
+    student: Student
 
+    def file(self, path: Path, data: bytes) -> ExportResult:
+        """Write under a temporary name, reload, compare, and move into place if it passes."""
+        with replacing(path) as temporary:
+            temporary.write_bytes(data)
+            return replace(self._judged(temporary, path), path=path)
 
-def _judged(
-    temporary: Path,
-    path: Path,
-    writer: Writer,
-    clips: ParitySet,
-    limits: Tolerances,
-    facts: RunSummary,
-    student: Student,
-) -> ExportResult:
-    """What a written file gives, or ParityFailed with the table."""
-    backend = open_backend(temporary, writer.format)
-    parity = compare(backend, clips, limits, facts.ceiling, _level(facts))
-    rows = on_runtimes(
-        temporary, backend, tile_to_length(student, clips.take(slice(0, RUNTIME_CLIPS)))
-    )
-    faults = [*parity.faults, *(fault for row in rows for fault in row.faults)]
-    if faults:
-        raise ParityFailed(f"{path.name} is not written: {'; '.join(faults)}\n{table(parity)}")
-    size = temporary.stat().st_size
-    return ExportResult(temporary, writer.format, size, backend.card, parity, rows)
+    def folder(self, path: Path, data: bytes, front_end: str) -> ExportResult:
+        """As `file`; then the folder, which moves into place if its self-test passes, too."""
+        with tempfile.TemporaryDirectory() as name:
+            artifact = Path(name) / f"{path.name}{self.writer.ending}"
+            artifact.write_bytes(data)
+            result = self._judged(artifact, path)
+            folder = write_folder(artifact, path, front_end)
+        # What was judged is the file that the folder's integers came from.
+        rows = tuple(replace(row, bytes=folder.flash) for row in result.runtimes)
+        return replace(result, path=path, bytes=folder.flash, runtimes=rows)
+
+    def _judged(self, temporary: Path, path: Path) -> ExportResult:
+        """What a written file gives, or ParityFailed with the table."""
+        backend = open_backend(temporary, self.writer.format)
+        level = _level(self.facts)
+        parity = compare(backend, self.clips, self.limits, self.facts.ceiling, level)
+        few = self.clips.take(slice(0, RUNTIME_CLIPS))
+        rows = on_runtimes(temporary, backend, tile_to_length(self.student, few))
+        faults = [*parity.faults, *(fault for row in rows for fault in row.faults)]
+        if faults:
+            raise ParityFailed(f"{path.name} is not written: {'; '.join(faults)}\n{table(parity)}")
+        size = temporary.stat().st_size
+        return ExportResult(temporary, self.writer.format, size, backend.card, parity, rows)
 
 
 def _level(facts: RunSummary) -> dict[str, float]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import struct
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -15,8 +14,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edgeemo import _native
 from edgeemo.artifacts.tflite_graph import NONE, RELU6, VALID, Graph, Operator, Tensor
+from edgeemo.export.c_writer import spec_bytes
 from edgeemo.features import FeatureSpec
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -127,30 +126,6 @@ def sources() -> list[Path]:
 def target(request: pytest.FixtureRequest) -> str:
     """The name of each target in turn."""
     return str(request.param)
-
-
-def spec_bytes(spec: FeatureSpec) -> bytes:
-    """The spec as an edgeemo_feature_spec in memory: the same on all little-endian targets."""
-    words = _native.choices()
-    choice = {name: words[name].index(getattr(spec, name)) for name in words}
-    return struct.pack(
-        "<12i3d",
-        spec.sample_rate,
-        spec.window,
-        spec.hop,
-        spec.fft,
-        choice["window_shape"],
-        choice["spectrum"],
-        spec.bands,
-        choice["mel_scale"],
-        choice["triangles"],
-        choice["area_norm"],
-        choice["log"],
-        choice["floor_mode"],
-        spec.low_hz,
-        spec.high_hz,
-        spec.floor,
-    )
 
 
 def _chained(
