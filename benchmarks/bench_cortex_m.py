@@ -19,6 +19,9 @@ from pathlib import Path
 import numpy as np
 from _qemu import BOARDS, ROOT, C, compiler_and_flags, run_on_board
 
+from edgeemo.export.c_writer import spec_bytes
+from edgeemo.features import LOGMEL40
+
 RESULT = ROOT / "benchmarks" / "results" / "cortex_m.json"
 PARTS = ("fft", "float", "frontend", "init", "math", "mel", "samples", "spec", "tables")
 STAGES = ("begin", "fft", "spectrum", "mel", "log")
@@ -27,19 +30,6 @@ STREAM = re.compile(
     r"edgeemo_(begin|fft|spectrum|mel|log)$|(first_column|turn_columns|window_columns|fill_columns"
     r"|fill_frame|quarter_blocks|last_fours|halve_pairs|split_bins|take_square_roots)(\.\w+)*$"
 )
-
-
-def spec_bytes() -> bytes:
-    """LOGMEL40 as an edgeemo_feature_spec in memory, made by the header itself."""
-    with tempfile.TemporaryDirectory() as folder:
-        source, program = Path(folder) / "spec.c", Path(folder) / "spec"
-        source.write_text(
-            '#include <stdio.h>\n#include "edgeemo.h"\nint main(void) {\n'
-            "    edgeemo_feature_spec spec = EDGEEMO_LOGMEL40;\n"
-            "    return fwrite(&spec, sizeof spec, 1, stdout) != 1;\n}\n"
-        )
-        subprocess.run(["gcc", f"-I{C / 'include'}", source, "-o", program], check=True)
-        return subprocess.run([program], check=True, capture_output=True).stdout
 
 
 def code_bytes(elf: Path) -> int:
@@ -56,7 +46,7 @@ def measure(board: str) -> dict[str, int]:
     _, ticks, _ = BOARDS[board]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "spec").write_bytes(spec_bytes())
+        (folder / "spec").write_bytes(spec_bytes(LOGMEL40))
         clip = np.load(ROOT / "tests" / "golden" / "logmel40.npz")["clip"]
         (folder / "clip").write_bytes((clip[:8000] / 32768).astype("<f4").tobytes())
         sources = [C / "src" / f"edgeemo_{part}.c" for part in PARTS]
