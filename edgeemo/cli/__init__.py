@@ -165,9 +165,24 @@ class _OneLine(logging.Formatter):
 
 
 class _Stderr(logging.StreamHandler[TextIO]):
-    """Writes to what is standard error now, not to what it was when the first command began."""
+    """Writes to what is standard error now, not to what it was when the first command began.
+
+    A warning is told once: training reads a clip again for each of its copies.
+
+    Attributes:
+        told: hashes of the warnings of this command.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: set[int] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno == logging.WARNING:
+            text = hash(record.getMessage())
+            if text in self.told:
+                return
+            self.told.add(text)
         self.stream = sys.stderr
         super().emit(record)
 
@@ -180,3 +195,6 @@ def _log_to_stderr() -> None:
         handler.setFormatter(_OneLine("edgeemo: %(message)s"))
         logger.addHandler(handler)
         logger.setLevel(logging.INFO)
+    for each in logger.handlers:
+        if isinstance(each, _Stderr):
+            each.told.clear()

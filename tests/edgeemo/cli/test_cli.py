@@ -112,6 +112,21 @@ def test_what_is_logged_is_printable(
     assert run.stderr == "edgeemo: a\\x1b[31m b\n"
 
 
+def test_a_warning_is_told_once_by_a_command() -> None:
+    code = (
+        "import logging, sys; from edgeemo.cli import doctor, main\n"
+        "log = logging.getLogger('edgeemo')\n"
+        "def run(args):\n"
+        "    for _ in range(3): log.warning('%s: cut', 'a.wav'); log.info('on')\n"
+        "    log.warning('%s: cut', 'b.wav')\n"
+        "doctor.run = lambda args: run(args) or 0\n"
+        "sys.exit(main(['doctor']) or main(['doctor']))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    lines = [line.removeprefix("edgeemo: ") for line in run.stderr.splitlines()]
+    assert lines == ["a.wav: cut", "on", "on", "on", "b.wav: cut"] * 2
+
+
 def test_a_real_error_of_a_process(tmp_path: Path) -> None:
     run = edgeemo("predict", "--model", tmp_path / "none.onnx", tmp_path)
     assert run.returncode == 2
