@@ -22,6 +22,7 @@ import onnx
 from edgeemo.artifacts import teachers_package
 from edgeemo.artifacts.card import Metric
 from edgeemo.artifacts.onnx import read_onnx
+from edgeemo.cli import exit_status
 from edgeemo.compress.data import DataSet
 from edgeemo.compress.pipeline import distill
 from edgeemo.compress.recipes import load_recipe
@@ -100,4 +101,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_status(main))
