@@ -2,10 +2,12 @@
 
     python benchmarks/robustness.py --data DATA --crossval runs/crossval/wav2small-stream
     python benchmarks/robustness.py --data DATA --model wav2small-stream-open --teacher teacher-open
+    python benchmarks/robustness.py --data DATA --teacher-folds runs/teacher
 
 All 625 clips of EmoTale, each judged by a model that was not trained on its speaker: with
 --crossval by the int8 file of its fold (benchmarks/crossval.py), with --model by one that nobody of
-EmoTale taught, which its card must say. A condition changes each clip by its own seed, the same for
+EmoTale taught, which its card must say, with --teacher-folds by the built-in teacher with the heads
+of its fold (benchmarks/teacher.py). A condition changes each clip by its own seed, the same for
 all models. The babble is made of people of librispeech. Figures: CCC of all clips, the gate off;
 mean confidence; the share that the default gate lets pass as speech.
 """
@@ -23,12 +25,15 @@ from typing import Any
 import numpy as np
 from _conditions import Condition, Sound, conditions
 from _data import add_data
-from _heldout import heldout
+from _heldout import FOLDS, heldout
 from numpy.typing import NDArray
 
 from edgeemo import Session, load
-from edgeemo.compress.data import open_dataset
+from edgeemo.artifacts.onnx import read_onnx
+from edgeemo.compress.data import Clip, open_dataset
+from edgeemo.compress.data.folds import deal
 from edgeemo.compress.teachers import load_teacher
+from edgeemo.compress.teachers.builtin import BuiltinTeacher
 from edgeemo.errors import BadInput
 from edgeemo.evaluation.metrics import ccc
 from edgeemo.io.files import write_text
@@ -38,6 +43,7 @@ from edgeemo.types import DIMENSIONS, SAMPLE_RATE, Emotion
 
 RESULT = Path(__file__).parent / "results" / "robustness.json"
 RATED, BEHIND = "emotale", "librispeech"
+TEACHER = "built-in teacher"
 LEAST_CLIPS = 2  # of a talker of the babble
 
 Table = NDArray[np.floating[Any]]
@@ -51,11 +57,13 @@ class Judged:
         samples: float32 [n], 16 kHz.
         label: arousal, dominance, valence by its annotators.
         session: not trained on its speaker; None where a teacher alone judges.
+        fold: that its speaker is held out of; -1 where there are none.
     """
 
     samples: Sound
     label: NDArray[Any]
     session: Session | None
+    fold: int = -1
 
 
 Row = dict[str, Any]
@@ -92,6 +100,25 @@ def teacher(name: str) -> Judge:
     return judge
 
 
+def teacher_of_folds(folder: Path) -> Judge:
+    """The built-in teacher, each clip by the file of its fold."""
+    models: dict[int, BuiltinTeacher] = {}
+    for number in range(FOLDS):
+        file = read_onnx(folder / f"fold-{number}.onnx")
+        models[number] = BuiltinTeacher(file.data, TEACHER, file.card.licence)
+
+    def judge(clips: Sequence[Judged], sounds: Sequence[Sound]) -> Row:
+        values = np.full((len(clips), len(DIMENSIONS)), np.nan)
+        for number, model in models.items():
+            mine = [i for i, clip in enumerate(clips) if clip.fold == number]
+            said = model.label([sounds[i] for i in mine]).dimensions
+            assert said is not None
+            values[mine] = np.clip(said, 0, 1)
+        return {"ccc": _ccc(values, clips)}
+
+    return judge
+
+
 def talkers(data: Path) -> list[list[Sound]]:
     """Clips of each person who has several, for the babble."""
     people: dict[str, list[Any]] = {}
@@ -119,7 +146,15 @@ def measure(
 
 def of_folds(data: Path, crossval: Path) -> list[Judged]:
     """EmoTale's clips with the model of the fold that held each out."""
-    return [Judged(a.samples(), a.label, a.session) for a in heldout(data, crossval)]
+    return [Judged(a.samples(), a.label, a.session, a.fold) for a in heldout(data, crossval)]
+
+
+def of_teacher(data: Path) -> list[Judged]:
+    """EmoTale's clips with their fold."""
+    clips = _rated(data)
+    folds = deal(clips, FOLDS, seed=0)
+    fold = {group: i for i, groups in enumerate(folds) for group in groups}
+    return [Judged(c.samples(), np.array(c.dimensions), None, fold[c.group]) for c in clips]
 
 
 def of_model(data: Path, model: str) -> list[Judged]:
@@ -134,8 +169,12 @@ def of_model(data: Path, model: str) -> list[Judged]:
             f"{model}: {RATED} taught it, so no figure on {RATED} would count; give the folder of "
             "benchmarks/crossval.py by --crossval"
         )
-    clips = [c for c in open_dataset(data / "speech" / RATED).clips if c.dimensions is not None]
-    return [Judged(c.samples(), np.array(c.dimensions), session) for c in clips]
+    return [Judged(c.samples(), np.array(c.dimensions), session) for c in _rated(data)]
+
+
+def _rated(data: Path) -> list[Clip]:
+    clips = open_dataset(data / "speech" / RATED).clips
+    return [clip for clip in clips if clip.dimensions is not None]
 
 
 def _ccc(values: Table, clips: Sequence[Judged]) -> list[float]:
@@ -150,24 +189,16 @@ def main() -> int:
     whom = parser.add_mutually_exclusive_group(required=True)
     whom.add_argument("--crossval", type=Path, help="folder of benchmarks/crossval.py")
     whom.add_argument("--model", help="one that EmoTale did not teach")
+    whom.add_argument("--teacher-folds", type=Path, help="folder of benchmarks/teacher.py")
     parser.add_argument("--teacher", help="beside it, if EmoTale did not teach it")
     args = parser.parse_args()
     try:
-        clips = (
-            of_model(args.data, args.model) if args.model else of_folds(args.data, args.crossval)
-        )
+        clips, judges, words = _asked(args)
     except BadInput as error:
         print(error, file=sys.stderr)
         return 2
-    name = args.model or args.crossval.name
-    judges: dict[str, Judge] = {name: student}
-    judges |= {args.teacher: teacher(args.teacher)} if args.teacher else {}
     rows = measure(judges, clips, conditions(talkers(args.data)))
-    command = (
-        "python benchmarks/robustness.py --data DATA "
-        + (f"--model {args.model}" if args.model else f"--crossval runs/crossval/{name}")
-        + (f" --teacher {args.teacher}" if args.teacher else "")
-    )
+    command = f"python benchmarks/robustness.py --data DATA {words}"
     before = json.loads(RESULT.read_text(encoding="utf-8")) if RESULT.exists() else {}
     found = {
         "commands": before.get("commands", {}) | dict.fromkeys(judges, command),
@@ -176,6 +207,27 @@ def main() -> int:
     }
     write_text(RESULT, json.dumps(found, indent=1) + "\n")
     return 0
+
+
+def _asked(args: argparse.Namespace) -> tuple[list[Judged], dict[str, Judge], str]:
+    """The clips, who judges them, and the options that ask for it."""
+    beside = f" --teacher {args.teacher}" if args.teacher else ""
+    judges: dict[str, Judge] = {args.teacher: teacher(args.teacher)} if args.teacher else {}
+    if args.teacher_folds:
+        folds = {TEACHER: teacher_of_folds(args.teacher_folds)}
+        return of_teacher(args.data), folds | judges, f"--teacher-folds runs/teacher{beside}"
+    if args.model:
+        return (
+            of_model(args.data, args.model),
+            {args.model: student} | judges,
+            f"--model {args.model}{beside}",
+        )
+    name = args.crossval.name
+    return (
+        of_folds(args.data, args.crossval),
+        {name: student} | judges,
+        f"--crossval runs/crossval/{name}{beside}",
+    )
 
 
 def beside(before: Sequence[Row], rows: Sequence[Row]) -> list[Row]:

@@ -22,7 +22,7 @@ from edgeemo.compress.labels.labeller import Labeller
 from edgeemo.compress.recipes import Recipe
 from edgeemo.compress.stages.finetune import num_augmented_copies
 from edgeemo.compress.teachers.builtin import LONGEST_SECONDS, BuiltinTeacher
-from edgeemo.compress.teachers.heads import Heads
+from edgeemo.compress.teachers.heads import Heads, HeadsSettings, SplitHeads, can_teach, fit_heads
 from edgeemo.compress.teachers.whisper_encoder import WhisperEncoder, read_ctranslate2
 from edgeemo.errors import BadData
 from edgeemo.features import LOGMEL40, WHISPER80, FeatureSpec, log_mel
@@ -34,6 +34,13 @@ from .onnx_writer import with_card
 
 TOKEN_WIDTH = 64
 """Principal directions that are kept of each token: .55 of the variance in a sixth of the bytes."""
+
+DIMENSION_HEADS = HeadsSettings(members=3, steps=900)
+CLASS_HEADS = HeadsSettings(
+    members=3, steps=900, lr=3e-3, drop_hidden=0.4, classes=2.0, bursts=0.55
+)
+"""Of the built-in teacher. What teaches the classes bursts costs the dimensions agreement, so each
+has networks of its own; how they were chosen: docs/experiments/notebook.md."""
 
 LICENCE = "research only: taught with corpora that allow no other use"
 WHISPER = Source("Whisper tiny.en (OpenAI), first two encoder layers", "MIT")
@@ -83,7 +90,7 @@ class TeacherModel(nn.Module):
         heads: on its embedding.
     """
 
-    def __init__(self, base: BackboneModel, heads: Heads) -> None:
+    def __init__(self, base: BackboneModel, heads: Heads | SplitHeads) -> None:
         super().__init__()
         self.base, self.heads = base, heads
 
@@ -129,7 +136,7 @@ def backbone_teacher(model: BackboneModel) -> BuiltinTeacher:
 
 def teacher_file(
     base: BackboneModel,
-    heads: Heads,
+    heads: Heads | SplitHeads,
     data: DataSet,
     metrics: tuple[Metric, ...],
     *,
@@ -173,9 +180,15 @@ def teacher_file(
 
 
 def head_rows(
-    base: BackboneModel, data: DataSet, recipe: Recipe, cache: Path, spec: FeatureSpec = LOGMEL40
+    base: BackboneModel,
+    data: DataSet,
+    recipe: Recipe,
+    cache: Path,
+    spec: FeatureSpec = LOGMEL40,
+    *,
+    which: Sequence[bool] | None = None,
 ) -> LabelledDataset:
-    """All clips and their augmented copies, labelled by the backbone, with a student's features.
+    """Clips and their augmented copies, labelled by the backbone, with a student's features.
 
     Args:
         base: the backbone.
@@ -183,9 +196,41 @@ def head_rows(
         recipe: how many copies, and how they are augmented.
         cache: folder of the labels.
         spec: of the student's features.
+        which: clips that are labelled; others only speak behind them. None labels all.
     """
     labeller = Labeller(backbone_teacher(base), spec, recipe, cache, show_progress)
-    return labeller.label(data.clips, num_augmented_copies(data.clips, recipe))
+    copies = num_augmented_copies(data.clips, recipe)
+    if which is not None:
+        copies = [n if wanted else 0 for n, wanted in zip(copies, which, strict=True)]
+    return labeller.label(data.clips, copies)
+
+
+def builtin_rows(
+    base: BackboneModel, data: DataSet, recipe: Recipe, cache: Path
+) -> LabelledDataset:
+    """What teaches the built-in teacher's heads: `head_rows` of clips that can.
+
+    Args:
+        base: the backbone.
+        data: all clips.
+        recipe: how many copies, and how they are changed.
+        cache: folder of the labels.
+    """
+    return head_rows(base, data, recipe, cache, which=can_teach(data.clips).tolist())
+
+
+def builtin_heads(rows: LabelledDataset, seed: int = 1) -> SplitHeads:
+    """Heads as they are shipped, rounded.
+
+    Args:
+        rows: of `builtin_rows`.
+        seed: of every random choice.
+    """
+    heads = SplitHeads(
+        fit_heads(rows, DIMENSION_HEADS, seed), fit_heads(rows, CLASS_HEADS, seed + 1)
+    )
+    heads.round()
+    return heads
 
 
 def _numbers(model: nn.Module) -> int:

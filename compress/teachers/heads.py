@@ -21,6 +21,7 @@ from edgeemo.errors import BadData
 from edgeemo.types import CLASSES, DIMENSIONS
 
 from ..data import Clip
+from ..data.sounds import burst_class
 from ..labels.dataset import LabelledDataset
 from ..train import losses
 from ..train.epoch import cosine_warmup
@@ -45,6 +46,8 @@ class HeadsSettings:
         noise: standard deviation of noise on the standardized input.
         ccc, mse, classes: weights of the losses.
         smoothing: of the class targets.
+        bursts: share of the others that are bursts of the voice, each of their classes as often as
+            another; 0 draws each clip as often as another.
     """
 
     members: int = 5
@@ -62,6 +65,7 @@ class HeadsSettings:
     mse: float = 2.0
     classes: float = 1.0
     smoothing: float = 0.1
+    bursts: float = 0.0
 
 
 class Heads(nn.Module):
@@ -152,6 +156,29 @@ class Heads(nn.Module):
         return rows.with_dimensions(dimensions.numpy()).with_probs(classes)
 
 
+class SplitHeads(nn.Module):
+    """Dimensions by one set of networks, classes by another that was trained for these.
+
+    Args:
+        dimensions: their classes are left out.
+        classes: their dimensions are left out.
+    """
+
+    def __init__(self, dimensions: Heads, classes: Heads) -> None:
+        super().__init__()
+        self.dimensions, self.classes = dimensions, classes
+        self.gives_classes = classes.gives_classes
+
+    def forward(self, embedding: Tensor) -> tuple[Tensor, Tensor]:
+        """See Heads.forward."""
+        return self.dimensions(embedding)[0], self.classes(embedding)[1]
+
+    def round(self) -> None:
+        """See Heads.round."""
+        self.dimensions.round()
+        self.classes.round()
+
+
 class _Weight(nn.Module):
     """A weight that is trained; Heads.round() puts a Rounded in its place."""
 
@@ -199,6 +226,7 @@ def fit_heads(
         raise BadData("no clip has annotated dimensions or votes; heads need some")
     inputs = torch.from_numpy(_embedding(rows).astype(np.float32))
     targets = _Targets.of(rows, free)
+    chance = chances(list(rows.clips[others]), config.bursts) if config.bursts else None
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         heads = Heads(inputs.shape[1], config).train()
@@ -212,7 +240,7 @@ def fit_heads(
         for step in range(config.steps):
             optimizer.param_groups[0]["lr"] = config.lr * cosine_warmup(step, config.steps, _WARMUP)
             picked = np.stack(
-                [_pick(rng, annotated, others, config) for _ in range(config.members)]
+                [_pick(rng, annotated, others, config, chance) for _ in range(config.members)]
             )
             loss = _loss(heads.outputs(inputs[picked]), targets, picked, config)
             optimizer.zero_grad()
@@ -233,6 +261,37 @@ def text_independent(clips: Sequence[Clip]) -> NDArray[np.bool_]:
     return np.array([bool(c.text_id) and len(spoken[c.corpus, c.text_id]) > 1 for c in clips])
 
 
+def can_teach(clips: Sequence[Clip]) -> NDArray[np.bool_]:
+    """Clips that teach heads anything: annotated dimensions, or votes that words do not tell: [N].
+
+    Args:
+        clips: all that are at hand; see `text_independent`.
+    """
+    free = text_independent(clips)
+    return np.array(
+        [
+            clip.dimensions is not None or (clip.votes is not None and bool(of_voice))
+            for clip, of_voice in zip(clips, free, strict=True)
+        ],
+        bool,
+    )
+
+
+def chances(clips: Sequence[Clip], share: float) -> NDArray[np.float64]:
+    """How likely each clip is drawn, [N].
+
+    Args:
+        clips: of speech, each as likely as another, and bursts, each class as likely as another.
+        share: of the bursts among what is drawn, above 0 and below 1; where there are clips of one
+            kind alone it says nothing.
+    """
+    names = np.array([burst_class(clip) for clip in clips])
+    kinds, of, counts = np.unique(names, return_inverse=True, return_counts=True)
+    of_kind = np.where(kinds == "", 1 - share, share / max(1, (kinds != "").sum()))
+    chance = np.asarray((of_kind / counts)[of], np.float64)
+    return np.asarray(chance / chance.sum(), np.float64)
+
+
 @dataclass(frozen=True)
 class _Targets:
     dimensions: Tensor
@@ -251,13 +310,14 @@ def _pick(
     annotated: NDArray[np.int64],
     others: NDArray[np.int64],
     config: HeadsSettings,
+    chance: NDArray[np.float64] | None,
 ) -> NDArray[np.int64]:
     if not len(annotated):
-        return rng.choice(others, config.annotated + config.others)
+        return rng.choice(others, config.annotated + config.others, p=chance)
     first = rng.choice(annotated, config.annotated, replace=len(annotated) < config.annotated)
     if not len(others):
         return first
-    return np.concatenate([first, rng.choice(others, config.others)])
+    return np.concatenate([first, rng.choice(others, config.others, p=chance)])
 
 
 def _loss(

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import torch
 
 from edgeemo.compress.data import shipped_speech
-from edgeemo.compress.teachers.heads import Heads, HeadsSettings, text_independent
+from edgeemo.compress.teachers.heads import (
+    Heads,
+    HeadsSettings,
+    can_teach,
+    chances,
+    text_independent,
+)
 
 
 def test_heads_are_the_mean_of_their_members() -> None:
@@ -24,3 +33,24 @@ def test_only_sentences_said_in_several_emotions_teach_categories() -> None:
     assert by_corpus["cremad"] and by_corpus["emodb_full"]
     # Every sentence of LibriSpeech is said once, without an emotion.
     assert not by_corpus["librispeech"]
+
+
+def test_a_clip_teaches_by_ratings_or_by_a_category_that_its_words_do_not_tell() -> None:
+    clips = list(shipped_speech().clips)
+    rated = [replace(clips[0], dimensions=(0.5, 0.5, 0.5), votes=None, text_id=None)]
+    teaches = can_teach([*clips, *rated])
+    by_corpus = {c.corpus: t for c, t in zip(clips, teaches, strict=False)}
+    assert by_corpus["emodb_full"] and not by_corpus["librispeech"] and teaches[-1]
+
+
+def test_each_class_of_bursts_is_drawn_as_often_as_another() -> None:
+    speech = [c for c in shipped_speech().clips if c.corpus == "cremad"][:4]
+    words = ["anger", "anger", "anger", "fear", "elation", "contentment", "amusement", "relief"]
+    bursts = [replace(speech[0], tags={"burst": word}) for word in words]
+    drawn = chances([*speech, *bursts], 0.6)
+    # Of what people were asked for, relief is none of the classes.
+    assert np.allclose(drawn[:4], 0.4 / 5) and np.isclose(drawn[-1], 0.4 / 5)
+    assert np.allclose([drawn[4:7].sum(), drawn[7], drawn[8:11].sum()], 0.2)
+    assert np.allclose(chances(speech, 0.6), 1 / 4) and np.isclose(
+        chances(bursts[:3], 0.6)[0], 1 / 3
+    )

@@ -1,0 +1,89 @@
+"""What teaches the built-in teacher's heads, and that the folds of a benchmark judge strangers."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from edgeemo.compress.data import DataSet, shipped_speech
+from edgeemo.compress.labels.dataset import LabelledDataset
+from edgeemo.compress.recipes import load_recipe
+from edgeemo.compress.teachers import load_teacher
+from edgeemo.compress.teachers.heads import HeadsSettings, fit_heads
+from edgeemo.export import builtin_teacher
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.append(str(ROOT / "benchmarks"))  # where benchmarks find what they share
+
+import teacher as benchmark
+
+RATED, READ = "cremad", "librispeech"
+
+
+@pytest.fixture(scope="module")
+def data() -> DataSet:
+    """Twelve rated clips, and readers who teach nothing."""
+    speech = shipped_speech()
+    rated = [c for c in speech if c.corpus == RATED][:12]
+    rng = np.random.default_rng(0)
+    return replace(speech, clips=(
+        *(replace(c, dimensions=tuple(rng.random(3))) for c in rated),
+        *(c for c in speech if c.corpus == READ),
+    ))  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def rows(data: DataSet, tmp_path_factory: pytest.TempPathFactory) -> LabelledDataset:
+    """Labelled by the shipped file, whose backbone it is."""
+    recipe = load_recipe(ROOT / "tools" / "recipes" / "teacher" / "recipe.toml")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(builtin_teacher, "backbone_teacher", lambda _: load_teacher("builtin"))
+        cache = tmp_path_factory.mktemp("labels")
+        return builtin_teacher.builtin_rows(None, data, recipe, cache)  # type: ignore[arg-type]
+
+
+def test_ratings_of_the_clip_stand_on_the_features_of_its_changed_copy(
+    rows: LabelledDataset,
+) -> None:
+    clean, changed = rows.take(rows.copy == 0), rows.take(rows.copy == 1)
+    assert set(rows.column("corpus")) == {RATED} and len(clean) == len(changed) == 12
+    assert np.array_equal(clean.human_dimensions, changed.human_dimensions)
+    assert np.array_equal(clean.votes, changed.votes) and np.isfinite(changed.votes).all()
+    assert clean.embedding is not None and changed.embedding is not None
+    apart = np.abs(clean.embedding.astype(float) - changed.embedding).mean(1)
+    assert (apart > 0.005).all()
+    # Readers teach nothing and speak behind the others.
+    assert any(name.startswith(READ) for name in rows.partner)
+
+
+def test_nobody_of_a_fold_teaches_its_heads(
+    data: DataSet, rows: LabelledDataset, tmp_path: Path
+) -> None:
+    few = HeadsSettings(members=1, hidden=4, steps=3)
+    bench = benchmark.Bench(None, data, rows, tmp_path)  # type: ignore[arg-type]
+    unseen = {min(rows.column("group"))}
+    others = rows.take(~np.isin(rows.column("group"), list(unseen)))
+    others = others.take(~np.isin(others.partner, list(unseen)))
+    # The mean of what teaches the heads is in them.
+    want = fit_heads(others, few, 5).mean
+    assert torch.equal(bench.heads(unseen, few, 5).mean, want)
+    assert not torch.equal(bench.heads(set(), few, 5).mean, want)
+
+
+def test_dimensions_and_classes_have_networks_of_their_own(
+    rows: LabelledDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = HeadsSettings(members=1, hidden=4, steps=3)
+    for name in ("DIMENSION_HEADS", "CLASS_HEADS"):
+        monkeypatch.setattr(builtin_teacher, name, few)
+    heads = builtin_teacher.builtin_heads(rows, 3)
+    x = torch.ones(2, 384)
+    dimensions, probs = heads(x)
+    assert torch.equal(dimensions, heads.dimensions(x)[0]) and heads.gives_classes
+    assert torch.equal(probs, heads.classes(x)[1])
+    assert not torch.equal(probs, heads.dimensions(x)[1])
