@@ -174,7 +174,11 @@ def judged(rows: LabelledDataset) -> LabelledDataset:
 
 
 def classes(bench: Bench) -> dict[str, Any]:
-    """Recall by heads taught with bursts and without, on people who taught neither."""
+    """Recall by heads taught with bursts and without, on people who taught neither; kept."""
+    path = bench.out / "classes.json"
+    if path.exists():
+        kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return kept
     test = judged(bench.clean)
     of_fold = np.array([fold_of(clip) for clip in test.clips])
     said = {name: np.zeros(len(test), np.int64) for name in ("speech alone", "bursts too")}
@@ -186,7 +190,7 @@ def classes(bench: Bench) -> dict[str, Any]:
             found[of_fold == number] = heads.apply_to(mine).probs.argmax(1)
     corpus = test.column("corpus")
     told = np.array([CLASSES.index(clip.emotion) for clip in test.clips])
-    return {
+    result = {
         "clips": {name: int((corpus == name).sum()) for name in (BURSTS, *SPEECH)},
         "people": len(set(test.column("group")[corpus == BURSTS])),
         "recall": {
@@ -194,6 +198,8 @@ def classes(bench: Bench) -> dict[str, Any]:
             for name, found in said.items()
         },
     }
+    write_text(path, json.dumps(result, indent=1) + "\n")
+    return result
 
 
 def main() -> None:

@@ -35,7 +35,7 @@ from .onnx_writer import with_card
 TOKEN_WIDTH = 64
 """Principal directions that are kept of each token: .55 of the variance in a sixth of the bytes."""
 
-DIMENSION_HEADS = HeadsSettings(members=3, steps=900)
+DIMENSION_HEADS = HeadsSettings(members=3, steps=900, clean=0.5)
 CLASS_HEADS = HeadsSettings(
     members=3, steps=900, lr=3e-3, drop_hidden=0.4, classes=2.0, bursts=0.55
 )

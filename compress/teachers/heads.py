@@ -48,6 +48,8 @@ class HeadsSettings:
         smoothing: of the class targets.
         bursts: share of the others that are bursts of the voice, each of their classes as often as
             another; 0 draws each clip as often as another.
+        clean: share of the annotated that are clips as they are; 0 draws each copy as often as
+            another.
     """
 
     members: int = 5
@@ -66,6 +68,7 @@ class HeadsSettings:
     classes: float = 1.0
     smoothing: float = 0.1
     bursts: float = 0.0
+    clean: float = 0.0
 
 
 class Heads(nn.Module):
@@ -226,7 +229,10 @@ def fit_heads(
         raise BadData("no clip has annotated dimensions or votes; heads need some")
     inputs = torch.from_numpy(_embedding(rows).astype(np.float32))
     targets = _Targets.of(rows, free)
-    chance = chances(list(rows.clips[others]), config.bursts) if config.bursts else None
+    chance = (
+        evened(rows.copy[annotated] == 0, config.clean) if config.clean else None,
+        chances(list(rows.clips[others]), config.bursts) if config.bursts else None,
+    )
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         heads = Heads(inputs.shape[1], config).train()
@@ -277,6 +283,17 @@ def can_teach(clips: Sequence[Clip]) -> NDArray[np.bool_]:
     )
 
 
+def evened(first: NDArray[np.bool_], share: float) -> NDArray[np.float64]:
+    """How likely each row is drawn, [N], so that rows of `first` are a share of what is drawn.
+
+    Args:
+        first: [N]; if all or none are, each row is as likely as another.
+        share: 0..1.
+    """
+    chance = np.where(first, share / max(1, first.sum()), (1 - share) / max(1, (~first).sum()))
+    return np.asarray(chance / chance.sum(), np.float64)
+
+
 def chances(clips: Sequence[Clip], share: float) -> NDArray[np.float64]:
     """How likely each clip is drawn, [N].
 
@@ -310,14 +327,15 @@ def _pick(
     annotated: NDArray[np.int64],
     others: NDArray[np.int64],
     config: HeadsSettings,
-    chance: NDArray[np.float64] | None,
+    chance: tuple[NDArray[np.float64] | None, NDArray[np.float64] | None],
 ) -> NDArray[np.int64]:
     if not len(annotated):
-        return rng.choice(others, config.annotated + config.others, p=chance)
-    first = rng.choice(annotated, config.annotated, replace=len(annotated) < config.annotated)
+        return rng.choice(others, config.annotated + config.others, p=chance[1])
+    again = len(annotated) < config.annotated
+    first = rng.choice(annotated, config.annotated, replace=again, p=chance[0])
     if not len(others):
         return first
-    return np.concatenate([first, rng.choice(others, config.others, p=chance)])
+    return np.concatenate([first, rng.choice(others, config.others, p=chance[1])])
 
 
 def _loss(

@@ -13,6 +13,7 @@ from edgeemo.compress.teachers.heads import (
     HeadsSettings,
     can_teach,
     chances,
+    evened,
     text_independent,
 )
 
@@ -54,3 +55,9 @@ def test_each_class_of_bursts_is_drawn_as_often_as_another() -> None:
     assert np.allclose(chances(speech, 0.6), 1 / 4) and np.isclose(
         chances(bursts[:3], 0.6)[0], 1 / 3
     )
+
+
+def test_clips_as_they_are_are_the_share_that_is_asked_for() -> None:
+    first = np.array([True, False, False, False])
+    assert np.allclose(evened(first, 0.4), [0.4, 0.2, 0.2, 0.2])
+    assert np.allclose(evened(~np.zeros(4, bool), 0.4), 0.25)
