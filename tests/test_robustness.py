@@ -12,6 +12,7 @@ import pytest
 from edgeemo import read_audio
 from edgeemo.artifacts.teachers_package import need
 from edgeemo.compress.data.augment import colored_noise
+from edgeemo.compress.teachers import load_teacher
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -82,6 +83,22 @@ def test_clipping_keeps_the_softer_samples(voice: world.Sound) -> None:
     cut = world.clipped(voice, 20.0)
     soft = np.abs(voice) <= limit
     assert np.array_equal(cut[soft], voice[soft]) and np.abs(cut).max() == np.float32(limit)
+
+
+def test_a_teacher_judges_each_clip_by_the_file_of_its_fold(
+    voices: list[list[world.Sound]], tmp_path: Path
+) -> None:
+    for number in range(7):
+        name = "teacher-open" if number == 3 else "teacher"
+        shutil.copy(need(f"zoo/{name}.onnx"), tmp_path / f"fold-{number}.onnx")
+    models = {True: load_teacher("teacher-open"), False: load_teacher("builtin")}
+    sounds = [voice[0][:32_000] for voice in voices]
+    clips = []
+    for i, sound in enumerate(sounds):
+        said = models[i % 7 == 3].label([sound]).dimensions
+        assert said is not None
+        clips.append(robustness.Judged(sound, np.clip(said[0], 0, 1), None, i % 7))
+    assert robustness.teacher_of_folds(tmp_path)(clips, sounds) == {"ccc": [1.0, 1.0, 1.0]}
 
 
 def test_a_model_stands_beside_those_that_were_measured_before() -> None:
