@@ -1,4 +1,4 @@
-"""How well do teacher and students agree with annotators of unseen speakers?
+"""How well do students agree with annotators of unseen speakers?
 
     python benchmarks/crossval.py --data DATA [--egemaps egemaps.npz]
     python benchmarks/crossval.py ... --recipe wav2small-stream --recipe wav2small
@@ -74,7 +74,7 @@ class Bench:
         out: folder of everything that is kept.
         egemaps: functionals by the name of the clip's file; empty without them.
         seeds: one for each repetition of the cross-validation.
-        whole: int8 files, teacher and baselines are judged too; once is enough.
+        whole: int8 files and baselines are judged too; once is enough.
     """
 
     folds: Folds
@@ -88,11 +88,6 @@ class Bench:
     @property
     def name(self) -> str:
         return self.folds.recipe.name
-
-    @property
-    def judges_teacher(self) -> bool:
-        """Whether the recipe labels changed copies, on which the teacher's heads are trained."""
-        return self.whole and self.folds.recipe.augment.targets == "changed"
 
     def held_out(self, seed: int) -> list[set[str]]:
         """The speakers of each fold, as `edgeemo distill --folds` deals them out."""
@@ -125,7 +120,7 @@ def heads_of_fold(bench: Bench, unseen: set[str], seed: int) -> Heads:
 
 
 def run_fold(bench: Bench, seed: int, number: int) -> None:
-    """Student, its int8 file, teacher and baselines on two speakers; kept in one file."""
+    """Student, its int8 file and baselines on two speakers; kept in one file."""
     path = bench.out / f"fold-{seed}-{number}.npz"
     if path.exists():
         return
@@ -136,8 +131,6 @@ def run_fold(bench: Bench, seed: int, number: int) -> None:
     student = folds.student(folds.groups - unseen - set(folds.valid), heads, seed + 1)
     estimates = {"float": predict(student, test).dimensions, "human": test.human_dimensions}
     if bench.whole:
-        if bench.judges_teacher:
-            estimates["teacher"] = heads.apply_to(test).dimensions
         level = level_estimates(everyone.take(everyone.copy == 0), test, human=True)
         assert level is not None
         estimates[LEVEL] = level
@@ -218,21 +211,13 @@ def result(benches: Sequence[Bench], command: str, before: dict[str, Any]) -> di
     """
     bench = benches[0]
     found = list(repetitions(bench))
-    names = {
-        "teacher": "built-in teacher",
-        "float": bench.name,
-        "int8": f"{bench.name}, int8",
-        EGEMAPS: EGEMAPS,
-        LEVEL: LEVEL,
-    }
+    names = {"float": bench.name, "int8": f"{bench.name}, int8", EGEMAPS: EGEMAPS, LEVEL: LEVEL}
     rows = [row(name, found, key) for key, name in names.items() if key in found[0]]
     passes = {b.name: _passes(b) for b in benches}
     others = [row(other.name, list(repetitions(other)), "float") for other in benches[1:]]
     kept = {n: p for n, p in before.get("passes", {}).items() if n not in passes}
     last = {r["name"]: r for r in before.get("rows", [])}
-    if not bench.judges_teacher:
-        rows.insert(0, last[names["teacher"]])
-    rows[3:3] = others + [last[name] for name in kept]
+    rows[2:2] = others + [last[name] for name in kept]
     passes |= kept
     examples, speakers = bench.folds.examples, bench.folds.annotated
     dealt_out = examples.column("corpus") == bench.folds.corpus
@@ -249,7 +234,7 @@ def result(benches: Sequence[Bench], command: str, before: dict[str, Any]) -> di
             for i in range(FOLDS)
             if key in (f := np.load(bench.out / f"fold-{seed}-{i}.npz")).files
         ]
-        for key in ("teacher", "float", "int8", EGEMAPS)
+        for key in ("float", "int8", EGEMAPS)
     }
     where = f"EmoTale, {len(annotated)} clips, {len(speakers)} speakers"
     own = protocol = (
@@ -279,10 +264,7 @@ def result(benches: Sequence[Bench], command: str, before: dict[str, Any]) -> di
         },
         "metrics": {
             # What is shipped is the int8 file.
-            "student": _metrics(rows, names["int8"], f"{where}; {own}", ceiling),
-            "teacher": _metrics(rows, names["teacher"], f"{where}; {own}", ceiling)
-            if bench.judges_teacher
-            else before["metrics"]["teacher"],
+            "student": _metrics(rows, names["int8"], f"{where}; {own}", ceiling)
         },
     }
 

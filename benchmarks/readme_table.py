@@ -14,7 +14,8 @@ latency.json, from samples or a picture to the estimate:
     {"machine": str, "protocol": str, "command": str, "rows": [
         {"peer": str, "file": str, "ms": float, "peak_mb": float}]}
 codecs.json, faces.json, face_folds.json, compression.json, int4.json, languages.json,
-open_weights.json, robustness.json and sounds.json: as the benchmarks of those names write them.
+open_weights.json, robustness.json, sounds.json and teacher.json: as the benchmarks of those names
+write them.
 """
 
 from __future__ import annotations
@@ -51,14 +52,18 @@ def accuracy() -> str:
     found = result("crossval.json")
     if found is None:
         return MISSING
+    teacher = result("teacher.json")
+    first = [teacher["row"]] if teacher else []
+    others = [row for row in found["rows"] if row["name"] not in {row["name"] for row in first}]
     rows = [
         [row["name"], *(spread(row.get(d)) for d in ("arousal", "dominance", "valence"))]
-        for row in found["rows"]
+        for row in (*first, *others)
     ]
     table = markdown(["CCC", "arousal", "dominance", "valence"], rows)
     return (
         f"{table}\n\n{found['test_set']}. {found['protocol']}. Made by `{found['command']}`, with "
-        "the recipe that `tools/make_student.py` leaves."
+        "the recipe that `tools/make_student.py` leaves"
+        + (f"; the teacher's row by `{teacher['command']}`." if teacher else ".")
     )
 
 
@@ -93,8 +98,8 @@ def models() -> str:
 
 
 def robustness() -> str:
-    """Agreement of the default student with annotators, by what was done to the speech."""
-    return _robustness("wav2small-stream")
+    """Agreement of default student and teacher with annotators, by what was done to the speech."""
+    return _robustness("wav2small-stream", "built-in teacher")
 
 
 def robustness_open() -> str:
@@ -102,24 +107,27 @@ def robustness_open() -> str:
     return _robustness("wav2small-stream-open")
 
 
-def _robustness(name: str) -> str:
+def _robustness(name: str, teacher: str = "") -> str:
     found = result("robustness.json")
     if found is None or name not in found["commands"]:
         return MISSING
+    judges = [name, teacher] if teacher in found["commands"] else [name]
     rows = [
         [
             row["condition"],
-            *(f"{value:.2f}" for value in row[name]["ccc"]),
+            *(f"{value:.2f}" for judge in judges for value in row[judge]["ccc"]),
             f"{row[name]['speech']:.2f}" if "speech" in row[name] else "",
         ]
         for row in found["rows"]
     ]
-    head = ["speech", "CCC A", "CCC D", "CCC V", "told as speech"]
+    of = ["CCC", "teacher"][: len(judges)]
+    head = ["speech", *(f"{who} {x}" for who in of for x in "ADV"), "told as speech"]
     return (
         f"{markdown(head, rows)}\n\n{found['test_set']}, speaker-independent (unseen speakers). "
         "Noise stands at its ratio to the level of speech; babble is six people. CCC is that of "
         "all clips; the last column is the share that the default gate lets pass. Made by "
-        f"`{found['commands'][name]}`."
+        + " and ".join(f"`{found['commands'][judge]}`" for judge in judges)
+        + "."
     )
 
 

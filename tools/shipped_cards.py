@@ -40,6 +40,7 @@ from edgeemo.compress.recipes import load_recipe
 from edgeemo.export.graph import onnx
 from edgeemo.export.onnx_writer import replace_card, with_card
 from edgeemo.export.open_teacher import open_speech
+from edgeemo.export.research_speech import research_speech
 from edgeemo.export.tflite_writer import with_card as with_tflite_card
 from edgeemo.io.files import write_bytes
 
@@ -48,8 +49,8 @@ FACE_RECIPES = ("efficientnet-lite0-face", "face-teacher", "face-teacher-identit
 
 
 def of_teacher(data: Path) -> TrainedOn:
-    """The built-in teacher: all of speech/."""
-    return exposure_of(open_dataset(data / "speech"))
+    """The built-in teacher: all of speech/, and bursts of the voice."""
+    return exposure_of(research_speech(data))
 
 
 def of_student(data: Path) -> TrainedOn:
@@ -161,11 +162,12 @@ def metrics_of(card: Card) -> tuple[Metric, ...]:
     """What the benchmarks measured of the model; its own where no benchmark names it."""
     if card.task == "face":
         return face_metrics(RESULTS / "faces.json", card.name)
-    files = {"wav2small-stream": "student", "teacher": "teacher"}
+    files = {"wav2small-stream": "crossval.json", "teacher": "teacher.json"}
     if card.name not in files:
         return card.metrics
-    result = json.loads((RESULTS / "crossval.json").read_text(encoding="utf-8"))
-    return tuple(Metric(**metric) for metric in result["metrics"][files[card.name]])
+    metrics = json.loads((RESULTS / files[card.name]).read_text(encoding="utf-8"))["metrics"]
+    own = metrics if card.name == "teacher" else metrics["student"]
+    return tuple(Metric(**metric) for metric in own)
 
 
 def card_of(path: Path, data: bytes) -> Card:
