@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from _data import add_data
 from bursts import FOLDS as PERSON_FOLDS
 from bursts import SPEECH, fold_of, recalls
 from numpy.typing import NDArray
@@ -205,7 +206,7 @@ def classes(bench: Bench) -> dict[str, Any]:
 def main() -> None:
     """Run what is missing, print, write."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True, help="holds speech/ and voices/")
+    add_data(parser, "speech/emotale", "voices/emogator")
     parser.add_argument("--whisper", type=Path, required=True, help="CTranslate2 model.bin")
     parser.add_argument("--seeds", type=int, default=SEEDS, help="repetitions with other folds")
     parser.add_argument("--cache", type=Path, default=Path("runs/labels"))
