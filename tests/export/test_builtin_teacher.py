@@ -10,12 +10,17 @@ import numpy as np
 import pytest
 import torch
 
+from edgeemo.artifacts.onnx import read_onnx
 from edgeemo.compress.data import DataSet, shipped_speech
 from edgeemo.compress.labels.dataset import LabelledDataset
 from edgeemo.compress.recipes import load_recipe
 from edgeemo.compress.teachers import load_teacher
-from edgeemo.compress.teachers.heads import HeadsSettings, fit_heads
+from edgeemo.compress.teachers.builtin import BuiltinTeacher
+from edgeemo.compress.teachers.heads import Heads, HeadsSettings, SplitHeads, fit_heads
+from edgeemo.compress.teachers.whisper_encoder import WhisperEncoder
 from edgeemo.export import builtin_teacher
+from edgeemo.features import WHISPER80, log_mel
+from tests.compress.whisper import WIDTH, whisper
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "benchmarks"))  # where benchmarks find what they share
@@ -87,3 +92,25 @@ def test_dimensions_and_classes_have_networks_of_their_own(
     assert torch.equal(dimensions, heads.dimensions(x)[0]) and heads.gives_classes
     assert torch.equal(probs, heads.classes(x)[1])
     assert not torch.equal(probs, heads.dimensions(x)[1])
+
+
+def test_a_file_says_what_its_heads_say_in_torch(data: DataSet, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    few = HeadsSettings(members=2, hidden=16)
+    heads = SplitHeads(Heads(WIDTH, few), Heads(WIDTH, few)).eval()
+    heads.round()
+    base = builtin_teacher.BackboneModel(WhisperEncoder(whisper())).eval()
+    path = tmp_path / "teacher.onnx"
+    path.write_bytes(builtin_teacher.teacher_file(base, heads, data, ()))
+    file = read_onnx(path)
+    clips = [clip.samples() for clip in list(data)[:3]]
+    said = BuiltinTeacher(file.data, "small", file.card.licence).label(clips)
+    with torch.no_grad():
+        features = [torch.from_numpy(log_mel(clip, WHISPER80))[None] for clip in clips]
+        want = [heads(base(each)[0]) for each in features]
+    assert said.dimensions is not None and said.probs is not None
+    assert np.allclose(said.dimensions, np.concatenate([d for d, _ in want]), atol=1e-5)
+    assert np.allclose(said.probs, np.concatenate([p for _, p in want]), atol=1e-5)
+    # Each set of networks gives the file one output; the two could stand for each other.
+    other = heads.classes(torch.from_numpy(said.embedding))[0].detach()
+    assert not np.allclose(said.dimensions, other, atol=1e-2)

@@ -12,9 +12,7 @@ from numpy.typing import NDArray
 
 from edgeemo.compress.teachers.whisper_encoder import Rounded, WhisperEncoder, read_ctranslate2
 from edgeemo.errors import BadArtifact
-
-WIDTH = 24
-
+from tests.compress.whisper import WIDTH, whisper
 
 TYPES = {
     np.dtype(np.float32): 0,
@@ -36,33 +34,6 @@ def ctranslate2(tensors: dict[str, NDArray[np.generic]]) -> bytes:
         parts += [struct.pack("<I", n) for n in value.shape]
         parts += [struct.pack("<BI", TYPES[value.dtype], value.nbytes), value.tobytes()]
     return b"".join(parts)
-
-
-def whisper(layers: int = 2) -> dict[str, NDArray[np.generic]]:
-    """Random weights in the shapes of a small encoder of six heads."""
-    rng = np.random.default_rng(0)
-    shapes = {
-        "conv1/weight": (WIDTH, 80, 3),
-        "conv1/bias": (WIDTH,),
-        "conv2/weight": (WIDTH, WIDTH, 3),
-        "conv2/bias": (WIDTH,),
-        "position_encodings/encodings": (1500, WIDTH),
-    }
-    for i in range(layers):
-        for part, inner in (("self_attention", 3 * WIDTH), ("ffn", 4 * WIDTH)):
-            back = WIDTH if part == "self_attention" else inner
-            shapes |= {
-                f"layer_{i}/{part}/layer_norm/gamma": (WIDTH,),
-                f"layer_{i}/{part}/layer_norm/beta": (WIDTH,),
-                f"layer_{i}/{part}/linear_0/weight": (inner, WIDTH),
-                f"layer_{i}/{part}/linear_0/bias": (inner,),
-                f"layer_{i}/{part}/linear_1/weight": (WIDTH, back),
-                f"layer_{i}/{part}/linear_1/bias": (WIDTH,),
-            }
-    return {
-        "encoder/" + name: (rng.standard_normal(shape) * 0.2).astype(np.float16)
-        for name, shape in shapes.items()
-    }
 
 
 def test_the_file_is_read_back(tmp_path: Path) -> None:
