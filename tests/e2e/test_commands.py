@@ -33,6 +33,18 @@ def test_distill_leaves_a_run_that_people_can_read(made: Made) -> None:
     assert len(epochs) == 15
 
 
+def test_the_built_in_teacher_teaches_on_the_speech_that_comes_with_it(
+    tmp_path: Path, command: Command
+) -> None:
+    short = RECIPE.replace("epochs = 15", "epochs = 2")
+    (tmp_path / "short.toml").write_text(short)
+    run = command(tmp_path, "distill", "--recipe", "short.toml", "--teacher", "builtin")
+    assert run.returncode == 0, run.stderr
+    assert "ccc against the teacher" in run.stdout
+    # A student of it has its licence.
+    assert "Licence of the weights: research use only (builtin: " in run.stdout
+
+
 def test_a_broken_clip_is_told_and_the_run_goes_on(made: Made) -> None:
     assert "broken.flac" in made.distill.stderr
     assert json.loads((made.run / "run.json").read_text())["skipped"] == 1
