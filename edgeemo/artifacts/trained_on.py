@@ -24,7 +24,7 @@ BITS = 22
 MODEL, TEACHER = 1, 2
 """Who was trained on a name: the model itself, one of its teachers, or both (3)."""
 
-MOST_SPEAKERS, MOST_CLIPS = 700, 240
+MOST_SPEAKERS, MOST_CLIPS = 1000, 240
 """Hashes that a card keeps."""
 
 _FULL = 1 << BITS
