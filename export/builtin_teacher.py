@@ -13,16 +13,17 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgeemo.artifacts.card import Calibration, Metric, ReceptiveField, Source
-from edgeemo.compress.data import DataSet, shipped_speech
+from edgeemo.compress.data import Clip, DataSet, shipped_speech
 from edgeemo.compress.labels.dataset import LabelledDataset
 from edgeemo.compress.labels.labeller import Labeller
 from edgeemo.compress.recipes import Recipe
 from edgeemo.compress.stages.finetune import num_augmented_copies
 from edgeemo.compress.teachers.builtin import LONGEST_SECONDS, BuiltinTeacher
-from edgeemo.compress.teachers.heads import Heads, HeadsSettings, SplitHeads, can_teach, fit_heads
+from edgeemo.compress.teachers.heads import Heads, HeadsSettings, fit_heads, text_independent
 from edgeemo.compress.teachers.whisper_encoder import WhisperEncoder, read_ctranslate2
 from edgeemo.errors import BadData
 from edgeemo.features import LOGMEL40, WHISPER80, FeatureSpec, log_mel
@@ -80,6 +81,29 @@ class BackboneModel(nn.Module):
         kept = kept * kept.gather(0, kept.abs().argmax(0)[None]).sign()
         self.mean.copy_(mean)
         self.directions.copy_(kept / sd[:, None])
+
+
+class SplitHeads(nn.Module):
+    """Dimensions by one set of networks, classes by another that was trained for these.
+
+    Args:
+        dimensions: their classes are left out.
+        classes: their dimensions are left out.
+    """
+
+    def __init__(self, dimensions: Heads, classes: Heads) -> None:
+        super().__init__()
+        self.dimensions, self.classes = dimensions, classes
+        self.gives_classes = classes.gives_classes
+
+    def forward(self, embedding: Tensor) -> tuple[Tensor, Tensor]:
+        """See Heads.forward."""
+        return self.dimensions(embedding)[0], self.classes(embedding)[1]
+
+    def round(self) -> None:
+        """See Heads.round."""
+        self.dimensions.round()
+        self.classes.round()
 
 
 class TeacherModel(nn.Module):
@@ -217,6 +241,22 @@ def builtin_rows(
         cache: folder of the labels.
     """
     return head_rows(base, data, recipe, cache, which=can_teach(data.clips).tolist())
+
+
+def can_teach(clips: Sequence[Clip]) -> NDArray[np.bool_]:
+    """Clips that teach heads anything: annotated dimensions, or votes that words do not tell: [N].
+
+    Args:
+        clips: all that are at hand; see `text_independent`.
+    """
+    free = text_independent(clips)
+    return np.array(
+        [
+            clip.dimensions is not None or (clip.votes is not None and bool(of_voice))
+            for clip, of_voice in zip(clips, free, strict=True)
+        ],
+        bool,
+    )
 
 
 def builtin_heads(rows: LabelledDataset, seed: int = 1) -> SplitHeads:

@@ -159,29 +159,6 @@ class Heads(nn.Module):
         return rows.with_dimensions(dimensions.numpy()).with_probs(classes)
 
 
-class SplitHeads(nn.Module):
-    """Dimensions by one set of networks, classes by another that was trained for these.
-
-    Args:
-        dimensions: their classes are left out.
-        classes: their dimensions are left out.
-    """
-
-    def __init__(self, dimensions: Heads, classes: Heads) -> None:
-        super().__init__()
-        self.dimensions, self.classes = dimensions, classes
-        self.gives_classes = classes.gives_classes
-
-    def forward(self, embedding: Tensor) -> tuple[Tensor, Tensor]:
-        """See Heads.forward."""
-        return self.dimensions(embedding)[0], self.classes(embedding)[1]
-
-    def round(self) -> None:
-        """See Heads.round."""
-        self.dimensions.round()
-        self.classes.round()
-
-
 class _Weight(nn.Module):
     """A weight that is trained; Heads.round() puts a Rounded in its place."""
 
@@ -265,22 +242,6 @@ def text_independent(clips: Sequence[Clip]) -> NDArray[np.bool_]:
     for clip in clips:
         spoken.setdefault((clip.corpus, clip.text_id), set()).add(clip.emotion)
     return np.array([bool(c.text_id) and len(spoken[c.corpus, c.text_id]) > 1 for c in clips])
-
-
-def can_teach(clips: Sequence[Clip]) -> NDArray[np.bool_]:
-    """Clips that teach heads anything: annotated dimensions, or votes that words do not tell: [N].
-
-    Args:
-        clips: all that are at hand; see `text_independent`.
-    """
-    free = text_independent(clips)
-    return np.array(
-        [
-            clip.dimensions is not None or (clip.votes is not None and bool(of_voice))
-            for clip, of_voice in zip(clips, free, strict=True)
-        ],
-        bool,
-    )
 
 
 def evened(first: NDArray[np.bool_], share: float) -> NDArray[np.float64]:

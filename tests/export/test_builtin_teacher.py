@@ -16,7 +16,7 @@ from edgeemo.compress.labels.dataset import LabelledDataset
 from edgeemo.compress.recipes import load_recipe
 from edgeemo.compress.teachers import load_teacher
 from edgeemo.compress.teachers.builtin import BuiltinTeacher
-from edgeemo.compress.teachers.heads import Heads, HeadsSettings, SplitHeads, fit_heads
+from edgeemo.compress.teachers.heads import Heads, HeadsSettings, fit_heads
 from edgeemo.compress.teachers.whisper_encoder import WhisperEncoder
 from edgeemo.export import builtin_teacher
 from edgeemo.features import WHISPER80, log_mel
@@ -97,7 +97,7 @@ def test_dimensions_and_classes_have_networks_of_their_own(
 def test_a_file_says_what_its_heads_say_in_torch(data: DataSet, tmp_path: Path) -> None:
     torch.manual_seed(0)
     few = HeadsSettings(members=2, hidden=16)
-    heads = SplitHeads(Heads(WIDTH, few), Heads(WIDTH, few)).eval()
+    heads = builtin_teacher.SplitHeads(Heads(WIDTH, few), Heads(WIDTH, few)).eval()
     heads.round()
     base = builtin_teacher.BackboneModel(WhisperEncoder(whisper())).eval()
     path = tmp_path / "teacher.onnx"

@@ -8,14 +8,8 @@ import numpy as np
 import torch
 
 from edgeemo.compress.data import shipped_speech
-from edgeemo.compress.teachers.heads import (
-    Heads,
-    HeadsSettings,
-    can_teach,
-    chances,
-    evened,
-    text_independent,
-)
+from edgeemo.compress.teachers.heads import Heads, HeadsSettings, chances, evened, text_independent
+from edgeemo.export.builtin_teacher import can_teach
 
 
 def test_heads_are_the_mean_of_their_members() -> None:
