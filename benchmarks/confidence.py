@@ -46,8 +46,8 @@ from edgeemo.io import schema
 from edgeemo.io.files import write_text
 
 RESULTS = Path(__file__).parent / "results"
-RECIPE = Path(__file__).parents[1] / "tools/recipes/wav2small-stream-noise/own.toml"
-ROWS_NOISE, ROWS_MUSIC, COPIES = 280, 70, 4
+RECIPE = Path(__file__).parents[1] / "tools/recipes/wav2small-stream/round-4.toml"
+ROWS_NOISE, ROWS_MUSIC, COPIES = 280, 70, 8
 BEHIND = "nemo"  # whose voices the fit hears behind a speaker
 SHARES = (1.0, 0.9, 0.75, 0.5, 0.25)
 
