@@ -60,10 +60,8 @@ def accuracy() -> str:
         for row in (*first, *others)
     ]
     table = markdown(["CCC", "arousal", "dominance", "valence"], rows)
-    return (
-        f"{table}\n\n{found['test_set']}. {found['protocol']}. Made by `{found['command']}`, with "
-        "the recipe that `tools/make_student.py` leaves"
-        + (f"; the teacher's row by `{teacher['command']}`." if teacher else ".")
+    return f"{table}\n\n{found['test_set']}. {found['protocol']}. Made by `{found['command']}`" + (
+        f"; the teacher's row by `{teacher['command']}`." if teacher else "."
     )
 
 

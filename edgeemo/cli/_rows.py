@@ -14,8 +14,8 @@ Row = dict[str, Any]
 
 LOW = 0.1
 """A confidence below this is marked with "?" in the table: by the card's own fit fewer than one in
-ten of such estimates comes true. In benchmarks/results/confidence.json the mean is .05 for music,
-and .4 to .5 for speech from afar and in noise as loud as itself."""
+ten of such estimates comes true. In benchmarks/results/confidence.json the mean is .49 to .52 for
+speech from afar and .25 to .4 in noise as loud as itself; music is for the gate to tell."""
 
 _HEAD = f"{'arousal':>7}  {'dominance':>9}  {'valence':>7}  {'class':<15}  {'confidence':<10}  file"
 _EVERY = 0.2  # seconds between two lines of progress

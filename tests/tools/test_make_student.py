@@ -28,7 +28,7 @@ def test_each_recipe_is_read_and_goes_on_from_the_round_before(tool: Tool) -> No
     rounds = provenance.load_provenance(NAME).rounds
     folder = provenance.provenance_file(NAME).parent
     recipes = [load_recipe(folder / each.recipe) for each in rounds]
-    assert [r.distill.epochs for r in recipes] == [20, 17, 15, 6]
+    assert [r.distill.epochs for r in recipes] == [20, 17, 15, 24]
     assert [bool(r.student.init_from) for r in recipes] == [False, True, True, True]
     assert [r.finetune is None for r in recipes] == [True, True, True, False]
     assert (recipes[-1].teacher.name, recipes[-1].teacher.dimensions) == ("own", "builtin")
