@@ -42,7 +42,7 @@ def training(recipe: Recipe) -> Training:
 
 @pytest.fixture(scope="module")
 def trained(student: Student, splits: Splits, training: Training) -> Student:
-    config = QatConfig(epochs=4, lr=3e-5, weights="int4")
+    config = QatConfig(epochs=8, lr=3e-5, weights="int4")
     return qat.run(student, splits, config, training)
 
 
