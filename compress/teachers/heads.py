@@ -207,8 +207,12 @@ def fit_heads(
     inputs = torch.from_numpy(_embedding(rows).astype(np.float32))
     targets = _Targets.of(rows, free)
     chance = (
-        evened(rows.copy[annotated] == 0, config.clean) if config.clean else None,
-        chances(list(rows.clips[others]), config.bursts) if config.bursts else None,
+        chances(np.where(rows.copy[annotated] == 0, "clean", ""), config.clean)
+        if config.clean
+        else None,
+        chances([burst_class(clip) for clip in rows.clips[others]], config.bursts)
+        if config.bursts
+        else None,
     )
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -244,27 +248,15 @@ def text_independent(clips: Sequence[Clip]) -> NDArray[np.bool_]:
     return np.array([bool(c.text_id) and len(spoken[c.corpus, c.text_id]) > 1 for c in clips])
 
 
-def evened(first: NDArray[np.bool_], share: float) -> NDArray[np.float64]:
-    """How likely each row is drawn, [N], so that rows of `first` are a share of what is drawn.
+def chances(kinds_of: Sequence[str] | NDArray[np.str_], share: float) -> NDArray[np.float64]:
+    """How likely each row is drawn, [N]; within a kind one is as likely as another.
 
     Args:
-        first: [N]; if all or none are, each row is as likely as another.
-        share: 0..1.
+        kinds_of: the kind of each row; "" is what the share is not of.
+        share: of all named kinds together, each as often as another, above 0 and below 1; where
+            there are rows with a name alone, or without alone, it says nothing.
     """
-    chance = np.where(first, share / max(1, first.sum()), (1 - share) / max(1, (~first).sum()))
-    return np.asarray(chance / chance.sum(), np.float64)
-
-
-def chances(clips: Sequence[Clip], share: float) -> NDArray[np.float64]:
-    """How likely each clip is drawn, [N].
-
-    Args:
-        clips: of speech, each as likely as another, and bursts, each class as likely as another.
-        share: of the bursts among what is drawn, above 0 and below 1; where there are clips of one
-            kind alone it says nothing.
-    """
-    names = np.array([burst_class(clip) for clip in clips])
-    kinds, of, counts = np.unique(names, return_inverse=True, return_counts=True)
+    kinds, of, counts = np.unique(np.array(kinds_of), return_inverse=True, return_counts=True)
     of_kind = np.where(kinds == "", 1 - share, share / max(1, (kinds != "").sum()))
     chance = np.asarray((of_kind / counts)[of], np.float64)
     return np.asarray(chance / chance.sum(), np.float64)
