@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from edgeemo import Session, load
+from edgeemo.compress.data import Clip
 from edgeemo.compress.data.folds import deal
 from edgeemo.compress.data.labels import read_labels
 from edgeemo.errors import BadInput
@@ -46,13 +47,18 @@ def heldout(data: Path, crossval: Path, backend: str | None = None) -> list[Anno
         BadData: the labels are faulty.
     """
     clips = list(read_labels(data / "speech" / "emotale", "emotale"))
-    fold = {group: i for i, groups in enumerate(deal(clips, FOLDS, seed=0)) for group in groups}
+    fold = fold_of(clips)
     sessions = [load(_exported(crossval / f"run-0-{i}"), backend) for i in range(FOLDS)]
     return [
         Annotated(c.samples, c.speaker, c.emotion, np.array(c.dimensions), i, sessions[i])
         for c in clips
         for i in [fold[c.group]]
     ]
+
+
+def fold_of(clips: list[Clip]) -> dict[str, int]:
+    """The fold that holds each group of speakers out, in the first repetition."""
+    return {group: i for i, groups in enumerate(deal(clips, FOLDS, seed=0)) for group in groups}
 
 
 def _exported(run: Path) -> Path:

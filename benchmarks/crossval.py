@@ -23,6 +23,7 @@ import argparse
 import json
 import multiprocessing
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -35,6 +36,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVR
 
 from edgeemo import load
+from edgeemo.cli import exit_status
 from edgeemo.compress.data import DataSet, open_dataset
 from edgeemo.compress.data.folds import deal
 from edgeemo.compress.evaluation.crossval import Estimates, as_plain, scores
@@ -239,7 +241,7 @@ def result(benches: Sequence[Bench], command: str, before: dict[str, Any]) -> di
     where = f"EmoTale, {len(annotated)} clips, {len(speakers)} speakers"
     own = protocol = (
         f"speaker-independent (unseen speakers): {FOLDS} folds of {len(speakers) // FOLDS} "
-        f"speakers; {_repetitions(len(bench.seeds))}"
+        f"speakers; {of_repetitions(len(bench.seeds))}"
     )
     if len(passes) > 1:
         protocol += (
@@ -264,12 +266,18 @@ def result(benches: Sequence[Bench], command: str, before: dict[str, Any]) -> di
         },
         "metrics": {
             # What is shipped is the int8 file.
-            "student": _metrics(rows, names["int8"], f"{where}; {own}", ceiling)
+            "student": card_metrics(
+                *(next(r for r in rows if r["name"] == n) for n in (names["int8"], LEVEL)),
+                f"{where}; {own}",
+                ceiling,
+                "crossval.py",
+            )
         },
     }
 
 
-def _repetitions(count: int) -> str:
+def of_repetitions(count: int) -> str:
+    """What a figure of so many repetitions is."""
     return "one repetition" if count == 1 else f"mean and standard deviation of {count} repetitions"
 
 
@@ -277,10 +285,18 @@ def _passes(bench: Bench) -> int:
     return len((bench.out / "backbone" / "metrics.jsonl").read_text().splitlines())
 
 
-def _metrics(
-    rows: list[dict[str, Any]], name: str, where: str, ceiling: dict[str, float]
+def card_metrics(
+    ours: dict[str, Any], base: dict[str, Any], where: str, ceiling: dict[str, float], program: str
 ) -> list[dict[str, Any]]:
-    ours, base = (next(r for r in rows if r["name"] == n) for n in (name, LEVEL))
+    """Metrics for a model's card.
+
+    Args:
+        ours: its row.
+        base: the row of the level alone.
+        where: test set and protocol.
+        ceiling: CCC of one rater with the others, by dimension.
+        program: of benchmarks/, that measured them.
+    """
     return [
         {
             "test_set": where,
@@ -290,7 +306,7 @@ def _metrics(
             "spread": ours[d].get("sd"),
             "human_ceiling": round(ceiling[d], 4),
             "baseline": base[d]["mean"],
-            "command": "python benchmarks/crossval.py",
+            "command": f"python benchmarks/{program}",
         }
         for d in DIMENSIONS
     ]
@@ -362,4 +378,4 @@ def _job(seed: int, number: int) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_status(main))

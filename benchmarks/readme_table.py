@@ -53,11 +53,9 @@ def accuracy() -> str:
     if found is None:
         return MISSING
     teacher = result("teacher.json")
-    first = [teacher["row"]] if teacher else []
-    others = [row for row in found["rows"] if row["name"] not in {row["name"] for row in first}]
     rows = [
         [row["name"], *(spread(row.get(d)) for d in ("arousal", "dominance", "valence"))]
-        for row in (*first, *others)
+        for row in (*([teacher["row"]] if teacher else ()), *found["rows"])
     ]
     table = markdown(["CCC", "arousal", "dominance", "valence"], rows)
     return f"{table}\n\n{found['test_set']}. {found['protocol']}. Made by `{found['command']}`" + (

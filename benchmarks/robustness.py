@@ -25,13 +25,13 @@ from typing import Any
 import numpy as np
 from _conditions import Condition, Sound, conditions
 from _data import add_data
-from _heldout import FOLDS, heldout
+from _heldout import FOLDS, fold_of, heldout
 from numpy.typing import NDArray
 
 from edgeemo import Session, load
 from edgeemo.artifacts.onnx import read_onnx
+from edgeemo.cli import exit_status
 from edgeemo.compress.data import Clip, open_dataset
-from edgeemo.compress.data.folds import deal
 from edgeemo.compress.teachers import load_teacher
 from edgeemo.compress.teachers.builtin import BuiltinTeacher
 from edgeemo.errors import BadInput
@@ -57,7 +57,7 @@ class Judged:
         samples: float32 [n], 16 kHz.
         label: arousal, dominance, valence by its annotators.
         session: not trained on its speaker; None where a teacher alone judges.
-        fold: that its speaker is held out of; -1 where there are none.
+        fold: that its speaker is held out of, where a teacher of folds judges; else -1.
     """
 
     samples: Sound
@@ -146,14 +146,13 @@ def measure(
 
 def of_folds(data: Path, crossval: Path) -> list[Judged]:
     """EmoTale's clips with the model of the fold that held each out."""
-    return [Judged(a.samples(), a.label, a.session, a.fold) for a in heldout(data, crossval)]
+    return [Judged(a.samples(), a.label, a.session) for a in heldout(data, crossval)]
 
 
 def of_teacher(data: Path) -> list[Judged]:
     """EmoTale's clips with their fold."""
     clips = _rated(data)
-    folds = deal(clips, FOLDS, seed=0)
-    fold = {group: i for i, groups in enumerate(folds) for group in groups}
+    fold = fold_of(clips)
     return [Judged(c.samples(), np.array(c.dimensions), None, fold[c.group]) for c in clips]
 
 
@@ -182,7 +181,7 @@ def _ccc(values: Table, clips: Sequence[Judged]) -> list[float]:
     return [round(ccc(values[:, d], labels[:, d]), 3) for d in range(len(DIMENSIONS))]
 
 
-def main() -> int:
+def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     add_data(parser, *(f"speech/{name}" for name in (RATED, BEHIND)))
@@ -192,11 +191,7 @@ def main() -> int:
     whom.add_argument("--teacher-folds", type=Path, help="folder of benchmarks/teacher.py")
     parser.add_argument("--teacher", help="beside it, if EmoTale did not teach it")
     args = parser.parse_args()
-    try:
-        clips, judges, words = _asked(args)
-    except BadInput as error:
-        print(error, file=sys.stderr)
-        return 2
+    clips, judges, words = _asked(args)
     rows = measure(judges, clips, conditions(talkers(args.data)))
     command = f"python benchmarks/robustness.py --data DATA {words}"
     before = json.loads(RESULT.read_text(encoding="utf-8")) if RESULT.exists() else {}
@@ -206,7 +201,6 @@ def main() -> int:
         "rows": beside(before.get("rows", []), rows),
     }
     write_text(RESULT, json.dumps(found, indent=1) + "\n")
-    return 0
 
 
 def _asked(args: argparse.Namespace) -> tuple[list[Judged], dict[str, Judge], str]:
@@ -237,4 +231,4 @@ def beside(before: Sequence[Row], rows: Sequence[Row]) -> list[Row]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_status(main))

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -29,8 +30,10 @@ import torch
 from _data import add_data
 from bursts import FOLDS as PERSON_FOLDS
 from bursts import SPEECH, fold_of, recalls
+from crossval import FOLDS, SEEDS, card_metrics, of_repetitions
 from numpy.typing import NDArray
 
+from edgeemo.cli import exit_status
 from edgeemo.compress.data import DataSet
 from edgeemo.compress.data.folds import deal
 from edgeemo.compress.evaluation.crossval import Estimates, as_plain, scores
@@ -49,14 +52,13 @@ from edgeemo.export.builtin_teacher import (
 from edgeemo.export.open_teacher import BURSTS
 from edgeemo.export.research_speech import research_speech
 from edgeemo.io.files import replacing, write_bytes, write_text
-from edgeemo.types import CLASSES, DIMENSIONS
+from edgeemo.types import CLASSES
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULT = ROOT / "benchmarks" / "results" / "teacher.json"
 RECIPE = ROOT / "tools" / "recipes" / "teacher" / "recipe.toml"
 NAME = "built-in teacher"
 RATED = "emotale"
-FOLDS, SEEDS = 7, 3
 
 Table = NDArray[np.floating[Any]]
 
@@ -145,21 +147,9 @@ def agreement(bench: Bench, seeds: int) -> dict[str, Any]:
     where = (
         f"EmoTale, {len(rated)} clips, {len(set(rated.column('group')))} speakers; "
         f"speaker-independent (unseen speakers): {FOLDS} folds of 2 speakers; "
-        + (f"mean and standard deviation of {seeds} repetitions" if seeds > 1 else "one repetition")
+        + of_repetitions(seeds)
     )
-    metrics = [
-        {
-            "test_set": where,
-            "measure": "ccc against annotators",
-            "of": d,
-            "value": rows["teacher"][d]["mean"],
-            "spread": rows["teacher"][d].get("sd"),
-            "human_ceiling": round(ceiling[d], 4),
-            "baseline": rows["level"][d]["mean"],
-            "command": "python benchmarks/teacher.py",
-        }
-        for d in DIMENSIONS
-    ]
+    metrics = card_metrics(rows["teacher"], rows["level"], where, ceiling, "teacher.py")
     return {"row": {"name": NAME} | rows["teacher"], "metrics": metrics}
 
 
@@ -229,4 +219,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_status(main))
