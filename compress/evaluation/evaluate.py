@@ -52,8 +52,9 @@ def predict(
     """
     device = str(next(student.parameters()).device)
     batches = rows if isinstance(rows, Batches) else Batches(rows, device)
-    # Sorted by length there is hardly any padding; the results go back to their rows.
-    order = batches.lengths.cpu().argsort(stable=True)
+    # Sorted by length there is hardly any padding, and from the longest on each buffer fits where
+    # the last one was; the results go back to their rows.
+    order = batches.lengths.cpu().argsort(stable=True, descending=True)
     dimensions = np.full((len(batches), len(DIMENSIONS)), np.nan)
     columns = [DIMENSIONS.index(name) for name in student.dimensions]
     dimensions[:, columns] = 0

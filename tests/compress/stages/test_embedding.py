@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from edgeemo.compress.evaluation.evaluate import predict
 from edgeemo.compress.labels.dataset import LabelledDataset
 from edgeemo.compress.recipes import HeadsConfig, Recipe
 from edgeemo.compress.stages import embedding
@@ -71,3 +72,16 @@ def test_new_heads_depend_on_the_seed_alone(rows: LabelledDataset, recipe: Recip
         embedding.run(student, Splits(rows, rows, rows), config, Training(recipe)) for _ in range(2)
     )
     assert torch.equal(first.adv.weight, second.adv.weight)
+
+
+def test_the_longest_rows_come_first_so_that_buffers_fit_again(rows: LabelledDataset) -> None:
+    student = make_student("wav2small-stream").eval()
+    lengths: list[int] = []
+    student.register_forward_pre_hook(lambda _, given: lengths.append(given[0].shape[1]))
+    many = rows.take(np.arange(len(rows)).repeat(1 + 300 // len(rows)))
+    embeddings(student, many)
+    predict(student, many, batch=32)
+    first = -(-len(many) // 128)
+    assert first > 2 and lengths[0] > lengths[first - 1]
+    for batches in (lengths[:first], lengths[first:]):
+        assert batches == sorted(batches, reverse=True)
