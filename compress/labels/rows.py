@@ -138,6 +138,8 @@ class Preparer:
         """What the teacher is given, what the student is, and how another clip was used."""
         seconds = self.recipe.data.clip_seconds
         samples = job.clip.samples()
+        if np.ptp(samples) == 0:
+            raise BadInput("all of it is silence, which would teach what the teacher makes of none")
         plain = augment.crop(samples, seconds, None)
         if job.copy == 0:
             return plain, plain, ""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 
 from edgeemo.compress.data import open_dataset
@@ -145,16 +146,18 @@ def test_a_damaged_shard_is_made_again(tmp_path, recipe, some_clips, ear, caplog
     assert "damaged" in caplog.text
 
 
-def test_unreadable_and_short_clips_are_reported_and_skipped(
+def test_unreadable_and_silent_clips_are_reported_and_skipped(
     tmp_path, recipe, some_clips, ear, caplog
 ):
     bad = tmp_path / "bad.wav"
     bad.write_bytes(b"RIFF....")
-    broken = [Clip(f"{n}.wav", "x", "x/1", Span(tmp_path / n)) for n in ("bad.wav", "gone.wav")]
+    soundfile.write(tmp_path / "mute.wav", np.zeros(32_000), 16_000)
+    broken = [Clip(n, "x", "x/1", Span(tmp_path / n)) for n in ("bad.wav", "gone.wav", "mute.wav")]
     with caplog.at_level(logging.WARNING):
         rows = Labeller(ear(), SPEC, recipe, tmp_path / "c").label([*some_clips[:5], *broken])
-    assert len(rows) == 5 and rows.skipped == 2
+    assert len(rows) == 5 and rows.skipped == 3
     assert "bad.wav" in caplog.text and "gone.wav" in caplog.text
+    assert "mute.wav, copy 0: all of it is silence" in caplog.text
 
 
 def test_a_constant_teacher_is_refused_before_the_work(tmp_path, recipe, some_clips, ear):
