@@ -142,6 +142,12 @@ def one_line(error: BaseException) -> str:
     return printable(" ".join(str(error).split())) or type(error).__name__
 
 
+def told_of(name: object, error: BaseException) -> str:
+    """An error's message, with the name of what it is about in front unless it tells that."""
+    text, shown = str(error), printable(name)
+    return text if shown in text else f"{shown}: {text}"
+
+
 def nearest(name: object, known: Iterable[str], label: str = "known") -> str:
     """A hint for a name that does not exist.
 

@@ -379,8 +379,7 @@ def from_json(text: str | bytes, where: str = "card") -> Card:
     if version != SCHEMA or isinstance(version, bool):
         raise BadArtifact(
             f"{where}: the card says schema {printable(repr(version), 20)}, "
-            f"this edgeemo reads {SCHEMA}; "
-            "update edgeemo"
+            f"this edgeemo reads {SCHEMA}; update edgeemo"
         )
     try:
         card = schema.read(Card, value, BadArtifact)
@@ -391,13 +390,11 @@ def from_json(text: str | bytes, where: str = "card") -> Card:
 
 
 def _check_version(card: Card, where: str) -> None:
-    from edgeemo import __version__
+    from edgeemo import __version__ as ours
 
     def number(text: str) -> tuple[int, ...]:
         return tuple(int(part) for part in re.findall(r"\d+", text)[:3])
 
-    if number(card.min_edgeemo) > number(__version__):
-        raise BadArtifact(
-            f"{where}: needs edgeemo {card.min_edgeemo} or later, this is {__version__}; "
-            "update edgeemo"
-        )
+    if number(card.min_edgeemo) > number(ours):
+        needs = f"needs edgeemo {card.min_edgeemo} or later"
+        raise BadArtifact(f"{where}: {needs}, this is {ours}; update edgeemo")

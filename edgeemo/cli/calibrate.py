@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from edgeemo.artifacts.models import DEFAULT
 from edgeemo.cli._labels import add_label_scale
-from edgeemo.errors import BadInput, printable
+from edgeemo.errors import BadInput, told_of
 from edgeemo.io.files import check_output
 from edgeemo.session import Session, load
 from edgeemo.types import DIMENSIONS
@@ -127,7 +127,7 @@ def _labelled(
         try:
             clips.append(read_audio(table.parent / path, session.card.features.sample_rate))
         except BadInput as error:
-            print(f"edgeemo: skipped {printable(path)}: {error}", file=sys.stderr)
+            print("edgeemo: skipped", told_of(path, error), file=sys.stderr)
             skipped += 1
             continue
         labels.append(rating)

@@ -13,7 +13,7 @@ from edgeemo.artifacts.models import DEFAULT, FACE_DEFAULT
 from edgeemo.cli import _figures
 from edgeemo.cli._labels import add_label_scale
 from edgeemo.cli._options import add_gate, add_profile
-from edgeemo.errors import BadData, BadInput, printable
+from edgeemo.errors import BadData, BadInput, told_of
 from edgeemo.evaluation import confusion
 from edgeemo.evaluation.confusion import Confusion
 from edgeemo.evaluation.evaluate import Judged, figures, to_csv, to_svg
@@ -168,7 +168,7 @@ def judge(
                 if estimate.speech is False:
                     raise BadInput("nobody speaks in it; --gate none takes it as it is")
         except BadInput as error:
-            print(f"edgeemo: skipped {printable(clip.id)}: {error}", file=sys.stderr)
+            print("edgeemo: skipped", told_of(clip.id, error), file=sys.stderr)
             continue
         yield Judged(
             clip.id,

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from edgeemo.errors import BadInput, EdgeemoError, ParityFailed, nearest, one_line, printable
+from edgeemo.errors import (
+    BadInput,
+    EdgeemoError,
+    ParityFailed,
+    nearest,
+    one_line,
+    printable,
+    told_of,
+)
 
 FOREIGN = "a\x1b[31m\tb\nc\r\x00\u202ed\udcff\x85\u2028"
 
@@ -42,3 +50,8 @@ def test_foreign_errors() -> None:
 @pytest.mark.parametrize("name", ["x" * 100_000, "\x1b", ""])
 def test_a_name_like_none(name: str) -> None:
     assert nearest(name, ["one", "two"]) == "known: one, two"
+
+
+def test_what_an_error_is_about_is_named_once() -> None:
+    assert told_of("a.wav", BadInput("x/a.wav: no such file")) == "x/a.wav: no such file"
+    assert told_of("a\x1b.wav", BadInput("nobody speaks")) == "a\\x1b.wav: nobody speaks"
