@@ -105,6 +105,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--detect", action="store_true", help="find the faces")
     parser.add_argument("-o", "--out", type=Path, required=True, help="folder of the two tables")
     args = parser.parse_args(argv)
+    if args.folds < 2:
+        parser.error(f"--folds {args.folds}: expected 2 or more")
+    if args.fold is not None and not 0 <= args.fold < args.folds:
+        parser.error(f"--fold {args.fold}: expected 0 to {args.folds - 1}")
     return exit_status(lambda: write_tables(args))
 
 

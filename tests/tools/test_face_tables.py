@@ -53,3 +53,15 @@ def test_a_picture_that_nobody_named_is_told(tool, tmp_path, capsys):
     rows = [{"name": "1.jpg", "image": b"", "person": "a", "share_fear": 0.0}]
     assert tool("face_tables").main([str(_table(tmp_path, rows)), "-o", str(tmp_path / "o")]) == 2
     assert "1.jpg: no observer named a class" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("folds", "fold", "says"),
+    [("0", "0", "--folds 0: expected 2 or more"), ("3", "3", "--fold 3: expected 0 to 2")],
+)
+def test_a_fold_that_is_none_is_refused(tool, tmp_path, capsys, folds, fold, says):
+    table = _table(tmp_path, [{"name": "1.jpg", "image": PICTURE.read_bytes(), "person": "a"}])
+    arguments = [str(table), "--folds", folds, "--fold", fold, "-o", str(tmp_path / "o")]
+    with pytest.raises(SystemExit):
+        tool("face_tables").main(arguments)
+    assert says in capsys.readouterr().err
