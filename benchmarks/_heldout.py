@@ -1,7 +1,7 @@
 """EmoTale by the models of `benchmarks/crossval.py`, each on speakers that it was not trained on.
 
-Used by confidence.py and baseline.py. `run-0-<fold>/export/` of crossval's folder has the int8
-file that was not trained on the two speakers of that fold.
+Used by robustness.py, confidence.py and baseline.py. `run-<seed>-<fold>/export/` of crossval's
+folder has the int8 file that was not trained on the two speakers of that fold.
 """
 
 from __future__ import annotations
@@ -34,21 +34,24 @@ class Annotated:
     session: Session
 
 
-def heldout(data: Path, crossval: Path, backend: str | None = None) -> list[Annotated]:
+def heldout(
+    data: Path, crossval: Path, backend: str | None = None, seed: int = 0
+) -> list[Annotated]:
     """All annotated clips of EmoTale, in its table's order.
 
     Args:
         data: holds speech/emotale.
-        crossval: holds run-0-<fold>/export/.
+        crossval: holds run-<seed>-<fold>/export/.
         backend: of the sessions.
+        seed: of the repetition.
 
     Raises:
         BadInput: a fold has no file.
         BadData: the labels are faulty.
     """
     clips = list(read_labels(data / "speech" / "emotale", "emotale"))
-    fold = fold_of(clips)
-    sessions = [load(_exported(crossval / f"run-0-{i}"), backend) for i in range(FOLDS)]
+    fold = fold_of(clips, seed)
+    sessions = [load(exported(crossval / f"run-{seed}-{i}"), backend) for i in range(FOLDS)]
     return [
         Annotated(c.samples, c.speaker, c.emotion, np.array(c.dimensions), i, sessions[i])
         for c in clips
@@ -56,12 +59,17 @@ def heldout(data: Path, crossval: Path, backend: str | None = None) -> list[Anno
     ]
 
 
-def fold_of(clips: list[Clip]) -> dict[str, int]:
-    """The fold that holds each group of speakers out, in the first repetition."""
-    return {group: i for i, groups in enumerate(deal(clips, FOLDS, seed=0)) for group in groups}
+def fold_of(clips: list[Clip], seed: int = 0) -> dict[str, int]:
+    """The fold that holds each group of speakers out, in the repetition of that seed."""
+    return {group: i for i, groups in enumerate(deal(clips, FOLDS, seed)) for group in groups}
 
 
-def _exported(run: Path) -> Path:
+def exported(run: Path) -> Path:
+    """The ONNX file of a run of crossval.
+
+    Raises:
+        BadInput: there is none.
+    """
     for path in (run / "export").glob("*.onnx"):
         return path
     raise BadInput(f"{run}: has no export/*.onnx; make it with benchmarks/crossval.py")

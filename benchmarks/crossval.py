@@ -32,6 +32,8 @@ from typing import Any
 import numpy as np
 import torch
 from _data import add_data
+from sklearn.multioutput import MultiOutputRegressor
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVR
 
@@ -152,14 +154,17 @@ def run_fold(bench: Bench, seed: int, number: int) -> None:
 def support_vectors(
     features: dict[str, np.ndarray[Any, Any]], train: LabelledDataset, test: LabelledDataset
 ) -> np.ndarray[Any, Any]:
-    """88 functionals, standardized, one SVR (RBF, C = 1, scikit-learn's defaults) a dimension."""
+    """Dimensions of the test rows by what annotators said of the training rows as they are."""
     known = ~np.isnan(train.human_dimensions).any(1) & (train.copy == 0)
     ours, theirs = ([Path(c.id).stem for c in rows.clips] for rows in (train.take(known), test))
-    scale = StandardScaler().fit([features[name] for name in ours])
-    x, y = (scale.transform([features[name] for name in names]) for names in (ours, theirs))
-    labels = train.human_dimensions[known]
-    columns = [SVR(epsilon=0.05).fit(x, labels[:, d]).predict(y) for d in range(len(DIMENSIONS))]
-    return np.stack(columns, axis=1)
+    x, y = ([features[name] for name in names] for names in (ours, theirs))
+    found: np.ndarray[Any, Any] = machines().fit(x, train.human_dimensions[known]).predict(y)
+    return found
+
+
+def machines() -> MultiOutputRegressor:
+    """One SVR (RBF, C = 1, scikit-learn's defaults) a dimension, on standardized functionals."""
+    return MultiOutputRegressor(make_pipeline(StandardScaler(), SVR(epsilon=0.05)))
 
 
 def write_run(bench: Bench, student: Student, known: LabelledDataset, folder: Path) -> Path:

@@ -1,29 +1,39 @@
-"""88 eGeMAPS functionals of each clip, for benchmarks/crossval.py to compare with.
+"""88 eGeMAPS functionals of each clip, for crossval.py and robustness.py to compare with.
 
     python benchmarks/egemaps.py CLIPS egemaps.npz
 
-Needs its own environment: pip install opensmile==2.6.0. openSMILE comes under audEERING's research
-licence and is used for this comparison alone.
+Needs an environment of its own: pip install opensmile==2.6.0. openSMILE comes under audEERING's
+research licence and is used for this comparison alone.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
 
 
-def main(folder: Path, out: Path) -> None:
-    """One array for each clip, named by the file without its ending."""
+def functionals(sounds: Iterable[tuple[np.ndarray[Any, Any], int]]) -> np.ndarray[Any, Any]:
+    """The functionals of each sound, [N, 88].
+
+    Args:
+        sounds: samples, float32 [n], and their rate in Hz.
+    """
     import opensmile  # is in no environment of the project's own
 
     smile = opensmile.Smile(opensmile.FeatureSet.eGeMAPSv02, opensmile.FeatureLevel.Functionals)
-    found = {}
-    for path in sorted([*folder.glob("*.flac"), *folder.glob("*.ogg"), *folder.glob("*.wav")]):
-        samples, rate = soundfile.read(path, dtype="float32")
-        found[path.stem] = smile.process_signal(samples, rate).to_numpy()[0]
+    return np.stack([smile.process_signal(x, rate).to_numpy()[0] for x, rate in sounds])
+
+
+def main(folder: Path, out: Path) -> None:
+    """One array for each clip, named by the file without its ending."""
+    paths = sorted([*folder.glob("*.flac"), *folder.glob("*.ogg"), *folder.glob("*.wav")])
+    rows = functionals(soundfile.read(path, dtype="float32") for path in paths)
+    found = {path.stem: row for path, row in zip(paths, rows, strict=True)}
     np.savez(out, **found)
     print(f"{out}: {len(found)} clips")
 

@@ -4,7 +4,7 @@
     python benchmarks/readme_table.py --check   exit status 1 if they are not what they should be
 
 The pages are those of PAGES. A block lies between `<!-- figures:NAME -->` and `<!-- /figures -->`;
-NAME is a function below or in _face_figures.py.
+NAME is a function below, in _speech_figures.py or in _face_figures.py.
 Files of benchmarks/results/ are read. Metrics of one row that were not measured are absent.
 
 crossval.json, agreement with human ratings on unseen speakers:
@@ -14,8 +14,8 @@ latency.json, from samples or a picture to the estimate:
     {"machine": str, "protocol": str, "command": str, "rows": [
         {"peer": str, "file": str, "ms": float, "peak_mb": float}]}
 codecs.json, faces.json, face_folds.json, compression.json, int4.json, languages.json,
-open_weights.json, robustness.json, sounds.json and teacher.json: as the benchmarks of those names
-write them.
+open_weights.json, robustness.json, sounds.json, students.json and teacher.json: as the
+benchmarks of those names write them.
 """
 
 from __future__ import annotations
@@ -28,17 +28,18 @@ from pathlib import Path
 
 from _face_figures import face_folds, faces, faces_changed
 from _figures import MISSING, markdown, result, spread
+from _speech_figures import bursts, robustness, robustness_all, robustness_open, sounds, students
 
 ROOT = Path(__file__).resolve().parents[1]
 GUIDES = ROOT / "docs" / "guides"
-FACES = ROOT / "tools" / "recipes" / "mobilenetv1-face" / "README.md"
+RECIPES = ROOT / "tools" / "recipes"
 PAGES = (
     ROOT / "README.md",
     *(
         GUIDES / f"{name}.md"
-        for name in ("compression", "files", "languages", "licences", "sounds")
+        for name in ("compression", "files", "languages", "licences", "sounds", "world")
     ),
-    FACES,
+    *(RECIPES / name / "README.md" for name in ("mobilenet", "mobilenetv1-face")),
 )
 
 _ORDERED = ("ravdess_full", "nemo", "turev", "tess")
@@ -91,40 +92,6 @@ def models() -> str:
         return table
     told = f"{latency['protocol']}, {latency['machine']}. Made by `{latency['command']}`."
     return f"{table}\n\n{told}"
-
-
-def robustness() -> str:
-    """Agreement of default student and teacher with annotators, by what was done to the speech."""
-    return _robustness("wav2small-stream", "built-in teacher")
-
-
-def robustness_open() -> str:
-    """The same of the model that may be sold."""
-    return _robustness("wav2small-stream-open")
-
-
-def _robustness(name: str, teacher: str = "") -> str:
-    found = result("robustness.json")
-    if found is None or name not in found["commands"]:
-        return MISSING
-    judges = [name, teacher] if teacher in found["commands"] else [name]
-    rows = [
-        [
-            row["condition"],
-            *(f"{value:.2f}" for judge in judges for value in row[judge]["ccc"]),
-            f"{row[name]['speech']:.2f}" if "speech" in row[name] else "",
-        ]
-        for row in found["rows"]
-    ]
-    of = ["CCC", "teacher"][: len(judges)]
-    head = ["speech", *(f"{who} {x}" for who in of for x in "ADV"), "told as speech"]
-    return (
-        f"{markdown(head, rows)}\n\n{found['test_set']}, speaker-independent (unseen speakers). "
-        "Noise stands at its ratio to the level of speech; babble is six people. CCC is that of "
-        "all clips; the last column is the share that the default gate lets pass. Made by "
-        + " and ".join(f"`{found['commands'][judge]}`" for judge in judges)
-        + "."
-    )
 
 
 def open_weights() -> str:
@@ -193,48 +160,6 @@ def languages() -> str:
     ]
     told = f"`{found['model']}`, int8, the file that `edgeemo.load` takes (TFLite)"
     return f"{markdown(head, rows)}\n\n{told}. Made by `{found['command']}`."
-
-
-def sounds() -> str:
-    """What gates miss and take for speech, and which sounds the student tells."""
-    found = result("sounds.json")
-    if found is None:
-        return MISSING
-    gates = found["gates"]
-    measures = [m for m in gates["student"] if not m.endswith("noise as speech")]
-    head = ["share of time", *gates]
-    table = markdown(head, [[m, *(f"{gates[g][m]:.3f}" for g in gates)] for m in sorted(measures)])
-    most = {
-        word: next((name, share) for name, share in row.items() if name != "clips")
-        for word, row in found["sounds"].items()
-        if not word.startswith("burst")
-    }
-    told = "; ".join(f"{word} {name} {share:.2f}" for word, (name, share) in most.items())
-    return (
-        f"{table}\n\nLaughs and bursts of amusement told as laughter: "
-        f"{found['laughs told as laughter']:.2f}. What clips of each word are told as most often, "
-        f"and how often: {told}. {found['clips']:,} clips, {found['folds']} of 5 folds by person, "
-        f"int8; {100 * found['more MAC']:.1f} % more work. Made by `{found['command']}`."
-    )
-
-
-def bursts() -> str:
-    """Recall of classes on bursts of the voice and on speech."""
-    found = result("bursts.json")
-    if found is None:
-        return MISSING
-    head = ["mean recall", *(f"{name}, {clips:,} clips" for name, clips in found["clips"].items())]
-    rows = [
-        [name, *(f"{row[of]['mean']:.3f}" for of in found["clips"])]
-        for name, row in found["recall"].items()
-    ]
-    taught = found["recall"]["classes taught bursts"]["emogator"]
-    each = ", ".join(f"{name} {share:.2f}" for name, share in taught.items() if name != "mean")
-    return (
-        f"{markdown(head, rows)}\n\nOf bursts, once taught: {each}. 5 folds by person, int8 but "
-        f"for the linear heads; {found['bytes more']:,} bytes more; dimensions move by "
-        f"{found['dimensions apart']:.4f} in the mean, by rounding. Made by `{found['command']}`."
-    )
 
 
 def codecs() -> str:
@@ -320,8 +245,10 @@ WRITERS: Mapping[str, Callable[[], str]] = {
     "models": models,
     "open_weights": open_weights,
     "robustness": robustness,
+    "robustness_all": robustness_all,
     "robustness_open": robustness_open,
     "sounds": sounds,
+    "students": students,
 }
 
 

@@ -3,18 +3,23 @@
     python benchmarks/robustness.py --data DATA --crossval runs/crossval/wav2small-stream
     python benchmarks/robustness.py --data DATA --model wav2small-stream-open --teacher teacher-open
     python benchmarks/robustness.py --data DATA --teacher-folds runs/teacher
+    python benchmarks/robustness.py --data DATA --egemaps
 
 All 625 clips of EmoTale, each judged by a model that was not trained on its speaker: with
 --crossval by the int8 file of its fold (benchmarks/crossval.py), with --model by one that nobody of
 EmoTale taught, which its card must say, with --teacher-folds by the built-in teacher with the heads
-of its fold (benchmarks/teacher.py). A condition changes each clip by its own seed, the same for
-all models. The babble is made of people of librispeech. Figures: CCC of all clips, the gate off;
-mean confidence; the share that the default gate lets pass as speech.
+of its fold (benchmarks/teacher.py), with --egemaps by openSMILE's functionals and support vectors
+that the clips as they are of the other folds taught (benchmarks/egemaps.py). A condition changes
+each clip by its own seed, the same for all models. The babble is made of people of librispeech.
+Figures: CCC of all clips, the gate off, mean and standard deviation over the repetitions of the
+folds; mean confidence; the share that the default gate lets pass as speech.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
+import importlib.util
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -25,8 +30,11 @@ from typing import Any
 import numpy as np
 from _conditions import Condition, Sound, conditions
 from _data import add_data
-from _heldout import FOLDS, fold_of, heldout
+from _heldout import fold_of, heldout
+from crossval import EGEMAPS, SEEDS, machines
+from egemaps import functionals
 from numpy.typing import NDArray
+from sklearn.multioutput import MultiOutputRegressor
 
 from edgeemo import Session, load
 from edgeemo.artifacts.onnx import read_onnx
@@ -38,7 +46,7 @@ from edgeemo.errors import BadInput
 from edgeemo.evaluation.metrics import ccc
 from edgeemo.io.files import write_text
 from edgeemo.speech.segments import only_speech
-from edgeemo.speech.vad import open_gate
+from edgeemo.speech.vad import EnergyGate
 from edgeemo.types import DIMENSIONS, SAMPLE_RATE, Emotion
 
 RESULT = Path(__file__).parent / "results" / "robustness.json"
@@ -56,14 +64,14 @@ class Judged:
     Attributes:
         samples: float32 [n], 16 kHz.
         label: arousal, dominance, valence by its annotators.
-        session: not trained on its speaker; None where a teacher alone judges.
-        fold: that its speaker is held out of, where a teacher of folds judges; else -1.
+        sessions: not trained on its speaker, one for each repetition; none where another judges.
+        folds: that its speaker is held out of, one for each repetition of the folds.
     """
 
     samples: Sound
     label: NDArray[Any]
-    session: Session | None
-    fold: int = -1
+    sessions: tuple[Session, ...] = ()
+    folds: tuple[int, ...] = ()
 
 
 Row = dict[str, Any]
@@ -72,19 +80,16 @@ Judge = Callable[[Sequence[Judged], Sequence[Sound]], Row]
 
 def student(clips: Sequence[Judged], sounds: Sequence[Sound]) -> Row:
     """What the clips' own sessions say of the changed sounds."""
-    said: list[Emotion] = []
-    spoken = 0
-    for clip, sound in zip(clips, sounds, strict=True):
-        assert clip.session is not None
-        said.append(clip.session.predict(sound, SAMPLE_RATE, gate=None))
-        gate = open_gate("energy", SAMPLE_RATE)
-        assert gate is not None
-        spoken += bool(len(only_speech(sound, SAMPLE_RATE, gate)))
-    values = np.array([[e.arousal, e.dominance, e.valence] for e in said], np.float64)
-    return {
-        "ccc": _ccc(values, clips),
-        "confidence": round(float(np.mean([e.confidence for e in said])), 3),
-        "speech": round(spoken / len(said), 3),
+    pairs = list(zip(clips, sounds, strict=True))
+    said: list[list[Emotion]] = [
+        [clip.sessions[seed].predict(sound, SAMPLE_RATE, gate=None) for clip, sound in pairs]
+        for seed in range(len(clips[0].sessions))
+    ]
+    spoken = [len(only_speech(x, SAMPLE_RATE, EnergyGate(SAMPLE_RATE))) > 0 for x in sounds]
+    tables = [np.array([[e.arousal, e.dominance, e.valence] for e in one]) for one in said]
+    return _agreement(tables, clips) | {
+        "confidence": round(float(np.mean([e.confidence for one in said for e in one])), 3),
+        "speech": round(float(np.mean(spoken)), 3),
     }
 
 
@@ -95,28 +100,60 @@ def teacher(name: str) -> Judge:
     def judge(clips: Sequence[Judged], sounds: Sequence[Sound]) -> Row:
         said = model.label(sounds).dimensions
         assert said is not None
-        return {"ccc": _ccc(np.clip(said, 0, 1), clips)}
+        return _agreement([np.clip(said, 0, 1)], clips)
 
     return judge
 
 
 def teacher_of_folds(folder: Path) -> Judge:
-    """The built-in teacher, each clip by the file of its fold."""
-    models: dict[int, BuiltinTeacher] = {}
-    for number in range(FOLDS):
-        file = read_onnx(folder / f"fold-{number}.onnx")
-        models[number] = BuiltinTeacher(file.data, TEACHER, file.card.licence)
+    """The built-in teacher, each clip by the files of its folds."""
 
-    def judge(clips: Sequence[Judged], sounds: Sequence[Sound]) -> Row:
+    @functools.cache
+    def model(seed: int, number: int) -> BuiltinTeacher:
+        file = read_onnx(folder / f"fold-{seed}-{number}.onnx")
+        return BuiltinTeacher(file.data, TEACHER, file.card.licence)
+
+    def said(seed: int, number: int, sounds: Sequence[Sound]) -> Table:
+        found = model(seed, number).label(sounds).dimensions
+        assert found is not None
+        return found
+
+    return functools.partial(_by_fold, said)
+
+
+def support_vectors(clips: Sequence[Judged]) -> Judge:
+    """eGeMAPS functionals and SVRs, each clip by those that the other folds' clips as they are
+    taught."""
+    labels = np.array([clip.label for clip in clips])
+    clean = functionals((clip.samples, SAMPLE_RATE) for clip in clips)
+
+    @functools.cache
+    def model(seed: int, number: int) -> MultiOutputRegressor:
+        known = np.array([clip.folds[seed] != number for clip in clips])
+        return machines().fit(clean[known], labels[known])
+
+    def said(seed: int, number: int, sounds: Sequence[Sound]) -> Table:
+        found: Table = model(seed, number).predict(functionals((x, SAMPLE_RATE) for x in sounds))
+        return found
+
+    return functools.partial(_by_fold, said)
+
+
+def _by_fold(
+    said: Callable[[int, int, Sequence[Sound]], Table],
+    clips: Sequence[Judged],
+    sounds: Sequence[Sound],
+) -> Row:
+    """Each sound by whom nobody of its fold taught: said(seed, number of the fold, its sounds)."""
+    tables = []
+    for seed in range(len(clips[0].folds)):
         values = np.full((len(clips), len(DIMENSIONS)), np.nan)
-        for number, model in models.items():
-            mine = [i for i, clip in enumerate(clips) if clip.fold == number]
-            said = model.label([sounds[i] for i in mine]).dimensions
-            assert said is not None
-            values[mine] = np.clip(said, 0, 1)
-        return {"ccc": _ccc(values, clips)}
-
-    return judge
+        of = np.array([clip.folds[seed] for clip in clips])
+        for number in sorted(set(of.tolist())):
+            mine = np.flatnonzero(of == number)
+            values[mine] = np.clip(said(seed, number, [sounds[int(i)] for i in mine]), 0, 1)
+        tables.append(values)
+    return _agreement(tables, clips)
 
 
 def talkers(data: Path) -> list[list[Sound]]:
@@ -144,16 +181,23 @@ def measure(
     return rows
 
 
-def of_folds(data: Path, crossval: Path) -> list[Judged]:
-    """EmoTale's clips with the model of the fold that held each out."""
-    return [Judged(a.samples(), a.label, a.session) for a in heldout(data, crossval)]
+def of_folds(data: Path, crossval: Path, seeds: int) -> list[Judged]:
+    """EmoTale's clips with the models of the folds that held each out."""
+    each = [heldout(data, crossval, seed=seed) for seed in range(seeds)]
+    return [
+        Judged(same[0].samples(), same[0].label, tuple(a.session for a in same))
+        for same in zip(*each, strict=True)
+    ]
 
 
-def of_teacher(data: Path) -> list[Judged]:
-    """EmoTale's clips with their fold."""
+def dealt(data: Path, seeds: int) -> list[Judged]:
+    """EmoTale's clips with their folds."""
     clips = _rated(data)
-    fold = fold_of(clips)
-    return [Judged(c.samples(), np.array(c.dimensions), None, fold[c.group]) for c in clips]
+    of = [fold_of(clips, seed) for seed in range(seeds)]
+    return [
+        Judged(c.samples(), np.array(c.dimensions), folds=tuple(fold[c.group] for fold in of))
+        for c in clips
+    ]
 
 
 def of_model(data: Path, model: str) -> list[Judged]:
@@ -168,7 +212,7 @@ def of_model(data: Path, model: str) -> list[Judged]:
             f"{model}: {RATED} taught it, so no figure on {RATED} would count; give the folder of "
             "benchmarks/crossval.py by --crossval"
         )
-    return [Judged(c.samples(), np.array(c.dimensions), session) for c in _rated(data)]
+    return [Judged(c.samples(), np.array(c.dimensions), (session,)) for c in _rated(data)]
 
 
 def _rated(data: Path) -> list[Clip]:
@@ -176,9 +220,14 @@ def _rated(data: Path) -> list[Clip]:
     return [clip for clip in clips if clip.dimensions is not None]
 
 
-def _ccc(values: Table, clips: Sequence[Judged]) -> list[float]:
+def _agreement(tables: Sequence[Table], clips: Sequence[Judged]) -> Row:
+    """CCC of arousal, dominance, valence: mean and standard deviation over the repetitions."""
     labels = np.array([c.label for c in clips])
-    return [round(ccc(values[:, d], labels[:, d]), 3) for d in range(len(DIMENSIONS))]
+    each = np.array(
+        [[ccc(table[:, d], labels[:, d]) for d in range(len(DIMENSIONS))] for table in tables]
+    )
+    row: Row = {"ccc": each.mean(0).round(3).tolist()}
+    return row | ({"sd": each.std(0).round(3).tolist()} if len(each) > 1 else {})
 
 
 def main() -> None:
@@ -189,8 +238,14 @@ def main() -> None:
     whom.add_argument("--crossval", type=Path, help="folder of benchmarks/crossval.py")
     whom.add_argument("--model", help="one that EmoTale did not teach")
     whom.add_argument("--teacher-folds", type=Path, help="folder of benchmarks/teacher.py")
+    whom.add_argument("--egemaps", action="store_true", help="beside opensmile; see egemaps.py")
+    parser.add_argument("--seeds", type=int, default=SEEDS, help="repetitions of the folds")
     parser.add_argument("--teacher", help="beside it, if EmoTale did not teach it")
     args = parser.parse_args()
+    if args.seeds < 1:
+        parser.error(f"--seeds {args.seeds}: expected 1 or more")
+    if args.egemaps and importlib.util.find_spec("opensmile") is None:
+        parser.error("--egemaps needs opensmile, which is not here; see benchmarks/egemaps.py")
     clips, judges, words = _asked(args)
     rows = measure(judges, clips, conditions(talkers(args.data)))
     command = f"python benchmarks/robustness.py --data DATA {words}"
@@ -207,21 +262,20 @@ def _asked(args: argparse.Namespace) -> tuple[list[Judged], dict[str, Judge], st
     """The clips, who judges them, and the options that ask for it."""
     beside = f" --teacher {args.teacher}" if args.teacher else ""
     judges: dict[str, Judge] = {args.teacher: teacher(args.teacher)} if args.teacher else {}
-    if args.teacher_folds:
-        folds = {TEACHER: teacher_of_folds(args.teacher_folds)}
-        return of_teacher(args.data), folds | judges, f"--teacher-folds runs/teacher{beside}"
     if args.model:
-        return (
-            of_model(args.data, args.model),
-            {args.model: student} | judges,
-            f"--model {args.model}{beside}",
-        )
-    name = args.crossval.name
-    return (
-        of_folds(args.data, args.crossval),
-        {name: student} | judges,
-        f"--crossval runs/crossval/{name}{beside}",
-    )
+        clips, words = of_model(args.data, args.model), f"--model {args.model}{beside}"
+        return clips, {args.model: student} | judges, words
+    seeds = "" if args.seeds == SEEDS else f" --seeds {args.seeds}"
+    if args.crossval:
+        name = args.crossval.name
+        clips = of_folds(args.data, args.crossval, args.seeds)
+        words = f"--crossval runs/crossval/{name}{seeds}{beside}"
+        return clips, {name: student} | judges, words
+    clips = dealt(args.data, args.seeds)
+    if args.egemaps:
+        return clips, {EGEMAPS: support_vectors(clips)} | judges, f"--egemaps{seeds}{beside}"
+    folds = {TEACHER: teacher_of_folds(args.teacher_folds)}
+    return clips, folds | judges, f"--teacher-folds runs/teacher{seeds}{beside}"
 
 
 def beside(before: Sequence[Row], rows: Sequence[Row]) -> list[Row]:

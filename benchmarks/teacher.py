@@ -5,9 +5,9 @@
 Arousal, dominance and valence: 7 folds over EmoTale's 14 speakers, 2 in a fold, as
 benchmarks/crossval.py deals them; each seed is a repetition. A fold's heads for the dimensions are
 taught by everybody else, as tools/make_teacher.py teaches those that are shipped; the backbone was
-taught by none of them. CCC is taken over all clips of a repetition at once. The folds of the first
-seed are kept as files, OUT/fold-<number>.onnx, which benchmarks/robustness.py judges in noise,
-rooms, telephones.
+taught by none of them. CCC is taken over all clips of a repetition at once. The folds are kept as
+files, OUT/fold-<seed>-<number>.onnx, which benchmarks/robustness.py judges in noise, rooms,
+telephones.
 
 Classes: 5 folds by person over all corpora, with the heads for the classes taught by speech alone
 and by bursts of the voice too, on the clips of benchmarks/bursts.py: mean recall of what was acted
@@ -110,10 +110,8 @@ def fold(bench: Bench, seed: int, number: int) -> dict[str, Table]:
     if not path.exists():
         unseen = bench.dealt(seed)[number]
         heads = bench.heads(unseen, DIMENSION_HEADS, seed + 1)
-        if seed == 0:
-            write_bytes(
-                bench.out / f"fold-{number}.onnx", teacher_file(bench.base, heads, bench.data, ())
-            )
+        file = teacher_file(bench.base, heads, bench.data, ())
+        write_bytes(bench.out / f"fold-{seed}-{number}.onnx", file)
         test = bench.clean.of_groups(unseen)
         level = level_estimates(bench.clean.of_groups(bench.groups - unseen), test, human=True)
         assert level is not None

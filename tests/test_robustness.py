@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -88,17 +91,44 @@ def test_clipping_keeps_the_softer_samples(voice: world.Sound) -> None:
 def test_a_teacher_judges_each_clip_by_the_file_of_its_fold(
     voices: list[list[world.Sound]], tmp_path: Path
 ) -> None:
-    for number in range(7):
-        name = "teacher-open" if number == 3 else "teacher"
-        shutil.copy(need(f"zoo/{name}.onnx"), tmp_path / f"fold-{number}.onnx")
+    for number in range(14):
+        name = "teacher-open" if number % 7 == 3 else "teacher"
+        shutil.copy(need(f"zoo/{name}.onnx"), tmp_path / f"fold-{number // 7}-{number % 7}.onnx")
     models = {True: load_teacher("teacher-open"), False: load_teacher("builtin")}
     sounds = [voice[0][:32_000] for voice in voices]
     clips = []
     for i, sound in enumerate(sounds):
         said = models[i % 7 == 3].label([sound]).dimensions
         assert said is not None
-        clips.append(robustness.Judged(sound, np.clip(said[0], 0, 1), None, i % 7))
-    assert robustness.teacher_of_folds(tmp_path)(clips, sounds) == {"ccc": [1.0, 1.0, 1.0]}
+        clips.append(robustness.Judged(sound, np.clip(said[0], 0, 1), folds=(i % 7, 0)))
+    judged = robustness.teacher_of_folds(tmp_path)(clips, sounds)
+    assert judged["ccc"][0] < 1 and judged["sd"][0] == pytest.approx(1 - judged["ccc"][0])
+    first = [replace(clip, folds=clip.folds[:1]) for clip in clips]
+    assert robustness.teacher_of_folds(tmp_path)(first, sounds) == {"ccc": [1.0, 1.0, 1.0]}
+
+
+def test_support_vectors_judge_each_clip_by_other_folds_alone(
+    voices: list[list[world.Sound]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def level(sounds: Iterable[tuple[world.Sound, int]]) -> np.ndarray[Any, Any]:
+        return np.array([[np.log(rms(x)), np.log(np.abs(x).max())] for x, _ in sounds])
+
+    monkeypatch.setattr(robustness, "functionals", level)  # openSMILE is in no environment of ours
+    sounds = [np.float32(gain) * voice[0] for voice in voices for gain in (0.01, 0.1, 1.0)]
+    labels = np.repeat(np.clip(level((x, 0) for x in sounds)[:, :1] / 8 + 1, 0, 1), 3, axis=1)
+    folds = [(i // 3 % 3, i // 3 % 2) for i in range(len(sounds))]  # a fold has voices of its own
+    clips = [
+        robustness.Judged(x, label, folds=of)
+        for x, label, of in zip(sounds, labels, folds, strict=True)
+    ]
+    row = robustness.support_vectors(clips)(clips, sounds)
+    assert min(row["ccc"]) > 0.9 and len(row["sd"]) == 3
+    # Whoever taught the machines of a fold would be known to them: none is.
+    lies = [replace(c, label=1 - c.label) if c.folds[0] == 1 else c for c in clips]
+    one = [replace(c, folds=c.folds[:1]) for c in lies]
+    judge = robustness.support_vectors(one)
+    mine = [i for i, c in enumerate(one) if c.folds[0] == 1]
+    assert judge([one[i] for i in mine], [sounds[i] for i in mine])["ccc"][0] < 0
 
 
 def test_a_model_stands_beside_those_that_were_measured_before() -> None:
