@@ -104,7 +104,7 @@ def _learned(
         widths = [layer.in_features for layer in (*student.head_layers, student.adv)]
         outputs = student.adv.out_features + student.classes.out_features
         layers = [nn.Linear(i, o) for i, o in itertools.pairwise([*widths, outputs])]
-        net = nn.Sequential(*(m for layer in layers for m in (layer, nn.ReLU())))[:-1]
+        net = nn.Sequential(*(m for layer in layers for m in (layer, student.head_act)))[:-1]
         optimizer = torch.optim.AdamW(net.parameters(), lr=config.lr, weight_decay=0.0)
         for step in range(config.steps):
             optimizer.param_groups[0]["lr"] = config.lr * cosine_warmup(step, config.steps, WARMUP)

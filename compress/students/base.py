@@ -108,8 +108,13 @@ class Student(nn.Module):
 
     @property
     def head_layers(self) -> tuple[nn.Linear, ...]:
-        """Linear layers, with ReLU between, from the embedding to the outputs; not the outputs."""
+        """Linear layers from the embedding to the outputs, each with head_act; not the outputs."""
         return ()
+
+    @property
+    def head_act(self) -> nn.Module:
+        """What follows each of head_layers."""
+        return nn.ReLU()
 
     def with_channels(self, channels: Sequence[int], hidden: int) -> Student:
         """The same backbone with these channels of its embedding, and heads yet to be trained.

@@ -192,6 +192,16 @@ class _MobileNet(Student):
         self.mean.copy_(mean)
         self.sd.copy_(sd)
 
+    @property
+    def head_layers(self) -> tuple[nn.Linear, ...]:
+        """See Student.head_layers."""
+        return (self.wide,)
+
+    @property
+    def head_act(self) -> nn.Module:
+        """See Student.head_act."""
+        return self.act
+
     def forward(self, features: Tensor, lengths: Tensor | None = None) -> StudentOutput:
         """See Student.forward."""
         x = ((features - self.mean) / self.sd)[:, None]
