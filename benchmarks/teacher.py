@@ -30,7 +30,7 @@ import torch
 from _data import add_data
 from bursts import FOLDS as PERSON_FOLDS
 from bursts import SPEECH, fold_of, recalls
-from crossval import FOLDS, SEEDS, card_metrics, of_repetitions
+from crossval import FOLDS, SEEDS, card_metrics, on_card
 from numpy.typing import NDArray
 
 from edgeemo.cli import exit_status
@@ -142,12 +142,10 @@ def agreement(bench: Bench, seeds: int) -> dict[str, Any]:
     }
     rated = bench.clean.take(bench.clean.column("corpus") == RATED)
     ceiling = inter_rater_ccc(rated)
-    where = (
-        f"EmoTale, {len(rated)} clips, {len(set(rated.column('group')))} speakers; "
-        f"speaker-independent (unseen speakers): {FOLDS} folds of 2 speakers; "
-        + of_repetitions(seeds)
+    where = f"EmoTale, {len(rated)} clips, {len(set(rated.column('group')))} speakers"
+    metrics = card_metrics(
+        rows["teacher"], rows["level"], on_card(where, seeds), ceiling, "teacher.py"
     )
-    metrics = card_metrics(rows["teacher"], rows["level"], where, ceiling, "teacher.py")
     return {"row": {"name": NAME} | rows["teacher"], "metrics": metrics}
 
 
