@@ -186,7 +186,7 @@ def int8(folder: Path, test: LabelledDataset) -> np.ndarray[Any, Any]:
     `folder` is of the fold's run.
     """
     # Wide limits: a fold that export would refuse must be counted, not left out.
-    (exported,) = export(folder, int8=True, limits=Tolerances(ccc=0.5))
+    (exported,) = export(folder, int8=True, limits=Tolerances(ccc=0.5, classes=1.0))
     session = load(exported.path)
     estimates = [session.predict(clip.samples()) for clip in test.clips]
     return np.array([[e.arousal, e.dominance, e.valence] for e in estimates])
