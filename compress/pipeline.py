@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from edgeemo.errors import BadData, BadInput, BadRecipe
+from edgeemo.errors import BadData, BadInput, BadRecipe, counted
 from edgeemo.features import SPECS
 from edgeemo.io.files import write_text
 from edgeemo.io.loading import load_json
@@ -312,19 +312,20 @@ def planned_splits(
     Raises:
         BadData: too few people or clips for the splits; the message has the counts.
     """
-    people = len({clip.speaker for clip in data.clips})
+    people = counted(len({clip.speaker for clip in data.clips}), "person", "people")
+    told = f"{data.name}: {counted(len(data.clips), 'clip')} of {people}"
     try:
         if test_speakers:
             splits = _split_off(recipe, data, groups_of_speakers(data.clips, test_speakers))
         else:
             splits = split_as_published(data.clips, recipe.seed, recipe.data.shares)
     except BadInput as error:
-        raise BadData(f"{data.name}: {len(data.clips)} clips of {people} people: {error}") from None
+        raise BadData(f"{told}: {error}") from None
     for name, clips in zip(("train", "valid", "test"), splits, strict=True):
         if 0 < len(clips) < LEAST_CLIPS:
             raise BadData(
-                f"{data.name}: {len(data.clips)} clips of {people} people; the split {name!r} gets "
-                f"{len(clips)} and needs {LEAST_CLIPS}: give more clips of each person"
+                f"{told}; the split {name!r} gets {len(clips)} and needs {LEAST_CLIPS}: "
+                "give more clips of each person"
             )
     return splits
 

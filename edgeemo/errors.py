@@ -142,6 +142,20 @@ def one_line(error: BaseException) -> str:
     return printable(" ".join(str(error).split())) or type(error).__name__
 
 
+def counted(count: int, one: str, many: str | None = None) -> str:
+    """A number of things in words.
+
+    Args:
+        count: how many.
+        one: the word for one of them.
+        many: the word for several; None adds an "s" to `one`.
+
+    Returns:
+        "1 clip", "2 clips", "1,000 clips".
+    """
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
 def told_of(name: object, error: BaseException) -> str:
     """An error's message, with the name of what it is about in front unless it tells that."""
     text, shown = str(error), printable(name)

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
-from edgeemo.errors import printable
+from edgeemo.errors import counted, printable
 from edgeemo.sound.kinds import HEAD, SOUND_SUFFIXES, UNKNOWN, UNREAD_SUFFIXES, kind_of
 from edgeemo.vision import pictures, video
 
@@ -23,6 +23,16 @@ SUFFIXES: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
 """Endings by which files are told, in small letters."""
 
 LOG = logging.getLogger("edgeemo")
+
+_LEFT: Mapping[str, str] = MappingProxyType(
+    {
+        "broken link": "broken links",
+        "link out of the folder": "links out of the folder",
+        "linked folder": "linked folders",
+        "pipe or device": "pipes and devices",
+    }
+)
+"""What is left out of a folder beside endings: one of them, and several."""
 
 _NAMES: Mapping[Kind, str] = MappingProxyType(
     {"sound": "sound", "picture": "pictures", "video": "video"}
@@ -62,7 +72,9 @@ def files(paths: Iterable[str], kinds: tuple[Kind, ...]) -> Iterator[Input]:
             continue
         found, left = _walk(given, kinds)
         if left:
-            parts = (f"{count} {what}" for what, count in sorted(left.items()))
+            parts = (
+                counted(count, what, _LEFT.get(what, what)) for what, count in sorted(left.items())
+            )
             LOG.warning("%s: not taken: %s", printable(given), ", ".join(parts))
         for path in found:
             yield Input(str(path), _kind(str(path)))
@@ -83,16 +95,16 @@ def _walk(folder: str, kinds: tuple[Kind, ...]) -> tuple[list[Path], Counter[str
         folders[:] = [name for name in folders if not name.startswith(".")]
         # os.walk does not follow them: a link to a folder above would never end.
         links = sum((Path(at) / name).is_symlink() for name in folders)
-        left.update({"linked folders": links} if links else {})
+        left.update({"linked folder": links} if links else {})
         for name in names:
             path = Path(at) / name
             ending = path.suffix.lower()
             if name.startswith(".") or ending not in media:
                 continue
             if not path.is_file():
-                left["broken links" if path.is_symlink() else "pipes and devices"] += 1
+                left["broken link" if path.is_symlink() else "pipe or device"] += 1
             elif path.is_symlink() and not path.resolve().is_relative_to(home):
-                left["links out of the folder"] += 1
+                left["link out of the folder"] += 1
             elif ending == ".ts" and not _is_media(path):
                 continue
             elif ending in taken:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 
-from edgeemo.errors import BadInput, printable
+from edgeemo.errors import BadInput, counted, printable
 
 from .clips import LOG, Clip
 
@@ -58,8 +58,8 @@ def split_groups(
     wanted = [split for split, share in enumerate(shares) if share > 0]
     if len(sizes) < len(wanted):
         raise BadInput(
-            f"{len(sizes)} speakers for {len(wanted)} splits; give clips of more speakers, "
-            "or labels that tell the speakers apart"
+            f"{counted(len(sizes), 'speaker')} for {len(wanted)} splits; give clips of more "
+            "speakers, or labels that tell the speakers apart"
         )
     missing = [0.0] * len(shares)
     splits: list[list[str]] = [[] for _ in shares]
@@ -190,7 +190,7 @@ def speaker_folds(clips: Iterable[Clip], k: int, seed: int) -> list[tuple[list[C
     corpora = _corpora(clips, seed)
     groups = sum(map(len, corpora))
     if not 2 <= k <= groups:
-        raise BadInput(f"{k} folds of {groups} speakers; expected 2 to {groups}")
+        raise BadInput(f"{k} folds of {counted(groups, 'speaker')}; expected 2 to {groups}")
     folds: list[list[list[Clip]]] = [[] for _ in range(k)]
     for corpus in corpora:
         here = [0] * k  # groups of this corpus

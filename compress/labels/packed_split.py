@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from edgeemo.artifacts.trained_on import MODEL, MOST_CLIPS, HashSet, TrainedOn, make, speaker_hash
-from edgeemo.errors import BadData, BadInput
+from edgeemo.errors import BadData, BadInput, counted
 
 from ..data.splits import assign_splits
 from ..recipes import Recipe
@@ -56,7 +56,8 @@ def split_packed(packed: Packed, recipe: Recipe) -> PackedRows:
     try:
         places, once = assign_splits(by_name, recipe.seed, recipe.data.shares)
     except BadInput as error:
-        raise BadData(f"{packed.folder}: {len(names)} people: {error}") from None
+        people = counted(len(names), "person", "people")
+        raise BadData(f"{packed.folder}: {people}: {error}") from None
     place = np.full(counts.shape, -1, np.int8)
     codes = {name: number for number, name in enumerate(names)}
     for (name, split), where in places.items():
@@ -190,8 +191,8 @@ class PackedRows:
             count = sum(len(group.rows) for group in getattr(scan, name))
             if count < 2 and (name != "test" or recipe.data.test or count):
                 raise BadData(
-                    f"{packed.folder}: the split {name!r} gets {count} rows and needs 2: give "
-                    "clips of more people"
+                    f"{packed.folder}: the split {name!r} gets {counted(count, 'row')} and needs "
+                    "2: give clips of more people"
                 )
 
     @cached_property

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from edgeemo.artifacts.trained_on import MODEL, TEACHER
+from edgeemo.errors import counted
 from edgeemo.evaluation.confusion import Confusion, confusion
 from edgeemo.evaluation.evaluate import Judged, figures
 from edgeemo.evaluation.seen import Seen
@@ -59,12 +60,14 @@ def _classes(matrix: Confusion) -> Iterator[dict[str, Any]]:
 
 def as_text(model: str, data: DataSet, sections: Sections, seen: Seen | None) -> Iterator[str]:
     """Lines for people; arguments as for `as_json`."""
-    yield f"{model} on {data.name}: {len(data)} clips, {len(data.speakers)} speakers"
+    of = f"{counted(len(data), 'clip')}, {counted(len(data.speakers), 'speaker')}"
+    yield f"{model} on {data.name}: {of}"
     yield str(seen or "the card does not say what taught the model, so these people may have")
     for people, rows in sections.items():
         if people == "unseen":
-            speakers = len({row.speaker for row in rows})
-            yield f"people unseen by model and teacher: {len(rows)} clips, {speakers} speakers"
+            speakers = counted(len({row.speaker for row in rows}), "speaker")
+            clips = counted(len(rows), "clip")
+            yield f"people unseen by model and teacher: {clips}, {speakers}"
         yield from _table(rows)
 
 

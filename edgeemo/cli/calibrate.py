@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from edgeemo.artifacts.models import DEFAULT
 from edgeemo.cli._labels import add_label_scale
-from edgeemo.errors import BadInput, told_of
+from edgeemo.errors import BadInput, counted, told_of
 from edgeemo.io.files import check_output
 from edgeemo.session import Session, load
 from edgeemo.types import DIMENSIONS
@@ -91,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
     profile.save(args.output)
     level = f"level {profile.gain_db:+.1f} dB"
     change = level if profile.kind == "calm" else f"a head for {profile.model}"
-    source = f"{profile.seconds:.0f} s in {profile.clips} clips"
+    source = f"{profile.seconds:.0f} s in {counted(profile.clips, 'clip')}"
     print(f"{args.output}: {change}, from {source}")
     return int(skipped > 0)
 

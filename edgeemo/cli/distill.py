@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from edgeemo.artifacts.licences import verdict
 from edgeemo.cli._labels import add_label_scale
 from edgeemo.cli._progress import Show, progress_on_stderr
-from edgeemo.errors import BadInput, printable, require
+from edgeemo.errors import BadInput, counted, printable, require
 
 if TYPE_CHECKING:
     from edgeemo.compress.data import Clip, DataSet
@@ -245,8 +245,9 @@ def _warn_of_few(test: Sequence[Clip]) -> None:
 
     people = len({clip.speaker for clip in test})
     if 0 < people < FEW:
+        few = counted(people, "person", "people")
         print(
-            f"edgeemo: the test split has {people} people: its figures depend on who they are; "
+            f"edgeemo: the test split has {few}: its figures depend on who they are; "
             "--folds N scores everybody once",
             file=sys.stderr,
         )
@@ -289,8 +290,8 @@ def _folds(args: argparse.Namespace) -> dict[str, Any]:
 
 def _folds_text(found: dict[str, Any]) -> str:
     lines = [
-        f"{found['student']} on {found['data']}: {found['clips']} clips of {found['speakers']} "
-        f"speakers. {found['protocol']}."
+        f"{found['student']} on {found['data']}: {counted(found['clips'], 'clip')} of "
+        f"{counted(found['speakers'], 'speaker')}. {found['protocol']}."
     ]
     for name, against in (("annotators", "annotators"), ("teacher_agreement", "the teacher")):
         if found[name]:
@@ -350,7 +351,7 @@ def _text(run: Run, facts: RunSummary) -> str:
             beside += f"; one annotator against the others {m.human_ceiling:.3f}"
         lines.append(f"  {m.of:<10} {m.value:6.3f}  {m.measure}{beside}")
     if facts.skipped:
-        lines.append(f"{facts.skipped} clips could not be used; see the warnings above")
+        lines.append(f"{counted(facts.skipped, 'clip')} could not be used; see the warnings above")
     lines += [
         f"Licence of the weights: {facts.licence}",
         f"{verdict((*facts.teachers, *facts.data))}",

@@ -10,12 +10,14 @@ from pathlib import Path
 
 from edgeemo.cli._labels import add_label_scale
 from edgeemo.cli._progress import progress_on_stderr
-from edgeemo.errors import BadInput, require
+from edgeemo.errors import BadInput, counted, require
 
 HELP = (
     "Label tars or folders with a teacher, each by itself, so that any number of jobs may share "
     "the work; then pack the labels, for `edgeemo distill --labels`."
 )
+
+_UNIT = ("tar or slice", "tars or slices")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -89,11 +91,12 @@ def _label(args: argparse.Namespace) -> int:
         "rows": rows,
         "skipped": skipped,
     }
-    text = f"{labeller.folder}: {rows} rows of {len(made.units)} tars or slices, part {args.part}"
+    units = counted(len(made.units), *_UNIT)
+    text = f"{labeller.folder}: {counted(rows, 'row')} of {units}, part {args.part}"
     if skipped or made.left_out:
         text += (
-            f"; {skipped} rows could not be labelled, {len(made.left_out)} tars or slices were "
-            "left out; see the warnings above"
+            f"; could not be labelled: {counted(skipped, 'row')}; left out: "
+            f"{counted(len(made.left_out), *_UNIT)}; see the warnings above"
         )
     print(json.dumps(found, ensure_ascii=False) if args.json else text)
     return 1 if skipped or made.left_out else 0
@@ -119,7 +122,8 @@ def _pack(args: argparse.Namespace) -> int:
         "skipped": index.skipped,
     }
     text = (
-        f"{args.out}: {rows} rows of {index.groups} people in {len(index.files)} files\n"
+        f"{args.out}: {counted(rows, 'row')} of {counted(index.groups, 'person', 'people')} in "
+        f"{counted(len(index.files), 'file')}\n"
         f"Next: edgeemo distill --labels {args.out}"
     )
     print(json.dumps(found, ensure_ascii=False) if args.json else text)

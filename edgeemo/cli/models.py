@@ -11,7 +11,7 @@ from edgeemo.artifacts.card import Card
 from edgeemo.artifacts.licences import verdict_of
 from edgeemo.artifacts.models import Model, shipped
 from edgeemo.artifacts.reading import read_model
-from edgeemo.errors import BadArtifact
+from edgeemo.errors import BadArtifact, counted
 from edgeemo.io import schema
 
 HELP = (
@@ -98,8 +98,9 @@ def _card_text(model: Model) -> str:
         lines.append("  who taught it: not on its card")
     else:
         few = "" if taught.speaker_hashes.whole else " or more"
+        speakers = counted(len(taught.speaker_hashes.by), "speaker")
         lines.append(
-            f"  who taught it: {len(taught.speaker_hashes.by)} speakers{few} by hash, corpora: "
+            f"  who taught it: {speakers}{few} by hash, corpora: "
             f"{', '.join(taught.corpora) or 'none'}"
         )
         lines += [f"  not known what taught: {name}" for name in taught.unknown]

@@ -253,7 +253,7 @@ def test_one_process_works_on_a_run(tmp_path, small, some_clips, ear):
 @pytest.mark.parametrize(
     ("people", "each", "says"),
     [
-        (1, 9, "some: 9 clips of 1 people: 1 speakers for 3 splits"),
+        (1, 9, "some: 9 clips of 1 person: 1 speaker for 3 splits"),
         (2, 9, "some: 18 clips of 2 people: 2 speakers for 3 splits"),
         (6, 1, "some: 6 clips of 6 people; the split '(valid|test)' gets 1 and needs 2"),
     ],

@@ -8,6 +8,7 @@ from edgeemo.errors import (
     BadInput,
     EdgeemoError,
     ParityFailed,
+    counted,
     nearest,
     one_line,
     printable,
@@ -45,6 +46,12 @@ def test_a_quoted_error_is_escaped_once() -> None:
 def test_foreign_errors() -> None:
     assert one_line(ValueError("a\n  b\x1b")) == "a b\\x1b"
     assert one_line(KeyError()) == "KeyError"
+
+
+def test_one_of_a_thing_has_no_plural() -> None:
+    assert [counted(n, "clip") for n in (0, 1, 1200)] == ["0 clips", "1 clip", "1,200 clips"]
+    assert counted(1, "person", "people") == "1 person"
+    assert counted(2, "person", "people") == "2 people"
 
 
 @pytest.mark.parametrize("name", ["x" * 100_000, "\x1b", ""])

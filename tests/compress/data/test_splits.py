@@ -80,7 +80,7 @@ def test_a_group_is_not_cut() -> None:
     for train, held in speaker_folds(clips, 3, 0):
         assert len({c.corpus == "a" for c in held}) == 1
         assert not {c.group for c in train} & {c.group for c in held}
-    with pytest.raises(BadInput, match="1 speakers for 3 splits"):
+    with pytest.raises(BadInput, match="1 speaker for 3 splits"):
         split_by_speaker(clips_of({"a/1": 4, "a/2": 4}, group="a"), 0)
 
 

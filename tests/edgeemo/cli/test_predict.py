@@ -340,8 +340,8 @@ def test_folders_tell_what_they_leave(folder: Path, artifact: Path, capsys: Capt
     assert cli.main(["predict", str(folder), "--model", str(artifact)]) == 1
     out, err = capsys.readouterr()
     assert "hidden" not in out and "._b" not in out and "program" not in out
-    told = "not taken: 1 .cr2, 1 .gif, 1 .heic, 1 .tif, 1 broken links, 1 linked folders"
-    told += ", 1 links out of the folder"
+    told = "not taken: 1 .cr2, 1 .gif, 1 .heic, 1 .tif, 1 broken link, 1 link out of the folder"
+    told += ", 1 linked folder"
     assert "inside.flac" in out and "led.flac" not in out
     assert told in err
 
