@@ -21,9 +21,10 @@ from pathlib import Path
 from typing import Any
 
 from edgeemo.cli import exit_status
-from edgeemo.compress.data.fer import VOTES
-from edgeemo.errors import BadData, require
+from edgeemo.compress.data.fer import VOTES, read_columns
+from edgeemo.errors import BadData, BadInput, counted, require, within
 from edgeemo.faces.detectors import DEFAULT, open_detector
+from edgeemo.io.files import check_output, replacing
 from edgeemo.vision.pictures import read_picture
 
 SIDES = ("box_x0", "box_y0", "box_x1", "box_y1")
@@ -49,11 +50,44 @@ def votes(row: dict[str, Any]) -> dict[str, float]:
     """
     if row.get("meant") == "neutral":
         return {name: 10.0 * (name == "neutral") for name in VOTES}
-    shares = {name: float(row.get(f"share_{name}") or 0.0) for name in VOTES}
+    given = {name: row.get(f"share_{name}") for name in VOTES}
+    shares = {
+        name: within(f"{row['name']}: share_{name}", share, 0, 100)
+        for name, share in given.items()
+        if share is not None
+    }
     total = sum(shares.values())
     if total <= 0:
-        raise BadData(f"{row.get('name')}: no observer named a class; leave the row out")
-    return {name: 10 * share / total for name, share in shares.items()}
+        raise BadData(f"{row['name']}: no observer named a class; leave the row out")
+    return {name: 10 * shares.get(name, 0.0) / total for name in VOTES}
+
+
+def rows_of(table: Path) -> Rows:
+    """Rows of a table of faces.
+
+    Args:
+        table: with the columns `name` and `image`, and votes, shares or `expression`.
+
+    Raises:
+        BadData: not such a table, or a row without a name or the bytes of a picture.
+    """
+    columns = read_columns(table)
+    labels = all(name in columns for name in VOTES) or "expression" in columns
+    if not {"name", "image"} <= columns.keys() or not (
+        labels or any(f"share_{name}" in columns for name in VOTES)
+    ):
+        raise BadData(
+            f"{table}: columns {', '.join(columns)}; expected name, image and votes, share_CLASS "
+            "or expression"
+        )
+    rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    for number, row in enumerate(rows):
+        if not row["name"] or not isinstance(row["image"], bytes):
+            raise BadData(
+                f"{table}, row {number}: expected a name, and an image that is the bytes of a "
+                "picture file"
+            )
+    return rows
 
 
 def ready(rows: Rows, detect: bool) -> Rows:
@@ -67,6 +101,7 @@ def ready(rows: Rows, detect: bool) -> Rows:
     found = []
     for row in rows:
         made = {name: row.get(name) for name in ("name", "image", "person")}
+        made |= {side: row[side] for side in SIDES if side in row}
         if all(name in row for name in VOTES):
             made |= {name: row[name] for name in VOTES}
         elif any(name.startswith("share_") for name in row):
@@ -83,17 +118,23 @@ def ready(rows: Rows, detect: bool) -> Rows:
 def write_tables(args: argparse.Namespace) -> None:
     """What the command does, from its arguments."""
     pa, pq = require("pyarrow", "train"), require("pyarrow.parquet", "train")
-    rows = ready(pq.read_table(args.table).to_pylist(), args.detect)
+    files = [args.out / "train.parquet", args.out / "valid.parquet"]
+    check_output(args.out, folder=True)
+    for file in files:
+        check_output(file, inputs=[args.table])
+    parts: tuple[Rows, Rows] = ([], [])
+    for row in ready(rows_of(args.table), args.detect):
+        parts[fold_of(str(row["person"] or row["name"]), args.folds) == args.fold].append(row)
+    for file, rows in zip(files, parts, strict=True):
+        if not rows and file.exists():
+            # Left there it would hold people of the other part.
+            raise BadInput(f"{file}: is of other faces, and nobody comes there now; remove it")
     args.out.mkdir(parents=True, exist_ok=True)
-    for part in ("train", "valid"):
-        picked = [
-            row
-            for row in rows
-            if (fold_of(row["person"] or row["name"], args.folds) == args.fold) == (part == "valid")
-        ]
-        if picked:
-            pq.write_table(pa.Table.from_pylist(picked), args.out / f"{part}.parquet")
-        print(f"{args.out / part}.parquet: {len(picked)} pictures")
+    for file, rows in zip(files, parts, strict=True):
+        if rows:
+            with replacing(file) as temporary:
+                pq.write_table(pa.Table.from_pylist(rows), temporary)
+            print(f"{file}: {counted(len(rows), 'picture')}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -177,11 +177,7 @@ def read_parquet(file: Path, corpus: str) -> Iterator[Clip]:
     Raises:
         BadData: not such a table, or a row of it is wrong.
     """
-    pq = require("pyarrow.parquet", "train")
-    try:
-        columns = {n: c.to_pylist() for n, c in _columns(pq.read_table(file))}
-    except (OSError, ValueError) as error:  # pyarrow's errors are among these
-        raise BadData(f"{file}: not a Parquet table ({str(error)[:120]})") from None
+    columns = read_columns(file)
     voted = all(name in columns for name in VOTES)
     if not {"name", "image"} <= columns.keys() or not (voted or "expression" in columns):
         raise BadData(
@@ -207,6 +203,24 @@ def read_parquet(file: Path, corpus: str) -> Iterator[Clip]:
             sex={"f": "F", "m": "M"}.get(sex[:1].lower()),
             tags={n: row.values[n] for n in ("ethnicity", "age") if n in row.values},
         )
+
+
+def read_columns(file: Path) -> dict[str, list[Any]]:
+    """Columns of a Parquet table by name.
+
+    Args:
+        file: any table; all of it is held in memory.
+
+    Raises:
+        BadData: no file, or no such table.
+    """
+    pq = require("pyarrow.parquet", "train")
+    if not file.is_file():
+        raise BadData(f"{file}: no such file; expected a Parquet table")
+    try:
+        return {n: c.to_pylist() for n, c in _columns(pq.read_table(file))}
+    except (OSError, ValueError) as error:  # pyarrow's errors are among these
+        raise BadData(f"{file}: not a Parquet table ({str(error)[:120]})") from None
 
 
 def _columns(table: Any) -> Iterator[tuple[str, Any]]:

@@ -65,3 +65,42 @@ def test_a_fold_that_is_none_is_refused(tool, tmp_path, capsys, folds, fold, say
     with pytest.raises(SystemExit):
         tool("face_tables").main(arguments)
     assert says in capsys.readouterr().err
+
+
+FACE = {"name": "1.jpg", "image": PICTURE.read_bytes(), "person": 7, "expression": "fear"}
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        ([{"name": "1.jpg", "image": b"x"}], "columns name, image; expected name, image and votes"),
+        ([FACE, FACE | {"name": None}], "row 1: expected a name, and an image"),
+        ([FACE | {"image": "1.jpg"}], "row 0: expected a name, and an image"),
+        ([FACE | {"share_fear": -0.5}], "1.jpg: share_fear is -0.5; expected 0 to 100"),
+        ([FACE | {"share_fear": float("nan")}], "1.jpg: share_fear is nan; expected 0 to 100"),
+    ],
+)
+def test_a_table_that_is_none_of_faces_is_refused(tool, tmp_path, capsys, rows, says):
+    out = tmp_path / "out"
+    assert tool("face_tables").main([str(_table(tmp_path, rows)), "-o", str(out)]) == 2
+    assert says in capsys.readouterr().err and not out.exists()
+
+
+def test_a_file_that_is_no_table_is_refused(tool, tmp_path, capsys):
+    (tmp_path / "text.parquet").write_text("name,image\n")
+    for name, says in (("text.parquet", "not a Parquet table"), ("none.parquet", "no such file")):
+        assert tool("face_tables").main([str(tmp_path / name), "-o", str(tmp_path / "o")]) == 2
+        assert f"{name}: {says}" in capsys.readouterr().err
+
+
+def test_nothing_is_lost_and_no_stale_part_stays(tool, tmp_path, capsys):
+    main, table = tool("face_tables").main, _table(tmp_path, [FACE | {"box_x0": 3.0}])
+    assert main([str(table), "-o", str(tmp_path)]) == 0
+    train = tmp_path / "train.parquet"
+    assert pq.read_table(train).to_pylist()[0]["box_x0"] == 3.0
+    assert capsys.readouterr().out == f"{train}: 1 picture\n"
+    assert main([str(train), "-o", str(tmp_path)]) == 2
+    assert f"{train}: is read by this command" in capsys.readouterr().err
+    fold = tool("face_tables").fold_of("7", 2)
+    assert main([str(table), "--folds", "2", "--fold", str(fold), "-o", str(tmp_path)]) == 2
+    assert f"{train}: is of other faces" in capsys.readouterr().err
