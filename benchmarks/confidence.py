@@ -43,7 +43,7 @@ from edgeemo.compress.evaluation.metrics import calibration_error
 from edgeemo.compress.evaluation.report import reliability_plot
 from edgeemo.compress.recipes import load_recipe
 from edgeemo.io import schema
-from edgeemo.io.files import write_text
+from edgeemo.io.files import check_output, write_text
 
 RESULTS = Path(__file__).parent / "results"
 RECIPE = Path(__file__).parents[1] / "tools/recipes/wav2small-stream/round-4.toml"
@@ -179,6 +179,8 @@ def main() -> None:
     parser.add_argument("--crossval", type=Path, default=Path("runs/crossval/wav2small-stream"))
     parser.add_argument("--card", type=Path, help="for tools/make_student.py --confidence")
     args = parser.parse_args()
+    if args.card:
+        check_output(args.card)
     clips = heldout(args.data, args.crossval)
     taught, judged = taught_rows(args.data, clips), judged_rows(args.data, clips)
     noise, tunes = off_speech(clips, np.random.default_rng(5))

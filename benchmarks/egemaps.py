@@ -8,7 +8,8 @@ research licence and is used for this comparison alone.
 
 from __future__ import annotations
 
-import sys
+import argparse
+import importlib.util
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -29,9 +30,20 @@ def functionals(sounds: Iterable[tuple[np.ndarray[Any, Any], int]]) -> np.ndarra
     return np.stack([smile.process_signal(x, rate).to_numpy()[0] for x, rate in sounds])
 
 
-def main(folder: Path, out: Path) -> None:
+def main() -> None:
     """One array for each clip, named by the file without its ending."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("folder", type=Path, help="of FLAC, OGG and WAV files")
+    parser.add_argument("out", type=Path, help="the .npz file to write")
+    args = parser.parse_args()
+    folder, out = args.folder, args.out
     paths = sorted([*folder.glob("*.flac"), *folder.glob("*.ogg"), *folder.glob("*.wav")])
+    if not paths:
+        parser.error(f"{folder}: no .flac, .ogg or .wav file in it; give a folder of clips")
+    if out.suffix != ".npz" or not out.parent.is_dir():
+        parser.error(f"{out}: expected a file that ends in .npz, in a folder that is there")
+    if importlib.util.find_spec("opensmile") is None:
+        parser.error("opensmile is not installed; install it with: pip install opensmile==2.6.0")
     rows = functionals(soundfile.read(path, dtype="float32") for path in paths)
     found = {path.stem: row for path, row in zip(paths, rows, strict=True)}
     np.savez(out, **found)
@@ -39,4 +51,4 @@ def main(folder: Path, out: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main()

@@ -159,13 +159,13 @@ def main() -> None:
     )
     args = parser.parse_args()
     torch.set_num_threads(1)
+    gates = {name: open_gate(name, SAMPLE_RATE) for name in args.gates}
     student, card = load_any(args.student)
     sets = (args.data / "speech", args.data / "voices" / "emogator", args.music)
     clips = some([clip for place in sets for clip in open_dataset(place).clips], SEED)
     parts = [[clip for clip in clips if fold_of(clip) == fold] for fold in range(FOLDS)]
     rows = [tokens_of(student, part, SEED) for part in parts]
     config = SoundsConfig()
-    gates = {name: open_gate(name, SAMPLE_RATE) for name in args.gates}
     judged = {name: Judged() for name in (*gates, "student")}
     found: dict[str, list[str]] = {}
     last = json.loads(RESULT.read_text(encoding="utf-8"))["gates"] if RESULT.exists() else {}

@@ -28,6 +28,7 @@ from robustness import BEHIND, RATED, measure, of_folds, student, talkers
 from edgeemo.artifacts.models import DEFAULT
 from edgeemo.artifacts.onnx import read_onnx
 from edgeemo.cli import exit_status
+from edgeemo.errors import BadInput
 from edgeemo.io.files import write_text
 
 RESULT = Path(__file__).parent / "results" / "students.json"
@@ -59,22 +60,31 @@ def milliseconds(model: str) -> float:
     return float(row["ms"])
 
 
+def _history(folder: Path) -> list[str]:
+    """A line for each pass that taught the backbone."""
+    file = folder / "backbone" / "metrics.jsonl"
+    if not file.is_file():
+        raise BadInput(f"{file}: no such file; make it with benchmarks/crossval.py")
+    return file.read_text(encoding="utf-8").splitlines()
+
+
 def main() -> None:
     """Judge, print, write."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     add_data(parser, *(f"speech/{name}" for name in (RATED, BEHIND)))
     parser.add_argument("folders", nargs="+", type=Path, help="of benchmarks/crossval.py")
     args = parser.parse_args()
+    files = {folder: exported(folder / "run-0-0") for folder in args.folders}
+    histories = {folder: _history(folder) for folder in files}
     every = conditions(talkers(args.data))
     # A condition's seed is its number, so those before it are measured as well.
     last = max(i for i, condition in enumerate(every) if condition.name in UNDER)
     found = (result(RESULT.name) or {"students": {}})["students"]
-    for folder in args.folders:
-        history = (folder / "backbone" / "metrics.jsonl").read_text(encoding="utf-8")
+    for folder, file in files.items():
         found[folder.name] = {
             "ccc": judged(args.data, folder, every[: last + 1]),
-            "passes": len(history.splitlines()),
-            **cost(exported(folder / "run-0-0")),
+            "passes": len(histories[folder]),
+            **cost(file),
         }
         print(folder.name, json.dumps(found[folder.name], indent=1), flush=True)
     command = "python benchmarks/students.py --data DATA runs/crossval/*"

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from edgeemo.errors import BadInput
 
 FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
 ALL = sorted(FOLDER.glob("*.py"))
@@ -58,6 +61,52 @@ def test_no_benchmark_reads_a_data_folder_unseen() -> None:
     own = [path for path in ALL if '"--data", type' in path.read_text(encoding="utf-8")]
     assert [path.name for path in own] == ["_data.py"]
     assert len(WITH_DATA) > 10
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "says"),
+    [
+        ("confidence", ["--card", "{tmp}"], "is a folder; name a file to write"),
+        ("students", ["{tmp}"], "run-0-0: has no export/*.onnx; make it with"),
+        ("sounds", ["--music", "{tmp}", "--gates", "loud"], "no gate 'loud'; there is: energy"),
+    ],
+)
+def test_what_costs_nothing_is_looked_at_first(
+    name: str, arguments: list[str], says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for part in ("speech/emotale", "speech/nemo", "speech/librispeech", "voices/emogator"):
+        (tmp_path / part).mkdir(parents=True)  # reading them would be another error
+    module = load(FOLDER / f"{name}.py", monkeypatch)
+    given = [text.format(tmp=tmp_path) for text in arguments]
+    monkeypatch.setattr(sys, "argv", [name, "--data", str(tmp_path), *given])
+    with pytest.raises(BadInput, match=re.escape(says)):
+        module.main()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([], "required: folder, out"),
+        (["{tmp}", "{tmp}/x.npz"], "no .flac, .ogg or .wav file in it"),
+        (["{clips}", "{tmp}/x"], "x: expected a file that ends in .npz"),
+        (["{clips}", "{tmp}/none/x.npz"], "x.npz: expected a file that ends in .npz, in a folder"),
+    ],
+)
+def test_functionals_are_asked_for_in_full(
+    arguments: list[str],
+    says: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "clips" / "a.wav").touch()
+    module = load(FOLDER / "egemaps.py", monkeypatch)
+    given = [text.format(tmp=tmp_path, clips=tmp_path / "clips") for text in arguments]
+    monkeypatch.setattr(sys, "argv", ["egemaps.py", *given])
+    with pytest.raises(SystemExit) as ended:
+        module.main()
+    assert ended.value.code == 2 and says in capsys.readouterr().err
 
 
 def test_what_a_part_lacks_is_one_line(tmp_path: Path) -> None:
