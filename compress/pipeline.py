@@ -249,13 +249,16 @@ def new_student(recipe: Recipe) -> Student:
     """The recipe's student, its first weights drawn from the seed or taken from `init_from`.
 
     Raises:
-        BadRecipe: no such student or option, or it expects other features than the recipe says.
+        BadRecipe: no such student or option, it expects other features than the recipe says, or
+            cannot tell the recipe's sounds.
         BadArtifact: `init_from` cannot be read.
     """
     config = recipe.student
     student = seeded_student(lambda: make_student(config.name, **dict(config.options)), recipe.seed)
     if (recipe.task == "face") != isinstance(student.spec, ImageSpec):
         raise BadRecipe(f"$.student.name: {config.name} is not a student for {recipe.task}")
+    if recipe.sounds is not None:
+        student.check_sounds()
     if config.init_from:
         load_pretrained(student, config.init_from)
     if config.features and SPECS.get(config.features) != student.spec:
@@ -310,7 +313,8 @@ def planned_splits(
         test_speakers: who is tested on; none leaves it to the data's own splits and the seed.
 
     Raises:
-        BadData: too few people or clips for the splits; the message has the counts.
+        BadData: too few people or clips for the splits; the message has the counts. Or the recipe
+            asks for sounds that no training clip has.
     """
     people = counted(len({clip.speaker for clip in data.clips}), "person", "people")
     told = f"{data.name}: {counted(len(data.clips), 'clip')} of {people}"
@@ -327,6 +331,8 @@ def planned_splits(
                 f"{told}; the split {name!r} gets {len(clips)} and needs {LEAST_CLIPS}: "
                 "give more clips of each person"
             )
+    if recipe.sounds is not None:
+        sounds.by_sound(splits[0])  # the stage comes last, after hours
     return splits
 
 

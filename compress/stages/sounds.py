@@ -110,12 +110,11 @@ def with_sounds(student: Student, rows: Tokens, config: SoundsConfig, seed: int)
     return made
 
 
-def some(clips: Iterable[Clip], seed: int) -> list[Clip]:
-    """The clips that are learned from, in the order of their ids; see MOST.
+def by_sound(clips: Iterable[Clip]) -> dict[str, list[Clip]]:
+    """Clips by what is heard in them, "speech" or a sound, in the order of their ids.
 
     Args:
-        clips: to choose from.
-        seed: draws them.
+        clips: of a training split.
 
     Raises:
         BadData: there are none of speech, laughter or music.
@@ -129,6 +128,20 @@ def some(clips: Iterable[Clip], seed: int) -> list[Clip]:
             f"$.sounds: no clip of {', '.join(missing)} in the training split; give labels.csv "
             'with a column "sound" (laughing, coughing, music ...), empty for speech'
         )
+    return kinds
+
+
+def some(clips: Iterable[Clip], seed: int) -> list[Clip]:
+    """The clips that are learned from, in the order of their ids; see MOST.
+
+    Args:
+        clips: to choose from.
+        seed: draws them.
+
+    Raises:
+        BadData: there are none of speech, laughter or music.
+    """
+    kinds = by_sound(clips)
     rng, found = np.random.default_rng(seed), list[Clip]()
     for kind, part in kinds.items():
         drawn = [part[i] for i in rng.permutation(len(part))]

@@ -144,6 +144,15 @@ class Student(nn.Module):
         """
         raise NotImplementedError
 
+    def check_sounds(self) -> None:
+        """Refuse a recipe's table `sounds` for a student that has no use for it.
+
+        Raises:
+            BadRecipe: the student cannot tell sounds.
+        """
+        if not self.heard:
+            raise BadRecipe(f"$.sounds: {self.name} does not tell sounds; wav2small-stream does")
+
     def add_sounds(self, hidden: int) -> None:
         """Give the student untrained layers for speech and sounds, two of kernel 1.
 
@@ -153,8 +162,7 @@ class Student(nn.Module):
         Raises:
             BadRecipe: the student cannot tell sounds.
         """
-        if not self.heard:
-            raise BadRecipe(f"$.sounds: {self.name} does not tell sounds; wav2small-stream does")
+        self.check_sounds()
         outputs = nn.Conv2d(hidden, 1 + len(SOUNDS), 1)
         self.sounds = nn.Sequential(nn.Conv2d(self.heard, hidden, 1), nn.ReLU(), outputs)
 

@@ -12,17 +12,18 @@ import torch
 
 from edgeemo.compress.data import DataSet
 from edgeemo.compress.exposure import seen_clips
-from edgeemo.compress.pipeline import distill, planned_splits
+from edgeemo.compress.pipeline import distill, new_student, planned_splits
 from edgeemo.compress.recipes import (
     AugmentConfig,
     DataConfig,
     DistillConfig,
     HeadsConfig,
+    SoundsConfig,
     StudentConfig,
 )
 from edgeemo.compress.run import Run, last_run, new_folder
 from edgeemo.compress.students import make_student, save_student
-from edgeemo.errors import BadArtifact, BadData, BadInput
+from edgeemo.errors import BadArtifact, BadData, BadInput, BadRecipe
 from edgeemo.evaluation.metrics import ccc
 from edgeemo.features import log_mel
 
@@ -266,6 +267,14 @@ def test_too_few_people_are_told_before_anything(small, some_clips, people, each
     ]
     with pytest.raises(BadData, match=says):
         planned_splits(small, DataSet("some", tuple(clips)))
+
+
+def test_sounds_that_cannot_be_learned_are_told_before_anything(small, some_clips):
+    recipe = replace(small, sounds=SoundsConfig())
+    with pytest.raises(BadData, match=r"\$\.sounds: no clip of laughter, music in the training"):
+        planned_splits(recipe, DataSet("some", some_clips))
+    with pytest.raises(BadRecipe, match=r"\$\.sounds: wav2small-17k does not tell sounds"):
+        new_student(replace(recipe, student=StudentConfig("wav2small-17k")))
 
 
 def test_a_damaged_parity_set_is_refused(finished, tmp_path):
