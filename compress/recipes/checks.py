@@ -35,7 +35,14 @@ def check_range(name: str, value: float, low: float, high: float) -> None:
         BadRecipe: outside; the message has path, value and range.
     """
     if not low <= value <= high:
-        raise BadRecipe(f"$.{name}: {value:g}; expected {low:g} to {high:g}")
+        said, least, most = (_shown(v) for v in (value, low, high))
+        raise BadRecipe(f"$.{name}: {said}; expected {least} to {most}")
+
+
+def _shown(value: float) -> str:
+    """A number as short as it can be and still differ from the limit that it breaks."""
+    short = f"{value:g}"
+    return short if float(short) == value else repr(value)
 
 
 def check_pair(name: str, pair: tuple[float, float], low: float, high: float) -> None:

@@ -153,6 +153,11 @@ class AugmentConfig:
         check_pair("augment.rt60", self.rt60, 0.05, 5)
         check_pair("augment.low_hz", self.low_hz, 10, 4000)
         check_pair("augment.high_hz", self.high_hz, 500, 7990)
+        if self.band_p and self.low_hz[1] >= self.high_hz[0]:
+            raise BadRecipe(
+                f"$.augment.high_hz: {list(self.high_hz)}; begins below the end of low_hz, "
+                f"{list(self.low_hz)}, and little would be left of a voice: keep the ranges apart"
+            )
         check_pair("augment.speed", self.speed, 0.5, 2)
         check_pair("augment.babble_voices", self.babble_voices, 1, 20)
         check_pair("augment.direct_db", self.direct_db, -40, 40)

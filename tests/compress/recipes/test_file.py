@@ -57,6 +57,12 @@ def test_defaults_and_odd_values_survive_writing(read):
             LEAST + '[early_stopping]\nmetric = "last"\npatience = 2\n',
             r"patience: 2; nothing ends early",
         ),
+        (LEAST + "prior = 1.0000001\n", r"distill.prior: 1.0000001; expected 0 to 1"),
+        ("seed = 2147483649\n" + LEAST, r"seed: 2147483649; expected 0 to 2147483648"),
+        (
+            LEAST + "[augment]\nlow_hz = [300, 900]\nhigh_hz = [800, 4000]\n",
+            r"augment.high_hz: \[800.0, 4000.0\]; begins below the end of low_hz",
+        ),
         (LEAST + "[augment]\nsnr_db = [9.0, 1.0]\n", r"augment.snr_db: \[9.0, 1.0\]"),
         (
             LEAST + "[augment]\ntargets = 'clean'\n",
