@@ -17,6 +17,8 @@ from edgeemo.io.files import replacing
 from edgeemo.types import DIMENSIONS, SOUNDS
 from edgeemo.vision.images import ImageSpec
 
+from ..recipes.checks import check_range
+
 
 class StudentOutput(NamedTuple):
     """What a student gives for a batch of B clips.
@@ -218,7 +220,7 @@ def make_student(name: str, **options: Any) -> Student:
             integer where the default is one, because TOML tables hold one kind of number.
 
     Raises:
-        BadRecipe: the name or an option is unknown.
+        BadRecipe: the name or an option is unknown, or an option is out of range.
     """
     if name not in _STUDENTS:
         raise BadRecipe(f"no student {name!r}; {nearest(name, student_names())}")
@@ -231,9 +233,22 @@ def make_student(name: str, **options: Any) -> Student:
         default = known[key].default
         if isinstance(default, (bool, int)) and isinstance(value, float) and value.is_integer():
             options[key] = type(default)(value)
+        _check_option(f"student.options.{key}", options[key], default)
     student = cls(**options)
     student.options = dict(options)
     return student
+
+
+def _check_option(path: str, value: float, default: float) -> None:
+    """Refuse what a layer cannot be made with, by the kind of number that the default is."""
+    if path.endswith(".size"):
+        return  # ImageSpec knows its range
+    if isinstance(default, float):
+        check_range(path, value, 0.05, 8)
+        return
+    check_range(path, value, min(1, default), 4096)
+    if not isinstance(value, int):
+        raise BadRecipe(f"$.{path}: {value!r}; expected a whole number")
 
 
 def save_student(student: Student, path: Path) -> None:

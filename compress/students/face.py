@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from edgeemo.types import CLASSES
 from edgeemo.vision.images import ImageSpec
 
+from ..recipes.checks import check_range
 from .base import Student, StudentOutput, register_student
 from .mobilenet import Block, Conv, pad_as_same, round8, v3_small, v4_small
 
@@ -111,6 +112,7 @@ class EfficientNetLite0Face(_Face):
             for count, kernel, stride, factor, out_channels in _LITE0
             for i in range(count)
         ]
+        check_range("student.options.blocks", blocks, 1, len(shapes))
         for kernel, stride, factor, out_channels in shapes[:blocks]:
             block = Block(
                 in_channels, out_channels, in_channels * factor, 0, kernel, stride, False, act
@@ -171,6 +173,7 @@ class MobileNetV1Face(_Face):
     """
 
     def __init__(self, width: float = 1.0, size: int = 96, pairs: int = len(_V1)) -> None:
+        check_range("student.options.pairs", pairs, 1, len(_V1))
         act = nn.ReLU6()
         in_channels = round8(32 * width)
         layers = [Conv(1, in_channels, 3, 2, act=act)]

@@ -1,5 +1,7 @@
 """Shapes, costs and masks. Counts come from the papers' layer lists, by hand where noted."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -101,3 +103,22 @@ def test_names_and_options_are_checked():
     with pytest.raises(ValueError, match="registered already"):
         register_student("wav2small")(nn.Module)
     assert make_student("mobilenetv3-small", paper=1.0).options == {"paper": 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "value", "says"),
+    [
+        ("mobilenetv1-face", "pairs", 2.5, "2.5; expected a whole number"),
+        ("mobilenetv1-face", "pairs", 0, "0; expected 1 to 4096"),
+        ("mobilenetv1-face", "pairs", 14, "14; expected 1 to 13"),
+        ("efficientnet-lite0-face", "blocks", 99, "99; expected 1 to 16"),
+        ("efficientnet-lite0-face", "wide", -1, "-1; expected 1 to 4096"),
+        ("mobilenetv1-face", "width", 0, "0; expected 0.05 to 8"),
+        ("mobilenetv3-small", "width", 1e9, "1e+09; expected 0.05 to 8"),
+        ("wav2small-stream", "hidden", 0, "0; expected 1 to 4096"),
+        ("wav2small-stream", "pooled", float("nan"), "nan; expected 1 to 4096"),
+    ],
+)
+def test_an_option_out_of_range_is_named(name, key, value, says):
+    with pytest.raises(BadRecipe, match=re.escape(f"$.student.options.{key}: {says}")):
+        make_student(name, **{key: value})
