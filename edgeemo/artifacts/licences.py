@@ -165,9 +165,14 @@ def verdict_of(card: Card) -> Verdict:
     return found
 
 
-def named(card: Card) -> str:
-    """The model's name and what it may be used for, in half a line."""
-    return f"{card.name} ({verdict_of(card).allowed}; `edgeemo models` tells why)"
+def named(card: Card, command: str = "edgeemo models") -> str:
+    """The model's name and what it may be used for, in half a line.
+
+    Args:
+        card: of the model.
+        command: that shows this card.
+    """
+    return f"{card.name} ({verdict_of(card).allowed}; `{command}` tells why)"
 
 
 def weights_licence(sources: Iterable[Source]) -> str:

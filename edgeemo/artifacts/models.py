@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -13,7 +14,7 @@ from edgeemo.artifacts.card import Card
 from edgeemo.artifacts.reading import read_model
 from edgeemo.artifacts.tflite import TfliteFile, read_tflite
 from edgeemo.backends import BACKENDS
-from edgeemo.errors import BadArtifact, BadInput
+from edgeemo.errors import BadArtifact, BadInput, printable
 
 ZOO = Path(__file__).parents[1] / "zoo"
 """Folder of edgeemo's own models; the name of a file is the name of the model."""
@@ -132,6 +133,16 @@ def card_of(path: Path) -> Card:
         BadArtifact: the file is damaged.
     """
     return _model(path).card
+
+
+def card_command(path: Path) -> str:
+    """The command that shows the card of a file: the list of what is shipped has no other.
+
+    Args:
+        path: of the file, as `resolve` gives it.
+    """
+    own = "" if path in _files() else f" {shlex.quote(printable(path))}"
+    return f"edgeemo models{own}"
 
 
 def _pick(files: list[Path], backend: str | None) -> tuple[Path, TfliteFile | None]:

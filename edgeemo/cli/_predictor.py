@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edgeemo.artifacts.licences import named
-from edgeemo.artifacts.models import DEFAULT, FACE_DEFAULT
+from edgeemo.artifacts.models import DEFAULT, FACE_DEFAULT, card_command
 from edgeemo.cli import _sounds
 from edgeemo.cli._sounds import Judge
 from edgeemo.errors import BadInput, EdgeemoError, one_line
@@ -276,5 +276,5 @@ def _loaded(model: str, backend: str | None, announce: bool) -> Session:
     session = load(model, backend)
     session.tell = None  # the reader of the sound knows its name
     if announce:
-        print(f"edgeemo: {named(session.card)}", file=sys.stderr)
+        print(f"edgeemo: {named(session.card, card_command(session.path))}", file=sys.stderr)
     return session

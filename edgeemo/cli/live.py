@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeemo.artifacts.licences import named
-from edgeemo.artifacts.models import DEFAULT
+from edgeemo.artifacts.models import DEFAULT, card_command
 from edgeemo.backends import BACKENDS
 from edgeemo.cli._live_outputs import add_outputs, output_views
 from edgeemo.cli._options import add_profile
@@ -17,8 +17,8 @@ from edgeemo.devices.stdin import FORM
 from edgeemo.errors import EdgeemoError
 
 if TYPE_CHECKING:
-    from edgeemo.artifacts.card import Card
     from edgeemo.live.engine import Engine, Summary, View
+    from edgeemo.session import Session
     from edgeemo.speech.profile import SpeakerProfile
 
 HELP = (
@@ -100,9 +100,9 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         EdgeemoError: nothing could be opened, or the only device was lost.
     """
-    cards: list[Card] = []
-    views = [*output_views(args, lambda: tuple(cards)), *_views(args)]
-    engine = _engine(args, cards)
+    sessions: list[Session] = []
+    views = [*output_views(args, lambda: tuple(s.card for s in sessions)), *_views(args)]
+    engine = _engine(args, sessions)
     engine.state.recording = str(args.record.resolve()) if args.record else None
     # A terminal that is closed and a service that is stopped end as cleanly as Ctrl-C.
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -110,7 +110,8 @@ def run(args: argparse.Namespace) -> int:
     summary = engine.run(views)
     lines = summary.lines()
     # Which model ran, and what it may be used for: not in front of an error, which is one line.
-    for line in (*map(named, cards), *lines) if lines else ():
+    told = (named(s.card, card_command(s.path)) for s in sessions)
+    for line in (*told, *lines) if lines else ():
         print(f"edgeemo: {line}", file=sys.stderr)
     return _status(summary)
 
@@ -154,8 +155,8 @@ def _profile(path: str | None) -> SpeakerProfile | None:
     return load_profile(path)
 
 
-def _engine(args: argparse.Namespace, cards: list[Card]) -> Engine:
-    """What runs; the cards of its models are added to `cards`."""
+def _engine(args: argparse.Namespace, sessions: list[Session]) -> Engine:
+    """What runs; its models are added to `sessions`."""
     from edgeemo.live.engine import Engine
     from edgeemo.live.sources import Chosen, finder
     from edgeemo.session import load
@@ -170,13 +171,13 @@ def _engine(args: argparse.Namespace, cards: list[Card]) -> Engine:
         profile = _profile(args.profile)
         voice = (sound[0], session.stream(profile=profile))
         models["voice"] = session.card.name
-        cards.append(session.card)
+        sessions.append(session)
         required |= {"voice"} if sound[1] else set()
     if pictures is not None:
         try:
             faces, models["face"] = finder(args.face_model, args.backend)
             face = (pictures[0], faces)
-            cards.append(faces.session.card)
+            sessions.append(faces.session)
             required |= {"face"} if pictures[1] else set()
         except EdgeemoError as error:
             # A voice is enough, but not for somebody who named a camera or a model.

@@ -109,6 +109,12 @@ def test_what_is_shipped_keeps_its_promises() -> None:
             assert model.card.macs_per_second <= 5_000_000
 
 
+def test_the_command_that_shows_a_card(tmp_path: Path) -> None:
+    own = tmp_path / "my own.onnx"
+    assert models.card_command(own) == f"edgeemo models '{own}'"
+    assert models.card_command(models.resolve(models.DEFAULT)) == "edgeemo models"
+
+
 def test_the_backend_picks_the_file(zoo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (zoo / "another.tflite").write_bytes(b"not read here")
     assert models.resolve("another", "onnx") == zoo / "another.onnx"

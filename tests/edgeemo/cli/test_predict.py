@@ -67,7 +67,8 @@ def test_the_table_is_for_people(folder: Path, artifact: Path, capsys: Capture) 
     head, line = out.splitlines()
     # Which model runs and what it may be used for is told once, beside the table.
     card = edgeemo.load(artifact).card
-    assert err.count(f"edgeemo: {card.name} ({verdict_of(card).allowed}; ") == 1
+    why = f"`edgeemo models {artifact}` tells why"  # the list of shipped models has no other
+    assert err.count(f"edgeemo: {card.name} ({verdict_of(card).allowed}; {why})") == 1
     assert head.split() == ["arousal", "dominance", "valence", "class", "confidence", "file"]
     assert line.endswith(named)
     assert len(line.split()) == 7
