@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from edgeemo.artifacts.card import Output
 from edgeemo.backends import Backend
 from edgeemo.compress.evaluation.parity_set import ParitySet
 from edgeemo.compress.students import Student
@@ -155,10 +156,7 @@ def compare(
         assert clips.sounds is not None
         away = np.abs(np.concatenate([f["sounds"] for f in found]) - clips.sounds)
         apart, sounds = max(apart, float(away.max())), float(away.mean(0).max())
-    # Judged as users see them: a session clips to the range that the card names.
-    dimensions, of_float = (
-        np.clip(v, output.low, output.high) for v in (dimensions, clips.dimensions)
-    )
+    dimensions, of_float = (as_shown(v, output) for v in (dimensions, clips.dimensions))
     parity = Parity(
         clips=len(clips),
         taught=int(_known(teacher).sum()),
@@ -179,6 +177,12 @@ def compare(
     return replace(
         parity, faults=int8_faults(parity, limits) if int8 else _float_faults(parity, limits)
     )
+
+
+def as_shown(values: NDArray[Any], output: Output) -> NDArray[Any]:
+    """Values as users see them: a session clips to the range that the card names."""
+    shown: NDArray[Any] = np.clip(values, output.low, output.high)
+    return shown
 
 
 def inputs(kind: str, clips: ParitySet) -> list[Floats]:

@@ -23,6 +23,7 @@ from edgeemo.compress.evaluation.parity_set import ParitySet
 from edgeemo.compress.students import Student
 from edgeemo.evaluation.metrics import ccc
 
+from .parity import as_shown
 from .tflite_graph import FRAMES, operators
 from .tflite_pack import unpack
 from .tflm import MicroBackend
@@ -40,9 +41,9 @@ class Runtime:
     Attributes:
         runtime: what ran it, and which kernels.
         clips: number of clips.
-        ccc: with the float student, by dimension.
-        rmse: of the dimensions.
-        largest: largest difference of a dimension.
+        ccc: with the float student, by dimension, both as users see them.
+        rmse: of the dimensions, as the runtime gives them.
+        largest: largest difference of a dimension, as the runtime gives it.
         steps: largest difference from LiteRT (its reference kernels, where they are right) in
             integers of the output, for TensorFlow Lite Micro.
         arena: bytes of tensors and of structures, for TensorFlow Lite Micro.
@@ -167,7 +168,8 @@ def _measure(
     got = np.stack(dimensions)
     apart = got - wanted
     adv_output = next(o for o in backend.card.outputs if o.name == "adv")
-    agreement = {d: ccc(got[:, i], wanted[:, i]) for i, d in enumerate(adv_output.labels)}
+    shown, of_float = (as_shown(values, adv_output) for values in (got, wanted))
+    agreement = {d: ccc(shown[:, i], of_float[:, i]) for i, d in enumerate(adv_output.labels)}
     row = Runtime(
         name,
         len(features),

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
+import numpy as np
 import pytest
 
+from edgeemo.artifacts.card import Output
 from edgeemo.export.parity import Parity, Tolerances, ccc_at_most, int8_faults
+from edgeemo.export.runtimes import on_runtimes
+from edgeemo.types import DIMENSIONS
 
 SAME = Parity(
     clips=200,
@@ -52,3 +59,21 @@ def test_the_interval_is_fishers() -> None:
         math.tanh(0.5 * math.log(1.9 / 0.1) + 1.645 / math.sqrt(28))
     )
     assert ccc_at_most(-1.0, 10) < 0 and ccc_at_most(0.0, 2) == 1
+
+
+def test_a_runtimes_agreement_is_of_what_users_see(tmp_path: Path) -> None:
+    """As the table above it: a student that is barely trained gives values far beyond 0..1."""
+    wanted = np.random.default_rng(1).uniform(-1, 2, (20, 3)).astype(np.float32)
+    beyond = (wanted < 0) | (wanted > 1)
+    given = np.where(beyond, 2 * wanted - 0.5, wanted)  # the same once they are clipped
+    output = Output("adv", DIMENSIONS)
+    card = SimpleNamespace(
+        input="features", outputs=(output,), quantization=SimpleNamespace(precision="int8")
+    )
+    rows = iter([given[0], *given])  # the first call only makes room
+    backend = SimpleNamespace(name="onnx", card=card, run=lambda x: {"adv": next(rows)[None]})
+    (tmp_path / "file").touch()
+    clips = [np.zeros((1, 40), np.float32)] * len(wanted)
+    (row,) = on_runtimes(tmp_path / "file", cast(Any, backend), (clips, wanted))
+    assert list(row.ccc.values()) == pytest.approx([1, 1, 1])
+    assert row.largest == pytest.approx(float(np.abs(given - wanted).max()))
