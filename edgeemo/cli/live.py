@@ -108,11 +108,11 @@ def run(args: argparse.Namespace) -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     summary = engine.run(views)
-    lines = summary.lines()
-    # Which model ran, and what it may be used for: not in front of an error, which is one line.
-    told = (named(s.card, card_command(s.path)) for s in sessions)
-    for line in (*told, *lines) if lines else ():
-        print(f"edgeemo: {line}", file=sys.stderr)
+    # Where nothing ran there is nothing to tell but the error, which is one line.
+    if summary.state.num_estimates or not _nothing_left(summary):
+        told = (named(s.card, card_command(s.path)) for s in sessions)
+        for line in (*told, *summary.lines()):
+            print(f"edgeemo: {line}", file=sys.stderr)
     return _status(summary)
 
 
@@ -120,10 +120,14 @@ def _interrupt(number: int, frame: object) -> None:
     raise KeyboardInterrupt
 
 
+def _nothing_left(summary: Summary) -> bool:
+    return bool(summary.errors) and set(summary.errors) >= set(summary.state.models)
+
+
 def _status(summary: Summary) -> int:
     if summary.interrupted:
         return INTERRUPTED
-    if summary.errors and set(summary.errors) >= set(summary.state.models):
+    if _nothing_left(summary):
         raise next(iter(summary.errors.values()))
     return int(bool(summary.errors))
 
