@@ -37,6 +37,10 @@ Watch = Callable[[float, list[Tracked]], None]
 _FACE = ("arousal", "dominance", "valence", "classes", "confidence", "start", "end")
 _VOICE = (*_FACE[:-2], "speech", "start", "end")
 _KINDS: dict[str, tuple[Kind, ...]] = {"speech": ("sound", "video"), "face": ("picture", "video")}
+_TAKES = {
+    "speech": "speech; give it sound or a video",
+    "face": "faces; give it a picture or a video",
+}
 _EARLY = 0.8  # of the length that a video promises; containers are off by some frames
 
 
@@ -150,8 +154,7 @@ class Predictor:
         if self._named is not None:
             card = self._named.card
             if card.task != task:
-                what = " or ".join(_KINDS[card.task])
-                raise BadInput(f"{card.name} is a model of {card.task}; give it {what}")
+                raise BadInput(f"{card.name} is a model of {_TAKES[card.task]}")
             return self._named
         if task not in self._loaded:
             name = DEFAULT if task == "speech" else FACE_DEFAULT

@@ -78,7 +78,7 @@ def test_sound_and_faces_do_not_mix(
     soundfile.write(sound, np.zeros(16000, np.float32), 16000)
     status, rows = predicted(capsys, picture, sound, "--model", face_artifact)
     assert status == 1 and "face" in rows[0]
-    assert "tiny-face is a model of face; give it picture or video" in str(rows[1]["error"])
+    assert "tiny-face is a model of faces; give it a picture or a video" in str(rows[1]["error"])
     status, rows = predicted(capsys, picture, sound, "--model", artifact)
     assert status == 1 and "tiny is a model of speech; give it sound" in str(rows[0]["error"])
     assert "error" not in rows[1]
