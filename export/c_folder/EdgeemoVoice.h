@@ -10,6 +10,11 @@
 /* It holds all memory that the student takes: make it global or static, not on a small stack. */
 class EdgeemoVoice {
 public:
+    EdgeemoVoice() = default;
+    /* A copy would go on in the memory of the first. */
+    EdgeemoVoice(const EdgeemoVoice &) = delete;
+    EdgeemoVoice &operator=(const EdgeemoVoice &) = delete;
+
     /* Before all else. Returns EDGEEMO_OK, or a status below 0 (the folder's student is damaged). */
     int32_t begin()
     {

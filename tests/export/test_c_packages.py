@@ -79,6 +79,16 @@ def test_headers_are_cpp(standard: str, folder: Path, tmp_path: Path) -> None:
     assert wanted <= names
 
 
+def test_the_class_cannot_be_copied(folder: Path, tmp_path: Path) -> None:
+    """Its chain lies in its own memory: a copy would work in that of the first, gone or not."""
+    require("g++")
+    text = '#include "EdgeemoVoice.h"\n#include <type_traits>\nusing V = EdgeemoVoice;\n'
+    for what in ("copy_constructible", "copy_assignable", "move_constructible"):
+        text += f'static_assert(!std::is_{what}<V>::value, "{what}");\n'
+    (tmp_path / "copies.cpp").write_text(text + "V made;\n")
+    run("g++", "-std=c++11", f"-I{folder / 'src'}", "-fsyntax-only", "copies.cpp", folder=tmp_path)
+
+
 def test_cmake_installs_a_package_that_is_found(folder: Path, tmp_path: Path) -> None:
     require("cmake", "g++")
     prefix, consumer = tmp_path / "prefix", tmp_path / "consumer"
