@@ -36,6 +36,11 @@ def load_pretrained(student: Student, source: str | Path) -> None:
     path = Path(source)
     if not path.suffix:
         path = resolve(source, "onnx")
+    if not path.is_file():
+        raise BadArtifact(
+            f"{path}: no such file, seen from {Path.cwd()}; give the student.pt of a run, an "
+            "exported .onnx file, weights as others published them, or the name of a shipped model"
+        )
     if path.suffix == ".onnx":
         load_onnx_weights(student, path)
         return

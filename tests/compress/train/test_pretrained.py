@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from edgeemo.compress.students import make_student
+from edgeemo.compress.train.pretrained import load_pretrained
 from edgeemo.errors import BadArtifact
 from tests.compress.faces import SMALL
 
@@ -37,8 +38,6 @@ def test_published_weights_become_a_start(tmp_path):
     source = make_student("efficientnet-lite0-face", blocks=4, wide=32, size=32).eval()
     path = tmp_path / "published.pth"
     torch.save(published(source), path)
-    from edgeemo.compress.train.pretrained import load_pretrained
-
     other = make_student("efficientnet-lite0-face", blocks=4, wide=32, size=32).eval()
     load_pretrained(other, path)
     x = torch.randn(2, 32, 32, 1)
@@ -52,7 +51,6 @@ def test_published_weights_become_a_start(tmp_path):
 
 def test_a_start_of_another_shape_names_the_layer(tmp_path):
     from edgeemo.compress.students import save_student
-    from edgeemo.compress.train.pretrained import load_pretrained
 
     save_student(make_student("mobilenetv3-small-face", **SMALL), tmp_path / "student.pt")
     other = make_student("mobilenetv3-small-face", **(SMALL | {"width": 0.5}))
@@ -65,8 +63,6 @@ def test_a_start_of_another_shape_names_the_layer(tmp_path):
 
 
 def test_published_weights_of_which_no_layer_fits_name_the_first(tmp_path):
-    from edgeemo.compress.train.pretrained import load_pretrained
-
     torch.manual_seed(4)
     wide = make_student("efficientnet-lite0-face", blocks=1, wide=32, size=32)
     state = published(wide)
@@ -85,7 +81,6 @@ def test_published_weights_of_which_no_layer_fits_name_the_first(tmp_path):
 
 def test_a_shorter_student_starts_from_the_first_layers(tmp_path):
     from edgeemo.compress.students import save_student
-    from edgeemo.compress.train.pretrained import load_pretrained
 
     whole = make_student("mobilenetv1-face", width=0.25, size=32)
     save_student(whole, tmp_path / "student.pt")
@@ -97,3 +92,11 @@ def test_a_shorter_student_starts_from_the_first_layers(tmp_path):
         for key, value in first.state_dict().items()
         if key.startswith("layers.")
     )
+
+
+@pytest.mark.parametrize("name", ["student.pt", "faceres.json", "start.onnx"])
+def test_a_start_that_is_not_there_says_where_it_was_sought(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    student = make_student("mobilenetv1-face", **SMALL)
+    with pytest.raises(BadArtifact, match=rf"^{name}: no such file, seen from {tmp_path}; give"):
+        load_pretrained(student, name)
