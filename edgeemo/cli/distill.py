@@ -220,6 +220,7 @@ def _begun(args: argparse.Namespace) -> Run:
             plan_folds(data, recipe.seed, args.folds, args.repeats, args.fold_column)
         else:
             _warn_of_few(split[2])
+        _warn_of_corpora(recipe, data)
     folder = args.out
     if distributed.rank() == 0:
         given = {
@@ -249,6 +250,17 @@ def _warn_of_few(test: Sequence[Clip]) -> None:
         print(
             f"edgeemo: the test split has {few}: its figures depend on who they are; "
             "--folds N scores everybody once",
+            file=sys.stderr,
+        )
+
+
+def _warn_of_corpora(recipe: Recipe, data: DataSet) -> None:
+    # Not refused: recipes that are shipped name corpora that not everybody has.
+    there = sorted({clip.corpus for clip in data.clips})
+    for name in sorted(set(recipe.augment.corpus_copies) - set(there)):
+        print(
+            f"edgeemo: $.augment.corpus_copies.{printable(name)}: no such corpus in the data; "
+            f"there is: {printable(', '.join(there))}",
             file=sys.stderr,
         )
 

@@ -150,6 +150,19 @@ def test_interrupted_distill_says_how_to_go_on(folder):
     assert 0 < epochs < 200 and 'name = "tiny"' in text
 
 
+def test_a_corpus_that_the_data_lack_is_told(folder, capsys, quiet_logger, monkeypatch):
+    text = (folder / "short.toml").read_text()
+    (folder / "more.toml").write_text(f"{text}[augment]\ncorpus_copies = {{ emotal = 3 }}\n")
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Run, "begin", stop)
+    assert main(arguments(folder, "more.toml", folder / "runs" / "none")) == 130
+    err = capsys.readouterr().err
+    assert "$.augment.corpus_copies.emotal: no such corpus in the data; there is: " in err
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
