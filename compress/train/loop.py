@@ -113,6 +113,9 @@ def fit(
             load_checkpoint(out / "checkpoints" / "last.pt", state, belongs_to)
         if state.epoch == 0 and not state.places:
             state.objective.init_projections(state.student, rows.sample)
+            if recipe.early_stopping.metric != "last":  # told before an epoch, not behind it
+                said = predict(state.ema, held_out, shared=True)
+                _stop_value({"valid": evaluate(said, valid)}, recipe.early_stopping.metric)
 
         def save() -> None:
             if out is not None and distributed.rank() == 0:

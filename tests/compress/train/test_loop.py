@@ -9,6 +9,7 @@ from edgeemo.compress.evaluation.evaluate import predict
 from edgeemo.compress.evaluation.metrics import ccc_by_dimension
 from edgeemo.compress.recipes import DistillConfig, EarlyStoppingConfig
 from edgeemo.compress.students import make_student
+from edgeemo.compress.train import loop
 from edgeemo.compress.train.epoch import cosine_warmup
 from edgeemo.compress.train.loop import fit
 from edgeemo.errors import BadRecipe
@@ -41,8 +42,9 @@ def test_seed_decides(parts, busy):
     assert one == two != other
 
 
-def test_unknown_stop_metric_lists_the_known(parts, recipe):
+def test_unknown_stop_metric_lists_the_known(parts, recipe, monkeypatch):
     wrong = replace(recipe, early_stopping=EarlyStoppingConfig(metric="valid.f1"))
+    monkeypatch.setattr(loop, "run_epoch", lambda *_: pytest.fail("an epoch was run before"))
     with pytest.raises(BadRecipe, match=r"valid\.ccc\.mean"):
         fit(probe(), *parts, wrong)
 
