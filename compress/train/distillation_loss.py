@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from edgeemo.errors import BadRecipe
 from edgeemo.features import FeatureSpec
 from edgeemo.types import DIMENSIONS
 
@@ -118,7 +119,7 @@ class Objective(nn.Module):
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The weighted sum, and each loss by name (detached, before its weight).
 
-        A loss whose target the teacher or the data do not have is left out.
+        A loss whose target the teacher or the data do not have is left out; BadRecipe if all are.
 
         Args:
             output: of the student for the batch.
@@ -130,6 +131,12 @@ class Objective(nn.Module):
             value = getattr(self, f"_{name}")(output, batch) if weight else None
             if value is not None:
                 terms[name] = value
+        if not terms:
+            names = ", ".join(name for name, weight in weights.items() if weight)
+            raise BadRecipe(
+                f"$.distill.loss: teacher and labels gave no row of a batch what {names} would "
+                "teach; give another loss, teacher or labels"
+            )
         total = torch.stack([weights[name] * value for name, value in terms.items()]).sum()
         return total, {name: value.detach() for name, value in terms.items()}
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 import torch
 
 from edgeemo.compress.labels.dataset import LabelledDataset
@@ -12,6 +13,7 @@ from edgeemo.compress.train import losses
 from edgeemo.compress.train.batches import Batches
 from edgeemo.compress.train.distillation_loss import Objective
 from edgeemo.compress.train.onnx_weights import settle_batchnorm
+from edgeemo.errors import BadRecipe
 
 
 def test_first_projections_are_the_best_linear_maps(rows: LabelledDataset) -> None:
@@ -80,3 +82,15 @@ def test_what_leaves_the_prior_out_is_best_off_the_prior(rows: LabelledDataset) 
             for given in ((share * shares).expand(len(rows), -1) for share in (0, 0.5, 1))
         ]
         assert int(np.argmin(score)) == round(2 * (1 - prior)), prior
+
+
+def test_a_loss_that_nothing_teaches_is_named(rows):
+    batches = Batches(rows)
+    student = make_student("wav2small-stream").eval()
+    objective = Objective(student, batches, DistillConfig(epochs=1))
+    batch = replace(batches.batch(torch.arange(8)), embedding=None)
+    output = student(batch.features, batch.lengths)
+    with pytest.raises(
+        BadRecipe, match=r"\$\.distill\.loss: teacher and labels .* what embedding would"
+    ):
+        objective(output, batch, {"embedding": 1.0, "ccc": 0.0})
