@@ -157,7 +157,12 @@ def counted(count: int, one: str, many: str | None = None) -> str:
 
 
 def told_of(name: object, error: BaseException) -> str:
-    """An error's message, with the name of what it is about in front unless it tells that."""
+    """An error's message, with the name of what it is about in front unless it tells that.
+
+    Args:
+        name: of a file or a value.
+        error: whose text is told.
+    """
     text, shown = str(error), printable(name)
     return text if shown in text else f"{shown}: {text}"
 

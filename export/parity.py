@@ -180,7 +180,12 @@ def compare(
 
 
 def as_shown(values: NDArray[Any], output: Output) -> NDArray[Any]:
-    """Values as users see them: a session clips to the range that the card names."""
+    """Values as users see them: a session clips to the range that the card names.
+
+    Args:
+        values: of the output, any shape.
+        output: of the card.
+    """
     shown: NDArray[Any] = np.clip(values, output.low, output.high)
     return shown
 

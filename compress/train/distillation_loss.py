@@ -119,12 +119,15 @@ class Objective(nn.Module):
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The weighted sum, and each loss by name (detached, before its weight).
 
-        A loss whose target the teacher or the data do not have is left out; BadRecipe if all are.
+        A loss whose target the teacher or the data do not have is left out.
 
         Args:
             output: of the student for the batch.
             batch: features and targets.
             weights: by name of `recipes.checks.LOSSES`; 0 leaves one out.
+
+        Raises:
+            BadRecipe: all are left out.
         """
         terms: dict[str, Tensor] = {}
         for name, weight in weights.items():
