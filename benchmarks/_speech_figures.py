@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from _figures import MISSING, markdown, result
 
-_JUDGES = {"built-in teacher": "teacher", "eGeMAPS (openSMILE) + SVR": "eGeMAPS"}
+_BESIDE = {"built-in teacher": "teacher", "eGeMAPS (openSMILE) + SVR": "eGeMAPS"}
 """Beside the default student in the table of conditions, and what heads their columns."""
 
 _COMMON = (
@@ -23,13 +23,14 @@ _COMMON = (
 
 
 def robustness() -> str:
-    """Agreement with annotators under the conditions that most people meet."""
-    return _robustness("wav2small-stream", _JUDGES, _COMMON)
+    """Agreement with annotators under the conditions that most people meet, in few words."""
+    table = _conditions("wav2small-stream", _BESIDE, _COMMON)
+    return f"{table}\n\n{_made_by(['wav2small-stream', *_BESIDE])}" if table else MISSING
 
 
 def robustness_all() -> str:
     """Agreement with annotators of default student, teacher and baseline under all conditions."""
-    return _robustness("wav2small-stream", _JUDGES)
+    return _robustness("wav2small-stream", _BESIDE)
 
 
 def robustness_open() -> str:
@@ -37,41 +38,56 @@ def robustness_open() -> str:
     return _robustness("wav2small-stream-open", {})
 
 
-def _robustness(name: str, others: Mapping[str, str], only: Sequence[str] = ()) -> str:
-    """A table of conditions.
+def _conditions(name: str, others: Mapping[str, str], only: Sequence[str] = ()) -> str:
+    """A table of conditions; empty if the student was not measured.
 
     Args:
         name: the student, by its name in robustness.json.
         others: those beside it, and what heads their columns.
         only: conditions; all without.
     """
-    found = result("robustness.json")
-    if found is None or name not in found["commands"]:
-        return MISSING
+    found = result("robustness.json") or {"commands": {}}
+    if name not in found["commands"]:
+        return ""
     judges = {name: "CCC"} | {k: v for k, v in others.items() if k in found["commands"]}
-    chosen = [row for row in found["rows"] if not only or row["condition"] in only]
     rows = [
         [
             row["condition"],
             *(f"{value:.2f}" for judge in judges for value in row[judge]["ccc"]),
-            f"{row[name]['speech']:.2f}" if "speech" in row[name] else "",
+            f"{row[name]['speech']:.2f}",
         ]
-        for row in chosen
+        for row in found["rows"]
+        if not only or row["condition"] in only
     ]
     head = ["speech", *(f"{who} {x}" for who in judges.values() for x in "ADV"), "told as speech"]
-    apart = [sd for row in chosen for judge in judges for sd in row[judge].get("sd", ())]
+    return markdown(head, rows)
+
+
+def _robustness(name: str, others: Mapping[str, str]) -> str:
+    """All conditions, and how they were measured; arguments as for `_conditions`."""
+    table, found = _conditions(name, others), result("robustness.json")
+    if not table or found is None:
+        return MISSING
+    judges = [name, *(other for other in others if other in found["commands"])]
+    apart = [sd for row in found["rows"] for judge in judges for sd in row[judge].get("sd", ())]
     drawn = (
         f"; mean over repetitions with other folds, standard deviation at most {max(apart):.3f}"
         if apart
         else ""
     )
     return (
-        f"{markdown(head, rows)}\n\n{found['test_set']}, speaker-independent (unseen speakers)"
-        f"{drawn}. Noise stands at its ratio to the level of speech; babble is six people. CCC is "
-        "that of all clips; the last column is the share that the default gate lets pass. Made by "
-        + " and ".join(f"`{found['commands'][judge]}`" for judge in judges)
-        + "."
+        f"{table}\n\n{found['test_set']}, speaker-independent (unseen speakers){drawn}. "
+        "Noise stands at its ratio to the level of speech; babble is six people. CCC is that of "
+        "all clips; the last column is the share that the default gate lets pass. "
+        f"{_made_by(judges)}"
     )
+
+
+def _made_by(judges: Sequence[str]) -> str:
+    """The commands that measured these."""
+    found = result("robustness.json") or {"commands": {}}
+    told = [f"`{found['commands'][judge]}`" for judge in judges if judge in found["commands"]]
+    return f"Made by {' and '.join(told)}."
 
 
 def students() -> str:
