@@ -40,6 +40,7 @@ from edgeemo import Session, load
 from edgeemo.artifacts.onnx import read_onnx
 from edgeemo.cli import exit_status
 from edgeemo.compress.data import Clip, open_dataset
+from edgeemo.compress.exposure import exposure_of_teacher, seen_clips
 from edgeemo.compress.teachers import load_teacher
 from edgeemo.compress.teachers.builtin import BuiltinTeacher
 from edgeemo.errors import BadInput
@@ -93,9 +94,18 @@ def student(clips: Sequence[Judged], sounds: Sequence[Sound]) -> Row:
     }
 
 
-def teacher(name: str) -> Judge:
-    """A teacher's estimates, clipped to 0..1 as a student's are."""
+def teacher(name: str, data: Path) -> Judge:
+    """A teacher's estimates, clipped to 0..1 as a student's are.
+
+    Raises:
+        BadInput: one of the clips taught it.
+    """
     model = load_teacher(name)
+    if seen_clips(exposure_of_teacher(model), _rated(data)).clips():
+        raise BadInput(
+            f"--teacher {name}: {RATED} taught it, so no figure on {RATED} would count; give the "
+            "folder of benchmarks/teacher.py by --teacher-folds"
+        )
 
     def judge(clips: Sequence[Judged], sounds: Sequence[Sound]) -> Row:
         said = model.label(sounds).dimensions
@@ -239,9 +249,12 @@ def main() -> None:
     whom.add_argument("--model", help="one that EmoTale did not teach")
     whom.add_argument("--teacher-folds", type=Path, help="folder of benchmarks/teacher.py")
     whom.add_argument("--egemaps", action="store_true", help="beside opensmile; see egemaps.py")
-    parser.add_argument("--seeds", type=int, default=SEEDS, help="repetitions of the folds")
+    parser.add_argument("--seeds", type=int, help=f"repetitions of the folds, default {SEEDS}")
     parser.add_argument("--teacher", help="beside it, if EmoTale did not teach it")
     args = parser.parse_args()
+    if args.seeds is not None and args.model:
+        parser.error("--seeds: a --model has no folds; leave it out")
+    args.seeds = SEEDS if args.seeds is None else args.seeds
     if args.seeds < 1:
         parser.error(f"--seeds {args.seeds}: expected 1 or more")
     if args.egemaps and importlib.util.find_spec("opensmile") is None:
@@ -261,7 +274,9 @@ def main() -> None:
 def _asked(args: argparse.Namespace) -> tuple[list[Judged], dict[str, Judge], str]:
     """The clips, who judges them, and the options that ask for it."""
     beside = f" --teacher {args.teacher}" if args.teacher else ""
-    judges: dict[str, Judge] = {args.teacher: teacher(args.teacher)} if args.teacher else {}
+    judges: dict[str, Judge] = {}
+    if args.teacher:
+        judges[args.teacher] = teacher(args.teacher, args.data)
     if args.model:
         clips, words = of_model(args.data, args.model), f"--model {args.model}{beside}"
         return clips, {args.model: student} | judges, words

@@ -14,8 +14,11 @@ import pytest
 
 from edgeemo import read_audio
 from edgeemo.artifacts.teachers_package import need
+from edgeemo.compress.data import open_dataset
 from edgeemo.compress.data.augment import colored_noise
+from edgeemo.compress.data.clips import Clip, Span
 from edgeemo.compress.teachers import load_teacher
+from edgeemo.errors import BadInput
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -105,6 +108,16 @@ def test_a_teacher_judges_each_clip_by_the_file_of_its_fold(
     assert judged["ccc"][0] < 1 and judged["sd"][0] == pytest.approx(1 - judged["ccc"][0])
     first = [replace(clip, folds=clip.folds[:1]) for clip in clips]
     assert robustness.teacher_of_folds(tmp_path)(first, sounds) == {"ccc": [1.0, 1.0, 1.0]}
+
+
+def test_a_teacher_that_was_taught_by_the_clips_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = next(c for c in open_dataset(need("speech/librispeech")).clips)
+    stranger = Clip("x", "nobody", "nobody/x", Span(ROOT / "LICENSE"))
+    monkeypatch.setattr(robustness, "_rated", lambda data: [known])
+    with pytest.raises(BadInput, match=r"--teacher builtin: .*taught it"):
+        robustness.teacher("builtin", ROOT)
+    monkeypatch.setattr(robustness, "_rated", lambda data: [stranger])
+    assert callable(robustness.teacher("builtin", ROOT))
 
 
 def test_support_vectors_judge_each_clip_by_other_folds_alone(
