@@ -88,5 +88,5 @@ def test_all_faces_of_a_person_stay_in_the_test(face_table, tmp_path):
 
 def test_too_few_people_are_told(mixed):
     packed, recipe = mixed
-    with pytest.raises(BadData, match=r"the split .* gets . rows and needs 2"):
+    with pytest.raises(BadData, match=r"the split .* gets . rows? and needs 2"):
         split_packed(packed, replace(recipe, data=DataConfig(valid=0.01, test=0.0)))
