@@ -68,6 +68,9 @@ def test_search_by_libfuzzer_finds_nothing(sources: list[Path], tmp_path: Path) 
             "-runs=3000",
             "-max_total_time=20",
             "-timeout=300",
+            # Linux counts to a process what its parent had when it began: here a worker of pytest.
+            "-rss_limit_mb=0",
+            "-malloc_limit_mb=2048",
             "-max_len=2048",
             "new",
             str(CORPUS[0].parent),
