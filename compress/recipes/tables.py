@@ -136,18 +136,7 @@ class AugmentConfig:
             check_range(f"augment.corpus_copies.{corpus}", copies, 1, 1000)
         check_pair("augment.gain_db", self.gain_db, -40, 40)
         check_range("augment.microphone_db", self.microphone_db, 0, 40)
-        for name in (
-            "mixup_p",
-            "mixup_share",
-            "noise_p",
-            "babble_p",
-            "reverb_p",
-            "band_p",
-            "microphone_p",
-            "speed_p",
-            "telephone_p",
-            "clip_p",
-        ):
+        for name in (*(name for name in vars(self) if name.endswith("_p")), "mixup_share"):
             check_range(f"augment.{name}", getattr(self, name), 0, 1)
         check_pair("augment.snr_db", self.snr_db, -20, 80)
         check_pair("augment.rt60", self.rt60, 0.05, 5)
