@@ -102,10 +102,7 @@ def teacher(name: str, data: Path) -> Judge:
     """
     model = load_teacher(name)
     if seen_clips(exposure_of_teacher(model), _rated(data)).clips():
-        raise BadInput(
-            f"--teacher {name}: {RATED} taught it, so no figure on {RATED} would count; give the "
-            "folder of benchmarks/teacher.py by --teacher-folds"
-        )
+        raise _known(f"--teacher {name}", "benchmarks/teacher.py by --teacher-folds")
 
     def judge(clips: Sequence[Judged], sounds: Sequence[Sound]) -> Row:
         said = model.label(sounds).dimensions
@@ -175,11 +172,23 @@ def talkers(data: Path) -> list[list[Sound]]:
 
 
 def measure(
-    judges: dict[str, Judge], clips: Sequence[Judged], changes: Sequence[Condition]
+    judges: dict[str, Judge],
+    clips: Sequence[Judged],
+    changes: Sequence[Condition],
+    only: Sequence[str] = (),
 ) -> list[Row]:
-    """A row for each condition, with every judge's figures."""
+    """A row for each condition, with every judge's figures.
+
+    Args:
+        judges: by name.
+        clips: that are changed.
+        changes: all conditions: the seed of one is its number among them.
+        only: names of those that are measured; all without.
+    """
     rows = []
     for number, condition in enumerate(changes):
+        if only and condition.name not in only:
+            continue
         sounds = [
             condition.change(clip.samples, np.random.default_rng([number, i]))
             for i, clip in enumerate(clips)
@@ -218,11 +227,14 @@ def of_model(data: Path, model: str) -> list[Judged]:
     """
     session = load(model)
     if any(RATED in source.name.lower() for source in (*session.card.data, *session.card.teachers)):
-        raise BadInput(
-            f"{model}: {RATED} taught it, so no figure on {RATED} would count; give the folder of "
-            "benchmarks/crossval.py by --crossval"
-        )
+        raise _known(model, "benchmarks/crossval.py by --crossval")
     return [Judged(c.samples(), np.array(c.dimensions), (session,)) for c in _rated(data)]
+
+
+def _known(who: str, folder: str) -> BadInput:
+    """The error of a judge that the clips taught, and whose folder stands in for it."""
+    told = f"{who}: {RATED} taught it, so no figure on {RATED} would count"
+    return BadInput(f"{told}; give the folder of {folder}")
 
 
 def _rated(data: Path) -> list[Clip]:

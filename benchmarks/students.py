@@ -37,8 +37,8 @@ UNDER = ("clean", "babble 5 dB")
 
 def judged(data: Path, folder: Path, changes: Sequence[Condition]) -> dict[str, list[float]]:
     """CCC of arousal, dominance and valence under each of UNDER, by the files of the folds."""
-    rows = measure({"file": student}, of_folds(data, folder, seeds=1), changes)
-    return {row["condition"]: row["file"]["ccc"] for row in rows if row["condition"] in UNDER}
+    rows = measure({"file": student}, of_folds(data, folder, seeds=1), changes, UNDER)
+    return {row["condition"]: row["file"]["ccc"] for row in rows}
 
 
 def cost(file: Path) -> dict[str, Any]:
@@ -77,12 +77,10 @@ def main() -> None:
     files = {folder: exported(folder / "run-0-0") for folder in args.folders}
     histories = {folder: _history(folder) for folder in files}
     every = conditions(talkers(args.data))
-    # A condition's seed is its number, so those before it are measured as well.
-    last = max(i for i, condition in enumerate(every) if condition.name in UNDER)
     found = (result(RESULT.name) or {"students": {}})["students"]
     for folder, file in files.items():
         found[folder.name] = {
-            "ccc": judged(args.data, folder, every[: last + 1]),
+            "ccc": judged(args.data, folder, every),
             "passes": len(histories[folder]),
             **cost(file),
         }
