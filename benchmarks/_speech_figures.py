@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from _figures import MISSING, markdown, result
 
@@ -24,8 +25,7 @@ _COMMON = (
 
 def robustness() -> str:
     """Agreement with annotators under the conditions that most people meet, in few words."""
-    table = _conditions("wav2small-stream", _BESIDE, _COMMON)
-    return f"{table}\n\n{_made_by(['wav2small-stream', *_BESIDE])}" if table else MISSING
+    return _robustness("wav2small-stream", _BESIDE, _COMMON)
 
 
 def robustness_all() -> str:
@@ -38,17 +38,17 @@ def robustness_open() -> str:
     return _robustness("wav2small-stream-open", {})
 
 
-def _conditions(name: str, others: Mapping[str, str], only: Sequence[str] = ()) -> str:
-    """A table of conditions; empty if the student was not measured.
+def _robustness(name: str, others: Mapping[str, str], only: Sequence[str] = ()) -> str:
+    """A table of conditions, and the commands that measured it.
 
     Args:
         name: the student, by its name in robustness.json.
         others: those beside it, and what heads their columns.
-        only: conditions; all without.
+        only: conditions; without, all of them and how they were measured.
     """
-    found = result("robustness.json") or {"commands": {}}
-    if name not in found["commands"]:
-        return ""
+    found = result("robustness.json")
+    if found is None or name not in found["commands"]:
+        return MISSING
     judges = {name: "CCC"} | {k: v for k, v in others.items() if k in found["commands"]}
     rows = [
         [
@@ -60,15 +60,13 @@ def _conditions(name: str, others: Mapping[str, str], only: Sequence[str] = ()) 
         if not only or row["condition"] in only
     ]
     head = ["speech", *(f"{who} {x}" for who in judges.values() for x in "ADV"), "told as speech"]
-    return markdown(head, rows)
+    commands = " and ".join(f"`{found['commands'][judge]}`" for judge in judges)
+    how = "" if only else _protocol(found, judges)
+    return f"{markdown(head, rows)}\n\n{how}Made by {commands}."
 
 
-def _robustness(name: str, others: Mapping[str, str]) -> str:
-    """All conditions, and how they were measured; arguments as for `_conditions`."""
-    table, found = _conditions(name, others), result("robustness.json")
-    if not table or found is None:
-        return MISSING
-    judges = [name, *(other for other in others if other in found["commands"])]
+def _protocol(found: Mapping[str, Any], judges: Iterable[str]) -> str:
+    """How the conditions were measured."""
     apart = [sd for row in found["rows"] for judge in judges for sd in row[judge].get("sd", ())]
     drawn = (
         f"; mean over repetitions with other folds, standard deviation at most {max(apart):.3f}"
@@ -76,18 +74,10 @@ def _robustness(name: str, others: Mapping[str, str]) -> str:
         else ""
     )
     return (
-        f"{table}\n\n{found['test_set']}, speaker-independent (unseen speakers){drawn}. "
+        f"{found['test_set']}, speaker-independent (unseen speakers){drawn}. "
         "Noise stands at its ratio to the level of speech; babble is six people. CCC is that of "
         "all clips; the last column is the share that the default gate lets pass. "
-        f"{_made_by(judges)}"
     )
-
-
-def _made_by(judges: Sequence[str]) -> str:
-    """The commands that measured these."""
-    found = result("robustness.json") or {"commands": {}}
-    told = [f"`{found['commands'][judge]}`" for judge in judges if judge in found["commands"]]
-    return f"Made by {' and '.join(told)}."
 
 
 def students() -> str:
