@@ -40,7 +40,7 @@ class Runtime:
 
     Attributes:
         runtime: what ran it, and which kernels.
-        clips: number of clips.
+        clips: number of clips or faces.
         ccc: with the float student, by dimension, both as users see them.
         rmse: of the dimensions, as the runtime gives them.
         largest: largest difference of a dimension, as the runtime gives it.
@@ -48,7 +48,7 @@ class Runtime:
             integers of the output, for TensorFlow Lite Micro.
         arena: bytes of tensors and of structures, for TensorFlow Lite Micro.
         bytes: of the file; of a C folder the flash that network and tables take.
-        milliseconds: median for a clip, features made before.
+        milliseconds: median for one, features made before.
         faults: why the file is refused; empty if it is not.
     """
 
@@ -204,7 +204,7 @@ def matrix(rows: Sequence[Runtime]) -> str:
             f"{r.milliseconds / fastest:11.2f}{r.bytes:9}  {arena}"
         )
     lines.append(
-        f"CCC lost against the float student on {rows[0].clips} clips of one length; "
-        f"time 1 is {fastest:.2f} ms a clip"
+        f"CCC lost against the float student on {rows[0].clips} inputs of one length; "
+        f"time 1 is {fastest:.2f} ms for one"
     )
     return "\n".join(lines)
