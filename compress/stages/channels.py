@@ -33,7 +33,7 @@ class Group:
         makers: names of the layers that make them.
         size: number of channels.
         readers: by the name of a layer, bool [size, inputs]: which of its inputs go with a channel.
-        carriers: batch norms and depthwise convolutions that hand each channel on by itself.
+        carriers: batch norms, depthwise convolutions and slopes that hand on each channel alone.
         whole: the student needs all of them.
     """
 
@@ -145,7 +145,7 @@ class _Trial:
                 if _carries(module) and module.weight.ndim > 1:
                     # Means of what comes in: signs of their own could end below 0 in a ReLU.
                     module.weight.abs_().div_(module.weight[:1].numel() * module.weight.mean())
-                elif _carries(module) and module.bias is not None:
+                elif isinstance(module, _NORMS) and module.bias is not None:
                     module.bias.fill_(2)  # inside a ReLU6, so that no channel is silent
             self.example = torch.randn(input_shape(student, _FRAMES), dtype=torch.float64)
             self._watch()
@@ -227,7 +227,8 @@ class _Trial:
         return found.expand(len(self.channels), -1)
 
 
-_KNOWN = (nn.Conv1d, nn.Conv2d, nn.Linear, nn.BatchNorm1d, nn.BatchNorm2d)
+_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
+_KNOWN = (nn.Conv1d, nn.Conv2d, nn.Linear, nn.PReLU, *_NORMS)
 
 
 def _mixes(module: nn.Module) -> bool:
@@ -241,7 +242,7 @@ def _carries(module: nn.Module) -> bool:
     """Whether a layer hands on each channel by itself."""
     if isinstance(module, (nn.Conv1d, nn.Conv2d)):
         return module.groups == module.in_channels == module.out_channels
-    return isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d))
+    return isinstance(module, (nn.PReLU, *_NORMS))
 
 
 def _axis(module: nn.Module) -> int:

@@ -18,7 +18,7 @@ from .base import Student, StudentOutput, register_student
 from .mobilenet import Block, Conv, pad_as_same, round8, v3_small, v4_small
 
 
-class _Face(Student):
+class FaceStudent(Student):
     """What all have in common: picture in, layers, mean over the picture, heads.
 
     Args:
@@ -53,7 +53,7 @@ class _Face(Student):
 
 
 @register_student("mobilenetv3-small-face")
-class MobileNetV3SmallFace(_Face):
+class MobileNetV3SmallFace(FaceStudent):
     """MobileNetV3-small with ReLU6 and without the wide last layer.
 
     Args:
@@ -66,7 +66,7 @@ class MobileNetV3SmallFace(_Face):
 
 
 @register_student("mobilenetv4-conv-small-face")
-class MobileNetV4ConvSmallFace(_Face):
+class MobileNetV4ConvSmallFace(FaceStudent):
     """MobileNetV4-conv-small with ReLU6 and without the wide last layer.
 
     Args:
@@ -91,7 +91,7 @@ _LITE0 = (
 
 
 @register_student("efficientnet-lite0-face")
-class EfficientNetLite0Face(_Face):
+class EfficientNetLite0Face(FaceStudent):
     """EfficientNet-Lite0: inverted bottlenecks with ReLU6, no squeeze and excite.
 
     Whole it is the built-in teacher. Its first eleven blocks reach a stride of 16, which is as
@@ -160,7 +160,7 @@ _V1 = (
 
 
 @register_student("mobilenetv1-face")
-class MobileNetV1Face(_Face):
+class MobileNetV1Face(FaceStudent):
     """MobileNet (arXiv 1704.04861) with ReLU6: for its published weights, which know faces.
 
     Whole it is a member of the built-in teacher, and large for what it does. Its first eight pairs

@@ -58,8 +58,9 @@ def test_what_is_not_known_is_told(ear) -> None:
     assert found.unknown == ("ear",) and "librispeech" in found.corpora
     assert trained_on([], LabelsOnly(), init_from="wav2small-stream").corpora
     assert trained_on([], LabelsOnly(), init_from="gone.pt").unknown == ("first weights gone",)
-    published = trained_on([], LabelsOnly(), init_from="faceres.json")
-    assert published.corpora == ("vggface2",) and published.unknown == ()
+    for start, corpus in (("faceres.json", "vggface2"), ("mobilefacenet.json", "ms1m")):
+        published = trained_on([], LabelsOnly(), init_from=start)
+        assert published.corpora == (corpus,) and published.unknown == ()
 
 
 def test_the_shipped_model_saw_every_research_corpus(corpora: Path) -> None:

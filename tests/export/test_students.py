@@ -34,6 +34,8 @@ SMALL: dict[str, dict[str, Any]] = {
     "mobilenetv4-conv-small-face": {"width": 0.25, "size": 32},
     "efficientnet-lite0-face": {"blocks": 5, "wide": 64, "size": 32},
     "mobilenetv1-face": {"width": 0.25, "size": 32},
+    "mobilefacenet-face": {"width": 0.25, "size": 32},
+    "mobileface-face": {"size": 32},
 }
 """Narrower than usual: what is asked here depends on the layers, not on their width."""
 

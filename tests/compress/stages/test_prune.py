@@ -41,6 +41,8 @@ SMALL = {
     "mobilenetv4-conv-small-face": {"width": 0.25, "size": 32},
     "efficientnet-lite0-face": {"blocks": 5, "wide": 64, "size": 32},
     "mobilenetv1-face": {"width": 0.25, "size": 32},
+    "mobilefacenet-face": {"width": 0.25, "size": 32},
+    "mobileface-face": {"size": 32},
 }
 
 
