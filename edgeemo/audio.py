@@ -35,7 +35,7 @@ LONGEST = 3600.0
 """Seconds of sound that `read_audio` gives at most, unless told otherwise: 230 MB at 16 kHz."""
 
 # A header is a stranger's word: these bound what it can make us allocate or compute.
-_RATES = (1_000, 768_000)  # Hz
+_RATES, _TELEPHONE = (1_000, 768_000), 8_000  # Hz; less than the latter was never measured
 _CHANNELS = 64
 _PEAK = 4.0  # loud float files stay below; one in units of int16 reaches 32768
 _SANE = 0.9  # of a block's values; with fewer it is in other units, and nothing is damaged
@@ -144,6 +144,8 @@ class SoundReader:
         decoder = self._open(file, stack)
         rate, channels = decoder.rate, decoder.channels
         self.promised = None if decoder.promised is None else decoder.promised / rate
+        if rate < _TELEPHONE:
+            self.notices.append(f"has nothing above {rate / 2:g} Hz; record at {_TELEPHONE} Hz")
         if channels == 1 or self._channel is not None:
             blocks = self._whole(decoder, file, stack)
             weights = None

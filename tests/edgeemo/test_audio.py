@@ -165,6 +165,14 @@ def whole(path: Path) -> tuple[np.ndarray, list[str]]:
     return np.concatenate([*reader]), reader.notices
 
 
+@pytest.mark.parametrize(("rate", "told"), [(4000, 1), (8000, 0)])
+def test_less_than_a_telephone_gives_is_told(tmp_path, rate, told):
+    soundfile.write(tmp_path / "a.wav", 0.1 * np.sin(np.arange(rate)), rate)
+    samples, notices = whole(tmp_path / "a.wav")
+    assert len(samples) == 16000 and len(notices) == told
+    assert all("nothing above 2000 Hz; record at 8000 Hz" in notice for notice in notices)
+
+
 @pytest.mark.parametrize(
     "name",
     [
