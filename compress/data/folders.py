@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from edgeemo.audio import SUFFIXES
-from edgeemo.errors import BadData
+from edgeemo.errors import BadData, counted
 from edgeemo.vision.pictures import SUFFIXES as PICTURES
 
 from .cameo import find_cameo, read_cameo
@@ -56,10 +56,9 @@ def open_dataset(path: str | Path, scale: Scale = UNIT) -> DataSet:
         return DataSet(folder.stem, tuple(read_shards([folder], folder.stem, scale)))
     if links := links_left_out(folder):
         LOG.warning(
-            "%s: %d links were not followed: to folders, out of this folder, or to nothing; "
-            "copy what they mean",
+            "%s: not followed: %s to folders, out of this one, or to nothing; copy what they mean",
             folder,
-            links,
+            counted(links, "link"),
         )
     clips = _read_corpus(folder, name, scale)
     if clips is None:
@@ -95,7 +94,7 @@ def _read_union(folder: Path, scale: Scale) -> list[Clip] | None:
     """Clips of a folder whose subfolders are corpora, else None."""
     found: list[Clip] = []
     left_out = []
-    for part in sorted(p for p in folder.iterdir() if p.is_dir()):
+    for part in sorted(p for p in folder.iterdir() if p.is_dir() and not p.is_symlink()):
         clips = _read_corpus(part, part.name, scale)
         if clips is not None:
             found += [replace(clip, id=f"{part.name}/{clip.id}") for clip in clips]

@@ -116,7 +116,19 @@ def test_links_lead_nowhere_else(tmp_path: Path, place, caplog: pytest.LogCaptur
     data = open_dataset(tmp_path / "in")
     assert [clip.id for clip in data] == ["ann/1.wav", "ann/again.wav"]
     (said,) = caplog.messages
-    assert "3 links were not followed" in said
+    assert "not followed: 3 links to" in said
+
+
+def test_a_corpus_behind_a_link_is_no_part_of_a_union(
+    tmp_path: Path, place, caplog: pytest.LogCaptureFixture
+) -> None:
+    place("in/own/a.wav", "out/a.wav")
+    for folder in ("in/own", "out"):
+        (tmp_path / folder / "labels.csv").write_text("path,speaker,emotion\na.wav,1,fear\n")
+    (tmp_path / "in" / "other").symlink_to(tmp_path / "out")
+    assert [clip.id for clip in open_dataset(tmp_path / "in")] == ["own/a.wav"]
+    (said,) = caplog.messages
+    assert "not followed: 1 link to" in said
 
 
 def test_a_folder_that_is_a_link_itself_is_read(tmp_path: Path, place) -> None:
