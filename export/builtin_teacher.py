@@ -24,7 +24,6 @@ from edgeemo.compress.recipes import Recipe
 from edgeemo.compress.stages.finetune import num_augmented_copies
 from edgeemo.compress.teachers.builtin import LONGEST_SECONDS, BuiltinTeacher
 from edgeemo.compress.teachers.heads import Heads, HeadsSettings, fit_heads, text_independent
-from edgeemo.compress.teachers.whisper_encoder import WhisperEncoder, read_ctranslate2
 from edgeemo.errors import BadData
 from edgeemo.features import LOGMEL40, WHISPER80, FeatureSpec, log_mel
 from edgeemo.types import DIMENSIONS
@@ -32,6 +31,7 @@ from edgeemo.types import DIMENSIONS
 from .cards import make_card
 from .graph import shrink, trace
 from .onnx_writer import with_card
+from .whisper_encoder import WhisperEncoder, read_ctranslate2
 
 TOKEN_WIDTH = 64
 """Principal directions that are kept of each token: .55 of the variance in a sixth of the bytes."""

@@ -25,7 +25,6 @@ from ..data.sounds import burst_class
 from ..labels.dataset import LabelledDataset
 from ..train import losses
 from ..train.epoch import cosine_warmup
-from .whisper_encoder import Rounded
 
 _WARMUP = 0.3
 """Share of the steps in which the rate climbs. A choice for short trainings; not tuned."""
@@ -69,6 +68,31 @@ class HeadsSettings:
     smoothing: float = 0.1
     bursts: float = 0.0
     clean: float = 0.0
+
+
+class Rounded(nn.Module):
+    """A weight kept as int8 with one scale for each output: a quarter of float32 on disk.
+
+    Runtimes fold the product into a float weight when they load the file, so it costs no time.
+
+    Args:
+        weight: of any shape.
+        shared: axes that share a scale; default all but the first.
+    """
+
+    values: Tensor
+    scale: Tensor
+
+    def __init__(self, weight: Tensor, shared: tuple[int, ...] | None = None) -> None:
+        super().__init__()
+        axes = shared or tuple(range(1, weight.ndim))
+        scale = weight.abs().amax(axes, keepdim=True).clamp(min=1e-12) / 127
+        self.register_buffer("values", (weight / scale).round().to(torch.int8))
+        self.register_buffer("scale", scale)
+
+    def forward(self) -> Tensor:
+        """The weight in float32."""
+        return self.values.float() * self.scale
 
 
 class Heads(nn.Module):

@@ -27,10 +27,15 @@ ROOT = Path(__file__).resolve().parents[2]
 CLIP = need("speech/emodb_full/03a01Wa.flac")
 MEGABYTE = 1_000_000
 
-MAKERS = ("builtin_teacher", "open_teacher", "research_speech")
+MAKERS = ("builtin_teacher", "open_teacher", "research_speech", "whisper_encoder")
 """Modules of export/ that tools/ and benchmarks/ alone import, so that no wheel has them."""
 
-MAKERS_RECIPES = ("face-teacher", "face-teacher-identity", "efficientnet-lite0-face-on")
+MAKERS_RECIPES = (
+    "face-teacher",
+    "face-teacher-identity",
+    "efficientnet-lite0-face",
+    "efficientnet-lite0-face-on",
+)
 """Recipes that made the built-in teacher of faces and a student that has a successor."""
 
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check"]

@@ -17,8 +17,8 @@ from edgeemo.compress.recipes import load_recipe
 from edgeemo.compress.teachers import load_teacher
 from edgeemo.compress.teachers.builtin import BuiltinTeacher
 from edgeemo.compress.teachers.heads import Heads, HeadsSettings, fit_heads
-from edgeemo.compress.teachers.whisper_encoder import WhisperEncoder
 from edgeemo.export import builtin_teacher
+from edgeemo.export.whisper_encoder import WhisperEncoder
 from edgeemo.features import WHISPER80, log_mel
 from tests.compress.whisper import WIDTH, whisper
 

@@ -10,8 +10,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from edgeemo.compress.teachers.whisper_encoder import Rounded, WhisperEncoder, read_ctranslate2
+from edgeemo.compress.teachers.heads import Rounded
 from edgeemo.errors import BadArtifact
+from edgeemo.export.whisper_encoder import WhisperEncoder, read_ctranslate2
 from tests.compress.whisper import WIDTH, whisper
 
 TYPES = {

@@ -21,6 +21,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from edgeemo.compress.teachers.heads import Rounded
 from edgeemo.errors import BadArtifact
 
 MAX_BYTES = 512 * 1024 * 1024
@@ -80,31 +81,6 @@ def _tensors(data: bytes) -> dict[str, NDArray[Any]]:
         found[name] = np.frombuffer(data, dtype, size // dtype.itemsize, at).reshape(shape)
         at += size
     return found
-
-
-class Rounded(nn.Module):
-    """A weight kept as int8 with one scale for each output: a quarter of float32 on disk.
-
-    Runtimes fold the product into a float weight when they load the file, so it costs no time.
-
-    Args:
-        weight: of any shape.
-        shared: axes that share a scale; default all but the first.
-    """
-
-    values: Tensor
-    scale: Tensor
-
-    def __init__(self, weight: Tensor, shared: tuple[int, ...] | None = None) -> None:
-        super().__init__()
-        axes = shared or tuple(range(1, weight.ndim))
-        scale = weight.abs().amax(axes, keepdim=True).clamp(min=1e-12) / 127
-        self.register_buffer("values", (weight / scale).round().to(torch.int8))
-        self.register_buffer("scale", scale)
-
-    def forward(self) -> Tensor:
-        """The weight in float32."""
-        return self.values.float() * self.scale
 
 
 class WhisperEncoder(nn.Module):
