@@ -40,7 +40,7 @@ def faces() -> str:
         "against neutral. Press photographs (LFW) and posed faces (Taiwan) of people whom no "
         "model here has learned: accuracy and mean recall. Made by `python benchmarks/faces.py "
         "--data DATA --model teacher-face --model mobilenetv1-face --model "
-        "efficientnet-lite0-face`."
+        "efficientnet-lite0-face --model FILE`, FILE one of the students that are not shipped."
     )
     return f"{markdown(head, rows)}\n\n{told}"
 

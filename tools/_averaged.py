@@ -6,6 +6,7 @@ different sizes err on different faces, so their mean is right more often than t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import reduce
@@ -65,6 +66,68 @@ def averaged(files: Sequence[Path], name: str, metrics: tuple[Metric, ...] = ())
         shape = [1, len(output.labels)]
         graph.output.append(make_value(output.name, onnx.TensorProto.FLOAT, shape))
     return with_card(made, _card(cards, name, metrics))
+
+
+def network_of(file: Path, number: int) -> bytes:
+    """One network of a file that was averaged, as a file of its own.
+
+    Its card is that of the whole file, with parameters and work counted anew: as the file holds
+    them, where batch norms are part of the convolutions before them.
+
+    Args:
+        file: from `averaged`.
+        number: of the network, from 0 on, in the order in which they were averaged.
+
+    Raises:
+        BadArtifact: the file cannot be read, or has no such network.
+    """
+    held = read_onnx(file)
+    model = onnx.load_from_string(held.data)
+    graph = model.graph
+    networks = [_parts(graph, output.name) for output in graph.output]
+    count = len(networks[0])
+    if not 0 <= number < count:
+        raise BadArtifact(f"{file}: network {number}; it has {count}, counted from 0")
+    kept, wanted = [], {parts[number] for parts in networks}
+    for node in reversed(graph.node):
+        if not wanted.isdisjoint(node.output):
+            kept.append(node)
+            wanted.update(node.input)
+    alone = {parts[number]: out.name for parts, out in zip(networks, graph.output, strict=True)}
+    made = onnx.ModelProto()
+    made.CopyFrom(model)
+    del made.graph.node[:], made.graph.initializer[:]
+    for node in reversed(kept):
+        copy = made.graph.node.add()
+        copy.CopyFrom(node)
+        copy.output[:] = [alone.get(name, name) for name in node.output]
+        copy.input[:] = [alone.get(name, name) for name in node.input]
+    made.graph.initializer.extend(t for t in graph.initializer if t.name in wanted)
+    parameters, macs = _costs(made)
+    return with_card(made, replace(held.card, parameters=parameters, macs_per_second=macs))
+
+
+# Which inputs of a node are its weights and biases.
+_LEARNED = {"QLinearConv": (3, 8), "Conv": (1, 2), "Gemm": (1, 2), "PRelu": (1,)}
+
+
+def _costs(model: Any) -> tuple[int, int]:
+    """Parameters of a network, and multiply-accumulates for one picture."""
+    graph = onnx.shape_inference.infer_shapes(model).graph
+    shapes = {
+        v.name: [d.dim_value for d in v.type.tensor_type.shape.dim]
+        for v in (*graph.value_info, *graph.output)
+    }
+    shapes |= {tensor.name: list(tensor.dims) for tensor in graph.initializer}
+    parameters = macs = 0
+    for node in graph.node:
+        learned = [i for i in _LEARNED.get(node.op_type, ()) if i < len(node.input)]
+        counts = [math.prod(shapes[node.input[i]]) for i in learned]
+        parameters += sum(counts)
+        if learned and node.op_type != "PRelu":
+            places = math.prod(shapes[node.output[0]][2:])
+            macs += counts[0] * places
+    return parameters, macs
 
 
 def _parts(graph: Any, output: str) -> list[str]:

@@ -1,9 +1,10 @@
-"""Make one file of several models of faces, which answers with their mean.
+"""Make one file of several models of faces, which answers with their mean; or take one out again.
 
     python tools/average_faces.py FIRST.onnx OTHER.onnx ... -o teacher-face.onnx
+    python tools/average_faces.py teacher-face.onnx --network 0 -o identity-face.onnx
 
-The built-in teacher of faces is made so, of models that the recipes face-teacher-identity,
-face-teacher and efficientnet-lite0-face train, and of tools/recipes/mobilenetv1-face/round-6.onnx.
+The built-in teacher of faces is the mean of what the recipes face-teacher-identity and
+face-teacher-facenet train.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from _averaged import averaged
+from _averaged import averaged, network_of
 
 from edgeemo.artifacts.card import Metric
 from edgeemo.cli import exit_status
+from edgeemo.errors import BadInput
 from edgeemo.io.files import write_bytes
 
 
@@ -48,6 +50,13 @@ def face_metrics(path: Path | None, name: str) -> tuple[Metric, ...]:
 
 def average(args: argparse.Namespace) -> None:
     """What the command does, from its arguments."""
+    if args.network is not None:
+        if len(args.files) > 1:
+            raise BadInput(f"{len(args.files)} files; --network takes one out of a single file")
+        data = network_of(args.files[0], args.network)
+        write_bytes(args.out, data)
+        print(f"{args.out}: {len(data)} bytes, network {args.network} of {args.files[0]}")
+        return
     data = averaged(args.files, args.out.stem, face_metrics(args.metrics, args.out.stem))
     write_bytes(args.out, data)
     print(f"{args.out}: {len(data)} bytes, the mean of {len(args.files)} models")
@@ -58,6 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("files", type=Path, nargs="+", metavar="FILE")
     parser.add_argument("-o", "--out", type=Path, required=True, help="its stem is the name")
+    parser.add_argument("--network", type=int, metavar="K", help="write the Kth alone, from 0 on")
     parser.add_argument("--metrics", type=Path, help="result of benchmarks/faces.py")
     args = parser.parse_args(argv)
     return exit_status(lambda: average(args))

@@ -87,9 +87,12 @@ def of_faces(data: Path) -> TrainedOn:
 
 
 def of_face_teacher(data: Path) -> TrainedOn:
-    """The built-in teacher of faces: FER+, and what taught the fourth of its networks."""
-    fourth = read_onnx(ROOT / "tools/recipes/mobilenetv1-face/round-6.onnx").card.trained_on
-    return of_faces(data).joined(fourth or TrainedOn())
+    """The built-in teacher of faces: FER+, and what taught the student among its networks.
+
+    Its second network learned no others (tools/recipes/teacher-face).
+    """
+    student = read_onnx(ROOT / "tools/recipes/mobilenetv1-face/round-6.onnx").card.trained_on
+    return of_faces(data).joined(student or TrainedOn())
 
 
 OF = {
@@ -106,7 +109,7 @@ OF = {
 FIRST_WEIGHTS = {
     "efficientnet-lite0-face": ("efficientnet-lite0-57934424",),
     "mobilenetv1-face": ("faceres",),
-    "teacher-face": ("efficientnet-lite0-57934424", "faceres"),
+    "teacher-face": ("faceres", "mobilefacenet"),
 }
 """Published weights that the first round of a shipped model began with, by its name."""
 

@@ -1,7 +1,7 @@
-"""The built-in teacher of faces: the mean of four networks that learned the votes of FER+.
+"""The built-in teacher of faces: the mean of three networks that knew who people are before.
 
-The recipes face-teacher-identity and face-teacher made two of them, students are the others, and
-`tools/average_faces.py` joined them. It runs on each face as it is and mirrored.
+tools/recipes/teacher-face tells how they were made, `tools/average_faces.py` joined them. It runs
+on each face as it is and mirrored.
 """
 
 from __future__ import annotations

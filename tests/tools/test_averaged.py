@@ -35,13 +35,32 @@ def test_the_file_gives_the_mean_and_each_model_its_own_size(tool: Tool, tmp_pat
         smaller = np.einsum("ij,njkc,lk->nilc", filters, seen, filters)
         one, other, found = large.run(seen), small.run(smaller), both.run(seen)
         for name in ("adv", "probs"):
-            # The large one is four networks, each of which counts as much as the small one.
-            assert np.allclose(found[name], (4 * one[name] + other[name]) / 5, atol=1e-2)
+            # The large one is three networks, each of which counts as much as the small one.
+            assert np.allclose(found[name], (3 * one[name] + other[name]) / 4, atol=1e-2)
             apart.append(np.abs(one[name] - other[name]).max())
     assert max(apart) > 0.1
     assert both.card.parameters == large.card.parameters + small.card.parameters
     assert both.card.metrics == ()
     assert averaged([LARGE, SMALL], "both-face") == path.read_bytes()
+
+
+def test_a_network_is_taken_out_as_it_was(tool: Tool, tmp_path: Path) -> None:
+    module = tool("_averaged")
+    both, alone = tmp_path / "both-face.onnx", tmp_path / "alone-face.onnx"
+    both.write_bytes(module.averaged([SMALL, need("zoo/mobilenetv1-face.onnx")], "both-face"))
+    alone.write_bytes(module.network_of(both, 0))
+    was, now = open_backend(SMALL, "onnx"), open_backend(alone, "onnx")
+    seen = preprocess(np.asarray(Image.open(DATA / "001_happiness.jpg")), None, was.card.image)
+    for name in ("adv", "probs"):
+        assert np.allclose(now.run(seen)[name], was.run(seen)[name], atol=1e-2)
+    assert alone.stat().st_size < 0.6 * both.stat().st_size
+    norms = was.card.parameters - now.card.parameters  # two numbers a channel are one here
+    assert 0 < norms < 0.02 * was.card.parameters
+    assert now.card.macs_per_second == was.card.macs_per_second
+    again = module.averaged([alone, need("zoo/mobilenetv1-face.onnx")], "both-face")
+    assert len(again) <= both.stat().st_size + 100
+    with pytest.raises(BadArtifact, match="network 2; it has 2, counted from 0"):
+        module.network_of(both, 2)
 
 
 def test_other_models_are_refused(tool: Tool) -> None:

@@ -49,7 +49,7 @@ def test_cards_of_faces_name_their_start_and_what_nobody_rated() -> None:
     assert len(faces) == 5
     for card in faces:
         assert card.trained_on is not None and card.trained_on.unknown == ()
-        assert starts.get(card.name, {"imagenet", "vggface2"}) <= {*card.trained_on.corpora}
+        assert starts.get(card.name, {"ms1m", "vggface2"}) <= {*card.trained_on.corpora}
         named = [s for s in card.teachers if s.name.startswith("first weights ")]
         assert named and all(s.licence == "Apache-2.0" for s in named)
         assert any("valence" in text for text in card.not_validated_for)
