@@ -274,7 +274,9 @@ def sound_file(path: str | Path, *, fast: bool = False) -> SoundFile:
         BadInput: no such file; what is wrong inside it is found while it is read.
     """
     if not Path(path).is_file():
-        stdin = "; raw samples from a pipe come with --stdin" if str(path) == STDIN else ""
+        pipe = Path(path).exists() and not Path(path).is_dir()
+        stdin = "; raw samples from a pipe come with --stdin" if pipe or str(path) == STDIN else ""
         what = "a folder, no file" if Path(path).is_dir() else "no such file"
+        what = "a pipe or a device, no file" if pipe else what
         raise BadInput(f"{path}: {what}; give the path of a sound file{stdin}")
     return SoundFile(path, fast)

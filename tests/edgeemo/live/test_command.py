@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -259,6 +260,9 @@ def test_a_reader_that_leaves_ends_it(long_clip: Path, start: Start) -> None:
         (["--wav", "a.wav", "--camera", "front"], "expected a number from 0"),
         (["--wav", "a.wav", "--model", "absent.onnx"], "no such file"),
         (["--web", "70000"], "70000"),
+        (["--video", "pipe", "--fast"], "--video pipe: a pipe or a device; save it"),
+        (["--video", "-"], "--video -: a pipe or a device"),
+        (["--wav", "pipe"], "pipe: a pipe or a device, no file"),
     ],
 )
 def test_what_does_not_go_is_one_line(
@@ -271,6 +275,7 @@ def test_what_does_not_go_is_one_line(
     monkeypatch.chdir(tmp_path)
     soundfile.write("a.wav", np.zeros(16_000, np.float32), 16_000)
     Path("a.mp4").write_bytes(b"\0\0\0\x18ftypisom")
+    os.mkfifo("pipe")
     assert cli.main(["live", *arguments]) == 2
     out, err = capsys.readouterr()
     assert out == "" and err.count("\n") == 1 and re.search(message, err)
