@@ -134,8 +134,8 @@ def _write_waveform(args: argparse.Namespace, formats: list[str]) -> int:
     from edgeemo.artifacts.models import resolve
     from edgeemo.export.waveform import add_front_end
 
-    if formats != ["onnx"] or args.step:
-        raise BadInput("--waveform of a file or a shipped model: only --format onnx, no --step")
+    if formats != ["onnx"] or args.step or args.int4:
+        raise BadInput("--waveform of a file or a shipped model: only --format onnx, nothing else")
     file = add_front_end(resolve(str(args.run_folder), "onnx"), args.out or Path())
     size = file.stat().st_size
     row = {"path": str(file), "format": "onnx", "bytes": size}
@@ -148,6 +148,12 @@ def _write_folder(args: argparse.Namespace) -> int:
     from edgeemo.artifacts.models import resolve
     from edgeemo.export import c_writer
 
+    for option in ("int4", "step", "waveform"):
+        if getattr(args, option):
+            raise BadInput(
+                f"--{option}: not for a C folder of a file or a shipped model, which keeps the "
+                "file's weights; give the folder of a run"
+            )
     artifact = resolve(str(args.run_folder), "c")
     path = (args.out or Path()) / f"{artifact.stem}-c"
     folder = c_writer.write_folder(artifact, path, args.front_end)

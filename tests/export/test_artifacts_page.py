@@ -109,6 +109,8 @@ def test_a_waveform_file_is_used_as_any_other(folder: Path) -> None:
     sound = read_audio(folder / "clip.wav")
     found, want = session.predict(sound), edgeemo.load(folder / "model.onnx").predict(sound)
     assert found.arousal == pytest.approx(want.arousal, abs=0.01)
-    for wrong in (["--step"], ["--format", "tflite"]):
+    for wrong in (["--step"], ["--int4"], ["--format", "tflite"]):
         assert main(["export", "wav2small-stream", "--waveform", *wrong]) == 2
+    for wrong in ("--step", "--int4", "--waveform"):  # before, an int8 folder without a word
+        assert main(["export", "wav2small-stream", "--format", "c", wrong, "-o", str(folder)]) == 2
     assert main(["export", "efficientnet-lite0-face", "--waveform", "-o", str(folder)]) == 2
