@@ -42,7 +42,12 @@ class FaceStudent(Student):
         nn.init.constant_(self.adv.bias, 0.5)
 
     def forward(self, features: Tensor, lengths: Tensor | None = None) -> StudentOutput:
-        """Estimate from pictures [B, size, size, 1] of `edgeemo.vision.images.preprocess`."""
+        """Estimate from pictures.
+
+        Args:
+            features: [B, size, size, 1], of `edgeemo.vision.images.preprocess`.
+            lengths: of no meaning for pictures.
+        """
         x = features.permute(0, 3, 1, 2)
         for layer in self.layers:
             x, _ = layer(x, None)
