@@ -99,7 +99,7 @@ _LITE0 = (
 class EfficientNetLite0Face(FaceStudent):
     """EfficientNet-Lite0: inverted bottlenecks with ReLU6, no squeeze and excite.
 
-    Whole it is the built-in teacher. Its first eleven blocks reach a stride of 16, which is as
+    Its first eleven blocks reach a stride of 16, which is as
     much as a picture of 64 pixels can bear, and hold a sixth of the weights.
 
     Args:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from edgeemo.audio import read_blocks
 from edgeemo.devices._portaudio import Capture, Input, Library, open_library
 from edgeemo.errors import BadInput, DeviceLost, require
+from edgeemo.io.files import is_special
 from edgeemo.sound.opening import STDIN
 from edgeemo.types import SAMPLE_RATE
 
@@ -274,9 +275,9 @@ def sound_file(path: str | Path, *, fast: bool = False) -> SoundFile:
         BadInput: no such file; what is wrong inside it is found while it is read.
     """
     if not Path(path).is_file():
-        pipe = Path(path).exists() and not Path(path).is_dir()
+        pipe = is_special(Path(path))
+        folder = "a folder, no file" if Path(path).is_dir() else "no such file"
+        what = "a pipe or a device, no file" if pipe else folder
         stdin = "; raw samples from a pipe come with --stdin" if pipe or str(path) == STDIN else ""
-        what = "a folder, no file" if Path(path).is_dir() else "no such file"
-        what = "a pipe or a device, no file" if pipe else what
         raise BadInput(f"{path}: {what}; give the path of a sound file{stdin}")
     return SoundFile(path, fast)

@@ -15,6 +15,11 @@ from edgeemo.errors import BadInput, printable
 _LONGEST_NAME = 240  # bytes; file systems take 255, and a temporary name is a little longer
 
 
+def is_special(path: Path) -> bool:
+    """Whether a path leads to a pipe or a device, which can be read once at most."""
+    return path.exists() and not (path.is_file() or path.is_dir())
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary name beside `path`; on a clean exit move it to `path`.

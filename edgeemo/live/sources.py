@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeemo.errors import BadInput, printable
+from edgeemo.io.files import is_special
 from edgeemo.live.workers import PictureSource, SoundSource
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Chosen:
             if getattr(self, file) is not None and getattr(self, device) is not None:
                 raise BadInput(f"--{file} stands in for the {device}; leave out --{device}")
         # Sound and pictures each open the file, and what is in a pipe can be read once.
-        if self.video is not None and (str(self.video) == "-" or _special(self.video)):
+        if self.video is not None and (str(self.video) == "-" or is_special(self.video)):
             raise BadInput(
                 f"--video {printable(self.video)}: a pipe or a device; save it as a file first, or "
                 "name a camera with --camera"
@@ -126,10 +127,6 @@ def finder(model: str | None, backend: str | None) -> tuple[Faces, str]:
 
     session = load(model or FACE_DEFAULT, backend)
     return Faces(session), session.card.name
-
-
-def _special(path: Path) -> bool:
-    return path.exists() and not (path.is_file() or path.is_dir())
 
 
 def _number(camera: str | None) -> int:
