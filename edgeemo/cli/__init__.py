@@ -19,6 +19,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from types import ModuleType
 from typing import TextIO
 
@@ -62,7 +63,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     parser, command = _parser(arguments)
-    args = parser.parse_args(arguments)
+    args, unknown = parser.parse_known_args(arguments)
+    if unknown:  # parse_args would tell the usage of `edgeemo`, where no option of a command stands
+        told: argparse.ArgumentParser = getattr(args, "parser", parser)
+        told.error(f"unrecognized arguments: {' '.join(map(printable, unknown))}")
     debug = getattr(args, "debug", False)
     if command is None:
         parser.print_help()
@@ -153,8 +157,17 @@ def _parser(arguments: Sequence[str]) -> tuple[argparse.ArgumentParser, ModuleTy
             continue
         module = importlib.import_module(f"edgeemo.cli.{name}")
         command = commands.add_parser(name, help=summary, description=module.HELP, parents=[shared])
+        command.set_defaults(parser=command)
+        command.register("type", Path, _path)
         module.add_arguments(command)
     return parser, module
+
+
+def _path(text: str) -> Path:
+    """A path that an option names; Path alone takes an empty one for the working folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("an empty path")
+    return Path(text)
 
 
 class _OneLine(logging.Formatter):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeemo.cli._options import OldName
-from edgeemo.errors import BadInput
+from edgeemo.errors import BadInput, printable
 from edgeemo.io.files import check_output
 
 if TYPE_CHECKING:
@@ -83,6 +83,7 @@ def run(args: argparse.Namespace) -> int:
     """
     if args.dry_run or args.recipe:
         return _dry_run(args)
+    from edgeemo.artifacts.models import shipped
     from edgeemo.compress.run import last_run, named_run
     from edgeemo.export.job import check_formats, export, row, text
 
@@ -99,6 +100,11 @@ def run(args: argparse.Namespace) -> int:
     if args.waveform and args.run_folder is not None and not args.run_folder.is_dir():
         return _write_waveform(args, formats)
     folder = args.run_folder or last_run().folder
+    if not folder.is_dir() and (folder.is_file() or str(folder) in {m.name for m in shipped()}):
+        raise BadInput(
+            f"{printable(folder)}: a model, not the folder of a run; of a model there are only "
+            "--format c, alone, and --waveform"
+        )
     results: list[ExportResult] = export(
         folder,
         formats,

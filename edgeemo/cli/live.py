@@ -14,7 +14,7 @@ from edgeemo.backends import BACKENDS
 from edgeemo.cli._live_outputs import add_outputs, output_views
 from edgeemo.cli._options import add_profile
 from edgeemo.devices.stdin import FORM
-from edgeemo.errors import EdgeemoError
+from edgeemo.errors import BadInput, EdgeemoError
 
 if TYPE_CHECKING:
     from edgeemo.live.engine import Engine, Summary, View
@@ -167,6 +167,8 @@ def _engine(args: argparse.Namespace, sessions: list[Session]) -> Engine:
 
     chosen = Chosen(args.microphone, args.camera, args.wav, args.video, args.fast, stdin=args.stdin)
     sound, pictures = chosen.sound(), chosen.pictures()
+    if pictures is None and args.face_model is not None:
+        raise BadInput("--face-model: nothing is looked at; add --camera or --video")
     models: dict[str, str] = {}
     required: set[str] = set()
     voice = face = without_faces = None

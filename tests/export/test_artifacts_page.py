@@ -104,13 +104,17 @@ def test_steps(folder: Path, printed: dict[str, dict[str, list[float]]], backend
     close(printed[f"{backend}_step"], want, 0.02)
 
 
-def test_a_waveform_file_is_used_as_any_other(folder: Path) -> None:
+def test_a_waveform_file_is_used_as_any_other(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     session = edgeemo.load(folder / "model-waveform.onnx")
     sound = read_audio(folder / "clip.wav")
     found, want = session.predict(sound), edgeemo.load(folder / "model.onnx").predict(sound)
     assert found.arousal == pytest.approx(want.arousal, abs=0.01)
     for wrong in (["--step"], ["--int4"], ["--format", "tflite"]):
         assert main(["export", "wav2small-stream", "--waveform", *wrong]) == 2
+    assert main(["export", "wav2small-stream", "--format", "c,onnx"]) == 2
+    assert "wav2small-stream: a model, not the folder of a run" in capsys.readouterr().err
     for wrong in ("--step", "--int4", "--waveform"):  # before, an int8 folder without a word
         assert main(["export", "wav2small-stream", "--format", "c", wrong, "-o", str(folder)]) == 2
     assert main(["export", "efficientnet-lite0-face", "--waveform", "-o", str(folder)]) == 2

@@ -145,6 +145,18 @@ def test_wrong_usage_is_2_and_names_the_commands() -> None:
     assert all(name in run.stderr for name in cli.COMMANDS)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [(("--wobble",), "unrecognized arguments: --wobble"), (("--wav", ""), "--wav: an empty path")],
+)
+def test_wrong_usage_of_a_command_shows_its_options(
+    arguments: tuple[str, ...], message: str
+) -> None:
+    run = edgeemo("live", *arguments)
+    assert run.returncode == 2 and message in run.stderr
+    assert run.stderr.startswith("usage: edgeemo live ") and "[--wav F]" in run.stderr
+
+
 def test_without_a_command_it_helps() -> None:
     run = edgeemo()
     assert run.returncode == 0

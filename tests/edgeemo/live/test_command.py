@@ -263,6 +263,7 @@ def test_a_reader_that_leaves_ends_it(long_clip: Path, start: Start) -> None:
         (["--video", "pipe", "--fast"], "--video pipe: a pipe or a device; save it"),
         (["--video", "-"], "--video -: a pipe or a device"),
         (["--wav", "pipe"], "pipe: a pipe or a device, no file"),
+        (["--wav", "a.wav", "--face-model", "mobilenetv1-face"], "--face-model: nothing is looked"),
     ],
 )
 def test_what_does_not_go_is_one_line(
