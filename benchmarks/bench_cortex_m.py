@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 from _qemu import BOARDS, ROOT, C, compiler_and_flags, run_on_board
+from _usage import no_arguments
 
 from edgeemo.export.c_writer import spec_bytes
 from edgeemo.features import LOGMEL40
@@ -76,6 +77,7 @@ def measure(board: str) -> dict[str, int]:
 
 
 def main() -> None:
+    no_arguments(__doc__)
     results = {board: measure(board) for board in BOARDS}
     print(f"{'':10}" + "".join(f"{board:>12}" for board in results))
     for key in next(iter(results.values())):

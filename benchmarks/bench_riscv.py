@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 from _qemu import ROOT, C
+from _usage import no_arguments
 from bench_cortex_m_model import SHIPPED, blob_of
 
 from edgeemo.artifacts.teachers_package import need
@@ -71,6 +72,7 @@ def measure() -> dict[str, dict[str, int]]:
 
 
 def main() -> None:
+    no_arguments(__doc__)
     results = measure()
     for level, costs in results.items():
         print(f"-{level:4}" + "".join(f"{name:>10} {count:12,}" for name, count in costs.items()))

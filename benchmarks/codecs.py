@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _usage import no_arguments
 
 from edgeemo import load, read_audio
 from edgeemo.artifacts.models import DEFAULT
@@ -60,6 +61,7 @@ def ratio(sound: Any, as_wav: Any) -> float:
 
 def main() -> None:
     """Measure, print, write."""
+    no_arguments(__doc__)
     session = load(DEFAULT)
 
     def judge(samples: Any) -> Any:

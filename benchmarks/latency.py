@@ -13,12 +13,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+from _usage import no_arguments
+
 RESULT = Path(__file__).parent / "results" / "latency.json"
 # Between files of two formats int8 rounds in other places.
 CLOSE = {"speech": 0.02, "face": 0.15}
 
 
 def main() -> None:
+    no_arguments(__doc__)
     command = [sys.executable, "-m", "edgeemo", "bench", "--json"]
     printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     rows = [json.loads(line) for line in printed.splitlines()]

@@ -19,6 +19,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from _usage import no_arguments
+
 from edgeemo.artifacts.models import DEFAULT, resolve
 from edgeemo.export.c_writer import write_folder
 
@@ -107,6 +109,7 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def main() -> None:
+    no_arguments(__doc__)
     with tempfile.TemporaryDirectory() as mine, tempfile.TemporaryDirectory() as theirs:
         rows = [*ours(Path(mine)), *peers(Path(theirs))]
     versions = {**PEERS_NPM, **PEERS_PYPI}

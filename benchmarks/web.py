@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from _usage import no_arguments
 
 from edgeemo import LogMel
 from edgeemo.artifacts.engine_blob import compile_graph
@@ -84,6 +85,7 @@ def native(clip: np.ndarray, blob: bytes) -> tuple[float, list[float]]:
 
 
 def main() -> None:
+    no_arguments(__doc__)
     clip = np.resize(np.asarray(read_audio(need("speech/emodb_full/03a01Fa.flac"))), 160_000)
     with tempfile.TemporaryDirectory() as name:
         package = Path(name) / "edgeemo-web"

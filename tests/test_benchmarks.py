@@ -1,4 +1,4 @@
-"""Each benchmark can be imported by its path, and says in one line what its data lack."""
+"""Each benchmark can be imported, has a help, and says in one line what its data lack."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
 ALL = sorted(FOLDER.glob("*.py"))
 WITH_DATA = [path for path in ALL if "    add_data(" in path.read_text(encoding="utf-8")]
 
+WITH_MAIN = [path for path in ALL if "\ndef main() -> " in path.read_text(encoding="utf-8")]
+
 
 def load(path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     # Last, because some have names that other packages have, too.
@@ -33,6 +35,18 @@ def load(path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 @pytest.mark.parametrize("path", ALL, ids=lambda path: path.stem)
 def test_a_benchmark_can_be_imported(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert load(path, monkeypatch).__doc__
+
+
+@pytest.mark.parametrize("path", WITH_MAIN, ids=lambda path: path.stem)
+def test_help_measures_nothing(
+    path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module = load(path, monkeypatch)
+    monkeypatch.setattr(sys, "argv", [path.name, "--help"])
+    with pytest.raises(SystemExit) as ended:
+        module.main()
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.startswith(f"usage: {path.name}")
 
 
 @pytest.mark.parametrize("path", WITH_DATA, ids=lambda path: path.stem)
