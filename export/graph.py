@@ -22,6 +22,7 @@ from edgeemo.vision.images import ImageSpec
 from .frontend import LogMelGraph
 from .fused import fuse_convolutions
 from .outputs import Outputs
+from .prelu import spell_out_prelu
 from .streaming import Step
 
 OPSET = 17
@@ -181,14 +182,15 @@ def _zeros(pad: Any, known: dict[str, NDArray[Any]]) -> bool:
 
 
 def shrink(model: Any) -> None:
-    """Make a model small, in place; what it computes does not change.
+    """Make a model small and fast, in place; what it computes does not change.
 
-    Int8 convolutions and equal constants become one, names become short, and all that only
-    describes (names of layers, shapes of inner values, stack traces, metadata, the card) or is what
-    a reader assumes goes.
+    Int8 convolutions and equal constants become one, PReLU becomes four operators, names become
+    short, and all that only describes (names of layers, shapes of inner values, stack traces,
+    metadata, the card) or is what a reader assumes goes.
     """
     _constants_to_initializers(model.graph)
     fuse_convolutions(model.graph)
+    spell_out_prelu(model.graph)
     _merge_initializers(model.graph)
     _drop_unused(model.graph)
     _drop_defaults(model.graph)

@@ -107,8 +107,8 @@ def network_of(file: Path, number: int) -> bytes:
     return with_card(made, replace(held.card, parameters=parameters, macs_per_second=macs))
 
 
-# Which inputs of a node are its weights and biases.
-_LEARNED = {"QLinearConv": (3, 8), "Conv": (1, 2), "Gemm": (1, 2), "PRelu": (1,)}
+# Which inputs of a node are its weights and biases; slopes of PReLU stand in a Mul.
+_LEARNED = {"QLinearConv": (3, 8), "Conv": (1, 2), "Gemm": (1, 2), "Mul": (1,)}
 
 
 def _costs(model: Any) -> tuple[int, int]:
@@ -118,13 +118,16 @@ def _costs(model: Any) -> tuple[int, int]:
         v.name: [d.dim_value for d in v.type.tensor_type.shape.dim]
         for v in (*graph.value_info, *graph.output)
     }
-    shapes |= {tensor.name: list(tensor.dims) for tensor in graph.initializer}
+    constants = {tensor.name: list(tensor.dims) for tensor in graph.initializer}
+    shapes |= constants
     parameters = macs = 0
     for node in graph.node:
+        if node.op_type == "Mul" and node.input[1] not in constants:
+            continue
         learned = [i for i in _LEARNED.get(node.op_type, ()) if i < len(node.input)]
         counts = [math.prod(shapes[node.input[i]]) for i in learned]
         parameters += sum(counts)
-        if learned and node.op_type != "PRelu":
+        if learned and node.op_type != "Mul":
             places = math.prod(shapes[node.output[0]][2:])
             macs += counts[0] * places
     return parameters, macs
