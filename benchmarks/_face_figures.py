@@ -11,6 +11,11 @@ def _of_set(found: dict[str, Any] | None) -> str:
     return "" if found is None else f"{found['accuracy']:.1%}, {found['uar']:.3f}"
 
 
+def _group_auc(london: dict[str, Any], sex: str) -> str:
+    rest: list[float] = london["groups"]["sex"][sex][2:]  # none where judged before it was taken
+    return f"{rest[0]:.3f}" if rest else ""
+
+
 def faces() -> str:
     """How often models of faces agree with people, and how well they tell a smile."""
     found = result("faces.json")
@@ -27,20 +32,21 @@ def faces() -> str:
                 f"{plus['argmax']['uar']:.3f}",
                 f"{plus['kl']:.2f}",
                 f"{london['auc']:.3f}",
+                *(_group_auc(london, sex) for sex in "FM"),
                 *(_of_set(model.get(name)) for name in ("lfw", "taiwan")),
             ]
         )
     rows.sort(key=lambda row: float(row[2].rstrip("%")), reverse=True)
     head = ["faces", "file", "accuracy", "majority alone", "recall", "KL", "smile, AUC"]
-    head += ["press photographs", "posed"]
+    head += ["women", "men", "press photographs", "posed"]
     told = (
         f"FER+, {found['ferplus_pictures']:,} pictures that edgeemo has not learned from: share "
         "of the clear ones whose likeliest of eight classes has the most votes, of those that most "
         "people agree on, mean recall of the classes, KL to the votes. London, 68 people: smiling "
-        "against neutral. Press photographs (LFW) and posed faces (Taiwan) of people whom no "
-        "model here has learned: accuracy and mean recall. Made by `python benchmarks/faces.py "
-        "--data DATA --model teacher-face --model mobilenetv1-face --model "
-        "efficientnet-lite0-face --model FILE`, FILE one of the students that are not shipped."
+        "against neutral, and among women and men alone. Press photographs (LFW) and posed faces "
+        "(Taiwan) of people whom no model here has learned: accuracy and mean recall. Made by "
+        "`python benchmarks/faces.py --data DATA --model teacher-face --model mobilenetv1-face "
+        "--model efficientnet-lite0-face --model FILE`, FILE a student that is not shipped."
     )
     return f"{markdown(head, rows)}\n\n{told}"
 

@@ -180,7 +180,7 @@ def auc(smiling: NDArray[np.float64], neutral: NDArray[np.float64]) -> float:
 
 
 def on_london(model: Model, data: Sequence[Clip]) -> dict[str, Any]:
-    """Figures on the London set, also by group."""
+    """Figures on the London set; by group accuracy, pictures and AUC."""
     said = [model.look(face_of(clip)) for clip in data]
     smile = np.array([clip.emotion == "happiness" for clip in data])
     happy = CLASSES.index("happiness")
@@ -191,7 +191,11 @@ def on_london(model: Model, data: Sequence[Clip]) -> dict[str, Any]:
     valued = all(s.valence is not None for s in said)
     groups = {
         name: {
-            value: [float(right[picked].mean()), int(picked.sum())]
+            value: [
+                float(right[picked].mean()),
+                int(picked.sum()),
+                auc(score[picked & smile], score[picked & ~smile]),
+            ]
             for value in sorted({_group(c, name) for c in data})
             for picked in [np.array([_group(c, name) == value for c in data])]
         }
@@ -315,9 +319,9 @@ def main() -> None:
             found["conditions"] = under_conditions(model, clips)
     for name, found in results["models"].items():
         parts = [
-            f"{value} {right:.3f} ({count})"
+            f"{value} {right:.3f} ({count})" + "".join(f" AUC {chance:.3f}" for chance in rest)
             for group in found["london"]["groups"].values()
-            for value, (right, count) in group.items()
+            for value, (right, count, *rest) in group.items()
         ]
         print(f"{name}, London by group: {', '.join(parts)}")
     write_text(args.out, json.dumps(results, indent=1) + "\n")
