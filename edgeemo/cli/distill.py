@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import sys
 import time
 from collections.abc import Sequence
@@ -369,6 +370,6 @@ def _text(run: Run, facts: RunSummary) -> str:
         f"Licence of the weights: {facts.licence}",
         f"{verdict((*facts.teachers, *facts.data))}",
         f"Report: {run.report}",
-        f"Next: edgeemo export {run.folder} --{qat.weights if qat else 'int8'}",
+        f"Next: edgeemo export {shlex.quote(str(run.folder))} --{qat.weights if qat else 'int8'}",
     ]
     return "\n".join(lines)

@@ -129,9 +129,9 @@ def test_the_next_command_writes_what_was_trained_for(folder, capsys, quiet_logg
     recipe = folder / "four.toml"
     short = (folder / "short.toml").read_text()
     recipe.write_text(short + '[qat]\nweights = "int4"\nepochs = 1\nlr = 1e-4\n')
-    out = folder / "runs" / "four"
+    out = folder / "runs" / "of four bits"
     assert main(arguments(folder, recipe.name, out)) == 0
-    assert f"Next: edgeemo export {out} --int4\n" in capsys.readouterr().out
+    assert f"Next: edgeemo export '{out}' --int4\n" in capsys.readouterr().out
 
 
 @pytest.mark.slow
