@@ -348,7 +348,7 @@ def text(folder: Folder) -> str:
         f"{folder.path}\n"
         f"{folder.flash:,} bytes of flash for network and tables; self-test passed\n{board}\n"
         f"licence: {folder.card.licence}\n{verdict_of(folder.card)}\n"
-        f"use it: make -C {folder.path} (its README.md tells the rest)"
+        f"use it: make -C {shlex.quote(str(folder.path))} (its README.md tells the rest)"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -347,6 +348,7 @@ def text(result: ExportResult) -> str:
 
 
 def _use(result: ExportResult) -> str:
+    path = shlex.quote(str(result.path))
     if result.format == "c":
-        return f"make -C {result.path} (its README.md tells the rest)"
-    return f"edgeemo predict --model {result.path} FILE.{_EXAMPLE[result.card.task]}"
+        return f"make -C {path} (its README.md tells the rest)"
+    return f"edgeemo predict --model {path} FILE.{_EXAMPLE[result.card.task]}"

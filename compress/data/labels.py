@@ -1,4 +1,4 @@
-"""`labels.csv`: the form in which edgeemo takes labels for a folder of sound.
+"""`labels.csv`: the form in which edgeemo takes labels for a folder of sound, or of faces.
 
 Columns: `path` and `speaker` must be there. Understood beside them are `sex`,
 `language`, `text_id`, `emotion`, `seconds`, `licence`, `group`; `split` or `partition` (train,
@@ -14,11 +14,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 
 from edgeemo.errors import BadData
 from edgeemo.types import DIMENSIONS
+from edgeemo.vision.pictures import SUFFIXES as PICTURES
 
 from .clips import Clip, Span
 from .corpus_info import licence_of, speaker_and_group
@@ -88,7 +90,9 @@ def read_labels(folder: Path, corpus: str, scale: Scale = UNIT) -> Iterator[Clip
         if path in seen:
             raise row.fault(f"path {path!r} stands in {seen[path]} already; remove one")
         seen[path] = row.where
-        yield clip_of_row(row, path, corpus, Span(folder / path), scale)
+        clip = clip_of_row(row, path, corpus, Span(folder / path), scale)
+        face = Path(path).suffix.lower() in PICTURES
+        yield replace(clip, task="face") if face else clip
     if not seen:
         raise BadData(f"{file}: holds no clip; expected one line for each")
 

@@ -71,7 +71,10 @@ def view(folder: Path) -> RunView:
     recipe = _flat(tomllib.loads((folder / "recipe.toml").read_text(encoding="utf-8")))
     base = RunView(folder.name, "not finished", recipe, run.given, history=_history(run))
     split = folder / "split.json"
-    people = _json(split).get("test", []) if split.is_file() else []
+    dealt = _json(split) if split.is_file() else {}
+    people = dealt.get("test", [])
+    if isinstance(people, int):  # of packed labels only counts are kept; these say who was tested
+        people = [f"labels {dealt['labels']}"]
     if (folder / "crossval.json").is_file():
         return _crossval(base, _json(folder / "crossval.json"))
     if not run.finished:

@@ -89,8 +89,8 @@ def run(args: argparse.Namespace) -> int:
     else:
         profile = from_calm(_files(args.paths) if args.paths else _spoken(args.device))
     profile.save(args.output)
-    level = f"level {profile.gain_db:+.1f} dB"
-    change = level if profile.kind == "calm" else f"a head for {profile.model}"
+    gain = f"gain {profile.gain_db:+.1f} dB"
+    change = gain if profile.kind == "calm" else f"a head for {profile.model}"
     source = f"{profile.seconds:.0f} s in {counted(profile.clips, 'clip')}"
     print(f"{args.output}: {change}, from {source}")
     return int(skipped > 0)

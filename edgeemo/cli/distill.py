@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import sys
 import time
 from collections.abc import Sequence
@@ -362,12 +363,13 @@ def _text(run: Run, facts: RunSummary) -> str:
         if m.human_ceiling is not None:
             beside += f"; one annotator against the others {m.human_ceiling:.3f}"
         lines.append(f"  {m.of:<10} {m.value:6.3f}  {m.measure}{beside}")
+    qat = run.recipe.qat
     if facts.skipped:
         lines.append(f"{counted(facts.skipped, 'clip')} could not be used; see the warnings above")
     lines += [
         f"Licence of the weights: {facts.licence}",
         f"{verdict((*facts.teachers, *facts.data))}",
         f"Report: {run.report}",
-        f"Next: edgeemo export {run.folder} --int8",
+        f"Next: edgeemo export {shlex.quote(str(run.folder))} --{qat.weights if qat else 'int8'}",
     ]
     return "\n".join(lines)

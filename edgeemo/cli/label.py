@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
@@ -124,7 +125,7 @@ def _pack(args: argparse.Namespace) -> int:
     text = (
         f"{args.out}: {counted(rows, 'row')} of {counted(index.groups, 'person', 'people')} in "
         f"{counted(len(index.files), 'file')}\n"
-        f"Next: edgeemo distill --labels {args.out}"
+        f"Next: edgeemo distill --labels {shlex.quote(str(args.out))}"
     )
     print(json.dumps(found, ensure_ascii=False) if args.json else text)
     return 0

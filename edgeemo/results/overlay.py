@@ -42,12 +42,14 @@ class Overlay(AbstractContextManager["Overlay"]):
             video: to be read.
 
         Raises:
-            BadInput: another ending, a file that is there already, a video that is no file (it is
-                read twice), or ffmpeg is missing.
+            BadInput: another ending, a file that is there already, a video that is absent or
+                no file (it is read twice), or ffmpeg is missing.
         """
         if path.suffix.lower() != SUFFIX:
             raise BadInput(f"{printable(path)}: unknown ending of a video; expected {SUFFIX}")
         check_new([path])
+        if not video.exists():
+            raise BadInput(f"{printable(video)}: no such file; give the path of a video file")
         if not video.is_file():
             raise BadInput(f"{printable(video)}: an overlay reads a video twice; give a file")
         if ffmpeg() is None:

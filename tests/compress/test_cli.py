@@ -121,8 +121,17 @@ def test_distill_leaves_a_run_and_prints_what_came_out(folder, capsys, quiet_log
 def test_distill_prints_lines_for_people(folder, capsys, quiet_logger):
     assert main(arguments(folder, "short.toml", folder / "runs" / "two")) == 0
     text = capsys.readouterr().out
-    for word in ("parameters", "M MAC a second", "arousal", "mean level alone", "Report:", "Next:"):
+    for word in ("parameters", "M MAC a second", "arousal", "mean level alone", "Report:", "-int8"):
         assert word in text, word
+
+
+def test_the_next_command_writes_what_was_trained_for(folder, capsys, quiet_logger):
+    recipe = folder / "four.toml"
+    short = (folder / "short.toml").read_text()
+    recipe.write_text(short + '[qat]\nweights = "int4"\nepochs = 1\nlr = 1e-4\n')
+    out = folder / "runs" / "of four bits"
+    assert main(arguments(folder, recipe.name, out)) == 0
+    assert f"Next: edgeemo export '{out}' --int4\n" in capsys.readouterr().out
 
 
 @pytest.mark.slow

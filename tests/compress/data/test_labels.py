@@ -147,6 +147,12 @@ def table(folder: Path, text: str, **changes: tuple[float, float]) -> list[Clip]
     return list(open_dataset(folder, **changes).clips)
 
 
+def test_pictures_are_faces(tmp_path: Path) -> None:
+    (clip,) = table(tmp_path, "path,speaker,emotion,licence\nann/1.JPG,ann,happiness,CC0\n")
+    assert (clip.task, clip.votes, clip.licence) == ("face", {"happiness": 1.0}, "CC0")
+    assert [clip.task for clip in table(tmp_path, HEAD + "a.wav,1,fear\n")] == ["speech"]
+
+
 def test_what_spreadsheets_write(tmp_path: Path) -> None:
     """A mark of byte order, blanks behind commas, quotation marks behind blanks, CR LF."""
     text = '\ufeffpath, speaker, arousal, dominance, valence\r\n"a, b.wav", 1, 0.5, 0.25, 1\r\n'

@@ -68,6 +68,15 @@ def test_differences_and_what_cannot_be_compared(runs: Path, tmp_path: Path) -> 
     assert apart([one, view(other)]) == ["one and other are of different data: a and b"]
 
 
+def test_a_run_of_packed_labels_is_read(runs: Path, tmp_path: Path) -> None:
+    for name, labels in (("a", "1f"), ("b", "1f"), ("c", "2e")):
+        shutil.copytree(runs / "one", tmp_path / name)
+        changed(tmp_path / name, "split.json", lambda s, of=labels: s.update(labels=of, test=10))
+    a, b, c = (view(folder) for folder in find_runs(tmp_path))
+    assert a.state == "finished" and a.metrics and apart([a, b]) == []
+    assert apart([a, c]) == ["a and c were tested on different people: labels 1f, labels 2e"]
+
+
 def test_csv_has_a_line_a_run(runs: Path) -> None:
     rows = list(csv.DictReader(io.StringIO(to_csv([view(f) for f in find_runs(runs)]))))
     assert [(r["run"], r["recipe.distill.lr"]) for r in rows] == [("one", "0.01"), ("two", "0.02")]

@@ -25,7 +25,7 @@ def test_calibrate_then_predict(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert "at least 30 s" in capsys.readouterr().err and not target.exists()
     assert main(["calibrate", *files, "-o", str(target)]) == 0
     gain = load_profile(target).gain_db
-    assert f"level {gain:+.1f} dB" in capsys.readouterr().out
+    assert f"gain {gain:+.1f} dB" in capsys.readouterr().out
     assert main(["predict", files[0], "--json"]) == 0
     plain = json.loads(capsys.readouterr().out)
     assert main(["predict", files[0], "--json", "--profile", str(target)]) == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -106,6 +107,13 @@ def test_nothing_is_written_after_ctrl_c(film: Path) -> None:
     assert not out.exists()
 
 
+def test_a_pipe_is_refused(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.mp4"
+    os.mkfifo(pipe)
+    with pytest.raises(BadInput, match="twice; give a file"):
+        Overlay(tmp_path / "out.mp4", pipe)
+
+
 @pytest.mark.parametrize(
     ("paths", "out", "message"),
     [
@@ -115,7 +123,7 @@ def test_nothing_is_written_after_ctrl_c(film: Path) -> None:
         (["film.avi", "film.avi"], "out.mp4", "draws on one video, not on 2 files"),
         (["a.wav"], "out.mp4", "draws on one video, not on a.wav"),
         (["a.png"], "out.mp4", "draws on one video, not on a.png"),
-        (["absent.mp4"], "out.mp4", "absent.mp4: an overlay reads a video twice; give a file"),
+        (["absent.mp4"], "out.mp4", "absent.mp4: no such file; give the path of a video file"),
     ],
 )
 def test_refused_in_one_line_before_the_work(
