@@ -20,9 +20,8 @@ from edgeemo.features import FeatureSpec
 from edgeemo.vision.images import ImageSpec
 
 from .frontend import LogMelGraph
-from .fused import fuse_convolutions
+from .fused import fuse_convolutions, spell_out_prelu
 from .outputs import Outputs
-from .prelu import spell_out_prelu
 from .streaming import Step
 
 OPSET = 17

@@ -5,7 +5,7 @@ import onnx
 import onnxruntime
 from onnx import helper, numpy_helper
 
-from edgeemo.export.prelu import spell_out_prelu
+from edgeemo.export.fused import spell_out_prelu
 
 
 def said(model: onnx.ModelProto, x: np.ndarray) -> np.ndarray:
