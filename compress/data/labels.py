@@ -220,10 +220,13 @@ def _rating(row: Row, column: str, low: float, high: float, zero: float) -> floa
     try:
         value = row.number(column, low, high)
     except BadData as error:
-        raise BadData(
-            f"{error}; ratings on another scale become (x - lowest) / (highest - lowest): name it, "
-            "for example --label-scale 1 5"
-        ) from None
+        hint = "is that the scale of --label-scale?"
+        if (low, high) == (0, 1):
+            hint = (
+                "ratings on another scale become (x - lowest) / (highest - lowest): name it, "
+                "for example --label-scale 1 5"
+            )
+        raise BadData(f"{error}; {hint}") from None
     return None if value is None else (value - zero) / (high - low)
 
 

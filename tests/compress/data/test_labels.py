@@ -187,6 +187,12 @@ def test_ratings_on_other_scales(
         table(tmp_path, text)
 
 
+def test_a_wrong_scale_is_not_told_to_name_itself(tmp_path: Path) -> None:
+    text = "path,speaker,arousal,valence\na.wav,1,0.5,0.25\n"
+    with pytest.raises(BadData, match=r"expected a number 1 to 5; is that the scale of --label-sc"):
+        table(tmp_path, text, scale=(1, 5))
+
+
 @pytest.mark.parametrize("scale", [(1, 1), (5, 1), (0, float("nan")), (0, float("inf"))])
 def test_a_scale_without_extent(tmp_path: Path, scale: tuple[float, float]) -> None:
     with pytest.raises(BadData, match="a scale of"):
