@@ -14,7 +14,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -90,9 +89,7 @@ def read_labels(folder: Path, corpus: str, scale: Scale = UNIT) -> Iterator[Clip
         if path in seen:
             raise row.fault(f"path {path!r} stands in {seen[path]} already; remove one")
         seen[path] = row.where
-        clip = clip_of_row(row, path, corpus, Span(folder / path), scale)
-        face = Path(path).suffix.lower() in PICTURES
-        yield replace(clip, task="face") if face else clip
+        yield clip_of_row(row, path, corpus, Span(folder / path), scale)
     if not seen:
         raise BadData(f"{file}: holds no clip; expected one line for each")
 
@@ -102,9 +99,9 @@ def clip_of_row(row: Row, id: str, corpus: str, span: Span, scale: Scale = UNIT)
 
     Args:
         row: columns of `labels.csv`.
-        id: of the clip.
+        id: of the clip; one that ends as a picture does is a face.
         corpus: name of the corpus.
-        span: where its sound is.
+        span: where its sound or picture is.
         scale: lowest and highest rating of the dimensions.
 
     Raises:
@@ -135,6 +132,7 @@ def clip_of_row(row: Row, id: str, corpus: str, span: Span, scale: Scale = UNIT)
         other=other,
         seconds=row.number("seconds", 0, _LONGEST),
         licence=row.text("licence") or licence_of(corpus),
+        task="face" if Path(id).suffix.lower() in PICTURES else "speech",
         group=f"{corpus}/{own_group}" if own_group else group,
         split=_split(row),
         tags={c: v for c, v in row.values.items() if v and c not in _KNOWN and not _is_vote(c)},

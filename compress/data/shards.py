@@ -156,8 +156,7 @@ def _clips(
         row.values["speaker"] = f"{shard.name}/{key}"
     span = Span(shard, inputs[0].offset_data, inputs[0].size)
     clip = clip_of_row(row, f"{shard.name}/{PurePosixPath(inputs[0].name)}", corpus, span, scale)
-    face = _suffix(inputs[0]) in PICTURES
-    yield replace(clip, task="face", box=_box(row, box)) if face else clip
+    yield replace(clip, box=_box(row, box)) if clip.task == "face" else clip
 
 
 def _suffix(member: tarfile.TarInfo) -> str:
