@@ -95,16 +95,17 @@ def run(args: argparse.Namespace) -> int:
     check_formats(formats)  # before the last run is looked for: its message would mislead
     if args.run_folder is not None:
         args.run_folder = named_run(args.run_folder)
-    if formats == ["c"] and args.run_folder is not None and not args.run_folder.is_dir():
-        return _write_folder(args)
-    if args.waveform and args.run_folder is not None and not args.run_folder.is_dir():
-        return _write_waveform(args, formats)
     folder = args.run_folder or last_run().folder
-    if not folder.is_dir() and (folder.is_file() or str(folder) in {m.name for m in shipped()}):
-        raise BadInput(
-            f"{printable(folder)}: a model, not the folder of a run; of a model there are only "
-            "--format c, alone, and --waveform"
-        )
+    if not folder.is_dir():
+        if formats == ["c"]:
+            return _write_folder(args)
+        if args.waveform:
+            return _write_waveform(args, formats)
+        if folder.is_file() or str(folder) in {model.name for model in shipped()}:
+            raise BadInput(
+                f"{printable(folder)}: a model, not the folder of a run; of a model there are only "
+                "--format c, alone, and --waveform"
+            )
     results: list[ExportResult] = export(
         folder,
         formats,

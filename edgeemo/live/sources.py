@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from edgeemo.errors import BadInput, printable
 from edgeemo.io.files import is_special
 from edgeemo.live.workers import PictureSource, SoundSource
+from edgeemo.sound.opening import STDIN
 
 if TYPE_CHECKING:
     from edgeemo.faces import Faces
@@ -48,7 +49,7 @@ class Chosen:
             if getattr(self, file) is not None and getattr(self, device) is not None:
                 raise BadInput(f"--{file} stands in for the {device}; leave out --{device}")
         # Sound and pictures each open the file, and what is in a pipe can be read once.
-        if self.video is not None and (str(self.video) == "-" or is_special(self.video)):
+        if self.video is not None and (str(self.video) == STDIN or is_special(self.video)):
             raise BadInput(
                 f"--video {printable(self.video)}: a pipe or a device; save it as a file first, or "
                 "name a camera with --camera"
