@@ -11,11 +11,6 @@ def _of_set(found: dict[str, Any] | None) -> str:
     return "" if found is None else f"{found['accuracy']:.1%}, {found['uar']:.3f}"
 
 
-def _group_auc(london: dict[str, Any], sex: str) -> str:
-    rest: list[float] = london["groups"]["sex"][sex][2:]  # none where judged before it was taken
-    return f"{rest[0]:.3f}" if rest else ""
-
-
 def faces() -> str:
     """How often models of faces agree with people, and how well they tell a smile."""
     found = result("faces.json")
@@ -32,7 +27,7 @@ def faces() -> str:
                 f"{plus['argmax']['uar']:.3f}",
                 f"{plus['kl']:.2f}",
                 f"{london['auc']:.3f}",
-                *(_group_auc(london, sex) for sex in "FM"),
+                *(f"{london['groups']['sex'][sex][2]:.3f}" for sex in "FM"),
                 *(_of_set(model.get(name)) for name in ("lfw", "taiwan")),
             ]
         )

@@ -319,9 +319,9 @@ def main() -> None:
             found["conditions"] = under_conditions(model, clips)
     for name, found in results["models"].items():
         parts = [
-            f"{value} {right:.3f} ({count})" + "".join(f" AUC {chance:.3f}" for chance in rest)
+            f"{value} {right:.3f} ({count}) AUC {chance:.3f}"
             for group in found["london"]["groups"].values()
-            for value, (right, count, *rest) in group.items()
+            for value, (right, count, chance) in group.items()
         ]
         print(f"{name}, London by group: {', '.join(parts)}")
     write_text(args.out, json.dumps(results, indent=1) + "\n")

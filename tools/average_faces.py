@@ -3,8 +3,7 @@
     python tools/average_faces.py FIRST.onnx OTHER.onnx ... -o teacher-face.onnx
     python tools/average_faces.py teacher-face.onnx --network 0 -o identity-face.onnx
 
-The built-in teacher of faces is the mean of what the recipes face-teacher-identity and
-face-teacher-facenet train.
+The built-in teacher of faces is made so; tools/recipes/teacher-face tells of what.
 """
 
 from __future__ import annotations
